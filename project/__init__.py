@@ -1,0 +1,1 @@
+"""Fifteen Epochs, the student's half: choose strategies from the lecture's four families in YAML, and train."""

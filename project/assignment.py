@@ -1,0 +1,117 @@
+"""The assignment's rules, read from `configs/assignment.yaml`, and how far a run fulfils them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from project.errors import UserError
+
+RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
+
+
+@dataclass
+class Limits:
+    """What one training run in the grader may use.
+
+    Attributes:
+        minutes: Wall-clock time.
+        memory_gb: Memory of all its processes together, in GB (10^9 bytes).
+        output_mb: Bytes that it may write, in MB (10^6 bytes).
+        processes: Processes and threads at any moment.
+    """
+
+    minutes: float = 30
+    memory_gb: float = 8
+    output_mb: float = 500
+    processes: int = 256
+
+
+@dataclass
+class Assignment:
+    """The rules.
+
+    Attributes:
+        max_epochs: Epochs that a submission may train, at most.
+        target_accuracy: Accuracy to exceed (strictly), in [0, 1].
+        families: Families of which at least one strategy each must be used.
+        seeds: Training runs for each submission, each with a seed of its own; the median counts.
+        monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
+        dataset: The images: `class_path` and `init_args` of a data source.
+        limits: What one training run may use.
+    """
+
+    max_epochs: int = 15
+    target_accuracy: float = 0.8
+    families: list[str] = field(
+        default_factory=lambda: ["optimization", "regularization", "initialization", "normalization"]
+    )
+    seeds: int = 1
+    monitor_fraction: float = 0.2
+    dataset: dict[str, Any] = field(default_factory=lambda: {"class_path": "project.data.glyphs.Glyphs"})
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def load(cls, path: str | Path = RULES) -> "Assignment":
+        """Read the rules. Raises UserError where the file is missing, a key is unknown or a value is out of range."""
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such file; the assignment's rules are in configs/assignment.yaml")
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(cls, "rules")
+        try:
+            rules = parser.instantiate_classes(parser.parse_object({"rules": _load_yaml(path)})).rules
+        except ArgumentError as error:
+            raise UserError(f"{path}: {' '.join(str(error).split())}") from None
+        rules._check(path)
+        return rules
+
+    def _check(self, path: str | Path) -> None:
+        positive = ("max_epochs", "seeds")
+        wrong = [name for name in positive if getattr(self, name) < 1]
+        wrong += [name for name in ("target_accuracy", "monitor_fraction") if not 0 < getattr(self, name) < 1]
+        wrong += [f"limits.{name}" for name, value in vars(self.limits).items() if value <= 0]
+        if wrong:
+            raise UserError(f"{path}: {', '.join(wrong)} out of range; see project/assignment.py for the ranges")
+
+
+class Condition(NamedTuple):
+    """One of the assignment's conditions: whether a run meets it, what shows it, and what to do about it."""
+
+    name: str
+    met: bool
+    shown_by: str
+    remedy: str
+
+
+def conditions(rules: Assignment, summary: dict[str, Any]) -> list[Condition]:
+    """Hold a run's summary (see project/run.py) against the rules."""
+    accuracy, epochs = summary["val_accuracy"], summary["epochs"]
+    found = [
+        Condition(
+            f"accuracy above {rules.target_accuracy:.0%}",
+            accuracy > rules.target_accuracy,
+            f"{accuracy:.2%}",
+            "look at figures/curves.png: a wide gap asks for regularization, a low training curve for the other three",
+        ),
+        Condition(
+            f"at most {rules.max_epochs} epochs",
+            epochs <= rules.max_epochs,
+            f"{epochs}",
+            f"--trainer.max_epochs {rules.max_epochs}",
+        ),
+    ]
+    for family in rules.families:
+        used = summary["strategies"].get(family, [])
+        shown_by = ", ".join(strategy["name"] for strategy in used) or "none"
+        found.append(Condition(family, bool(used), shown_by, f"--config configs/{family}/default.yaml"))
+    return found
+
+
+def _load_yaml(path: str | Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None

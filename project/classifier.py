@@ -1,0 +1,160 @@
+"""The classifier: a network and the four families, put together as a LightningModule."""
+
+import inspect
+from typing import Any, Callable
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer, lr_scheduler
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from project.errors import UserError
+from project.initialization import Initialization
+from project.normalization import Normalization
+from project.regularization import Regularizer
+
+NetworkCallable = Callable[[], nn.Module]
+
+
+def accepted_arguments(function: Callable) -> set[str]:
+    """Names of the arguments of a class or function that the YAML named, set in the YAML or not."""
+    return set(getattr(function, "keywords", None) or inspect.signature(function).parameters)
+
+
+class Classifier(LightningModule):
+    """Trains `network` on images with the strategies chosen from the four families.
+
+    Args:
+        network: The architecture, such as project.networks.ConvNet, torchvision.models.resnet18, or your own class.
+        optimizer: Unit 1. An optimizer of torch.optim.
+        scheduler: Unit 1. A learning-rate schedule of project.optimization or torch.optim.lr_scheduler.
+        regularization: Unit 2. A list; given the same class twice, the later one counts.
+        initialization: Unit 3. Null keeps PyTorch's own.
+        normalization: Unit 4. Null for none.
+        num_classes: Number of classes K. Taken from the data.
+        image_shape: (C, H, W) of an image. Taken from the data.
+
+    Raises:
+        UserError: The network takes no normalization, but one was chosen.
+    """
+
+    def __init__(
+        self,
+        network: NetworkCallable,
+        optimizer: OptimizerCallable,
+        scheduler: LRSchedulerCallable | None = None,
+        regularization: list[Regularizer] | None = None,
+        initialization: Initialization | None = None,
+        normalization: Normalization | None = None,
+        num_classes: int = 10,
+        image_shape: tuple[int, int, int] = (3, 32, 32),
+    ):
+        super().__init__()
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.regularization = list({type(regularizer): regularizer for regularizer in regularization or []}.values())
+        self.initialization, self.normalization = initialization, normalization
+
+        # Everything that changes the network happens here: a layer replaced once the optimizer exists never learns.
+        self.network = self._build_network(network, num_classes, image_shape)
+        for regularizer in self.regularization:
+            regularizer.prepare(self.network)
+        if initialization:
+            initialization(self.network)
+        self.network.to(memory_format=torch.channels_last)
+
+        self.metrics = nn.ModuleDict({
+            f"{split}_{name}": metric
+            for split in ("fit", "validate", "test")
+            for name, metric in (("loss", MeanMetric()), ("accuracy", MulticlassAccuracy(num_classes, average="micro")))
+        })
+
+    def _build_network(self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+        accepted = accepted_arguments(network)
+        arguments = {"num_classes": num_classes, "in_channels": image_shape[0], "image_size": image_shape[1]}
+        if self.normalization and "normalization" not in accepted:
+            raise UserError(
+                f"model.normalization: the network takes no `normalization` argument to put "
+                f"{type(self.normalization).__name__} in; give its __init__ one, or set model.normalization: null"
+            )
+        arguments["normalization"] = self.normalization
+        return network(**{name: value for name, value in arguments.items() if name in accepted})
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        return self.network(images_NCHW)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images_NCHW, labels_N = batch
+        logits_NK = self(images_NCHW)
+        loss = F.cross_entropy(logits_NK, labels_N)
+        self._count("fit", loss, logits_NK, labels_N)
+        return loss + sum(regularizer.penalty(self.network) for regularizer in self.regularization)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.is_last_batch:  # logged once an epoch: a log a step costs as much as a small network's step
+            self._log("fit", "train")
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=False, on_epoch=True)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate("validate", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("validate", "val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def on_test_epoch_end(self) -> None:
+        self._log("test", "test")
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Logits (N, K) of a batch."""
+        return self(batch[0])
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.build_optimizer()
+        scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        if scheduler is None:
+            return {"optimizer": optimizer}
+        stepped_by_batch = (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR)
+        interval = getattr(scheduler, "interval", "step" if isinstance(scheduler, stepped_by_batch) else "epoch")
+        monitor = getattr(scheduler, "monitor", "val/loss")  # only ReduceLROnPlateau looks at it
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor}}
+
+    def build_optimizer(self) -> Optimizer:
+        """The optimizer over the network's parameters, grouped by their weight decay."""
+        groups: dict[float | None, list[nn.Parameter]] = {}
+        for parameter in self.network.parameters():
+            decays = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
+            decays = [decay for decay in decays if decay is not None]
+            groups.setdefault(sum(decays) if decays else None, []).append(parameter)
+        return self.optimizer([
+            {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
+            for decay, parameters in groups.items()
+        ])
+
+    def build_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:
+        """The schedule for a run of `total_steps` optimizer steps, or None for a constant rate."""
+        if self.scheduler is None:
+            return None
+        unset = {k for k, v in getattr(self.scheduler, "keywords", {}).items() if v is None}
+        return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+
+    def _evaluate(self, split: str, batch: tuple[Tensor, Tensor]) -> None:
+        images_NCHW, labels_N = batch
+        logits_NK = self(images_NCHW)
+        self._count(split, F.cross_entropy(logits_NK, labels_N), logits_NK, labels_N)
+
+    def _count(self, split: str, loss: Tensor, logits_NK: Tensor, labels_N: Tensor) -> None:
+        self.metrics[f"{split}_loss"].update(loss.detach(), weight=len(labels_N))
+        self.metrics[f"{split}_accuracy"].update(logits_NK.detach(), labels_N)
+
+    def _log(self, split: str, prefix: str) -> None:
+        for name in ("loss", "accuracy"):
+            metric = self.metrics[f"{split}_{name}"]
+            self.log(f"{prefix}/{name}", metric.compute(), on_step=False, on_epoch=True, prog_bar=name == "accuracy")
+            metric.reset()

@@ -1,0 +1,206 @@
+"""The command line: `python main.py fit|validate|test|predict --config A --config B ...`.
+
+Overlays merge key by key, the later one wins; a mistake becomes one line.
+"""
+
+import csv
+import difflib
+import io
+import logging
+import re
+import sys
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ActionConfigFile, ArgumentError, Namespace
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+import project.initialization, project.networks, project.normalization, project.optimization, project.regularization  # noqa: E401, F401
+from project.assignment import Assignment
+from project.classifier import Classifier
+from project.data import ImageData
+from project.errors import UserError
+from project.progress import progress
+from project.run import Record, Run, SaveConfig, report
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
+
+
+class Overlay(ActionConfigFile):
+    """`--config FILE`. Where a later file names another class, nothing of the earlier class's settings stays.
+
+    jsonargparse keeps each init_arg that the new class happens to accept too: Adam laid over SGD(lr=0.3)
+    would silently train at 0.3.
+    """
+
+    def __call__(self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
+        forget_replaced_classes(cfg, load_overlay(values))
+        super().__call__(parser, cfg, values, option_string)
+
+
+def load_overlay(path: str) -> dict[str, Any]:
+    """Read a YAML file of settings. Raises UserError where it is missing, no YAML, or no mapping."""
+    if not Path(path).is_file():
+        raise UserError(f"--config {path}: no such file{did_you_mean(path, map(str, Path('configs').rglob('*.yaml')))}")
+    try:
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
+    return settings
+
+
+def forget_replaced_classes(settings: Any, overlay: dict[str, Any]) -> None:
+    """Drop the init_args in `settings` of every class that `overlay` replaces by another one."""
+    for key, new in overlay.items():
+        old = settings.get(key) if isinstance(settings, (dict, Namespace)) else None
+        name = new if isinstance(new, str) else new.get("class_path") if isinstance(new, dict) else None
+        old_name = old.get("class_path") if isinstance(old, (dict, Namespace)) else None
+        if old_name and name and old_name.rpartition(".")[2] != name.rpartition(".")[2]:
+            settings[key] = None
+        elif isinstance(new, dict):
+            forget_replaced_classes(old, new)
+
+
+class CommandLine(LightningCLI):
+    """LightningCLI with overlays, run folders, and the data's shape passed on to the model."""
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        parser = super().init_parser(**kwargs)
+        config = next(action for action in parser._actions if isinstance(action, ActionConfigFile))
+        config.__class__ = Overlay
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(Run, "run")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Keep the command line's settings; LightningCLI would let those in a checkpoint override them."""
+
+    @property
+    def settings(self) -> Namespace:
+        """The settings of the chosen subcommand, its classes made."""
+        return self.config_init[self.subcommand]
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        self.folder = None
+        callbacks = [progress()]
+        if self.subcommand == "fit":
+            run: Run = self.settings.run
+            self.folder = run.create_folder(default_run_name(self.settings.config))
+            checkpoint = ModelCheckpoint(
+                self.folder / "checkpoints", filename="best", monitor="val/accuracy", mode="max", save_last=True
+            )
+            callbacks += [checkpoint, Record(self.folder, self.settings.seed_everything)]
+            kwargs["default_root_dir"] = str(self.folder)
+            if self.settings.trainer.logger in (None, True):
+                kwargs["logger"] = run.logger(self.folder)
+        else:
+            kwargs["logger"] = False
+        trainer_settings = {**self.settings.trainer, **kwargs, "enable_model_summary": False}
+        return self._instantiate_trainer(trainer_settings, callbacks)
+
+    def before_fit(self) -> None:
+        self.datamodule.setup("fit")
+        parameters = sum(p.numel() for p in self.model.network.parameters())
+        print(
+            f"{type(self.model.network).__name__}, {parameters:,} parameters, on {self.trainer.strategy.root_device}; "
+            f"{self.datamodule.samples_per_epoch:,} training images an epoch; writing to {self.folder}"
+        )
+
+    def after_fit(self) -> None:
+        record = next(callback for callback in self.trainer.callbacks if isinstance(callback, Record))
+        if record.summary:
+            print(report(record.summary, self.folder, Assignment.load()))
+
+    def after_predict(self) -> None:
+        logits_NK = torch.cat(self.trainer.predict_loop.predictions)
+        path = Path("predictions.csv")
+        if self.settings.get("ckpt_path"):  # runs/<name>/checkpoints/best.ckpt -> runs/<name>/predictions.csv
+            path = Path(self.settings.ckpt_path).parent.parent / path
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["index", "class", *self.datamodule.classes])
+            for index, probabilities_K in enumerate(logits_NK.float().softmax(-1).tolist()):
+                name = self.datamodule.classes[probabilities_K.index(max(probabilities_K))]
+                writer.writerow([index, name, *(f"{p:.4f}" for p in probabilities_K)])
+        print(f"{len(logits_NK):,} predictions are in {path}")
+
+
+def default_run_name(overlays: list[Any] | None) -> str:
+    """`base+he+batch` for those overlays; a run that is repeated from its config.yaml keeps its folder's name."""
+    names = []
+    for overlay in overlays or []:
+        path = Path(str(overlay))
+        generic = path.stem in ("config", "default") and path.absolute().parent.name
+        names.append(generic or path.stem)
+    return "+".join(names)[:80] or "run"
+
+
+def run(args: list[str]) -> CommandLine:
+    """Run a subcommand in this process, and return what was built: `.model`, `.datamodule`, `.trainer`, `.folder`.
+
+    Raises:
+        UserError: A setting or a file is wrong; the message is one line.
+    """
+    quieten()
+    each = {"exit_on_error": False}
+    try:
+        return CommandLine(
+            Classifier,
+            ImageData,
+            args=args,
+            seed_everything_default=0,
+            save_config_callback=SaveConfig,
+            parser_kwargs={**each, **{subcommand: each for subcommand in SUBCOMMANDS}},
+        )
+    except ArgumentError as error:
+        raise UserError(explain(error, args)) from None
+
+
+def complete_config(args: list[str]) -> str:
+    """The YAML that `fit` with these arguments would write to its run folder, without a run."""
+    text = io.StringIO()
+    with redirect_stdout(text):
+        try:
+            run(["fit", *args, "--print_config"])
+        except SystemExit:
+            pass
+    return text.getvalue()
+
+
+def main(args: list[str]) -> int:
+    """Run a subcommand; a person's mistake is one line on stderr and exit status 2."""
+    try:
+        run(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """`; did you mean X?` where something known is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def explain(error: ArgumentError, args: list[str]) -> str:
+    return " ".join(str(error).split())
+
+
+def quieten() -> None:
+    """Keep Lightning's advertisements and its remarks about loaders that we do not use off the screen."""
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r"The '\w+' does not have many workers")

@@ -1,0 +1,85 @@
+"""Networks. Each takes a normalization and an activation, so that units 3 and 4 can be tried on all of them.
+
+The Classifier passes `num_classes`, `in_channels`, `image_size` and `normalization` to whatever network the
+configuration names, as far as its `__init__` accepts them. A network of your own needs nothing else:
+`class_path: submission.my_network.MyNetwork`.
+"""
+
+from typing import Callable
+
+from torch import Tensor, nn
+
+from project.normalization import Normalization
+
+ActivationCallable = Callable[[], nn.Module]
+
+
+def normalized(layer: nn.Module, normalization: Normalization | None, activation: ActivationCallable) -> nn.Sequential:
+    """A convolution or fully connected layer, its normalization (if any), and the activation behind it."""
+    after = [normalization.after(layer)] if normalization else []
+    return nn.Sequential(layer, *after, activation())
+
+
+class MLP(nn.Module):
+    """Fully connected layers. `depth` hidden layers of `width` units; depth 0 is a linear softmax classifier."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        image_size: int = 32,
+        normalization: Normalization | None = None,
+        activation: ActivationCallable = nn.ReLU,
+        depth: int = 2,
+        width: int = 128,
+    ):
+        super().__init__()
+        widths = [in_channels * image_size**2] + [width] * depth
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Sequential(
+            *(normalized(nn.Linear(i, o), normalization, activation) for i, o in zip(widths, widths[1:]))
+        )
+        self.head = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        return self.head(self.hidden(self.flatten(images_NCHW)))
+
+
+class ConvNet(nn.Module):
+    """A plain convolutional network: a stem, then stages that halve the resolution and double the width.
+
+    `stem_stride` 2 halves the resolution at once, which makes everything behind it four times cheaper.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        normalization: Normalization | None = None,
+        activation: ActivationCallable = nn.ReLU,
+        width: int = 16,
+        stages: int = 3,
+        convs_per_stage: int = 2,
+        stem_stride: int = 2,
+    ):
+        super().__init__()
+
+        def conv(i: int, o: int, stride: int = 1) -> nn.Sequential:
+            return normalized(nn.Conv2d(i, o, 3, stride, padding=1), normalization, activation)
+
+        self.stem = conv(in_channels, width, stem_stride)
+        self.stages = nn.Sequential()
+        channels = width
+        for stage in range(stages):
+            layers: list[nn.Module] = [nn.MaxPool2d(2)] if stage else []
+            for _ in range(convs_per_stage):
+                layers.append(conv(channels, width * 2**stage))
+                channels = width * 2**stage
+            self.stages.append(nn.Sequential(*layers))
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(channels, num_classes)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        return self.head(self.pool(self.stages(self.stem(images_NCHW))))

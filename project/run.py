@@ -1,0 +1,174 @@
+"""A run's folder, `runs/<name>/`, and what is said at its end.
+
+    config.yaml    the complete configuration; `fit --config` it to repeat the run
+    metrics.csv    one row an epoch
+    summary.json   accuracy, epochs, seconds, the strategies that were really used
+    checkpoints/   best.ckpt (highest val/accuracy) and last.ckpt
+    figures/       learning curves
+    wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`, `wandb sync runs/<name>/wandb/*run-*`
+"""
+
+import csv
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning
+import torch
+import yaml
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.cli import SaveConfigCallback
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from project.assignment import Assignment, conditions
+from project.errors import UserError
+from project.figures import draw_learning_curves
+from project.strategies import census
+
+METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
+
+
+@dataclass
+class Run:
+    """Where a run is kept.
+
+    Attributes:
+        name: Name of the run's folder. By default made from the names of its configuration files.
+        folder: Folder of all runs.
+        wandb: W&B logging. Offline runs are kept in the run's folder; online needs `wandb login`.
+        project: The W&B project.
+    """
+
+    name: str | None = None
+    folder: str = "runs"
+    wandb: Literal["disabled", "offline", "online"] = "offline"
+    project: str = "fifteen-epochs"
+
+    def create_folder(self, default_name: str) -> Path:
+        """Make the run's folder; a name that is taken gets a number, so no run overwrites another."""
+        name, number = self.name or default_name, 1
+        if Path(name).name != name:
+            raise UserError(f"run.name: {name!r} is not a plain name; put the folder into run.folder")
+        while True:
+            path = Path(self.folder) / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None
+
+    def logger(self, path: Path) -> Logger | Literal[False]:
+        """The W&B logger that writes below `path`."""
+        if self.wandb == "disabled":
+            return False
+        import wandb
+
+        if self.wandb == "online" and not wandb.api.api_key:
+            raise UserError("run.wandb: online needs a key; run `wandb login`, or leave run.wandb at offline")
+        settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
+        # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
+        (path / "wandb").mkdir()
+        return WandbLogger(
+            name=path.name, save_dir=path, offline=self.wandb == "offline", project=self.project, settings=settings
+        )
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the complete configuration to the run's folder (not to the logger's, which two runs would share)."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, save_to_log_dir=False, **kwargs)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        (Path(trainer.default_root_dir) / "config.yaml").write_text(text, encoding="utf-8")
+        if trainer.logger:
+            trainer.logger.log_hyperparams(yaml.safe_load(text))
+
+
+class Record(Callback):
+    """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
+
+    def __init__(self, folder: Path, seed: int | None):
+        self.folder, self.seed = folder, seed
+        self.rows: list[dict[str, float]] = []
+        self.summary: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+        self.strategies = census(pl_module, trainer.datamodule)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        measured = {name: trainer.callback_metrics[name].item() for name in METRICS if name in trainer.callback_metrics}
+        seconds = round(time.perf_counter() - self.started, 3)
+        self.rows.append({"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **measured, "seconds": seconds})
+        with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["epoch", "step", *METRICS, "seconds"])
+            if len(self.rows) == 1:
+                writer.writeheader()
+            writer.writerow(self.rows[-1])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.rows:
+            return
+        accuracies = [row.get("val/accuracy", float("nan")) for row in self.rows]
+        self.summary = {
+            "val_accuracy": accuracies[-1],
+            "best_val_accuracy": max(accuracies),
+            "best_epoch": int(self.rows[accuracies.index(max(accuracies))]["epoch"]),
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "seconds": self.rows[-1]["seconds"],
+            "seed": self.seed,
+            "device": device_name(pl_module.device),
+            "parameters": sum(p.numel() for p in pl_module.network.parameters()),
+            "strategies": {
+                family: [strategy._asdict() for strategy in found] for family, found in self.strategies.items()
+            },
+            "classes": list(trainer.datamodule.classes),
+            "image_shape": list(trainer.datamodule.image_shape),
+            "samples_per_epoch": trainer.datamodule.samples_per_epoch,
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "pytorch_lightning": pytorch_lightning.__version__,
+            },
+        }
+        write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
+        draw_learning_curves(self.rows, self.folder / "figures" / "curves.png")
+
+
+def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
+    """The last lines of a run: where it is, each condition as met or not, the accuracy and the epochs."""
+    checked = conditions(rules, summary)
+    width = max(len(condition.name) for condition in checked)
+    lines = [f"\nThe run is in {folder}: summary.json, figures/curves.png, checkpoints/", "The assignment's conditions:"]
+    for name, met, shown_by, remedy in checked:
+        lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; try ' + remedy}")
+    met = sum(condition.met for condition in checked)
+    lines.append(
+        f"val/accuracy {summary['val_accuracy']:.2%} (best {summary['best_val_accuracy']:.2%} in epoch "
+        f"{summary['best_epoch']}) after {summary['epochs']} epochs, {summary['seconds']:.0f} s on {summary['device']}; "
+        f"{met} of {len(checked)} conditions met"
+    )
+    return "\n".join(lines)
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or the kind of processor with the number of threads that torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a kill in the middle leaves the old one or none, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
