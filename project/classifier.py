@@ -132,10 +132,13 @@ class Classifier(LightningModule):
             decays = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
             decays = [decay for decay in decays if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
-        return self.optimizer([
-            {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
-            for decay, parameters in groups.items()
-        ])
+        try:
+            return self.optimizer([
+                {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
+                for decay, parameters in groups.items()
+            ])
+        except ValueError as error:
+            raise UserError(f"model.optimizer: {error}") from None
 
     def build_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:
         """The schedule for a run of `total_steps` optimizer steps, or None for a constant rate."""

@@ -4,10 +4,8 @@ Overlays merge key by key, the later one wins; a mistake becomes one line.
 """
 
 import csv
-import difflib
 import io
 import logging
-import re
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -18,19 +16,20 @@ import torch
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, Namespace
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import project.initialization, project.networks, project.normalization, project.optimization, project.regularization  # noqa: E401, F401
 from project.assignment import Assignment
 from project.classifier import Classifier
 from project.data import ImageData
 from project.errors import UserError
+from project.mistakes import did_you_mean, explain
 from project.progress import progress
 from project.run import Record, Run, SaveConfig, report
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
-START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 
 
 class Overlay(ActionConfigFile):
@@ -73,6 +72,8 @@ def forget_replaced_classes(settings: Any, overlay: dict[str, Any]) -> None:
 class CommandLine(LightningCLI):
     """LightningCLI with overlays, run folders, and the data's shape passed on to the model."""
 
+    known_settings: set[str] = set()
+
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         parser = super().init_parser(**kwargs)
         config = next(action for action in parser._actions if isinstance(action, ActionConfigFile))
@@ -81,11 +82,17 @@ class CommandLine(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(Run, "run")
+        self.known_settings.update(action.dest for action in parser._actions)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Keep the command line's settings; LightningCLI would let those in a checkpoint override them."""
+
+    def before_instantiate_classes(self) -> None:
+        path = self.config[self.subcommand].get("ckpt_path")
+        if path and path not in ("best", "last", "hpc", "registry") and not Path(path).is_file():
+            raise UserError(f"--ckpt_path {path}: no such file{did_you_mean(path, map(str, Path('runs').rglob('*.ckpt')))}")
 
     @property
     def settings(self) -> Namespace:
@@ -96,6 +103,7 @@ class CommandLine(LightningCLI):
         self.folder = None
         callbacks = [progress()]
         if self.subcommand == "fit":
+            self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run
             self.folder = run.create_folder(default_run_name(self.settings.config))
             checkpoint = ModelCheckpoint(
@@ -107,11 +115,10 @@ class CommandLine(LightningCLI):
                 kwargs["logger"] = run.logger(self.folder)
         else:
             kwargs["logger"] = False
-        trainer_settings = {**self.settings.trainer, **kwargs, "enable_model_summary": False}
-        return self._instantiate_trainer(trainer_settings, callbacks)
+        bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        return self._instantiate_trainer({**self.settings.trainer, **kwargs, "enable_progress_bar": bar}, callbacks)
 
     def before_fit(self) -> None:
-        self.datamodule.setup("fit")
         parameters = sum(p.numel() for p in self.model.network.parameters())
         print(
             f"{type(self.model.network).__name__}, {parameters:,} parameters, on {self.trainer.strategy.root_device}; "
@@ -154,7 +161,7 @@ def run(args: list[str]) -> CommandLine:
         UserError: A setting or a file is wrong; the message is one line.
     """
     quieten()
-    each = {"exit_on_error": False}
+    each = {"exit_on_error": False, "allow_abbrev": False}
     try:
         return CommandLine(
             Classifier,
@@ -162,10 +169,13 @@ def run(args: list[str]) -> CommandLine:
             args=args,
             seed_everything_default=0,
             save_config_callback=SaveConfig,
+            trainer_defaults={"enable_model_summary": False},
             parser_kwargs={**each, **{subcommand: each for subcommand in SUBCOMMANDS}},
         )
     except ArgumentError as error:
-        raise UserError(explain(error, args)) from None
+        raise UserError(explain(str(error), CommandLine.known_settings)) from None
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from None
 
 
 def complete_config(args: list[str]) -> str:
@@ -189,18 +199,15 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def did_you_mean(word: str, known: Any) -> str:
-    """`; did you mean X?` where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def explain(error: ArgumentError, args: list[str]) -> str:
-    return " ".join(str(error).split())
-
-
 def quieten() -> None:
-    """Keep Lightning's advertisements and its remarks about loaders that we do not use off the screen."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
+    """Keep advertisements, and remarks about what is so on purpose here, off the screen."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", r"The '\w+' does not have many workers")
+    for message in (
+        "LightningCLI's args parameter",  # main() passes on the command line itself
+        "The number of training batches",  # metrics are logged once an epoch
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+        "There is a wandb run already in progress",
+        "The '\\w+' does not have many workers",
+    ):
+        warnings.filterwarnings("ignore", message)

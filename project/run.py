@@ -71,12 +71,16 @@ class Run:
 
         if self.wandb == "online" and not wandb.api.api_key:
             raise UserError("run.wandb: online needs a key; run `wandb login`, or leave run.wandb at offline")
-        settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
         (path / "wandb").mkdir()
-        return WandbLogger(
-            name=path.name, save_dir=path, offline=self.wandb == "offline", project=self.project, settings=settings
+        experiment = wandb.init(
+            name=path.name,
+            dir=path,
+            mode=self.wandb,
+            project=self.project,
+            settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
         )
+        return WandbLogger(experiment=experiment)
 
 
 class SaveConfig(SaveConfigCallback):

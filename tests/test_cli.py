@@ -1,0 +1,154 @@
+"""The command line: a whole run on few images, and one line for each mistake."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from project.cli import default_run_name, main, run
+
+TINY = [
+    *("--data.source.train=400", "--data.source.val=100", "--data.source.test=100"),
+    *("--model.network.width=4", "--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--run.wandb=disabled"),
+]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A short run of the quickstart's configuration, with its W&B run."""
+    folder = tmp_path_factory.mktemp("runs")
+    cli = run(["fit", "--config", "configs/quickstart.yaml", *TINY, "--run.wandb=offline", f"--run.folder={folder}"])
+    return cli
+
+
+def fit(tmp_path, *args):
+    return run(["fit", *args, *TINY, f"--run.folder={tmp_path}"])
+
+
+def test_run_folder_is_complete(fitted):
+    folder = fitted.folder
+    assert folder.name == "quickstart"
+    rows = (folder / "metrics.csv").read_text().splitlines()
+    assert rows[0] == "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,seconds"
+    assert len(rows) == 3 and all(row.count(",") == 7 and ",," not in row for row in rows)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["epochs"], summary["steps"], summary["seed"], summary["samples_per_epoch"]) == (2, 8, 0, 400)
+    assert summary["val_accuracy"] <= summary["best_val_accuracy"]
+    assert summary["parameters"] == sum(p.numel() for p in fitted.model.network.parameters())
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (folder / "figures" / "curves.png").stat().st_size > 10_000
+    assert list(folder.glob("wandb/offline-run-*/run-*.wandb"))
+
+
+def test_summary_names_the_strategies_with_evidence(fitted):
+    strategies = json.loads((fitted.folder / "summary.json").read_text())["strategies"]
+    names = {family: {strategy["name"] for strategy in found} for family, found in strategies.items()}
+    assert names == {
+        "optimization": {"SGD with Nesterov momentum", "OneCycle schedule"},
+        "regularization": {"weight decay", "dropout", "RandomCrop"},
+        "initialization": {"He"},
+        "normalization": {"BatchNorm2d"},
+    }
+    assert all(strategy["evidence"] for found in strategies.values() for strategy in found)
+
+
+def test_every_weight_moves(tmp_path):
+    cli = fit(tmp_path, "--config", "configs/quickstart.yaml")
+    torch.manual_seed(0)
+    fresh = run(["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={tmp_path}", "--trainer.max_epochs=0"])
+    for (name, trained), start in zip(cli.model.network.named_parameters(), fresh.model.network.parameters()):
+        assert not torch.equal(trained, start), name
+
+
+def test_the_same_config_gives_the_same_numbers(fitted, tmp_path):
+    repeated = run(
+        ["fit", "--config", str(fitted.folder / "config.yaml"), f"--run.folder={tmp_path}", "--run.wandb=disabled"]
+    )
+    assert repeated.folder.name == "quickstart"
+    without_seconds = lambda folder: [  # noqa: E731
+        row.rpartition(",")[0] for row in (folder / "metrics.csv").read_text().splitlines()
+    ]
+    assert without_seconds(repeated.folder) == without_seconds(fitted.folder)
+
+
+def test_no_run_overwrites_another(tmp_path):
+    names = [fit(tmp_path, "--config", "configs/base.yaml", "--trainer.max_epochs=0").folder.name for _ in range(2)]
+    assert names == ["base", "base-2"]
+
+
+@pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
+def test_a_run_s_config_and_checkpoint_are_enough(fitted, subcommand, capsys, monkeypatch, tmp_path):
+    checkpoint = fitted.folder / "checkpoints" / "last.ckpt"
+    cli = run([subcommand, "--config", str(fitted.folder / "config.yaml"), "--ckpt_path", str(checkpoint)])
+    if subcommand == "validate":
+        last = json.loads((fitted.folder / "summary.json").read_text())["val_accuracy"]
+        assert cli.trainer.callback_metrics["val/accuracy"].item() == pytest.approx(last)
+    if subcommand == "predict":
+        rows = (fitted.folder / "predictions.csv").read_text().splitlines()
+        assert rows[0] == "index,class,A,B,C,D,E,F,G,H,I,J" and len(rows) == 101
+
+
+def test_last_lines_say_which_conditions_hold(tmp_path, capsys):
+    assert main(["fit", "--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert "epoch  2/2  train loss" in said
+    assert "NOT MET  normalization" in said and "--config configs/normalization/default.yaml" in said
+    assert "met      at most 15 epochs  2" in said
+    assert said.splitlines()[-1].startswith("val/accuracy ") and said.splitlines()[-1].endswith("1 of 6 conditions met")
+
+
+def mistake(capsys, *args):
+    assert main(["fit", *args]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1, said
+    assert len(said) < 400, said
+    return said
+
+
+BASE = ("--config", "configs/base.yaml")
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (("--config", "configs/bsae.yaml"), ["configs/bsae.yaml", "did you mean configs/base.yaml?"]),
+        ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean --trainer.max_epochs?"]),
+        ((*BASE, "--model.optimizer=torch.optim.SDG"), ["torch.optim.SDG", "did you mean torch.optim.SGD?"]),
+        ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
+        ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
+        ((*BASE, "--data.batch_size=0"), ["data.batch_size", "0"]),
+        ((*BASE, "--data.source=ImageArchive", "--data.source.path=no/such.zip"), ["no/such.zip"]),
+        ((*BASE, "--model.network.widht=3"), ["widht", "did you mean"]),
+        ((), ["--config configs/quickstart.yaml"]),
+    ],
+    ids=lambda value: " ".join(value)[-40:],
+)
+def test_a_mistake_is_one_line(capsys, args, expected, tmp_path):
+    said = mistake(capsys, *args, f"--run.folder={tmp_path}")
+    assert all(part in said for part in expected), said
+    assert not list(tmp_path.iterdir()), "a mistake leaves no half-made run behind"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model: {optimzer: {class_path: torch.optim.SGD}}", ["model.optimzer", "did you mean model.optimizer?"]),
+        ("trainer: {max_epochs: fifteen}", ["trainer.max_epochs", "fifteen"]),
+        ("model: {optimizer: {class_path: torch.optim.SGD, init_args: {momentm: 1}}}", ["momentm", "did you mean"]),
+        ("model: {optimizer: [", ["not valid YAML"]),
+        ("just words", ["key: value"]),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line(capsys, tmp_path, text, expected):
+    (tmp_path / "mine.yaml").write_text(text)
+    said = mistake(capsys, *BASE, "--config", str(tmp_path / "mine.yaml"), f"--run.folder={tmp_path / 'runs'}")
+    assert all(part in said for part in expected), said
+
+
+def test_run_names_come_from_the_overlays():
+    assert default_run_name(["configs/base.yaml", "configs/initialization/he.yaml"]) == "base+he"
+    assert default_run_name(["configs/base.yaml", "configs/normalization/default.yaml"]) == "base+normalization"
+    assert default_run_name(["runs/quickstart/config.yaml"]) == "quickstart"
+    assert default_run_name(None) == "run"
