@@ -106,10 +106,10 @@ class CommandLine(LightningCLI):
             self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run
             self.folder = run.create_folder(default_run_name(self.settings.config))
-            checkpoint = ModelCheckpoint(
-                self.folder / "checkpoints", filename="best", monitor="val/accuracy", mode="max", save_last=True
-            )
-            callbacks += [checkpoint, Record(self.folder, self.settings.seed_everything)]
+            callbacks.append(Record(self.folder, self.settings.seed_everything))
+            if self.settings.trainer.enable_checkpointing is not False:
+                folder = self.folder / "checkpoints"
+                callbacks.append(ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max", save_last=True))
             kwargs["default_root_dir"] = str(self.folder)
             if self.settings.trainer.logger in (None, True):
                 kwargs["logger"] = run.logger(self.folder)
@@ -154,8 +154,12 @@ def default_run_name(overlays: list[Any] | None) -> str:
     return "+".join(names)[:80] or "run"
 
 
-def run(args: list[str]) -> CommandLine:
+def run(args: list[str], command_line: type[CommandLine] = CommandLine) -> CommandLine:
     """Run a subcommand in this process, and return what was built: `.model`, `.datamodule`, `.trainer`, `.folder`.
+
+    Args:
+        args: The command line, without the program's name.
+        command_line: A subclass can hook in, with `before_fit` and the like.
 
     Raises:
         UserError: A setting or a file is wrong; the message is one line.
@@ -163,11 +167,12 @@ def run(args: list[str]) -> CommandLine:
     quieten()
     each = {"exit_on_error": False, "allow_abbrev": False}
     try:
-        return CommandLine(
+        return command_line(
             Classifier,
             ImageData,
             args=args,
             seed_everything_default=0,
+            auto_configure_optimizers=False,
             save_config_callback=SaveConfig,
             trainer_defaults={"enable_model_summary": False},
             parser_kwargs={**each, **{subcommand: each for subcommand in SUBCOMMANDS}},

@@ -9,6 +9,7 @@ from typing import Callable
 
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.normalization import Normalization
 
 ActivationCallable = Callable[[], nn.Module]
@@ -49,21 +50,31 @@ class MLP(nn.Module):
 class ConvNet(nn.Module):
     """A plain convolutional network: a stem, then stages that halve the resolution and double the width.
 
-    `stem_stride` 2 halves the resolution at once, which makes everything behind it four times cheaper.
+    Args:
+        width: Channels of the stem and the first stage.
+        stages: Number of stages.
+        convs_per_stage: Convolutions in each stage.
+        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        pool: Average each channel over the whole image before the head; otherwise the head sees every position.
     """
 
     def __init__(
         self,
         num_classes: int = 10,
         in_channels: int = 3,
+        image_size: int = 32,
         normalization: Normalization | None = None,
         activation: ActivationCallable = nn.ReLU,
         width: int = 16,
         stages: int = 3,
         convs_per_stage: int = 2,
         stem_stride: int = 2,
+        pool: bool = True,
     ):
         super().__init__()
+        side = -(-image_size // stem_stride) // 2 ** (stages - 1)
+        if side < 1:
+            raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
 
         def conv(i: int, o: int, stride: int = 1) -> nn.Sequential:
             return normalized(nn.Conv2d(i, o, 3, stride, padding=1), normalization, activation)
@@ -77,8 +88,8 @@ class ConvNet(nn.Module):
                 layers.append(conv(channels, width * 2**stage))
                 channels = width * 2**stage
             self.stages.append(nn.Sequential(*layers))
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Linear(channels, num_classes)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1) if pool else nn.Identity(), nn.Flatten())
+        self.head = nn.Linear(channels if pool else channels * side**2, num_classes)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""

@@ -1,0 +1,142 @@
+"""The command line: `python -m grader check|pack|run|leaderboard|example`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from project.errors import UserError
+
+RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
+
+
+def main(args: list[str]) -> int:
+    """Run a command. Exit status 0; 1 where a submission is rejected; 2 for a mistake of the caller's; 130 stopped."""
+    options = make_parser().parse_args(args)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grader", description="Check, rerun and rank submissions.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(command=function)
+        return added
+
+    rules = {"type": Path, "default": RULES, "metavar": "YAML", "help": "the assignment's rules (%(default)s)"}
+    added = command("check", check, "Say what the grader will say of a submission, before any training.")
+    added.add_argument("path", type=Path, help="the submission: a folder, zip or tar")
+    added.add_argument("--rules", **rules)
+
+    added = command("pack", pack, "Check a submission, and write the archive to hand in.")
+    added.add_argument("path", type=Path, help="the submission's folder")
+    added.add_argument("--out", type=Path, metavar="ZIP", help="the archive (<student id>.zip)")
+    added.add_argument("--rules", **rules)
+
+    added = command("run", run, "Grade all submissions in a folder. Stopped, the same command goes on.")
+    added.add_argument("folder", type=Path, help="folder of submissions: folders, zips, tars")
+    added.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
+    added.add_argument("--rules", **rules)
+    added.add_argument("--dataset", type=Path, help="grade on this folder or archive of images, not on the rules' dataset")
+    added.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="a GPU where there is one (auto)")
+    added.add_argument("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
+    added.add_argument("--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights")
+
+    added = command("leaderboard", show, "Print the leaderboard, and write its files anew.")
+    added.add_argument("results", type=Path)
+
+    added = command("example", example, "Write a handful of submissions to try.")
+    added.add_argument("folder", type=Path, help="where to; must not exist yet")
+    added.add_argument("--config", type=Path, default=RULES.with_name("quickstart.yaml"), help="made from this (%(default)s)")
+    return parser
+
+
+def check(options: argparse.Namespace) -> int:
+    from grader.intake.checks import check, rejections
+
+    submission, rules = open_submission(options)
+    findings = check(submission, rules)
+    for finding in findings:
+        print(f"{finding.severity:6}  {finding}")
+    if rejections(findings):
+        print(f"{submission.student}: would be rejected.")
+        return 1
+    print(f"{submission.student}: ready to hand in, tier {submission.tier}. The families are checked when it is rerun.")
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    from grader.intake.packing import pack
+
+    if status := check(options):
+        return status
+    submission, _ = open_submission(options)
+    archive = options.out or Path(f"{submission.student}.zip")
+    pack(submission, archive)
+    print(f"{archive} is ready to hand in.")
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from grader.grading import grade
+    from project.assignment import Assignment
+
+    existing(options.folder)
+    rules = Assignment.load(options.rules)
+    if options.dataset:
+        archive = {"path": str(existing(options.dataset))}
+        rules = replace(rules, dataset={"class_path": "project.data.archive.ImageArchive", "init_args": archive})
+    if options.secret_seed is not None and options.secret_seed < 0:
+        raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
+    sandboxed = not options.unsafe_no_sandbox
+    print("\n" + grade(options.folder, options.out, rules, options.device, sandboxed, options.secret_seed))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    from grader.grading import publish
+    from grader.results.ledger import Ledger
+
+    if not (options.results / "ledger.sqlite").is_file():
+        raise UserError(f"{options.results}: no results there; `python -m grader run FOLDER --out {options.results}` makes them")
+    ledger = Ledger(options.results / "ledger.sqlite")
+    try:
+        print(publish(ledger, options.results))
+    finally:
+        ledger.close()
+    return 0
+
+
+def example(options: argparse.Namespace) -> int:
+    from grader.intake.examples import write_examples
+
+    if options.folder.exists():
+        raise UserError(f"{options.folder}: is there already; name a folder that is not")
+    for name in write_examples(options.folder, existing(options.config)):
+        print(options.folder / name)
+    return 0
+
+
+def open_submission(options: argparse.Namespace) -> Any:
+    from grader.intake.submission import take_in
+    from project.assignment import Assignment
+
+    return take_in(existing(options.path)), Assignment.load(options.rules)
+
+
+def existing(path: Path) -> Path:
+    """The path. Raises UserError where there is nothing."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    return path

@@ -1,0 +1,1 @@
+"""From a submission and a seed to an accuracy, in sandboxes."""

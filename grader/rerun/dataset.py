@@ -1,0 +1,95 @@
+"""The dataset as the grader hands it out: what training sees, what is predicted, and the labels that stay here."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+from torch import Tensor
+
+from project.assignment import Assignment
+from project.data import Glyphs
+from project.data.module import channel_statistics
+from project.data.sources import Source, TensorFolder, stratified_split
+from project.errors import UserError
+
+
+@dataclass(frozen=True)
+class GradingData:
+    """Prepared once for a results folder.
+
+    Attributes:
+        training: TensorFolder with the training split, and the monitor split under the name val.
+        scoring: TensorFolder with the images that score, shuffled, without labels, under the name test.
+        labels_N: Their labels, int64 (N,), in the same order.
+        classes: Names of the classes.
+        mean, std: Of each channel of the training split.
+    """
+
+    training: Path
+    scoring: Path
+    labels_N: Tensor
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+
+
+def make_source(description: dict[str, Any]) -> Source:
+    """A data source from its `class_path` and `init_args`. Raises UserError where they are wrong."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Source, "dataset")
+    try:
+        return parser.instantiate_classes(parser.parse_object({"dataset": description})).dataset
+    except ArgumentError as error:
+        raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
+
+
+def prepare(rules: Assignment, secret: int, results: Path) -> GradingData:
+    """Write the splits below `results`, or find them there.
+
+    What scores is the test split, if there is one: of Glyphs a fresh draw. Else it is the validation split without
+    the monitor split. Monitor split and order come from the secret.
+    """
+    key = hashlib.sha256(json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()).hexdigest()
+    folder = results / "data" / key[:16]
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        try:
+            write(make_source(rules.dataset), rules, secret, temporary)
+            os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    withheld = json.loads((folder / "withheld.json").read_text(encoding="utf-8"))
+    labels_N = torch.tensor(withheld.pop("labels"))
+    return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
+
+
+def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
+    """Write all of GradingData into an empty folder."""
+    train, val = source.load("train"), source.load("val")
+    monitored = max(len(source.classes), round(rules.monitor_fraction * len(val.labels_N)))
+    if monitored >= len(val.labels_N):
+        raise UserError(f"dataset: {len(val.labels_N)} validation images are too few for a monitor split")
+    rest, monitor = stratified_split(val.labels_N, monitored, secret)
+    if isinstance(source, Glyphs):
+        source.draw_seed = secret
+    images_NHWC, labels_N = source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
+    order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
+
+    (folder / "training").mkdir()
+    monitor_split = (val.images_NHWC[monitor], val.labels_N[monitor])
+    TensorFolder.write(folder / "training", source.classes, {"train": train, "val": monitor_split})
+    (folder / "scoring").mkdir()
+    TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
+    mean, std = channel_statistics(train.images_NHWC)
+    withheld = {"labels": labels_N[order_N].tolist(), "classes": source.classes, "mean": mean, "std": std}
+    descriptor = os.open(folder / "withheld.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(withheld, file)

@@ -1,0 +1,243 @@
+"""One submission, one seed: train, predict, score."""
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+import yaml
+
+from grader.intake.strict_yaml import load
+from grader.intake.submission import Submission, printable
+from grader.rerun import sandbox
+from grader.rerun.dataset import GradingData
+from grader.rerun.sandbox import Outcome, Program
+from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output
+from grader.rerun.trainee import MISSING_FAMILY
+from project.assignment import Assignment
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MAX_WEIGHT_BYTES = 10**9
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to rerun, and how.
+
+    Attributes:
+        seed: Of the training.
+        device: `cuda` or `cpu`.
+        folder: Where the log, the configuration and the curves are kept.
+    """
+
+    submission: Submission
+    seed: int
+    rules: Assignment
+    data: GradingData
+    device: str
+    folder: Path
+    sandboxed: bool = True
+
+
+@dataclass
+class Result:
+    """How a job ended.
+
+    Attributes:
+        verdict: passed, below_target, rejected, failed or infrastructure.
+        reason: Why, in one line; empty for passed.
+        accuracy: On the images that score, in [0, 1].
+        epochs, parameters, strategies: What the rerun's summary says.
+        seconds: Of training, on our clock, start-up included.
+        flags: What a person should look at.
+    """
+
+    verdict: str
+    reason: str = ""
+    accuracy: float | None = None
+    epochs: int | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    strategies: dict[str, list[str]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Ended(Exception):
+    """A job's early end, with its result."""
+
+    def __init__(self, result: Result):
+        self.result = result
+
+
+def run_job(job: Job, watch: Callable[[str], None] = lambda line: None) -> Result:
+    """Train, predict and score. Whatever a submission does, this returns a Result."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fifteen-epochs-") as scratch:
+        try:
+            return train_and_score(job, Path(scratch), watch)
+        except Ended as ended:
+            return ended.result
+        except Unscorable as error:
+            return Result("failed", str(error))
+
+
+def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Result:
+    own = scratch / "own" / "submission"
+    own.mkdir(parents=True)
+    for path, content in job.submission.modules.items():
+        (own / path).write_bytes(content)
+
+    started = time.monotonic()
+    trained = scratch / "trained"
+    trained.mkdir()
+    config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
+    outcome = launch(job, "trainee.py", config, {"/data": job.data.training}, trained, scratch, watch)
+    seconds = time.monotonic() - started
+    for name in ("metrics.csv", "summary.json"):
+        keep(trained / "run" / name, job.folder / name)
+    judge_training(job, outcome, trained)
+    weights = scratch / "weights.safetensors"
+    weights.write_bytes(read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES))
+    summary = read_summary(trained / "run" / "summary.json", job.rules)
+
+    predicted = scratch / "predicted"
+    predicted.mkdir()
+    config = rerun_config(job, "/data" if job.sandboxed else str(job.data.scoring))
+    for name in ("mean", "std"):
+        config["data"][name] = config["data"].get(name) or getattr(job.data, name)
+    inputs = {"/data": job.data.scoring, "/weights.safetensors": weights}
+    outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch)
+    judge(job, outcome, "predicting")
+    logits_NK = read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
+
+    share = accuracy(logits_NK, job.data.labels_N)
+    passed = share > job.rules.target_accuracy
+    reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
+    return Result("passed" if passed else "below_target", reason, share, seconds=round(seconds, 2), **summary)
+
+
+def launch(
+    job: Job, script: str, config: dict[str, Any], inputs: dict[str, Path], output: Path, scratch: Path, watch: Callable
+) -> Outcome:
+    """Run one of our two programs on a configuration, in a sandbox."""
+    stage = Path(script).stem
+    config_file, job_file = scratch / f"{stage}.yaml", scratch / f"{stage}.json"
+    config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
+    code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
+    code[f"/app/{script}"] = REPOSITORY / "grader" / "rerun" / script
+    inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
+    seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
+    settings = {
+        "code": ["/app", "/own"] if job.sandboxed else [str(REPOSITORY), str(scratch / "own")],
+        "config": seen["/job.yaml"],
+        "families": job.rules.families,
+        "weights": seen.get("/weights.safetensors"),
+        "out": "/out" if job.sandboxed else str(output),
+    }
+    job_file.write_text(json.dumps(settings), encoding="utf-8")
+    gpu = 0 if job.device == "cuda" else None
+    program = Program(seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, {"PYTHONHASHSEED": str(job.seed)})
+    outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", watch, job.sandboxed)
+    (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    return outcome
+
+
+def rerun_config(job: Job, data: str) -> dict[str, Any]:
+    """The submission's configuration with everything that is the grader's to decide put in its place."""
+    config = load(job.submission.files["config.yaml"])
+    student = {key: value for key, value in config["trainer"].items() if key not in TRAINER}
+    return {
+        "seed_everything": job.seed,
+        "run": {"name": "run", "folder": "." if not job.sandboxed else "/out", "wandb": "disabled"},
+        "trainer": {**student, **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
+        "model": config["model"],
+        "data": {**config["data"], "source": {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": data}}},
+    }
+
+
+TRAINER = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+    "logger": False,
+    "default_root_dir": None,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": None,
+    "model_registry": None,
+}
+
+
+def judge_training(job: Job, outcome: Outcome, trained: Path) -> None:
+    """End the job where the training did not come to a good end."""
+    if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
+        missing = read_json(trained / "missing.json")
+        missing = [family for family in job.rules.families if isinstance(missing, list) and family in missing]
+        raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing) or 'a family'}"))
+    if outcome.ending == "exited" and outcome.status == 2:
+        raise Ended(Result("rejected", last_words(job.folder / "trainee.log").removeprefix("error: ")))
+    judge(job, outcome, "training")
+
+
+def judge(job: Job, outcome: Outcome, doing: str) -> None:
+    """End the job where a program did not end well: the sandbox's failure is ours, all else the submission's."""
+    limits = job.rules.limits
+    if outcome.ending == "sandbox":
+        raise Ended(Result("infrastructure", f"the sandbox failed: {outcome.detail}"))
+    exceeded = {
+        "time": f"took longer than {limits.minutes:g} minutes",
+        "memory": f"used more than {limits.memory_gb:g} GB of memory",
+        "output": f"wrote more than {limits.output_mb:g} MB",
+        "processes": f"ran more than {limits.processes} processes and threads",
+    }
+    if outcome.ending in exceeded:
+        raise Ended(Result("failed", f"{doing} {exceeded[outcome.ending]}"))
+    if outcome.status != 0:
+        stage = "trainee" if doing == "training" else "predictor"
+        raise Ended(Result("failed", f"{doing} crashed: {last_words(job.folder / f'{stage}.log')}"))
+
+
+def read_summary(path: Path, rules: Assignment) -> dict[str, Any]:
+    """Epochs, parameters and strategies of a rerun's summary, their types checked. Raises Unscorable."""
+    summary = read_json(path)
+    try:
+        epochs, parameters = summary["epochs"], summary["parameters"]
+        strategies = {
+            family: [printable(str(strategy["name"])) for strategy in summary["strategies"][family]][:20]
+            for family in rules.families
+        }
+    except (KeyError, TypeError) as error:
+        raise Unscorable(f"summary.json is not complete ({error})") from None
+    for value in (epochs, parameters):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise Unscorable("summary.json has no whole numbers for epochs and parameters")
+    if epochs > rules.max_epochs:
+        raise Ended(Result("rejected", f"trained {epochs} epochs, more than {rules.max_epochs}"))
+    missing = [family for family, used in strategies.items() if not used]
+    if missing:
+        raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))
+    return {"epochs": epochs, "parameters": parameters, "strategies": strategies}
+
+
+def keep(output: Path, target: Path) -> None:
+    """Copy a small file that a sandbox left, if it is a plain one."""
+    try:
+        target.write_bytes(read_output(output, 10**6))
+    except Unscorable:
+        pass
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log that is not empty, without control characters."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.read_bytes()[-20_000:].decode("utf-8", "replace"))
+    lines = [line for line in text.splitlines() if line.strip()]
+    return printable(lines[-1], 200) if lines else "it said nothing"

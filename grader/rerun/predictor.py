@@ -1,0 +1,28 @@
+"""Runs inside a sandbox of its own: logits of a trained submission on images without labels. `predictor.py JOB.json`.
+
+The job file has `code` (folders to import from), `config`, `weights` and `out`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.path[:0] = job["code"]
+    sys.argv[1:] = []  # LightningCLI would look at it
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from project.cli import CommandLine, run
+
+    class Predictor(CommandLine):
+        def before_predict(self) -> None:
+            self.model.network.load_state_dict(load_file(job["weights"]), strict=True)
+
+        def after_predict(self) -> None:
+            logits_NK = torch.cat(self.trainer.predict_loop.predictions).float().cpu().contiguous()
+            save_file({"logits": logits_NK}, Path(job["out"], "logits.safetensors"))
+
+    run(["predict", "--config", job["config"]], Predictor)

@@ -1,0 +1,75 @@
+"""From what a sandbox left to numbers: every file is opened as if it were a trap."""
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MAX_JSON_BYTES = 10**6
+
+
+class Unscorable(Exception):
+    """An output that gives no result; the message is the reason, in one line."""
+
+
+def read_output(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file that a sandbox wrote. Raises Unscorable for a link, a pipe, a device, or too much."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unscorable(f"left no {path.name} ({error.strerror})") from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unscorable(f"{path.name} is no regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Unscorable(f"{path.name} is larger than {limit:,} bytes")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """JSON that a sandbox wrote; NaN and infinities are refused."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(read_output(path, MAX_JSON_BYTES), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Unscorable(f"{path.name} is no JSON ({error})") from None
+
+
+def read_logits(path: Path, samples: int, classes: int) -> Tensor:
+    """float32 logits (samples, classes) that a sandbox wrote. Raises Unscorable for anything else."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = read_output(path, 8 * samples * classes + 10_000)
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise Unscorable(f"{path.name} is no safetensors file ({error})") from None
+    logits_NK = tensors.get("logits")
+    if logits_NK is None or logits_NK.dtype != torch.float32 or logits_NK.shape != (samples, classes):
+        found = "none" if logits_NK is None else f"{logits_NK.dtype} {tuple(logits_NK.shape)}"
+        raise Unscorable(f"the logits are not float32 ({samples}, {classes}) but {found}")
+    if not logits_NK.isfinite().all():
+        raise Unscorable("the logits are not all finite: the training diverged")
+    return logits_NK
+
+
+def accuracy(logits_NK: Tensor, labels_N: Tensor) -> float:
+    """Share of samples whose largest logit is at the label; of equal logits, the first counts."""
+    return (logits_NK.argmax(1) == labels_N).double().mean().item()
+
+
+def wilson_interval(share: float, samples: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % confidence interval of a share of `samples` (Wilson 1927, J. Amer. Statist. Assoc. 22)."""
+    centre = (share + z**2 / (2 * samples)) / (1 + z**2 / samples)
+    half = z / (1 + z**2 / samples) * math.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,45 @@
+"""Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
+
+The job file has `code` (folders to import from), `config`, `families` (of which each must be used) and `out`.
+Exit status 3 says that a family is missing: `out/missing.json` says which; 2 that the configuration is wrong.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+MISSING_FAMILY = 3
+
+if __name__ == "__main__":
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.path[:0] = job["code"]
+    sys.argv[1:] = []  # LightningCLI would look at it
+
+    import torch
+
+    from project.cli import CommandLine, run
+    from project.errors import UserError
+    from project.strategies import census
+
+    class Trainee(CommandLine):
+        def before_fit(self) -> None:
+            """A family that is missing costs seconds, not a training."""
+            super().before_fit()
+            found = census(self.model, self.datamodule)
+            missing = [family for family in job["families"] if not found.get(family)]
+            if missing:
+                Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
+                sys.exit(MISSING_FAMILY)
+
+        def after_fit(self) -> None:
+            from safetensors.torch import save_file
+
+            state = self.model.network.state_dict()  # cloned, since safetensors refuses tensors that share memory
+            state = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
+            save_file(state, Path(job["out"], "weights.safetensors"))
+
+    try:
+        run(["fit", "--config", job["config"]], Trainee)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
