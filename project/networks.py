@@ -55,7 +55,7 @@ class ConvNet(nn.Module):
         stages: Number of stages.
         convs_per_stage: Convolutions in each stage.
         stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
-        pool: Average each channel over the whole image before the head; otherwise the head sees every position.
+        pool: Side of the grid that each channel is averaged to before the head; 1 averages over the whole image.
     """
 
     def __init__(
@@ -69,11 +69,10 @@ class ConvNet(nn.Module):
         stages: int = 3,
         convs_per_stage: int = 2,
         stem_stride: int = 2,
-        pool: bool = True,
+        pool: int = 1,
     ):
         super().__init__()
-        side = -(-image_size // stem_stride) // 2 ** (stages - 1)
-        if side < 1:
+        if -(-image_size // stem_stride) < 2 ** (stages - 1):
             raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
 
         def conv(i: int, o: int, stride: int = 1) -> nn.Sequential:
@@ -88,8 +87,8 @@ class ConvNet(nn.Module):
                 layers.append(conv(channels, width * 2**stage))
                 channels = width * 2**stage
             self.stages.append(nn.Sequential(*layers))
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1) if pool else nn.Identity(), nn.Flatten())
-        self.head = nn.Linear(channels if pool else channels * side**2, num_classes)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(pool), nn.Flatten())
+        self.head = nn.Linear(channels * pool**2, num_classes)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""

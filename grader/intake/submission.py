@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 2 * 10**6
 MAX_TOTAL_BYTES = 10 * 10**6
 MAX_DEPTH = 6
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, ValueError)
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -81,6 +82,9 @@ def take_in(source: Path) -> Submission:
         files = unwrapped(read_all(source))
     except Unusable as error:
         return Submission(source, fallback, fallback, {}, str(error))
+    except DAMAGED as error:
+        said = printable(str(error).partition("\n")[0]) or type(error).__name__
+        return Submission(source, fallback, fallback, {}, f"cannot be read: {said}")
     try:
         identity = load(files.get("student.yaml", b""))
         student, name = str(identity["id"]), str(identity["name"])
@@ -143,20 +147,16 @@ Entries = Iterator[tuple[str, int, Callable[[int], bytes]]]  # name, claimed siz
 
 
 def entries(source: Path) -> Entries:
-    """The files of a folder or archive. Raises Unusable for links, devices, and what cannot be read."""
-    try:
-        if source.is_symlink():
-            raise Unusable("is a link; hand in the files themselves")
-        if source.is_dir():
-            yield from folder_entries(source)
-        elif source.name.lower().endswith(".zip"):
-            yield from zip_entries(source)
-        elif source.name.lower().endswith(ARCHIVES):
-            yield from tar_entries(source)
-        else:
-            raise Unusable("neither a folder nor a zip or tar archive")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, ValueError) as e:
-        raise Unusable(f"cannot be read: {printable(str(e))}") from None
+    """The files of a folder or archive. Raises Unusable for links and devices, and DAMAGED for what cannot be read."""
+    if source.is_symlink():
+        raise Unusable("is a link; hand in the files themselves")
+    if source.is_dir():
+        return folder_entries(source)
+    if source.name.lower().endswith(".zip"):
+        return zip_entries(source)
+    if source.name.lower().endswith(ARCHIVES):
+        return tar_entries(source)
+    raise Unusable("neither a folder nor a zip or tar archive")
 
 
 def folder_entries(folder: Path) -> Entries:
