@@ -26,7 +26,7 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.errors import UserError
 from project.mistakes import did_you_mean, explain
-from project.progress import progress
+from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -101,7 +101,7 @@ class CommandLine(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         self.folder = None
-        callbacks = [progress()]
+        callbacks = [training_progress()]
         if self.subcommand == "fit":
             self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run

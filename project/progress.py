@@ -1,10 +1,15 @@
-"""Progress: a bar in a terminal, one plain line an epoch everywhere else."""
+"""Progress: a bar in a terminal, plain lines everywhere else."""
 
 import sys
 import time
+from contextlib import contextmanager
+from typing import Callable, Iterator
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10
 
 
 class EpochLines(Callback):
@@ -22,6 +27,26 @@ class EpochLines(Callback):
         print("  ".join([*parts, f"{time.perf_counter() - self.started:.1f} s"]), flush=True)
 
 
-def progress() -> Callback:
-    """The progress display that suits where the output goes."""
+def training_progress() -> Callback:
+    """The display of a training that suits where the output goes."""
     return TQDMProgressBar(refresh_rate=10, leave=True) if sys.stderr.isatty() else EpochLines()
+
+
+@contextmanager
+def fraction_shown(label: str) -> Iterator[Callable[[float], None]]:
+    """Gives a function to call, as often as you like, with the share of the work that is done, in [0, 1]."""
+    if sys.stderr.isatty():
+        layout = "{desc} {percentage:3.0f} % |{bar}| {elapsed}, {remaining} left"
+        with tqdm(total=1.0, desc=label, bar_format=layout, file=sys.stderr) as bar:
+            yield lambda done: bar.update(done - bar.n)
+        return
+    printed = time.monotonic()
+    print(f"{label} ...", file=sys.stderr, flush=True)
+
+    def show(done: float) -> None:
+        nonlocal printed
+        if time.monotonic() - printed > SECONDS_BETWEEN_LINES:
+            printed = time.monotonic()
+            print(f"{label}: {done:.0%}", file=sys.stderr, flush=True)
+
+    yield show

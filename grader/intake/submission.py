@@ -174,9 +174,10 @@ def folder_entries(folder: Path) -> Entries:
 def read_regular(path: Path, limit: int) -> bytes:
     """Up to `limit` bytes of a regular file; a link that took its place meanwhile is not followed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path.name} is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path.name} is no regular file")
         return file.read(limit)
 
 

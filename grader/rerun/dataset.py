@@ -79,7 +79,7 @@ def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
         raise UserError(f"dataset: {len(val.labels_N)} validation images are too few for a monitor split")
     rest, monitor = stratified_split(val.labels_N, monitored, secret)
     if isinstance(source, Glyphs):
-        source.draw_seed = secret
+        source.seed = secret
     images_NHWC, labels_N = source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
     order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
 

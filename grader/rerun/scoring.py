@@ -23,9 +23,10 @@ def read_output(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise Unscorable(f"left no {path.name} ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unscorable(f"{path.name} is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unscorable(f"{path.name} is no regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
         raise Unscorable(f"{path.name} is larger than {limit:,} bytes")

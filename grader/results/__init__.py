@@ -1,0 +1,1 @@
+"""What the reruns gave: the ledger, the ranking, and what is published."""

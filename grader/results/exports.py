@@ -1,0 +1,101 @@
+"""What leaves: the leaderboard as JSON, CSV and Markdown, and as a table for the terminal."""
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from grader.results.ranking import Entry
+from project.run import write_atomically
+
+HEADINGS = ("rank", "student", "name", "verdict", "tier", "accuracy", "95 %", "epochs", "seconds", "parameters", "reason")
+RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters")
+
+
+def export(results: Path, assignment: dict[str, Any], graded_at: str, device: str, entries: list[Entry]) -> None:
+    """Write leaderboard.json, .csv and .md below `results`."""
+    document = {
+        "assignment": assignment,
+        "graded_at": graded_at,
+        "device": device,
+        "entries": [asdict(entry) for entry in entries],
+    }
+    write_atomically(results / "leaderboard.json", json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(results / "leaderboard.csv", as_csv(entries))
+    write_atomically(results / "leaderboard.md", as_markdown(entries, graded_at, device))
+
+
+def as_csv(entries: list[Entry]) -> str:
+    """One row an entry, lists joined by semicolons; no cell can start a spreadsheet's formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Entry.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        row = asdict(entry)
+        row["strategies"] = "; ".join(name for names in entry.strategies.values() for name in names)
+        row["flags"] = "; ".join(entry.flags)
+        writer.writerow({key: inert(value) if isinstance(value, str) else value for key, value in row.items()})
+    return text.getvalue()
+
+
+def inert(text: str) -> str:
+    """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def as_markdown(entries: list[Entry], graded_at: str, device: str) -> str:
+    """The table, with everything that Markdown or HTML would read as markup escaped."""
+
+    def escaped(text: str) -> str:
+        return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)
+
+    lines = ["# Leaderboard", "", f"Graded at {graded_at} on {escaped(device)}.", "", row_of(HEADINGS)]
+    lines.append(row_of("---:" if heading in RIGHT else "---" for heading in HEADINGS))
+    lines += [row_of(map(escaped, cells(entry))) for entry in entries]
+    return "\n".join(lines) + "\n"
+
+
+def row_of(texts) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def as_table(entries: list[Entry]) -> str:
+    """The table for a terminal, columns aligned."""
+    rows = [HEADINGS, *(cells(entry) for entry in entries)]
+    widths = [max(display_width(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = []
+    for row in rows:
+        padded = []
+        for heading, text, width in zip(HEADINGS, row, widths):
+            space = " " * (width - display_width(text))
+            padded.append(space + text if heading in RIGHT else text + space)
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def cells(entry: Entry) -> list[str]:
+    """An entry's texts under HEADINGS."""
+    rank = "" if entry.rank is None else str(entry.rank)
+    if entry.rank is not None and entry.rank_low != entry.rank_high:
+        rank += f" ({entry.rank_low}-{entry.rank_high})"
+    scored = entry.accuracy is not None
+    return [
+        *(rank, entry.student, entry.name, entry.verdict, entry.tier),
+        f"{entry.accuracy:.2%}" if scored else "",
+        f"{100 * entry.accuracy_low:.1f}-{100 * entry.accuracy_high:.1f}" if scored else "",
+        "" if entry.epochs is None else str(entry.epochs),
+        "" if entry.seconds is None else f"{entry.seconds:.0f}",
+        "" if entry.parameters is None else f"{entry.parameters:,}",
+        "; ".join([entry.reason, *entry.flags]).removeprefix("; "),
+    ]
+
+
+def display_width(text: str) -> int:
+    """Columns that a text takes in a terminal: Korean and other wide characters take two."""
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF") for character in text
+    )

@@ -1,0 +1,100 @@
+"""The ledger: every attempt, once and for good, in SQLite. Rows are added, never changed."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from grader.rerun.job import Result
+
+# A `final` attempt decides about its submission and seed, and there is one at most. Seed -1 stands for "none":
+# what is rejected before training. Infrastructure attempts are ours, and never final.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS submissions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    taken_in TEXT NOT NULL, student TEXT NOT NULL, name TEXT NOT NULL,
+    digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL, rules TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    started TEXT NOT NULL, ended TEXT NOT NULL,
+    student TEXT NOT NULL, digest TEXT NOT NULL, rules TEXT NOT NULL, seed INTEGER NOT NULL,
+    final INTEGER NOT NULL, verdict TEXT NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed) WHERE final;
+"""
+NO_SEED = -1
+
+
+class Ledger:
+    """An open ledger. Each method is one transaction: after a kill it has happened or it has not."""
+
+    def __init__(self, path: Path):
+        self.database = sqlite3.connect(path, isolation_level=None)
+        self.database.row_factory = sqlite3.Row
+        self.database.execute("PRAGMA synchronous = FULL")
+        self.database.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def take_in(self, when: str, student: str, name: str, digest: str, tier: str, source: str, rules: str) -> None:
+        """Note what a student handed in, where it is not what was noted last: a student's last note is what counts."""
+        latest = self.database.execute(
+            "SELECT name, digest, tier, source, rules FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1", [student]
+        ).fetchone()
+        if latest is None or tuple(latest) != (name, digest, tier, source, rules):
+            self.database.execute(
+                "INSERT INTO submissions (taken_in, student, name, digest, tier, source, rules) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [when, student, name, digest, tier, source, rules],
+            )
+
+    def record(
+        self,
+        started: str,
+        ended: str,
+        student: str,
+        digest: str,
+        rules: str,
+        seed: int | None,
+        result: Result,
+        circumstances: dict[str, Any],
+    ) -> None:
+        """Add an attempt. Raises sqlite3.IntegrityError where there is a final one of this submission and seed."""
+        self.database.execute(
+            "INSERT INTO attempts (started, ended, student, digest, rules, seed, final, verdict, result, circumstances)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(started, ended, student, digest, rules, NO_SEED if seed is None else seed),
+                *(result.verdict != "infrastructure", result.verdict, json.dumps(asdict(result)), json.dumps(circumstances)),
+            ],
+        )
+
+    def results(self, student: str, digest: str, rules: str) -> dict[int | None, Result]:
+        """The final results of a submission by seed; None is the seed of what was rejected before training."""
+        rows = self.database.execute(
+            "SELECT seed, result FROM attempts WHERE final AND student = ? AND digest = ? AND rules = ? ORDER BY id",
+            [student, digest, rules],
+        )
+        return {None if row["seed"] == NO_SEED else row["seed"]: Result(**json.loads(row["result"])) for row in rows}
+
+    def newest(self) -> list[sqlite3.Row]:
+        """The newest submission of every student (student, name, digest, tier, rules), in order of the ids."""
+        return self.database.execute(
+            "SELECT student, name, digest, tier, rules FROM submissions"
+            " WHERE id IN (SELECT max(id) FROM submissions GROUP BY student) ORDER BY student"
+        ).fetchall()
+
+    def last_infrastructure(self, student: str, digest: str, rules: str) -> Result | None:
+        """The last attempt at a submission that failed through our own fault."""
+        row = self.database.execute(
+            "SELECT result FROM attempts WHERE NOT final AND student = ? AND digest = ? AND rules = ? ORDER BY id DESC LIMIT 1",
+            [student, digest, rules],
+        ).fetchone()
+        return Result(**json.loads(row["result"])) if row else None
+
+    def circumstances(self) -> dict[str, Any]:
+        """Those of the last attempt: device, versions, limits; empty before the first."""
+        row = self.database.execute("SELECT circumstances FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
+        return json.loads(row["circumstances"]) if row else {}

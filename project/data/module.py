@@ -1,0 +1,115 @@
+"""ImageData: a source of images as a LightningDataModule."""
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from project.data.augmentation import Augmentation
+from project.data.resident import ResidentBatches
+from project.data.sources import Source, Split
+from project.errors import UserError
+
+
+class ImageData(LightningDataModule):
+    """Batches of normalised images and labels, for training, validation and testing.
+
+    Args:
+        source: Where the images come from, such as Glyphs, ImageArchive or CIFAR10.
+        batch_size: Images in a batch, > 0.
+        augmentation: Random changes of training images, in order; every image gets its own draw.
+        mean: Of each channel, in [0, 1]. By default the training images' own.
+        std: Of each channel, > 0. By default the training images' own.
+
+    Raises:
+        UserError: A value is out of range, or the source cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int = 128,
+        augmentation: list[Augmentation] | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+    ):
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"data.batch_size: {batch_size} is not a number of images; take 1 or more")
+        if std and min(std) <= 0:
+            raise UserError(f"data.std: {std} is not above 0 for every channel")
+        self.source, self.batch_size, self.augmentation = source, batch_size, augmentation or []
+        self.mean, self.std = mean, std
+        self.loaded: dict[str, Split] = {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the K classes, in the order of their labels."""
+        return self.source.classes
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        _, h, w, c = self.split(self.source.splits[0]).images_NHWC.shape
+        return c, h, w
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Training images seen in an epoch: a last batch that is not full is left out."""
+        samples = len(self.split("train").labels_N)
+        return samples // self.batch_size * self.batch_size or samples
+
+    def split(self, name: str) -> Split:
+        """A split, loaded once. Raises UserError where the source has none of that name."""
+        if name not in self.source.splits:
+            raise UserError(f"data.source: there is no {name} split; there is {', '.join(self.source.splits)}")
+        if name not in self.loaded:
+            self.loaded[name] = self.source.load(name)
+        return self.loaded[name]
+
+    def setup(self, stage: str) -> None:
+        """Load what a stage needs: `fit`, `validate`, `test` or `predict`."""
+        for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
+            self.split(name)
+        if self.mean is None or self.std is None:
+            mean, std = channel_statistics(self.split("train").images_NHWC)
+            self.mean, self.std = self.mean or mean, self.std or std
+        channels = self.image_shape[0]
+        if not len(self.mean) == len(self.std) == channels:
+            raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
+
+    def train_dataloader(self) -> ResidentBatches:
+        batches = self.batches("train", training=True)
+        batches.epoch = self.trainer.current_epoch  # a resumed run goes on with the batches it would have had
+        return batches
+
+    def val_dataloader(self) -> ResidentBatches:
+        return self.batches("val")
+
+    def test_dataloader(self) -> ResidentBatches:
+        return self.batches("test")
+
+    def predict_dataloader(self) -> ResidentBatches:
+        return self.batches("test")
+
+    def batches(self, name: str, training: bool = False) -> ResidentBatches:
+        """A split's batches, made on the trainer's device."""
+        split = Split(*(tensor.to(self.trainer.strategy.root_device) for tensor in self.split(name)))
+        seed = torch.initial_seed() % 2**32
+        # Evaluation needs no gradients, so its batches can be larger.
+        size = self.batch_size if training else max(self.batch_size, 250)
+        return ResidentBatches(split, size, self.mean, self.std, training, self.augmentation, seed)
+
+
+def channel_statistics(images_NHWC: Tensor) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel of uint8 images, in [0, 1]; a constant channel has std 1."""
+    sums = torch.zeros(2, images_NHWC.shape[-1], dtype=torch.float64)
+    for chunk in images_NHWC.split(1000):
+        values = chunk.flatten(0, 2).double() / 255
+        sums += torch.stack([values.sum(0), values.square().sum(0)])
+    mean_C, square_C = sums / images_NHWC[..., 0].numel()
+    std_C = (square_C - mean_C.square()).clamp(min=0).sqrt()
+    return mean_C.tolist(), torch.where(std_C < 1e-6, 1.0, std_C).tolist()

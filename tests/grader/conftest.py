@@ -1,0 +1,55 @@
+"""Submissions to test with: a valid one that every test may spoil in its own way."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grader.intake.examples import CONCLUSION, REPORT
+from grader.rerun import sandbox
+from project.assignment import Assignment, Limits
+from project.cli import complete_config
+
+NO_SANDBOX = sandbox.unavailable()
+needs_sandbox = pytest.mark.skipif(NO_SANDBOX is not None, reason=f"no sandbox can run here: {NO_SANDBOX}")
+
+TINY_GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2, "clutter": 0.0}
+
+
+@pytest.fixture(scope="session")
+def config() -> str:
+    """The quickstart's complete configuration, small and short."""
+    tiny = ["--model.network.width=4", "--trainer.max_epochs=1", "--data.batch_size=50"]
+    return complete_config(["--config", "configs/quickstart.yaml", *tiny])
+
+
+@pytest.fixture(scope="session")
+def rules() -> Assignment:
+    """The assignment's rules on few easy images."""
+    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}
+    return replace(Assignment.load(), target_accuracy=0.02, dataset=dataset, limits=Limits(minutes=2, memory_gb=4))
+
+
+@pytest.fixture
+def write_submission(tmp_path, config):
+    """Writes a valid submission folder; `change` edits its configuration, `files` adds or replaces files (None removes)."""
+
+    def write(name="kim-minji", change=lambda config: None, parent=tmp_path / "submissions", **files) -> Path:
+        settings = yaml.safe_load(config)
+        change(settings)
+        contents = {
+            "config.yaml": yaml.safe_dump(settings, sort_keys=False),
+            "student.yaml": yaml.safe_dump({"id": name, "name": name.title()}),
+            "REPORT.md": REPORT,
+            "CONCLUSION.md": CONCLUSION,
+            **{file.replace("_py", ".py"): content for file, content in files.items()},
+        }
+        folder = parent / name
+        folder.mkdir(parents=True)
+        for file, content in contents.items():
+            if content is not None:
+                (folder / file).write_text(content, encoding="utf-8")
+        return folder
+
+    return write

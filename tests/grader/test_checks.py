@@ -1,0 +1,113 @@
+"""The checks: a valid submission has no findings; every spoiled one has exactly the finding that it must have."""
+
+import pytest
+
+from grader.cli import main
+from grader.intake.checks import check, rejections
+from grader.intake.submission import take_in
+
+OWN = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
+
+
+def set_key(path, value):
+    """A change of the configuration at a dotted path."""
+
+    def change(config):
+        *parents, last = path.split(".")
+        for parent in parents:
+            config = config[parent]
+        config[last] = value
+
+    return change
+
+
+def test_a_valid_submission_has_no_findings(write_submission, rules):
+    assert check(take_in(write_submission()), rules) == []
+    own = write_submission("own", set_key("model.network", {"class_path": "submission.mine.Net"}), mine_py=OWN)
+    assert check(take_in(own), rules) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("trainer.max_epochs", 16),
+        ("trainer.max_epochs", -1),
+        ("trainer.max_epochs", None),
+        ("trainer.max_epochs", "15"),
+        ("trainer.max_epochs", True),
+        ("trainer.max_steps", 100000),
+        ("trainer.limit_train_batches", 0.5),
+        ("trainer.fast_dev_run", True),
+        ("trainer.overfit_batches", 1),
+        ("trainer.reload_dataloaders_every_n_epochs", 1),
+        ("trainer.profiler", "simple"),
+        ("trainer.precision", "evil"),
+        ("trainer.plugins", [{"class_path": "os.system"}]),
+        ("trainer.nonsense", 1),
+        ("trainer.callbacks", [{"class_path": "pytorch_lightning.callbacks.LambdaCallback"}]),
+        ("ckpt_path", "weights.ckpt"),
+        ("data.batch_size", 0),
+        ("data.mean", "zero"),
+        ("data.workers", 4),
+        ("model.network.class_path", "os.system"),
+        ("model.network.init_args.activation", "subprocess.Popen"),
+        ("model.network.class_path", "torch.hub.load"),
+        ("model.network.class_path", "submission.absent.Net"),
+        ("model.optimizer.class_path", "torch.optim.sgd.os"),
+        ("model.secret", 1),
+        ("extra", 1),
+    ],
+    ids=str,
+)
+def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission, rules):
+    found = rejections(check(take_in(write_submission(change=set_key(path, value))), rules))
+    assert found and any(path.split(".class_path")[0].rsplit("[")[0] in finding.where for finding in found), found
+    assert all(finding.mend and "\n" not in str(finding) for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({"REPORT.md": None}, "REPORT.md"),
+        ({"CONCLUSION.md": "Short."}, "CONCLUSION.md"),
+        ({"student.yaml": None}, "student.yaml"),
+        ({"student.yaml": "id: ok"}, "student.yaml: name"),
+        ({"student.yaml": "id: ../../etc\nname: x"}, "student.yaml: id"),
+        ({"config.yaml": None}, "config.yaml"),
+        ({"config.yaml": "trainer: {max_epochs: 15"}, "config.yaml"),
+        ({"config.yaml": "a: &a [x]\nb: *a"}, "config.yaml"),
+        ({"config.yaml": "trainer: {max_epochs: 15, max_epochs: 16}"}, "config.yaml"),
+        ({"config.yaml": "!!python/object/apply:os.system [id]"}, "config.yaml"),
+        ({"config.yaml": "[" * 5000}, "config.yaml"),
+        ({"mine_py": "def broken(:"}, "mine.py"),
+        ({"mine_py": f"WEIGHTS = '{'A' * 30_000}'"}, "mine.py: line 1"),
+        ({"mine_py": f"TABLE = {list(range(9000))}"}, "mine.py: line 1"),
+        ({"not a module.py": OWN}, "not a module.py"),
+    ],
+    ids=str,
+)
+def test_a_broken_file_is_rejected_with_its_place(files, where, write_submission, rules):
+    found = rejections(check(take_in(write_submission(**files)), rules))
+    assert where in [finding.where for finding in found], found
+
+
+def test_an_extra_file_is_a_warning(write_submission, rules):
+    (finding,) = check(take_in(write_submission(**{"notes.txt": "x"})), rules)
+    assert finding.severity == "warn" and finding.where == "notes.txt"
+
+
+def test_the_dataset_in_a_configuration_is_the_student_s_own_business(write_submission, rules):
+    source = {"class_path": "project.data.archive.ImageArchive", "init_args": {"path": "C:/data.zip"}}
+    assert check(take_in(write_submission(change=set_key("data.source", source))), rules) == []
+
+
+def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):
+    good, bad = write_submission("good"), write_submission("bad", set_key("trainer.max_epochs", 16))
+    assert main(["check", str(good)]) == 0 and "ready to hand in" in capsys.readouterr().out
+    assert main(["check", str(bad)]) == 1 and "trainer.max_epochs" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "absent")]) == 2 and "no such file" in capsys.readouterr().err
+    archive = tmp_path / "good.zip"
+    assert main(["pack", str(good), "--out", str(archive)]) == 0
+    assert take_in(archive).digest == take_in(good).digest
+    assert main(["pack", str(bad), "--out", str(tmp_path / "bad.zip")]) == 1
+    assert not (tmp_path / "bad.zip").exists()

@@ -1,0 +1,56 @@
+"""What training sees, what is predicted, and what stays: three parts that do not overlap."""
+
+import json
+from dataclasses import replace
+
+import torch
+
+from grader.rerun.dataset import prepare
+from project.data import Glyphs
+from project.data.sources import Split, TensorFolder
+from tests.grader.conftest import TINY_GLYPHS
+
+
+def keys(images_NHWC):
+    return [image.numpy().tobytes() for image in images_NHWC]
+
+
+def test_labels_that_score_are_written_nowhere_that_student_code_sees(rules, tmp_path):
+    data = prepare(rules, 5, tmp_path)
+    assert TensorFolder(str(data.scoring)).load("test").labels_N.unique().tolist() == [-1]
+    assert TensorFolder(str(data.training)).splits == ("train", "val")
+    readable = b"".join(path.read_bytes() for part in (data.training, data.scoring) for path in part.iterdir())
+    assert json.dumps(data.labels_N.tolist()).encode() not in readable
+    assert (data.training.parent / "withheld.json").stat().st_mode & 0o077 == 0
+
+
+def test_glyphs_are_scored_on_a_fresh_draw(rules, tmp_path):
+    data = prepare(rules, 5, tmp_path)
+    scored = keys(TensorFolder(str(data.scoring)).load("test").images_NHWC)
+    drawn = Glyphs(**TINY_GLYPHS, seed=5).load("test")
+    labels = dict(zip(keys(drawn.images_NHWC), drawn.labels_N.tolist()))
+    assert [labels[key] for key in scored] == data.labels_N.tolist(), "each image has its own label"
+    assert scored != keys(drawn.images_NHWC), "the order is shuffled"
+    known = Glyphs(**TINY_GLYPHS)
+    assert not set(scored) & {key for split in known.splits for key in keys(known.load(split).images_NHWC)}
+
+
+def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
+    source = Glyphs(**TINY_GLYPHS)
+    (tmp_path / "source").mkdir()
+    splits: dict[str, Split] = {split: source.load(split) for split in ("train", "val")}
+    TensorFolder.write(tmp_path / "source", source.classes, splits)
+    described = {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": str(tmp_path / "source")}}
+    data = prepare(replace(rules, dataset=described, monitor_fraction=0.3), 5, tmp_path)
+    monitor = TensorFolder(str(data.training)).load("val")
+    scored = TensorFolder(str(data.scoring)).load("test").images_NHWC
+    assert len(monitor.labels_N) == 30 and len(scored) == 70
+    assert sorted(keys(monitor.images_NHWC) + keys(scored)) == sorted(keys(splits["val"].images_NHWC))
+    labels = dict(zip(keys(splits["val"].images_NHWC), splits["val"].labels_N.tolist()))
+    assert [labels[key] for key in keys(scored)] == data.labels_N.tolist()
+
+
+def test_the_secret_decides_and_the_folder_is_written_once(rules, tmp_path):
+    one, again, other = prepare(rules, 5, tmp_path), prepare(rules, 5, tmp_path), prepare(rules, 6, tmp_path)
+    assert one.scoring == again.scoring and torch.equal(one.labels_N, again.labels_N)
+    assert not torch.equal(one.labels_N, other.labels_N)

@@ -1,0 +1,253 @@
+"""The whole walk, on the example submissions and on broken ones: each gets its verdict, and nothing is done twice."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grader.cli import main
+from grader.grading import grade
+from project.errors import UserError
+from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
+
+OWN_NETWORK = """
+import {imports}
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3):
+        super().__init__()
+        {init}
+        self.net = nn.Sequential(nn.Conv2d(in_channels, 4, 3, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(),
+                                 nn.Linear(256, num_classes))
+
+    def forward(self, images):
+        return self.net(images)
+"""
+
+
+def rules_file(path: Path, **changes) -> Path:
+    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}
+    rules = {"target_accuracy": 0.3, "dataset": dataset, "limits": {"minutes": 2, "memory_gb": 4}, **changes}
+    path.write_text(yaml.safe_dump(rules))
+    return path
+
+
+def entries(results: Path) -> dict[str, dict]:
+    document = json.loads((results / "leaderboard.json").read_text())
+    return {entry["student"]: entry for entry in document["entries"]}
+
+
+def attempts(results: Path) -> int:
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return database.execute("SELECT count(*) FROM attempts").fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    """The example submissions, graded once on few easy images."""
+    folder = tmp_path_factory.mktemp("examples")
+    small = folder / "small.yaml"
+    settings = yaml.safe_load(Path("configs/quickstart.yaml").read_text())
+    settings["trainer"]["max_epochs"] = 4
+    settings["model"]["network"]["init_args"]["width"] = 8
+    small.write_text("# small\n" + yaml.safe_dump(settings))
+    assert main(["example", str(folder / "submissions"), "--config", str(small)]) == 0
+    rules = rules_file(folder / "rules.yaml", target_accuracy=0.5)
+    command = ["run", str(folder / "submissions"), "--out", str(folder / "results"), "--rules", str(rules), "--secret-seed", "1"]
+    return folder, command
+
+
+@needs_sandbox
+def test_every_example_gets_its_verdict(examples, capsys):
+    folder, command = examples
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    graded = entries(folder / "results")
+    assert {student: entry["verdict"] for student, entry in graded.items()} == {
+        "passes": "passed",
+        "own-network": "passed",
+        "below-target": "below_target",
+        "sixteen-epochs": "rejected",
+        "family-missing": "rejected",
+    }
+    assert graded["passes"]["tier"] == "verified" and graded["own-network"]["tier"] == "audited"
+    assert graded["passes"]["epochs"] == 4 and graded["passes"]["parameters"] > 1000
+    assert graded["passes"]["strategies"]["initialization"] == ["He"]
+    assert "trainer.max_epochs" in graded["sixteen-epochs"]["reason"]
+    assert "no strategy of normalization" in graded["family-missing"]["reason"]
+    assert "CPU" in said and "passes" in said.splitlines()[-5]
+    for name in ("leaderboard.csv", "leaderboard.md", "secret.json", "ledger.sqlite"):
+        assert (folder / "results" / name).exists()
+    assert (folder / "results" / "secret.json").stat().st_mode & 0o077 == 0
+
+    before = attempts(folder / "results")
+    assert main(command) == 0
+    assert attempts(folder / "results") == before == 5, "nothing is graded twice"
+    assert "graded before" in capsys.readouterr().out
+
+    assert main(["leaderboard", str(folder / "results")]) == 0
+    assert "passes" in capsys.readouterr().out
+
+
+@needs_sandbox
+def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
+    def own(config):
+        config["model"]["network"] = {"class_path": "submission.mine.Net"}
+        config["model"]["normalization"] = None
+
+    broken = {
+        "a-crash": ("sys", "raise RuntimeError('my \\x1b[31mbug')", "failed", "my"),
+        "b-hang": ("time", "time.sleep(600)", "failed", "longer than 0.5 minutes"),
+        "c-exit": ("os", "os._exit(0)", "failed", "no summary.json"),
+        "d-forged": (
+            "os",
+            "os.symlink('/etc/passwd', '/out/weights.safetensors'); os._exit(0)",
+            "failed",
+            "no weights.safetensors",
+        ),
+        "e-garbage": ("os", "open('/out/weights.safetensors', 'w').write('x'); os._exit(0)", "failed", "no summary.json"),
+    }
+    for name, (imports, init, _, _) in broken.items():
+        write_submission(name, own, mine_py=OWN_NETWORK.format(imports=imports, init=init))
+    folder = write_submission("z-honest", own, mine_py=OWN_NETWORK.format(imports="os", init="pass")).parent
+    (folder / "f-archive.zip").write_bytes(b"PK no zip")
+    wrong_setting = lambda config: config["model"]["optimizer"]["init_args"].update(lr=-1)  # noqa: E731
+    write_submission("g-setting", wrong_setting)
+    rules = rules_file(tmp_path / "rules.yaml", target_accuracy=0.01, limits={"minutes": 0.5, "memory_gb": 4})
+    assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(rules)]) == 0
+    graded = entries(tmp_path / "results")
+    assert graded["z-honest"]["verdict"] == "passed", graded["z-honest"]
+    for name, (_, _, verdict, reason) in broken.items():
+        assert graded[name]["verdict"] == verdict and reason in graded[name]["reason"], graded[name]
+    assert graded["f-archive"]["verdict"] == "rejected" and "cannot be read" in graded["f-archive"]["reason"]
+    assert graded["g-setting"]["verdict"] == "rejected" and "learning rate" in graded["g-setting"]["reason"]
+    assert "\x1b" not in json.dumps(graded) and "\x1b[31m" not in capsys.readouterr().out
+
+
+SLOW_GRADER = """
+import sys, time
+import grader.grading, grader.rerun.engine
+from grader.rerun.job import Result
+
+def run_job(job, watch=None):
+    time.sleep(0.15)
+    with open(sys.argv[4], "a") as file:
+        file.write(job.submission.student + "\\n")
+    time.sleep(0.15)
+    return Result("passed", "", 0.9, 1, 10, 1.0)
+
+grader.rerun.engine.run_job = run_job
+from grader.cli import main
+sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3], "--unsafe-no-sandbox", "--device", "cpu"]))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_grader_goes_on_where_it_was(how, write_submission, tmp_path):
+    """Killed at several moments: in the end there is one result for each, and none that was recorded is done again."""
+    students = [f"student-{i}" for i in range(6)]
+    folder = [write_submission(student).parent for student in students][0]
+    rules, results, done = rules_file(tmp_path / "rules.yaml"), tmp_path / "results", tmp_path / "done"
+    command = [sys.executable, "-c", SLOW_GRADER, str(folder), str(results), str(rules), str(done)]
+    done.touch()
+    recorded: set[str] = set()
+    for seconds in (0.0, 0.35, 0.5):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in process.stdout:
+            if ": training" in line:
+                break
+        time.sleep(seconds)
+        process.send_signal(how)
+        said = process.communicate(timeout=30)[0]
+        if how == signal.SIGINT:
+            assert process.returncode == 130 and "Nothing is lost" in said and "Traceback" not in said
+        recorded = ledger_students(results)
+        before = done.read_text().split()
+        assert all(before.count(student) == 1 for student in recorded)
+    assert subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+    assert ledger_students(results) == set(students) and attempts(results) == len(students)
+    finished = done.read_text().split()
+    assert all(finished.count(student) == 1 for student in recorded), "what was recorded is not done again"
+    assert {entry["verdict"] for entry in entries(results).values()} == {"passed"}
+
+
+def ledger_students(results: Path) -> set[str]:
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return {row[0] for row in database.execute("SELECT student FROM attempts WHERE final = 1")}
+
+
+def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
+    from grader.grading import locked
+
+    folder = write_submission().parent
+    with locked(tmp_path / "results"):
+        assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--unsafe-no-sandbox"]) == 2
+    assert "another grader" in capsys.readouterr().err
+
+
+def test_without_a_sandbox_run_refuses(write_submission, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("grader.rerun.sandbox.unavailable", lambda: "bubblewrap is missing.")
+    assert main(["run", str(write_submission().parent), "--out", str(tmp_path / "results")]) == 2
+    said = capsys.readouterr().err
+    assert "bubblewrap is missing" in said and "--unsafe-no-sandbox" in said
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_told_so_it_grades_without_a_sandbox_and_says_so(write_submission, tmp_path, capsys):
+    rules = rules_file(tmp_path / "rules.yaml", target_accuracy=0.01)
+    folder = write_submission("kim").parent
+    assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(rules), "--unsafe-no-sandbox"]) == 0
+    assert "WITHOUT A SANDBOX" in capsys.readouterr().out
+    (entry,) = entries(tmp_path / "results").values()
+    assert entry["verdict"] == "passed" and entry["flags"] == ["graded without a sandbox"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["run", "absent", "--out", "r"], "absent: no such file"),
+        (["run", "EMPTY", "--out", "RESULTS"], "no submissions"),
+        (["run", "EMPTY", "--out", "RESULTS", "--rules", "absent.yaml"], "absent.yaml"),
+        (["run", "EMPTY", "--out", "RESULTS", "--dataset", "absent.zip"], "absent.zip"),
+        (["run", "EMPTY", "--out", "RESULTS", "--secret-seed", "-1"], "--secret-seed"),
+        (["leaderboard", "absent"], "no results there"),
+        (["example", "EMPTY"], "is there already"),
+    ],
+)
+def test_a_mistake_is_one_line(args, said, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    places = {"EMPTY": str(tmp_path / "empty"), "RESULTS": str(tmp_path / "results")}
+    unsafe = ["--unsafe-no-sandbox"] if args[0] == "run" else []
+    assert main([places.get(arg, arg) for arg in args] + unsafe) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max_epoch: 3", "max_epoch"),
+        ("max_epochs: many", "max_epochs"),
+        ("target_accuracy: 80", "target_accuracy"),
+        ("limits: {minutes: -1}", "limits.minutes"),
+        ("a: [", "not valid YAML"),
+        ("dataset: {class_path: project.data.Nothing}", "Nothing"),
+    ],
+)
+def test_wrong_rules_are_one_line(text, said, write_submission, tmp_path, capsys):
+    (tmp_path / "rules.yaml").write_text(text)
+    folder = write_submission().parent
+    command = ["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(tmp_path / "rules.yaml")]
+    assert main([*command, "--unsafe-no-sandbox"]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1

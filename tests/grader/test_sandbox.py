@@ -1,0 +1,142 @@
+"""The sandbox: each limit and each wall, tried by a program that runs against it."""
+
+import textwrap
+from dataclasses import replace
+
+import pytest
+
+from grader.rerun.sandbox import Program, run
+from project.assignment import Limits
+from tests.grader.conftest import needs_sandbox
+
+pytestmark = needs_sandbox
+LIMITS = Limits(minutes=0.5, memory_gb=1, output_mb=20, processes=40)
+
+
+@pytest.fixture
+def execute(tmp_path):
+    def execute(code, limits=LIMITS, sandboxed=True):
+        (tmp_path / "program.py").write_text(textwrap.dedent(code))
+        (tmp_path / "out").mkdir()
+        inside = "/program.py" if sandboxed else str(tmp_path / "program.py")
+        program = Program(inside, "argument", {"/program.py": tmp_path / "program.py"}, tmp_path / "out")
+        outcome = run(program, limits, tmp_path / "log", sandboxed=sandboxed)
+        return outcome, (tmp_path / "log").read_text("utf-8", "replace")
+
+    return execute
+
+
+def test_a_program_s_end_and_output_come_back(execute, tmp_path):
+    outcome, log = execute("import sys; open('/out/x', 'w').write('1'); print(sys.argv[1]); sys.exit(7)")
+    assert (outcome.ending, outcome.status, log) == ("exited", 7, "argument\n")
+    assert (tmp_path / "out" / "x").read_text() == "1"
+
+
+def test_torch_imports_inside(execute):
+    outcome, log = execute("import torch; print(torch.ones(3).sum().item())", replace(LIMITS, minutes=2))
+    assert (outcome.ending, outcome.status, log) == ("exited", 0, "3.0\n")
+
+
+def test_there_is_no_network(execute):
+    _, log = execute("""
+        import socket
+        for address in (("127.0.0.1", 22), ("1.1.1.1", 53), ("169.254.169.254", 80)):
+            try:
+                socket.create_connection(address, 2)
+                print("connected")
+            except OSError:
+                print("refused")
+        try:
+            socket.getaddrinfo("pypi.org", 443)
+            print("resolved")
+        except OSError:
+            print("refused")
+    """)
+    assert log.split() == ["refused"] * 4
+
+
+def test_the_host_is_out_of_sight(execute, monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET_TOKEN", "12345")
+    (tmp_path / "labels").write_text("secret")
+    _, log = execute(f"""
+        import os, pathlib
+        print(sorted(os.environ) == sorted({{"HOME", "USER", "PATH", "LANG", "MPLCONFIGDIR", "WANDB_MODE", "PWD"}} & set(os.environ)))
+        print(os.getuid(), "SECRET_TOKEN" in os.environ)
+        for path in ({str(tmp_path / "labels")!r}, "/etc/passwd", "/etc/shadow", "/root/.ssh", "/home"):
+            print(pathlib.Path(path).exists())
+        print(max(int(p) for p in os.listdir("/proc") if p.isdigit()) < 100)
+    """)
+    assert log.split() == ["True", "1000", "False", *["False"] * 5, "True"]
+
+
+def test_only_out_and_the_private_folders_can_be_written(execute):
+    _, log = execute("""
+        for path in ("/out/x", "/tmp/x", "/dev/shm/x", "/program.py", "/usr/x", "/x"):
+            try:
+                open(path, "w").write("x")
+                print("written")
+            except OSError:
+                print("refused")
+    """)
+    assert log.split() == ["written", "written", "written", "refused", "refused", "written"]
+
+
+def test_no_new_namespaces_and_no_capabilities(execute):
+    _, log = execute("""
+        import ctypes
+        libc = ctypes.CDLL(None)
+        print(libc.unshare(0x10000000), libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+        print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")))
+    """)
+    assert log.split() == ["-1", "-1", "0000000000000000"]
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "ending"),
+    [
+        ("while True: pass", replace(LIMITS, minutes=0.02), "time"),
+        ("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)", replace(LIMITS, minutes=0.02), "time"),
+        ("hoard = []\nwhile True: hoard.append(bytearray(10**7))", replace(LIMITS, memory_gb=0.3), "memory"),
+        ("import time\nfor i in range(30): open(f'/out/{i}', 'wb').write(bytes(10**6)); time.sleep(0.05)", LIMITS, "output"),
+        ("import threading, time\nfor _ in range(60): threading.Thread(target=time.sleep, args=(20,)).start()", LIMITS, "processes"),
+        ("import os, time\nfor _ in range(60):\n    if not os.fork(): os.setsid(); time.sleep(20)\ntime.sleep(20)", LIMITS, "processes"),
+    ],
+    ids=["time", "time, SIGTERM ignored", "memory", "output", "threads", "processes of their own session"],
+)
+def test_every_limit_ends_the_program_that_breaks_it(code, limits, ending, execute):
+    assert execute(code, limits)[0].ending == ending
+
+
+def test_a_flood_of_output_is_cut_and_does_not_block(execute):
+    outcome, log = execute("for i in range(300_000): print('x' * 20)")
+    assert (outcome.ending, outcome.status) == ("exited", 0)
+    assert 2_000_000 <= len(log) < 2_100_000
+
+
+def test_nothing_survives(execute, tmp_path):
+    """A child in a session of its own would write on, if it lived."""
+    execute("""
+        import os, time
+        if not os.fork():
+            os.setsid()
+            for i in range(100):
+                open("/out/alive", "w").write(str(i))
+                time.sleep(0.05)
+        time.sleep(0.3)
+    """)
+    import time
+
+    before = (tmp_path / "out" / "alive").read_text()
+    time.sleep(0.4)
+    assert (tmp_path / "out" / "alive").read_text() == before
+
+
+def test_the_sandbox_s_own_failure_is_told_apart(tmp_path):
+    missing = {"/program.py": tmp_path / "absent.py"}
+    (tmp_path / "out").mkdir()
+    outcome = run(Program("/program.py", "", missing, tmp_path / "out"), LIMITS, tmp_path / "log")
+    assert outcome.ending == "sandbox" and "absent.py" in outcome.detail
+
+
+def test_without_a_sandbox_the_limits_still_hold(execute):
+    assert execute("while True: pass", replace(LIMITS, minutes=0.02), sandboxed=False)[0].ending == "time"

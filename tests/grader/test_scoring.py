@@ -1,0 +1,65 @@
+"""Outputs of a sandbox are opened as traps; the interval is Wilson's."""
+
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output, wilson_interval
+
+
+def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_output(tmp_path / "file", 5) == b"12345"
+    os.symlink(tmp_path / "file", tmp_path / "link")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "fifo", "folder", "absent"):
+        with pytest.raises(Unscorable):
+            read_output(tmp_path / name, 5)
+    with pytest.raises(Unscorable, match="larger"):
+        read_output(tmp_path / "file", 4)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": NaN}', '{"a": Infinity}', "[" * 100_000])
+def test_json_that_is_none_is_refused(text, tmp_path):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(Unscorable):
+        read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"logits": torch.zeros(4, 3)},
+        {"logits": torch.zeros(5, 2)},
+        {"logits": torch.zeros(15)},
+        {"logits": torch.zeros(5, 3, dtype=torch.float64)},
+        {"logits": torch.full((5, 3), float("nan"))},
+        {"logits": torch.full((5, 3), float("inf"))},
+        {"other": torch.zeros(5, 3)},
+    ],
+)
+def test_logits_of_another_shape_or_kind_are_refused(tensors, tmp_path):
+    save_file(tensors, tmp_path / "logits.safetensors")
+    with pytest.raises(Unscorable):
+        read_logits(tmp_path / "logits.safetensors", 5, 3)
+
+
+def test_pickles_are_refused(tmp_path):
+    torch.save({"logits": torch.zeros(5, 3)}, tmp_path / "logits.safetensors")
+    with pytest.raises(Unscorable, match="safetensors"):
+        read_logits(tmp_path / "logits.safetensors", 5, 3)
+
+
+def test_accuracy_counts_the_largest_logit(tmp_path):
+    logits_NK = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    save_file({"logits": logits_NK}, tmp_path / "logits.safetensors")
+    assert accuracy(read_logits(tmp_path / "logits.safetensors", 4, 3), torch.tensor([0, 1, 2, 0])) == 0.75
+
+
+def test_wilson_s_interval_against_published_values():
+    """Newcombe 1998 (Statistics in Medicine 17), table I: the score method without continuity correction."""
+    for hits, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):
+        assert wilson_interval(hits / n, n) == pytest.approx((low, high), abs=5e-5)

@@ -1,0 +1,140 @@
+"""Intake: the same submission from every container, and nothing that reaches beyond it."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from grader.intake.packing import pack
+from grader.intake.submission import MAX_FILES, find_submissions, printable, safe_id, take_in
+
+
+def tar_of(folder, path, mode="w", prefix=""):
+    with tarfile.open(path, mode) as archive:
+        archive.add(folder, prefix or ".")
+    return path
+
+
+def zip_of(files, path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_every_container_gives_the_same_submission(write_submission, tmp_path):
+    folder = write_submission(network_py="class Net: pass\n")
+    taken = take_in(folder)
+    assert taken.student == "kim-minji" and taken.tier == "audited" and not taken.unusable
+    pack(taken, tmp_path / "a.zip")
+    packed = [
+        tmp_path / "a.zip",
+        tar_of(folder, tmp_path / "b.tar"),
+        tar_of(folder, tmp_path / "c.tar.gz", "w:gz", "kim-minji/submission"),
+        tar_of(folder, tmp_path / "d.tar.xz", "w:xz", "wrapper"),
+    ]
+    assert {take_in(path).digest for path in packed} == {taken.digest}
+    assert {take_in(path).student for path in packed} == {"kim-minji"}
+
+
+def test_packing_twice_gives_the_same_bytes(write_submission, tmp_path):
+    taken = take_in(write_submission())
+    for name in ("one.zip", "two.zip"):
+        pack(taken, tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_a_change_changes_the_digest(write_submission):
+    folder = write_submission()
+    before = take_in(folder).digest
+    (folder / "REPORT.md").write_text((folder / "REPORT.md").read_text() + ".")
+    assert take_in(folder).digest != before
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"../config.yaml": "x"}, "points out"),
+        ({"/etc/config.yaml": "x"}, "points out"),
+        ({"a/../../config.yaml": "x"}, "points out"),
+        ({"config.yaml": "x", "CONFIG.YAML": "y"}, "there twice"),
+        ({"a/b/c/d/e/f/g/config.yaml": "x"}, "deeper than"),
+        ({f"{i}.txt": "x" for i in range(MAX_FILES + 1)}, "more than"),
+        ({"config.yaml": "x", "weights.bin": "0" * 3_000_000}, "larger than 2 MB"),
+        ({f"{i}.txt": "0" * 1_900_000 for i in range(8)}, "larger than 10 MB"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_hostile_zips_are_unusable(files, said, tmp_path):
+    assert said in take_in(zip_of(files, tmp_path / "x.zip")).unusable
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_tars_are_unusable(kind, tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        info = tarfile.TarInfo("config.yaml")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    assert "link or a device" in take_in(tmp_path / "x.tar").unusable
+
+
+def test_links_in_folders_are_unusable(write_submission):
+    folder = write_submission()
+    (folder / "secret.py").symlink_to("/etc/passwd")
+    assert "link or a device" in take_in(folder).unusable
+    (folder / "secret.py").unlink()
+    (folder / "neighbour").symlink_to("/etc")
+    assert "link or a device" in take_in(folder).unusable
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.xz"])
+def test_what_is_damaged_is_unusable_not_a_crash(suffix, write_submission, tmp_path):
+    whole = tmp_path / f"x{suffix}"
+    if suffix == ".zip":
+        pack(take_in(write_submission()), whole)
+    else:
+        tar_of(write_submission(), whole, {".tar": "w", ".tar.gz": "w:gz", ".tar.xz": "w:xz"}[suffix])
+    content = whole.read_bytes()
+    for cut in (0, 10, len(content) // 2):
+        whole.write_bytes(content[:cut])
+        taken = take_in(whole)
+        assert taken.unusable and "\n" not in taken.unusable and taken.student == "x"
+
+
+def test_a_lying_size_is_found_out(tmp_path):
+    path = zip_of({"config.yaml": "0" * 3_000_000}, tmp_path / "x.zip")
+    content = path.read_bytes()
+    lie = (3_000_000).to_bytes(4, "little")
+    path.write_bytes(content.replace(lie, (10).to_bytes(4, "little")))
+    taken = take_in(path)
+    assert taken.unusable or len(taken.files["config.yaml"]) <= 10
+
+
+def test_encrypted_zips_are_unusable(tmp_path):
+    path = zip_of({"config.yaml": "x"}, tmp_path / "x.zip")
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + offset] |= 1
+    path.write_bytes(content)
+    assert "encrypted" in take_in(path).unusable
+
+
+def test_names_are_safe_whatever_they_are():
+    assert safe_id("../../etc/passwd") == "etc-passwd"
+    assert safe_id("Kim Minji 김민지") == "kim-minji"
+    assert safe_id("김민지") == "" and len(safe_id("x" * 500)) == 64
+    assert printable("a\x1b[31mred\u202eevil\nline\0") == "a [31mred evil line"
+
+
+def test_a_submission_without_a_usable_id_takes_the_file_s_name(write_submission, tmp_path):
+    folder = write_submission("someone", **{"student.yaml": "id: [1, 2"})
+    assert take_in(folder).student == "someone"
+
+
+def test_finds_folders_and_archives_or_the_one_given(write_submission, tmp_path):
+    one = write_submission("one")
+    zip_of({"config.yaml": ""}, one.parent / "two.zip")
+    (one.parent / "notes.txt").write_text("")
+    assert [path.name for path in find_submissions(one.parent)] == ["one", "two.zip"]
+    assert find_submissions(one) == [one]
