@@ -60,7 +60,7 @@ class Assignment:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(cls, "rules")
         try:
-            rules = parser.instantiate_classes(parser.parse_object({"rules": _load_yaml(path)})).rules
+            rules = parser.instantiate(parser.parse_object({"rules": _load_yaml(path)})).rules
         except ArgumentError as error:
             raise UserError(f"{path}: {' '.join(str(error).split())}") from None
         rules._check(path)

@@ -25,6 +25,12 @@ def accepted_arguments(function: Callable) -> set[str]:
     return set(getattr(function, "keywords", None) or inspect.signature(function).parameters)
 
 
+def steps_each_batch(scheduler: Any) -> bool:
+    """Whether a schedule is meant to step once a batch (a class can say so with `interval`) or once an epoch."""
+    by_batch = isinstance(scheduler, (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR))
+    return getattr(scheduler, "interval", "step" if by_batch else "epoch") == "step"
+
+
 class Classifier(LightningModule):
     """Trains `network` on images with the strategies chosen from the four families.
 
@@ -120,8 +126,7 @@ class Classifier(LightningModule):
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         if scheduler is None:
             return {"optimizer": optimizer}
-        stepped_by_batch = (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR)
-        interval = getattr(scheduler, "interval", "step" if isinstance(scheduler, stepped_by_batch) else "epoch")
+        interval = "step" if steps_each_batch(scheduler) else "epoch"
         monitor = getattr(scheduler, "monitor", "val/loss")  # only ReduceLROnPlateau looks at it
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor}}
 

@@ -106,7 +106,7 @@ class Record(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.perf_counter()
-        self.strategies = census(pl_module, trainer.datamodule)
+        self.strategies = census(pl_module, trainer.datamodule, trainer.max_epochs)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         measured = {name: trainer.callback_metrics[name].item() for name in METRICS if name in trainer.callback_metrics}

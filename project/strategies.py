@@ -4,16 +4,14 @@ It looks at what was built (the optimizer's groups, the network's modules, the d
 configuration says. Take it before training: an initialization shows only in weights that have not moved.
 """
 
-import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 
-from project.classifier import Classifier
+from project.classifier import Classifier, steps_each_batch
 from project.data.module import ImageData
 
-FAMILIES = ("optimization", "regularization", "initialization", "normalization")
 NORMALIZATION_LAYERS = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
@@ -30,17 +28,17 @@ class Strategy(NamedTuple):
     evidence: str
 
 
-def census(classifier: Classifier, data: ImageData) -> dict[str, list[Strategy]]:
-    """The strategies of each family, for a freshly built classifier; an empty list for a family that is not used."""
+def census(classifier: Classifier, data: ImageData, epochs: int) -> dict[str, list[Strategy]]:
+    """The strategies of each family that a freshly built classifier will use in a run of `epochs`; [] where none."""
     return {
-        "optimization": _optimization(classifier),
+        "optimization": _optimization(classifier, data, epochs),
         "regularization": _regularization(classifier, data),
         "initialization": _initialization(classifier),
         "normalization": _normalization(classifier),
     }
 
 
-def _optimization(classifier: Classifier) -> list[Strategy]:
+def _optimization(classifier: Classifier, data: ImageData, epochs: int) -> list[Strategy]:
     optimizer = classifier.build_optimizer()
     group = optimizer.param_groups[0]
     found = []
@@ -50,28 +48,25 @@ def _optimization(classifier: Classifier) -> list[Strategy]:
         name = "Nesterov momentum" if group["nesterov"] else "momentum"
         found.append(Strategy(f"SGD with {name}", f"momentum {group['momentum']:g}, lr {group['lr']:g}"))
 
-    rates = _learning_rates(classifier)
-    if len(set(rates)) > 1:
-        name = getattr(classifier.scheduler, "keywords", None) is not None and type(
-            classifier.build_scheduler(optimizer, len(rates))
-        ).__name__
-        found.append(Strategy(f"{name} schedule", f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"))
+    batches = max(1, data.samples_per_epoch // data.batch_size)
+    scheduler = classifier.build_scheduler(optimizer, epochs * batches)
+    name = f"{type(scheduler).__name__} schedule"
+    if hasattr(scheduler, "monitor"):
+        found.append(Strategy(name, f"lowers the rate where {scheduler.monitor} stops improving"))
+    elif scheduler is not None:
+        rates = _rates(optimizer, scheduler, epochs * batches if steps_each_batch(scheduler) else epochs)
+        if len(set(rates)) > 1:
+            found.append(Strategy(name, f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"))
     return found
 
 
-def _learning_rates(classifier: Classifier, steps: int = 100) -> list[float]:
-    """The rate of the first parameter group at each step of a pretended run; no parameter has a gradient, so none moves."""
-    optimizer = classifier.build_optimizer()
-    scheduler = classifier.build_scheduler(optimizer, steps)
+def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
+    """The rate of the first parameter group at each step; no parameter has a gradient, so none moves."""
     rates = [optimizer.param_groups[0]["lr"]]
-    if scheduler is None or hasattr(scheduler, "monitor"):
-        return rates
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(steps - 1):
-            optimizer.step()
-            scheduler.step()
-            rates.append(optimizer.param_groups[0]["lr"])
+    for _ in range(steps - 1):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
     return rates
 
 

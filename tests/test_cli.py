@@ -11,7 +11,8 @@ from project.cli import default_run_name, main, run
 
 TINY = [
     *("--data.source.train=400", "--data.source.val=100", "--data.source.test=100"),
-    *("--model.network.width=4", "--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--run.wandb=disabled"),
+    *("--model.network.width=4", "--data.batch_size=50", "--trainer.max_epochs=2", "--trainer.accelerator=cpu"),
+    "--run.wandb=disabled",
 ]
 
 
@@ -34,7 +35,7 @@ def test_run_folder_is_complete(fitted):
     assert rows[0] == "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,seconds"
     assert len(rows) == 3 and all(row.count(",") == 7 and ",," not in row for row in rows)
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["epochs"], summary["steps"], summary["seed"], summary["samples_per_epoch"]) == (2, 8, 0, 400)
+    assert (summary["epochs"], summary["steps"], summary["seed"], summary["samples_per_epoch"]) == (2, 16, 0, 400)
     assert summary["val_accuracy"] <= summary["best_val_accuracy"]
     assert summary["parameters"] == sum(p.numel() for p in fitted.model.network.parameters())
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -95,7 +96,7 @@ def test_last_lines_say_which_conditions_hold(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "epoch  2/2  train loss" in said
     assert "NOT MET  normalization" in said and "--config configs/normalization/default.yaml" in said
-    assert "met      at most 15 epochs  2" in said
+    assert "  met      at most 15 epochs   2\n" in said
     assert said.splitlines()[-1].startswith("val/accuracy ") and said.splitlines()[-1].endswith("1 of 6 conditions met")
 
 
@@ -115,7 +116,7 @@ BASE = ("--config", "configs/base.yaml")
     [
         (("--config", "configs/bsae.yaml"), ["configs/bsae.yaml", "did you mean configs/base.yaml?"]),
         ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean --trainer.max_epochs?"]),
-        ((*BASE, "--model.optimizer=torch.optim.SDG"), ["torch.optim.SDG", "did you mean torch.optim.SGD?"]),
+        ((*BASE, "--model.optimizer=torch.optim.SDG"), ["torch.optim has no class SDG", "did you mean torch.optim.SGD?"]),
         ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
         ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
         ((*BASE, "--data.batch_size=0"), ["data.batch_size", "0"]),

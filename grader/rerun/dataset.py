@@ -45,7 +45,7 @@ def make_source(description: dict[str, Any]) -> Source:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Source, "dataset")
     try:
-        return parser.instantiate_classes(parser.parse_object({"dataset": description})).dataset
+        return parser.instantiate(parser.parse_object({"dataset": description})).dataset
     except ArgumentError as error:
         raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
 

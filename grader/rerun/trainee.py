@@ -25,7 +25,7 @@ if __name__ == "__main__":
         def before_fit(self) -> None:
             """A family that is missing costs seconds, not a training."""
             super().before_fit()
-            found = census(self.model, self.datamodule)
+            found = census(self.model, self.datamodule, self.trainer.max_epochs)
             missing = [family for family in job["families"] if not found.get(family)]
             if missing:
                 Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")

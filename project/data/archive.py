@@ -186,6 +186,9 @@ def tar_files(path: Path) -> Files:
             if info.isreg() and wanted(info.name):  # links and devices are passed over
                 content = archive.extractfile(info).read(MAX_IMAGE_BYTES + 1)
                 yield min(1.0, file.tell() / size), info.name, limited(path, info.name, content)
+        archive.fileobj.seek(archive.offset)
+        if any(archive.fileobj.read(tarfile.BLOCKSIZE)) or archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it ends too early")  # tarfile itself passes over a cut between two files
 
 
 def wanted(name: str) -> bool:

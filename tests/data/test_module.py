@@ -1,0 +1,114 @@
+"""Batches: each image its own draw, seeded, and nothing of it outside of training."""
+
+import pytest
+import torch
+
+from project.data import Glyphs, ImageData
+from project.data.augmentation import RandomCrop, RandomHorizontalFlip, mirrored
+from project.data.module import channel_statistics
+from project.data.resident import ResidentBatches
+from project.data.sources import Split
+from project.errors import UserError
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_copies_of_an_image_get_crops_of_their_own():
+    image = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=generator())
+    cropped = RandomCrop(4)(image.expand(2000, -1, -1, -1).contiguous(), generator())
+    assert len({crop.numpy().tobytes() for crop in cropped}) == 81, "9 x 9 shifts"
+
+
+def test_a_crop_is_the_shifted_image():
+    images = torch.randint(0, 256, (300, 8, 8, 3), dtype=torch.uint8, generator=generator())
+    for image, crop in zip(images, RandomCrop(2)(images, generator())):
+        padded = torch.nn.functional.pad(image.permute(2, 0, 1).float(), (2, 2, 2, 2), mode="reflect").permute(1, 2, 0)
+        windows = [padded[y : y + 8, x : x + 8] for y in range(5) for x in range(5)]
+        assert any(torch.equal(crop.float(), window) for window in windows)
+
+
+def test_mirrored_positions():
+    assert mirrored(torch.arange(-3, 8), 5).tolist() == [3, 2, 1, 0, 1, 2, 3, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_flips_as_often_as_told(p):
+    images = torch.arange(32, dtype=torch.uint8).view(1, 1, 32, 1).expand(4000, 2, 32, 3).contiguous()
+    flipped = RandomHorizontalFlip(p)(images, generator())
+    mirrored_N = (flipped[:, 0, 0, 0] == 31).float()
+    assert mirrored_N.mean().item() == pytest.approx(p, abs=0.03)
+    assert torch.equal(flipped[mirrored_N == 0], images[mirrored_N == 0])
+    assert torch.equal(flipped[mirrored_N == 1], images.flip(2)[mirrored_N == 1])
+
+
+def batches(training=True, augmentation=(), batch_size=32, seed=0, n=100):
+    images = torch.randint(0, 256, (n, 8, 8, 3), dtype=torch.uint8, generator=generator())
+    split = Split(images, torch.arange(n))
+    return ResidentBatches(split, batch_size, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], training, augmentation, seed)
+
+
+def test_images_are_normalised_and_lie_channels_last():
+    loader = batches(training=False)
+    images_NCHW, labels_N = next(iter(loader))
+    expected = loader.images_NHWC[:32].permute(0, 3, 1, 2).float() / 255
+    expected = (expected - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.3, 0.4]).view(3, 1, 1)
+    torch.testing.assert_close(images_NCHW, expected)
+    assert images_NCHW.is_contiguous(memory_format=torch.channels_last) and labels_N.tolist() == list(range(32))
+
+
+def test_training_shuffles_anew_each_epoch_and_leaves_out_what_fills_no_batch():
+    loader = batches()
+    epochs = [torch.cat([labels for _, labels in loader]).tolist() for _ in range(2)]
+    assert len(loader) == 3 and all(len(set(epoch)) == 96 for epoch in epochs) and epochs[0] != epochs[1]
+
+
+def test_evaluation_sees_every_image_once_in_order():
+    loader = batches(training=False, augmentation=[RandomHorizontalFlip(1.0)])
+    assert torch.cat([labels for _, labels in loader]).tolist() == list(range(100))
+    once, again = (torch.cat([images for images, _ in loader]) for _ in range(2))
+    assert torch.equal(once, again)
+
+
+def test_a_seed_and_an_epoch_give_the_same_batches():
+    def epoch(loader):
+        return torch.cat([images.flatten(1) for images, _ in loader])
+
+    one, other = (batches(augmentation=[RandomCrop(2), RandomHorizontalFlip()]) for _ in range(2))
+    first = epoch(one)
+    other.epoch = 1  # as after a resume
+    assert torch.equal(epoch(one), epoch(other))
+    assert not torch.equal(first, epoch(batches(augmentation=[RandomCrop(2), RandomHorizontalFlip()], seed=1)))
+
+
+def test_a_batch_larger_than_the_dataset_is_the_dataset():
+    assert [len(labels) for _, labels in batches(batch_size=1000)] == [100]
+
+
+def test_channel_statistics_are_those_of_all_pixels():
+    images = torch.randint(0, 256, (2500, 4, 4, 3), dtype=torch.uint8, generator=generator())
+    images[..., 2] = 7
+    mean, std = channel_statistics(images)
+    pixels = images.double().flatten(0, 2) / 255
+    torch.testing.assert_close(torch.tensor(mean, dtype=torch.float64), pixels.mean(0))
+    torch.testing.assert_close(torch.tensor(std[:2], dtype=torch.float64), pixels[:, :2].std(0, unbiased=False))
+    assert std[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        ({"batch_size": 0}, "data.batch_size"),
+        ({"std": [0.1, 0.0, 0.1]}, "data.std"),
+        ({"mean": [0.5]}, "data.mean"),
+    ],
+)
+def test_values_out_of_range_are_told(arguments, where):
+    with pytest.raises(UserError, match=where):
+        ImageData(Glyphs(10, 10, 10), **arguments).setup("fit")
+
+
+def test_a_crop_as_large_as_the_image_is_told():
+    with pytest.raises(UserError, match="RandomCrop"):
+        RandomCrop(32)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8), generator())
