@@ -1,4 +1,5 @@
 # `make quickstart` trains on the embedded dataset; `make test` passes the tests. Both set themselves up.
+# More options go into ARGS: make quickstart ARGS="--trainer.max_epochs 3"
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,10 +7,10 @@ BIN := $(VENV)/bin
 .PHONY: quickstart test clean
 
 quickstart: $(VENV)/installed
-	$(BIN)/python main.py fit --config configs/quickstart.yaml
+	$(BIN)/python main.py fit --config configs/quickstart.yaml $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs Python's venv module: on Debian, apt-get install python3-venv"; exit 1; }

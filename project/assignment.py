@@ -108,10 +108,13 @@ def conditions(rules: Assignment, summary: dict[str, Any]) -> list[Condition]:
     return found
 
 
-def _load_yaml(path: str | Path) -> Any:
+def _load_yaml(path: str | Path) -> dict[str, Any]:
     import yaml
 
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        rules = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(rules, dict):
+        raise UserError(f"{path}: expected `key: value` lines, found {type(rules).__name__}")
+    return rules

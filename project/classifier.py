@@ -1,5 +1,6 @@
 """The classifier: a network and the four families, put together as a LightningModule."""
 
+import functools
 import inspect
 from typing import Any, Callable
 
@@ -21,8 +22,12 @@ NetworkCallable = Callable[[], nn.Module]
 
 
 def accepted_arguments(function: Callable) -> set[str]:
-    """Names of the arguments of a class or function that the YAML named, set in the YAML or not."""
-    return set(getattr(function, "keywords", None) or inspect.signature(function).parameters)
+    """Names of the arguments of a class or function, or of what the parser made of one."""
+    if isinstance(function, functools.partial):
+        return {*function.keywords, *inspect.signature(function).parameters}
+    parameters = inspect.signature(function).parameters
+    passes_on = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    return set(parameters) | ({"num_classes"} if passes_on else set())  # torchvision's models pass it on
 
 
 def steps_each_batch(scheduler: Any) -> bool:
@@ -92,6 +97,12 @@ class Classifier(LightningModule):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""
         return self.network(images_NCHW)
+
+    def on_fit_start(self) -> None:
+        self.seed = torch.initial_seed()
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed + self.current_epoch)  # a resumed run draws (dropout) what it would have drawn
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images_NCHW, labels_N = batch

@@ -109,7 +109,9 @@ class CommandLine(LightningCLI):
             callbacks.append(Record(self.folder, self.settings.seed_everything))
             if self.settings.trainer.enable_checkpointing is not False:
                 folder = self.folder / "checkpoints"
-                callbacks.append(ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max", save_last=True))
+                callbacks.append(ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max"))
+                # Not the first one's save_last, which is written only where there is a new best.
+                callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
             kwargs["default_root_dir"] = str(self.folder)
             if self.settings.trainer.logger in (None, True):
                 kwargs["logger"] = run.logger(self.folder)
@@ -214,5 +216,6 @@ def quieten() -> None:
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "There is a wandb run already in progress",
         "The '\\w+' does not have many workers",
+        "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):
         warnings.filterwarnings("ignore", message)

@@ -1,6 +1,7 @@
 """The command line: a whole run on few images, and one line for each mistake."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 import yaml
 
 from project.cli import default_run_name, main, run
+from project.run import Record
 
 TINY = [
     *("--data.source.train=400", "--data.source.val=100", "--data.source.test=100"),
@@ -89,6 +91,21 @@ def test_a_run_s_config_and_checkpoint_are_enough(fitted, subcommand, capsys, mo
     if subcommand == "predict":
         rows = (fitted.folder / "predictions.csv").read_text().splitlines()
         assert rows[0] == "index,class,A,B,C,D,E,F,G,H,I,J" and len(rows) == 101
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    stopped = tmp_path / "after-2-epochs.ckpt"
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 2 and not stopped.exists():
+            shutil.copy(trainer.default_root_dir + "/checkpoints/last.ckpt", stopped)
+
+    monkeypatch.setattr(Record, "on_train_epoch_start", on_train_epoch_start)
+    four = ("--config", "configs/quickstart.yaml", *TINY, "--trainer.max_epochs=4", f"--run.folder={tmp_path}")
+    whole, resumed = run(["fit", *four]), run(["fit", *four, f"--ckpt_path={stopped}"])
+    assert len((resumed.folder / "metrics.csv").read_text().splitlines()) == 3, "two epochs were left"
+    for name, weights in whole.model.state_dict().items():
+        assert torch.equal(weights, resumed.model.state_dict()[name]), name
 
 
 def test_last_lines_say_which_conditions_hold(tmp_path, capsys):

@@ -1,0 +1,102 @@
+"""The census: it names what a classifier uses, and nothing that is only claimed."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from project.classifier import Classifier
+from project.data import Glyphs, ImageData
+from project.data.augmentation import RandomCrop
+from project.initialization import He
+from project.networks import ConvNet
+from project.normalization import BatchNormalization
+from project.optimization import Cosine, OneCycle
+from project.regularization import Dropout, WeightDecay
+from project.strategies import census
+
+SGD = functools.partial(torch.optim.SGD, lr=0.1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ImageData(Glyphs(train=100, val=10, test=10), batch_size=20)
+
+
+def names(data, epochs=15, network=ConvNet, optimizer=SGD, **families):
+    found = census(Classifier(network, optimizer, **families), data, epochs)
+    assert all(strategy.evidence for strategies in found.values() for strategy in strategies)
+    return {family: [strategy.name for strategy in strategies] for family, strategies in found.items() if strategies}
+
+
+def test_the_base_uses_nothing(data):
+    assert names(data) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "family", "expected"),
+    [
+        ({"optimizer": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)}, "optimization", ["SGD with momentum"]),
+        (
+            {"optimizer": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True)},
+            "optimization",
+            ["SGD with Nesterov momentum"],
+        ),
+        ({"optimizer": functools.partial(torch.optim.Adam, lr=0.1)}, "optimization", ["Adam"]),
+        ({"scheduler": functools.partial(OneCycle, total_steps=None)}, "optimization", ["OneCycle schedule"]),
+        ({"scheduler": functools.partial(Cosine, total_steps=None)}, "optimization", ["Cosine schedule"]),
+        (
+            {"scheduler": functools.partial(torch.optim.lr_scheduler.StepLR, step_size=5)},
+            "optimization",
+            ["StepLR schedule"],
+        ),
+        ({"optimizer": functools.partial(torch.optim.SGD, lr=0.1, weight_decay=0.01)}, "regularization", ["weight decay"]),
+        ({"regularization": [WeightDecay(0.01)]}, "regularization", ["weight decay"]),
+        ({"regularization": [Dropout(0.2)]}, "regularization", ["dropout"]),
+        ({"initialization": He()}, "initialization", ["He"]),
+        ({"normalization": BatchNormalization()}, "normalization", ["BatchNorm2d"]),
+    ],
+)
+def test_each_strategy_is_named_under_its_family(arguments, family, expected, data):
+    assert names(data, **arguments) == {family: expected}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"scheduler": functools.partial(torch.optim.lr_scheduler.StepLR, step_size=30)},  # never reached in 15 epochs
+        {"scheduler": functools.partial(torch.optim.lr_scheduler.ExponentialLR, gamma=1.0)},
+        {"regularization": [WeightDecay(0.0)]},
+        {"regularization": [Dropout(0.0)]},
+        {"regularization": [WeightDecay(0.1), WeightDecay(0.0)]},
+    ],
+)
+def test_what_has_no_effect_does_not_count(arguments, data):
+    assert names(data, **arguments) == {}
+
+
+def test_augmentation_counts():
+    data = ImageData(Glyphs(train=100, val=10, test=10), augmentation=[RandomCrop(2)])
+    assert names(data) == {"regularization": ["RandomCrop"]}
+
+
+def test_a_network_of_one_s_own_is_looked_into(data):
+    class Mine(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.LayerNorm(8), nn.Dropout(0.5), nn.Linear(8, num_classes))
+
+        def forward(self, images):
+            return self.layers(images)
+
+    assert names(data, network=Mine) == {"regularization": ["dropout"], "normalization": ["LayerNorm"]}
+
+
+def test_taking_the_census_moves_nothing(data):
+    classifier = Classifier(ConvNet, SGD, functools.partial(OneCycle, total_steps=None), [WeightDecay(0.1)])
+    before = [parameter.clone() for parameter in classifier.network.parameters()]
+    state = torch.get_rng_state()
+    census(classifier, data, 15)
+    assert all(torch.equal(*pair) for pair in zip(before, classifier.network.parameters()))
+    assert torch.equal(state, torch.get_rng_state())
