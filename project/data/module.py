@@ -82,9 +82,7 @@ class ImageData(LightningDataModule):
             raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
 
     def train_dataloader(self) -> ResidentBatches:
-        batches = self.batches("train", training=True)
-        batches.epoch = self.trainer.current_epoch  # a resumed run goes on with the batches it would have had
-        return batches
+        return self.batches("train", training=True)
 
     def val_dataloader(self) -> ResidentBatches:
         return self.batches("val")
@@ -101,7 +99,8 @@ class ImageData(LightningDataModule):
         seed = torch.initial_seed() % 2**32
         # Evaluation needs no gradients, so its batches can be larger.
         size = self.batch_size if training else max(self.batch_size, 250)
-        return ResidentBatches(split, size, self.mean, self.std, training, self.augmentation, seed)
+        epoch = lambda: self.trainer.current_epoch  # noqa: E731
+        return ResidentBatches(split, size, self.mean, self.std, training, self.augmentation, seed, epoch)
 
 
 def channel_statistics(images_NHWC: Tensor) -> tuple[list[float], list[float]]:

@@ -1,6 +1,6 @@
 """Batches from images that live in memory as uint8, on the training device."""
 
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,9 +19,8 @@ class ResidentBatches:
         training: Shuffle and augment, anew in every epoch.
         augmentation: In order; used in training only.
         seed: Of the order and of the augmentation.
-
-    `epoch` counts the passes, and every pass draws from the seed and its number: a training that resumes at an
-    epoch gets the batches that it would have had.
+        epoch: Tells the number of the epoch that begins. Each draws from the seed and its number, so that a training
+            that resumes gets the batches that it would have had.
     """
 
     def __init__(
@@ -33,11 +32,12 @@ class ResidentBatches:
         training: bool = False,
         augmentation: Sequence[Augmentation] = (),
         seed: int = 0,
+        epoch: Callable[[], int] = lambda: 0,
     ):
         self.images_NHWC, self.labels_N = split
         device = self.images_NHWC.device
-        self.batch_size, self.training, self.augmentation, self.seed = batch_size, training, augmentation, seed
-        self.epoch = 0
+        self.batch_size, self.training, self.augmentation = batch_size, training, augmentation
+        self.seed, self.epoch = seed, epoch
         scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float64))
         self.scale_C11 = scale_C.float().view(-1, 1, 1).to(device)
         self.offset_C11 = (-torch.tensor(mean, dtype=torch.float64) * 255 * scale_C).float().view(-1, 1, 1).to(device)
@@ -55,7 +55,6 @@ class ResidentBatches:
             # The order is drawn on the CPU, so that it is the same on every device.
             order_N = torch.randperm(len(order_N), generator=torch.Generator().manual_seed(self.draw(0))).to(device)
             generator.manual_seed(self.draw(1))
-            self.epoch += 1
         for batch in range(len(self)):
             chosen = order_N[batch * self.batch_size : (batch + 1) * self.batch_size]
             images_NHWC = self.images_NHWC[chosen]
@@ -67,5 +66,5 @@ class ResidentBatches:
 
     def draw(self, purpose: int) -> int:
         """A seed for this epoch, spread over all bits."""
-        mixed = (self.seed * 1_000_003 + self.epoch) * 2 + purpose
+        mixed = (self.seed * 1_000_003 + self.epoch()) * 2 + purpose
         return (mixed * 0x9E3779B97F4A7C15) % 2**63
