@@ -35,7 +35,7 @@ between the logits, so memorising pays less. The price is that the predicted pro
 
 CONCLUSION = """# Conclusion
 
-I used SGD with momentum under a one-cycle schedule, weight decay with a little dropout and random crops, He initialization,
+I used SGD with momentum under a one-cycle schedule, weight decay and random changes of the images, He initialization,
 and batch normalization. Trained one at a time over the base configuration, normalization helped most, because it let the
 same rate move the deep layers too; initialization gave the faster start; regularization cost some training accuracy and
 narrowed the gap in return. Together they pass the target. Next I would try label smoothing with a higher peak rate.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from project.data import Glyphs, ImageData
-from project.data.augmentation import RandomCrop, RandomHorizontalFlip, mirrored
+from project.data.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip, mirrored
 from project.data.module import channel_statistics
 from project.data.resident import ResidentBatches
 from project.data.sources import Split
@@ -41,6 +41,25 @@ def test_flips_as_often_as_told(p):
     assert mirrored_N.mean().item() == pytest.approx(p, abs=0.03)
     assert torch.equal(flipped[mirrored_N == 0], images[mirrored_N == 0])
     assert torch.equal(flipped[mirrored_N == 1], images.flip(2)[mirrored_N == 1])
+
+
+def test_copies_of_an_image_are_warped_each_in_its_own_way():
+    image = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=generator())
+    warped = RandomAffine(0.1)(image.expand(100, -1, -1, -1).contiguous(), generator())
+    assert len({copy.numpy().tobytes() for copy in warped}) == 100
+    assert torch.equal(RandomAffine(0.0)(image, generator()), image)
+
+
+def test_an_affine_map_moves_a_point_no_further_than_its_strength_says():
+    """A point 12 pixels from the centre in both directions: by at most 2 x 0.1 x 12 + 0.05 x 16 pixels, both ways."""
+    images = torch.zeros(500, 33, 33, 1, dtype=torch.uint8)
+    images[:, 27:30, 27:30] = 255
+    weights_NHW = RandomAffine(0.1)(images, generator())[..., 0].float()
+    pixel = torch.arange(33).float()
+    total_N = weights_NHW.sum((1, 2))
+    y_N, x_N = (weights_NHW.sum(2) @ pixel) / total_N, (weights_NHW.sum(1) @ pixel) / total_N
+    moved = torch.stack([y_N, x_N]) - 28
+    assert moved.abs().max() < 4 and moved.std() > 0.7
 
 
 def batches(training=True, augmentation=(), batch_size=32, seed=0, n=100, epoch=0):

@@ -1,0 +1,102 @@
+"""Every command of the README runs. What would train for long is scaled down by an option, what would download by a stand-in."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import grader.cli
+import project.cli
+from project.data.sources import TorchvisionSource
+from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
+LINKED = ("project", "grader", "configs", "main.py", "Makefile", "pyproject.toml", "README.md", "tests")
+
+
+def commands(readme: str) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+class Session:
+    """A person at a prompt in a folder that looks like the repository."""
+
+    def __init__(self, folder: Path, monkeypatch):
+        self.folder, self.monkeypatch = folder, monkeypatch
+        for name in LINKED:
+            (folder / name).symlink_to(ROOT / name)
+        venv = folder / "venv"  # stands in for the one that make would set up: this very interpreter
+        (venv / "bin").mkdir(parents=True)
+        (venv / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (venv / "bin" / "python").chmod(0o755)
+        for stamp in ("installed", "installed-dev"):
+            (venv / stamp).touch()
+        rules = {"dataset": {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}, "target_accuracy": 0.02}
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(rules))
+        for split in ("train", "val"):
+            for name in ("cat", "dog"):
+                (folder / "images" / split / name).mkdir(parents=True)
+                for number in range(200 if split == "train" else 10):
+                    Image.new("RGB", (32, 32), (number, 90, 200)).save(folder / "images" / split / name / f"{number}.png")
+
+    def run(self, command: str) -> None:
+        words = ["images" if word == "PATH" else word for word in shlex.split(command)]
+        if words[:2] == ["python", "main.py"]:
+            assert project.cli.main(words[2:] + (SHORT if words[2] == "fit" else [])) == 0, command
+        elif words[:3] == ["python", "-m", "grader"]:
+            if words[3] == "run":
+                words += ["--rules", "tiny.yaml", "--device", "cpu"]
+                for example in (self.folder / "submissions").iterdir():
+                    if example.name not in ("passes", "sixteen-epochs"):
+                        example.rename(self.folder / example.name)
+            assert grader.cli.main(words[3:]) == 0, command
+        else:
+            scaled = {
+                "make quickstart": [*words, "VENV=venv", f"ARGS={' '.join(SHORT)}"],
+                "make test": [*words, "VENV=venv", "ARGS=--collect-only -q tests/test_optimization.py"],
+                "pip install -e .[dev]": [sys.executable, "-m", *words, "--dry-run", "--quiet"],
+                "pytest": [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_optimization.py"],
+            }
+            done = subprocess.run(scaled[command], cwd=self.folder, capture_output=True, text=True)
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs_in_order(tmp_path, monkeypatch):
+    class Stored:
+        data = torch.randint(0, 256, (400, 32, 32, 3), dtype=torch.uint8)
+        targets = [number % 10 for number in range(400)]
+
+    monkeypatch.setattr(TorchvisionSource, "open", lambda self, train: Stored)
+    found = commands("README.md")
+    assert len(found) > 15
+    session = Session(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    for command in found:
+        session.run(command)
+    assert (tmp_path / "results" / "leaderboard.md").exists() and (tmp_path / "runs" / "quickstart" / "summary.json").exists()
+
+
+def test_the_korean_readme_says_the_same():
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md")}
+    assert commands("README.md") == commands("README.ko.md")
+    for pattern in (r"^#+ ", r"^\|", r"`[^`\n]+`", r"\]\("):  # headings, table rows, names of things, links
+        counts = [len(re.findall(pattern, text, re.MULTILINE)) for text in texts.values()]
+        assert counts[0] == counts[1], pattern
+
+
+def test_the_tables_name_every_overlay():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for family in ("optimization", "regularization", "initialization", "normalization"):
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| {family} |")]
+        overlays = {path.stem for path in (ROOT / "configs" / family).glob("*.yaml")} - {"default"}
+        assert set(re.findall(r"`(\w+)`", row)) == overlays
