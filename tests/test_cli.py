@@ -50,7 +50,7 @@ def test_summary_names_the_strategies_with_evidence(fitted):
     names = {family: {strategy["name"] for strategy in found} for family, found in strategies.items()}
     assert names == {
         "optimization": {"SGD with Nesterov momentum", "OneCycle schedule"},
-        "regularization": {"weight decay", "dropout", "RandomAffine"},
+        "regularization": {"weight decay", "RandomAffine"},
         "initialization": {"He"},
         "normalization": {"BatchNorm2d"},
     }

@@ -41,5 +41,6 @@ if __name__ == "__main__":
     try:
         run(["fit", "--config", job["config"]], Trainee)
     except UserError as error:
+        sys.stdout.flush()  # or what was printed before would come after
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

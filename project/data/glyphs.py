@@ -43,13 +43,13 @@ class Glyphs(Source):
 
     def __init__(
         self,
-        train: int = 2200,
+        train: int = 1500,
         val: int = 1000,
         test: int = 2000,
         seed: int = 0,
-        warp: float = 0.7,
-        clutter: float = 0.5,
-        noise: float = 0.55,
+        warp: float = 0.8,
+        clutter: float = 0.385,
+        noise: float = 0.65,
     ):
         self.sizes = {"train": train, "val": val, "test": test}
         for name, value in {**self.sizes, "seed": seed}.items():

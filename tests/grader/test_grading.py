@@ -107,7 +107,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
     broken = {
         "a-crash": ("sys", "raise RuntimeError('my \\x1b[31mbug')", "failed", "my"),
         "b-hang": ("time", "time.sleep(600)", "failed", "longer than 0.5 minutes"),
-        "c-exit": ("os", "os._exit(0)", "failed", "no summary.json"),
+        "c-exit": ("os", "os._exit(0)", "failed", "no weights.safetensors"),
         "d-forged": (
             "os",
             "os.symlink('/etc/passwd', '/out/weights.safetensors'); os._exit(0)",
