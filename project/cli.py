@@ -116,7 +116,7 @@ class CommandLine(LightningCLI):
             if self.settings.trainer.logger in (None, True):
                 kwargs["logger"] = run.logger(self.folder)
         else:
-            kwargs["logger"] = False
+            kwargs["logger"] = kwargs["enable_checkpointing"] = False
         bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
         return self._instantiate_trainer({**self.settings.trainer, **kwargs, "enable_progress_bar": bar}, callbacks)
 

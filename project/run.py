@@ -90,6 +90,8 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(*args, save_to_log_dir=False, **kwargs)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":  # validate, test and predict have no run folder
+            return
         text = self.parser.dump(self.config, skip_none=False)
         (Path(trainer.default_root_dir) / "config.yaml").write_text(text, encoding="utf-8")
         if trainer.logger:
@@ -156,9 +158,10 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     for name, met, shown_by, remedy in checked:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; try ' + remedy}")
     met = sum(condition.met for condition in checked)
+    epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     lines.append(
         f"val/accuracy {summary['val_accuracy']:.2%} (best {summary['best_val_accuracy']:.2%} in epoch "
-        f"{summary['best_epoch']}) after {summary['epochs']} epochs, {summary['seconds']:.0f} s on {summary['device']}; "
+        f"{summary['best_epoch']}) after {epochs}, {summary['seconds']:.0f} s on {summary['device']}; "
         f"{met} of {len(checked)} conditions met"
     )
     return "\n".join(lines)

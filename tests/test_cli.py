@@ -84,6 +84,7 @@ def test_no_run_overwrites_another(tmp_path):
 @pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
 def test_a_run_s_config_and_checkpoint_are_enough(fitted, subcommand, capsys, monkeypatch, tmp_path):
     checkpoint = fitted.folder / "checkpoints" / "last.ckpt"
+    monkeypatch.chdir(tmp_path)
     cli = run([subcommand, "--config", str(fitted.folder / "config.yaml"), "--ckpt_path", str(checkpoint)])
     if subcommand == "validate":
         last = json.loads((fitted.folder / "summary.json").read_text())["val_accuracy"]
@@ -91,6 +92,7 @@ def test_a_run_s_config_and_checkpoint_are_enough(fitted, subcommand, capsys, mo
     if subcommand == "predict":
         rows = (fitted.folder / "predictions.csv").read_text().splitlines()
         assert rows[0] == "index,class,A,B,C,D,E,F,G,H,I,J" and len(rows) == 101
+    assert not list(tmp_path.iterdir()), "nothing is written where the person happens to be"
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
