@@ -50,8 +50,12 @@ def main() -> None:
         for arm in arms:
             started = time.perf_counter()
             measured[arm].append(accuracy(ARMS[arm] + options.settings, seed))
-            print(f"seed {seed}  {arm:15}  {measured[arm][-1]:6.2f} %  {time.perf_counter() - started:5.1f} s", flush=True)
-    print(f"\n{'':15}  {'mean':>7}  {'std':>5}  {'lowest':>7}  {'highest':>7}   validation accuracy in %, {options.seeds} seeds")
+            print(
+                f"seed {seed}  {arm:15}  {measured[arm][-1]:6.2f} %  {time.perf_counter() - started:5.1f} s", flush=True
+            )
+    print(
+        f"\n{'':15}  {'mean':>7}  {'std':>5}  {'lowest':>7}  {'highest':>7}   validation accuracy in %, {options.seeds} seeds"
+    )
     for arm, values in measured.items():
         std = statistics.stdev(values) if len(values) > 1 else float("nan")
         print(f"{arm:15}  {statistics.mean(values):7.2f}  {std:5.2f}  {min(values):7.2f}  {max(values):7.2f}")

@@ -44,19 +44,29 @@ def make_parser() -> argparse.ArgumentParser:
 
     added = command("run", run, "Grade all submissions in a folder. Stopped, the same command goes on.")
     added.add_argument("folder", type=Path, help="folder of submissions: folders, zips, tars")
-    added.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
+    added.add_argument(
+        "--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard"
+    )
     added.add_argument("--rules", **rules)
-    added.add_argument("--dataset", type=Path, help="grade on this folder or archive of images, not on the rules' dataset")
-    added.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="a GPU where there is one (auto)")
+    added.add_argument(
+        "--dataset", type=Path, help="grade on this folder or archive of images, not on the rules' dataset"
+    )
+    added.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="a GPU where there is one (auto)"
+    )
     added.add_argument("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
-    added.add_argument("--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights")
+    added.add_argument(
+        "--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights"
+    )
 
     added = command("leaderboard", show, "Print the leaderboard, and write its files anew.")
     added.add_argument("results", type=Path)
 
     added = command("example", example, "Write a handful of submissions to try.")
     added.add_argument("folder", type=Path, help="where to; must not exist yet")
-    added.add_argument("--config", type=Path, default=RULES.with_name("quickstart.yaml"), help="made from this (%(default)s)")
+    added.add_argument(
+        "--config", type=Path, default=RULES.with_name("quickstart.yaml"), help="made from this (%(default)s)"
+    )
     return parser
 
 
@@ -109,7 +119,9 @@ def show(options: argparse.Namespace) -> int:
     from grader.results.ledger import Ledger
 
     if not (options.results / "ledger.sqlite").is_file():
-        raise UserError(f"{options.results}: no results there; `python -m grader run FOLDER --out {options.results}` makes them")
+        raise UserError(
+            f"{options.results}: no results there; `python -m grader run FOLDER --out {options.results}` makes them"
+        )
     ledger = Ledger(options.results / "ledger.sqlite")
     try:
         print(publish(ledger, options.results))

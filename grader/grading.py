@@ -9,11 +9,12 @@ import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Callable, Iterator, TextIO
+from typing import TextIO
 
 import torch
 
@@ -62,7 +63,13 @@ def grade(folder: Path, results: Path, rules: Assignment, device: str, sandboxed
 
 
 def grade_all(
-    submissions: list[Submission], ledger: Ledger, results: Path, rules: Assignment, device: str, sandboxed: bool, secret: int
+    submissions: list[Submission],
+    ledger: Ledger,
+    results: Path,
+    rules: Assignment,
+    device: str,
+    sandboxed: bool,
+    secret: int,
 ) -> None:
     """Bring every submission to a final result, one job after another."""
     key = rules_digest(rules, secret)
@@ -99,15 +106,19 @@ def grade_all(
             data = data or prepare(rules, secret, results)
             attempts = results / "attempts" / submission.student / f"{submission.digest[:12]}-{key[:8]}-{index + 1}"
             job = Job(submission, seed, rules, data, device, attempts, sandboxed)
-            result = run_to_a_result(job, f"{label}, seed {index + 1} of {rules.seeds}" if rules.seeds > 1 else label,
-                                     lambda r: ledger.record(started, now(), *identity, seed, r, circumstances), flags)
+            result = run_to_a_result(
+                job,
+                f"{label}, seed {index + 1} of {rules.seeds}" if rules.seeds > 1 else label,
+                lambda r: ledger.record(started, now(), *identity, seed, r, circumstances),
+                flags,
+            )
             if result.accuracy is None:
                 break  # another seed would not mend it
 
 
 def run_to_a_result(job: Job, label: str, record: Callable[[Result], None], flags: list[str]) -> Result:
     """Run a job, again where the failure was ours, and record each attempt."""
-    for attempt in range(MAX_INFRASTRUCTURE_ATTEMPTS):
+    for _attempt in range(MAX_INFRASTRUCTURE_ATTEMPTS):
         progress = Progress(label)
         for _, result in LocalEngine().run([job], lambda job, line: progress.see(line)):
             result.flags += flags
@@ -134,8 +145,12 @@ class Progress:
                 self.show(f"training, epoch {int(epoch)} of {int(epochs)}")
 
     def show(self, doing: str) -> None:
-        print(f"\r\x1b[K{self.label}: {doing}" if self.live else f"{self.label}: {doing}",
-              end="" if self.live else "\n", file=self.stream, flush=True)
+        print(
+            f"\r\x1b[K{self.label}: {doing}" if self.live else f"{self.label}: {doing}",
+            end="" if self.live else "\n",
+            file=self.stream,
+            flush=True,
+        )
 
     def end(self, ended: str) -> None:
         self.show(ended)
@@ -191,7 +206,9 @@ def stored_secret(results: Path, given: int | None) -> int:
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))["seed"]
         if given not in (None, stored):
-            raise UserError(f"--secret-seed: {results} was begun with another one; leave it out, or take another folder")
+            raise UserError(
+                f"--secret-seed: {results} was begun with another one; leave it out, or take another folder"
+            )
         return stored
     secret = secrets.randbits(62) if given is None else given
     temporary = path.with_name(".secret.json")
@@ -220,7 +237,9 @@ def chosen_device(device: str) -> str:
 
 
 def device_label(device: str) -> str:
-    return f"GPU: {device_name(torch.device('cuda'))}" if device == "cuda" else f"CPU: {device_name(torch.device('cpu'))}"
+    return (
+        f"GPU: {device_name(torch.device('cuda'))}" if device == "cuda" else f"CPU: {device_name(torch.device('cpu'))}"
+    )
 
 
 def code_version() -> str:

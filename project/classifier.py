@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
@@ -77,13 +78,20 @@ class Classifier(LightningModule):
             initialization(self.network)
         self.network.to(memory_format=torch.channels_last)
 
-        self.metrics = nn.ModuleDict({
-            f"{split}_{name}": metric
-            for split in ("fit", "validate", "test")
-            for name, metric in (("loss", MeanMetric()), ("accuracy", MulticlassAccuracy(num_classes, average="micro")))
-        })
+        self.metrics = nn.ModuleDict(
+            {
+                f"{split}_{name}": metric
+                for split in ("fit", "validate", "test")
+                for name, metric in (
+                    ("loss", MeanMetric()),
+                    ("accuracy", MulticlassAccuracy(num_classes, average="micro")),
+                )
+            }
+        )
 
-    def _build_network(self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    def _build_network(
+        self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]
+    ) -> nn.Module:
         accepted = accepted_arguments(network)
         arguments = {"num_classes": num_classes, "in_channels": image_shape[0], "image_size": image_shape[1]}
         if self.normalization and "normalization" not in accepted:
@@ -139,7 +147,10 @@ class Classifier(LightningModule):
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"
         monitor = getattr(scheduler, "monitor", "val/loss")  # only ReduceLROnPlateau looks at it
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor},
+        }
 
     def build_optimizer(self) -> Optimizer:
         """The optimizer over the network's parameters, grouped by their weight decay."""
@@ -149,10 +160,12 @@ class Classifier(LightningModule):
             decays = [decay for decay in decays if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
         try:
-            return self.optimizer([
-                {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
-                for decay, parameters in groups.items()
-            ])
+            return self.optimizer(
+                [
+                    {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
+                    for decay, parameters in groups.items()
+                ]
+            )
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
 

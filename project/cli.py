@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-import project.initialization, project.networks, project.normalization, project.optimization, project.regularization  # noqa: E401, F401
+import project.initialization  # noqa: E401, F401
 from project.assignment import Assignment
 from project.classifier import Classifier
 from project.data import ImageData
@@ -30,6 +30,7 @@ from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+STOPPED = 130  # the shell's exit status for Ctrl-C
 
 
 class Overlay(ActionConfigFile):
@@ -92,7 +93,9 @@ class CommandLine(LightningCLI):
     def before_instantiate_classes(self) -> None:
         path = self.config[self.subcommand].get("ckpt_path")
         if path and path not in ("best", "last", "hpc", "registry") and not Path(path).is_file():
-            raise UserError(f"--ckpt_path {path}: no such file{did_you_mean(path, map(str, Path('runs').rglob('*.ckpt')))}")
+            raise UserError(
+                f"--ckpt_path {path}: no such file{did_you_mean(path, map(str, Path('runs').rglob('*.ckpt')))}"
+            )
 
     @property
     def settings(self) -> Namespace:
@@ -101,7 +104,7 @@ class CommandLine(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         self.folder = None
-        callbacks = [training_progress()]
+        callbacks = training_progress()
         if self.subcommand == "fit":
             self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run
@@ -111,7 +114,9 @@ class CommandLine(LightningCLI):
                 folder = self.folder / "checkpoints"
                 callbacks.append(ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max"))
                 # Not the first one's save_last, which is written only where there is a new best.
-                callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
+                callbacks.append(
+                    ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+                )
             kwargs["default_root_dir"] = str(self.folder)
             if self.settings.trainer.logger in (None, True):
                 kwargs["logger"] = run.logger(self.folder)
@@ -177,7 +182,7 @@ def run(args: list[str], command_line: type[CommandLine] = CommandLine) -> Comma
             auto_configure_optimizers=False,
             save_config_callback=SaveConfig,
             trainer_defaults={"enable_model_summary": False},
-            parser_kwargs={**each, **{subcommand: each for subcommand in SUBCOMMANDS}},
+            parser_kwargs={**each, **dict.fromkeys(SUBCOMMANDS, each)},
         )
     except ArgumentError as error:
         raise UserError(explain(str(error), CommandLine.known_settings)) from None
@@ -197,12 +202,18 @@ def complete_config(args: list[str]) -> str:
 
 
 def main(args: list[str]) -> int:
-    """Run a subcommand; a person's mistake is one line on stderr and exit status 2."""
+    """Run a subcommand. A person's mistake is one line on stderr and exit status 2; Ctrl-C is 130."""
     try:
         run(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return STOPPED
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):  # the Trainer's own end after Ctrl-C
+            return STOPPED
+        raise
     return 0
 
 
@@ -216,6 +227,7 @@ def quieten() -> None:
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "There is a wandb run already in progress",
         "The '\\w+' does not have many workers",
+        "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
         "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):
         warnings.filterwarnings("ignore", message)

@@ -6,11 +6,18 @@ explodes. Xavier and He choose the variance that keeps it, for symmetric activat
 
 import math
 from abc import ABC, abstractmethod
-from typing import Iterator, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from torch import nn
 
-ACTIVATION_NAMES = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.SELU: "selu"}
+ACTIVATION_NAMES = {
+    nn.ReLU: "relu",
+    nn.LeakyReLU: "leaky_relu",
+    nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid",
+    nn.SELU: "selu",
+}
 ACTIVATIONS = (*ACTIVATION_NAMES, nn.GELU, nn.SiLU, nn.ELU)
 
 

@@ -4,10 +4,18 @@ import difflib
 import importlib
 import inspect
 import re
-from typing import Iterable
+from collections.abc import Iterable
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
-OWN_MODULES = ("networks", "optimization", "regularization", "initialization", "normalization", "data", "data.augmentation")
+OWN_MODULES = (
+    "networks",
+    "optimization",
+    "regularization",
+    "initialization",
+    "normalization",
+    "data",
+    "data.augmentation",
+)
 
 
 def explain(message: str, known_settings: Iterable[str]) -> str:
@@ -74,4 +82,4 @@ def arguments_of(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
     if name not in public_names(module):
         return []
-    return [argument for argument in inspect.signature(getattr(importlib.import_module(module), name)).parameters]
+    return list(inspect.signature(getattr(importlib.import_module(module), name)).parameters)

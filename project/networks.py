@@ -5,7 +5,7 @@ configuration names, as far as its `__init__` accepts them. A network of your ow
 `class_path: submission.my_network.MyNetwork`.
 """
 
-from typing import Callable
+from collections.abc import Callable
 
 from torch import Tensor, nn
 

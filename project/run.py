@@ -1,11 +1,11 @@
 """A run's folder, `runs/<name>/`, and what is said at its end.
 
-    config.yaml    the complete configuration; `fit --config` it to repeat the run
-    metrics.csv    one row an epoch
-    summary.json   accuracy, epochs, seconds, the strategies that were really used
-    checkpoints/   best.ckpt (highest val/accuracy) and last.ckpt
-    figures/       learning curves
-    wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`, `wandb sync runs/<name>/wandb/*run-*`
+config.yaml    the complete configuration; `fit --config` it to repeat the run
+metrics.csv    one row an epoch
+summary.json   accuracy, epochs, seconds, the strategies that were really used
+checkpoints/   best.ckpt (highest val/accuracy) and last.ckpt
+figures/       learning curves
+wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`, `wandb sync runs/<name>/wandb/*run-*`
 """
 
 import csv
@@ -113,12 +113,23 @@ class Record(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         measured = {name: trainer.callback_metrics[name].item() for name in METRICS if name in trainer.callback_metrics}
         seconds = round(time.perf_counter() - self.started, 3)
-        self.rows.append({"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **measured, "seconds": seconds})
+        self.rows.append(
+            {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **measured, "seconds": seconds}
+        )
         with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["epoch", "step", *METRICS, "seconds"])
             if len(self.rows) == 1:
                 writer.writeheader()
             writer.writerow(self.rows[-1])
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            last = self.folder / "checkpoints" / "last.ckpt"
+            go_on = f"to go on: python main.py fit --config {self.folder / 'config.yaml'} --ckpt_path {last}"
+            print(
+                f"\nStopped in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+                + (f"; {go_on}" if last.exists() else "")
+            )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rows:
@@ -154,9 +165,14 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     """The last lines of a run: where it is, each condition as met or not, the accuracy and the epochs."""
     checked = conditions(rules, summary)
     width = max(len(condition.name) for condition in checked)
-    lines = [f"\nThe run is in {folder}: summary.json, figures/curves.png, checkpoints/", "The assignment's conditions:"]
+    lines = [
+        f"\nThe run is in {folder}: summary.json, figures/curves.png, checkpoints/",
+        "The assignment's conditions:",
+    ]
     for name, met, shown_by, remedy in checked:
-        lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; try ' + remedy}")
+        lines.append(
+            f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; try ' + remedy}"
+        )
     met = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     lines.append(

@@ -79,7 +79,9 @@ def _regularization(classifier: Classifier, data: ImageData) -> list[Strategy]:
         found.append(Strategy("weight decay", f"{factors} on {weights:,} weights"))
     dropped = [m for m in classifier.network.modules() if isinstance(m, DROPOUT_LAYERS) and m.p > 0]
     if dropped:
-        found.append(Strategy("dropout", f"{len(dropped)} layers, p {', '.join(sorted({f'{m.p:g}' for m in dropped}))}"))
+        found.append(
+            Strategy("dropout", f"{len(dropped)} layers, p {', '.join(sorted({f'{m.p:g}' for m in dropped}))}")
+        )
     for augmentation in data.augmentation:
         found.append(Strategy(type(augmentation).__name__, "augments every training batch, a draw for each image"))
     return found

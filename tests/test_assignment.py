@@ -35,7 +35,9 @@ def test_what_to_do_about_it_is_said():
     assert all(condition.remedy for condition in conditions(Assignment(), summary(0, 99, {})))
 
 
-@pytest.mark.parametrize("text", ["max_epochs: 0", "target_accuracy: 1.5", "limits: {memory_gb: 0}", "unknown: 1", "- a list"])
+@pytest.mark.parametrize(
+    "text", ["max_epochs: 0", "target_accuracy: 1.5", "limits: {memory_gb: 0}", "unknown: 1", "- a list"]
+)
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)
     with pytest.raises(UserError, match="rules.yaml") as error:

@@ -15,7 +15,9 @@ from project.regularization import Dropout, WeightDecay
 SGD = functools.partial(torch.optim.SGD, lr=0.1)
 
 
-@pytest.mark.parametrize("network", [ConvNet, MLP, functools.partial(ConvNet, pool=4, stem_stride=1), functools.partial(MLP, depth=0)])
+@pytest.mark.parametrize(
+    "network", [ConvNet, MLP, functools.partial(ConvNet, pool=4, stem_stride=1), functools.partial(MLP, depth=0)]
+)
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
 def test_networks_fit_the_data(network, shape):
     classifier = Classifier(network, SGD, num_classes=7, image_shape=shape)
@@ -31,7 +33,9 @@ def test_a_network_of_torchvision_fits_in():
 
 def test_parameters_are_grouped_by_their_weight_decay():
     classifier = Classifier(ConvNet, SGD, regularization=[WeightDecay(0.02)], normalization=BatchNormalization())
-    decays = {id(p): group["weight_decay"] for group in classifier.build_optimizer().param_groups for p in group["params"]}
+    decays = {
+        id(p): group["weight_decay"] for group in classifier.build_optimizer().param_groups for p in group["params"]
+    }
     assert len(decays) == len(list(classifier.network.parameters()))
     for parameter in classifier.network.parameters():
         assert decays[id(parameter)] == (0.02 if parameter.ndim > 1 else 0)

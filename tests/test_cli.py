@@ -1,12 +1,13 @@
 """The command line: a whole run on few images, and one line for each mistake."""
 
 import json
+import re
 import shutil
-from pathlib import Path
+import signal
+import sys
 
 import pytest
 import torch
-import yaml
 
 from project.cli import default_run_name, main, run
 from project.run import Record
@@ -60,7 +61,9 @@ def test_summary_names_the_strategies_with_evidence(fitted):
 def test_every_weight_moves(tmp_path):
     cli = fit(tmp_path, "--config", "configs/quickstart.yaml")
     torch.manual_seed(0)
-    fresh = run(["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={tmp_path}", "--trainer.max_epochs=0"])
+    fresh = run(
+        ["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={tmp_path}", "--trainer.max_epochs=0"]
+    )
     for (name, trained), start in zip(cli.model.network.named_parameters(), fresh.model.network.parameters()):
         assert not torch.equal(trained, start), name
 
@@ -135,7 +138,10 @@ BASE = ("--config", "configs/base.yaml")
     [
         (("--config", "configs/bsae.yaml"), ["configs/bsae.yaml", "did you mean configs/base.yaml?"]),
         ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean --trainer.max_epochs?"]),
-        ((*BASE, "--model.optimizer=torch.optim.SDG"), ["torch.optim has no class SDG", "did you mean torch.optim.SGD?"]),
+        (
+            (*BASE, "--model.optimizer=torch.optim.SDG"),
+            ["torch.optim has no class SDG", "did you mean torch.optim.SGD?"],
+        ),
         ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
         ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
         ((*BASE, "--data.batch_size=0"), ["data.batch_size", "0"]),
@@ -172,3 +178,32 @@ def test_run_names_come_from_the_overlays():
     assert default_run_name(["configs/base.yaml", "configs/normalization/default.yaml"]) == "base+normalization"
     assert default_run_name(["runs/quickstart/config.yaml"]) == "quickstart"
     assert default_run_name(None) == "run"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_a_bar_in_a_terminal_and_a_line_an_epoch_everywhere(terminal, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    fit(tmp_path, "--config", "configs/base.yaml")
+    said = capsys.readouterr().out
+    assert ("epoch  1/2:" in said) == ("\r" in said) == terminal
+    lines = re.findall(r"epoch +(\d)/2  train loss \d\.\d+ accuracy +[\d.]+%  val loss", said)
+    assert lines == ["1", "2"]
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Record, "on_train_epoch_start", on_train_epoch_start)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(["fit", "--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)  # the Trainer ignores it from then on
+    said = capsys.readouterr()
+    command = re.search(r"Stopped in epoch 2 of 2; to go on: python main.py (.*)", said.out)[1]
+    assert "Traceback" not in said.err
+    monkeypatch.undo()
+    assert main(command.split()) == 0
+    assert len((tmp_path / "base-2" / "metrics.csv").read_text().splitlines()) == 2, "one epoch was left"

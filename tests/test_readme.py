@@ -39,13 +39,18 @@ class Session:
         (venv / "bin" / "python").chmod(0o755)
         for stamp in ("installed", "installed-dev"):
             (venv / stamp).touch()
-        rules = {"dataset": {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}, "target_accuracy": 0.02}
+        rules = {
+            "dataset": {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS},
+            "target_accuracy": 0.02,
+        }
         (folder / "tiny.yaml").write_text(yaml.safe_dump(rules))
         for split in ("train", "val"):
             for name in ("cat", "dog"):
                 (folder / "images" / split / name).mkdir(parents=True)
                 for number in range(200 if split == "train" else 10):
-                    Image.new("RGB", (32, 32), (number, 90, 200)).save(folder / "images" / split / name / f"{number}.png")
+                    Image.new("RGB", (32, 32), (number, 90, 200)).save(
+                        folder / "images" / split / name / f"{number}.png"
+                    )
 
     def run(self, command: str) -> None:
         words = ["images" if word == "PATH" else word for word in shlex.split(command)]
@@ -83,7 +88,9 @@ def test_every_command_of_the_readme_runs_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in found:
         session.run(command)
-    assert (tmp_path / "results" / "leaderboard.md").exists() and (tmp_path / "runs" / "quickstart" / "summary.json").exists()
+    assert (tmp_path / "results" / "leaderboard.md").exists() and (
+        tmp_path / "runs" / "quickstart" / "summary.json"
+    ).exists()
 
 
 def test_the_korean_readme_says_the_same():

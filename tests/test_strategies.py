@@ -37,7 +37,11 @@ def test_the_base_uses_nothing(data):
 @pytest.mark.parametrize(
     ("arguments", "family", "expected"),
     [
-        ({"optimizer": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)}, "optimization", ["SGD with momentum"]),
+        (
+            {"optimizer": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)},
+            "optimization",
+            ["SGD with momentum"],
+        ),
         (
             {"optimizer": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True)},
             "optimization",
@@ -51,7 +55,11 @@ def test_the_base_uses_nothing(data):
             "optimization",
             ["StepLR schedule"],
         ),
-        ({"optimizer": functools.partial(torch.optim.SGD, lr=0.1, weight_decay=0.01)}, "regularization", ["weight decay"]),
+        (
+            {"optimizer": functools.partial(torch.optim.SGD, lr=0.1, weight_decay=0.01)},
+            "regularization",
+            ["weight decay"],
+        ),
         ({"regularization": [WeightDecay(0.01)]}, "regularization", ["weight decay"]),
         ({"regularization": [Dropout(0.2)]}, "regularization", ["dropout"]),
         ({"initialization": He()}, "initialization", ["He"]),
@@ -85,7 +93,9 @@ def test_a_network_of_one_s_own_is_looked_into(data):
     class Mine(nn.Module):
         def __init__(self, num_classes):
             super().__init__()
-            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.LayerNorm(8), nn.Dropout(0.5), nn.Linear(8, num_classes))
+            self.layers = nn.Sequential(
+                nn.Flatten(), nn.Linear(3072, 8), nn.LayerNorm(8), nn.Dropout(0.5), nn.Linear(8, num_classes)
+            )
 
         def forward(self, images):
             return self.layers(images)

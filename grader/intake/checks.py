@@ -2,9 +2,10 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Callable, Iterator, Literal
+from typing import Any, Literal
 
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.intake.submission import Submission, printable, safe_id
@@ -32,10 +33,12 @@ REPLACED = (
     *("enable_model_summary", "enable_checkpointing", "num_sanity_val_steps", "log_every_n_steps", "model_registry"),
 )
 DEFAULTS = {
-    **dict.fromkeys((
-        *("min_epochs", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
-        *("limit_predict_batches", "val_check_interval", "profiler", "plugins"),
-    )),
+    **dict.fromkeys(
+        (
+            *("min_epochs", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
+            *("limit_predict_batches", "val_check_interval", "profiler", "plugins"),
+        )
+    ),
     **dict.fromkeys(("fast_dev_run", "detect_anomaly", "barebones", "sync_batchnorm"), False),
     **dict.fromkeys(("inference_mode", "use_distributed_sampler", "enable_autolog_hparams"), True),
     "max_steps": -1,
@@ -73,7 +76,11 @@ class Finding:
 def check(submission: Submission, rules: Assignment) -> list[Finding]:
     """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun."""
     if submission.unusable:
-        return [Finding("reject", submission.source.name, submission.unusable, "hand in a folder, zip or tar of plain files")]
+        return [
+            Finding(
+                "reject", submission.source.name, submission.unusable, "hand in a folder, zip or tar of plain files"
+            )
+        ]
     found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
     found += check_config(submission, rules)
     return sorted(found, key=lambda finding: finding.severity != "reject")
@@ -103,7 +110,9 @@ def check_student(submission: Submission) -> Iterator[Finding]:
     given = str(identity.get("id", ""))
     if given.strip() and safe_id(given) != given:
         better = safe_id(given) or "kim-minji"
-        yield Finding("reject", "student.yaml: id", f"{printable(given)!r} is no plain id", f"use a-z, 0-9, - and _: {better}")
+        yield Finding(
+            "reject", "student.yaml: id", f"{printable(given)!r} is no plain id", f"use a-z, 0-9, - and _: {better}"
+        )
 
 
 def check_reports(submission: Submission) -> Iterator[Finding]:
@@ -128,7 +137,9 @@ def check_files(submission: Submission) -> Iterator[Finding]:
         if not path.endswith(".py"):
             yield Finding("warn", where, "is not needed and not used", "leave it out")
         elif "/" in path or not PurePosixPath(path).stem.isidentifier():
-            yield Finding("reject", where, "is no module that can be imported", "put it beside config.yaml, as letters_digits.py")
+            yield Finding(
+                "reject", where, "is no module that can be imported", "put it beside config.yaml, as letters_digits.py"
+            )
         else:
             yield from check_module(where, content)
 
@@ -137,7 +148,9 @@ def check_module(where: str, content: bytes) -> Iterator[Finding]:
     """A module must parse, and hold no weights or tables in disguise."""
     try:
         tree = ast.parse(content, where)
-        literals = [node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set))]
+        literals = [
+            node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set))
+        ]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         yield Finding("reject", where, f"does not parse: {printable(str(error))}", "try it: python -m py_compile")
         return
@@ -165,11 +178,15 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
     sections = {"": (config, SECTIONS), "model.": (config.get("model"), MODEL), "data.": (config.get("data"), DATA)}
     for prefix, (section, known) in sections.items():
         if not isinstance(section, dict):
-            yield Finding("reject", f"config.yaml: {prefix.rstrip('.')}", "is missing", "copy config.yaml from your run")
+            yield Finding(
+                "reject", f"config.yaml: {prefix.rstrip('.')}", "is missing", "copy config.yaml from your run"
+            )
             continue
         for key in section:
             if key not in known:
-                yield Finding("reject", f"config.yaml: {prefix}{printable(str(key))}", "is no such setting", "remove it")
+                yield Finding(
+                    "reject", f"config.yaml: {prefix}{printable(str(key))}", "is no such setting", "remove it"
+                )
     for key in ("ckpt_path", "weights_only"):
         if config.get(key) is not None:
             yield Finding("reject", f"config.yaml: {key}", "training must start from nothing", f"set {key}: null")
@@ -180,7 +197,9 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
             continue  # the grader's own dataset takes its place
         own = OWN_CLASS.fullmatch(name)
         if own and f"{own.group(1)}.py" not in submission.files:
-            yield Finding("reject", f"config.yaml: {where}", f"there is no {own.group(1)}.py", "put it beside config.yaml")
+            yield Finding(
+                "reject", f"config.yaml: {where}", f"there is no {own.group(1)}.py", "put it beside config.yaml"
+            )
         elif not own and not ALLOWED_CLASSES.fullmatch(name):
             mend = "use classes of project, torch.nn, torch.optim, torchvision.models, or your own submission.<module>.<Class>"
             yield Finding("reject", f"config.yaml: {where}", f"{printable(name)} is not allowed", mend)
@@ -191,7 +210,12 @@ def check_trainer(trainer: Any, rules: Assignment) -> Iterator[Finding]:
     epochs = trainer.get("max_epochs")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or not 1 <= epochs <= rules.max_epochs:
         mend = f"train again with --trainer.max_epochs {rules.max_epochs} or fewer, and hand in that run"
-        yield Finding("reject", "config.yaml: trainer.max_epochs", f"{printable(str(epochs))} is not 1 to {rules.max_epochs}", mend)
+        yield Finding(
+            "reject",
+            "config.yaml: trainer.max_epochs",
+            f"{printable(str(epochs))} is not 1 to {rules.max_epochs}",
+            mend,
+        )
     for key, value in trainer.items():
         where, shown = f"config.yaml: trainer.{printable(str(key))}", printable(str(value), 60)
         if key in CHOSEN:
@@ -208,7 +232,9 @@ def check_data(data: Any) -> Iterator[Finding]:
     data = data if isinstance(data, dict) else {}
     batch_size = data.get("batch_size", 128)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 65536:
-        yield Finding("reject", "config.yaml: data.batch_size", f"{printable(str(batch_size))} is no number of images", "take 128")
+        yield Finding(
+            "reject", "config.yaml: data.batch_size", f"{printable(str(batch_size))} is no number of images", "take 128"
+        )
     for key in ("mean", "std"):
         value = data.get(key)
         if value is not None and not (isinstance(value, list) and all(map(is_number, value))):

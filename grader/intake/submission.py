@@ -8,10 +8,10 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import Callable, Iterator
 
 from grader.intake.strict_yaml import StrictYamlError, load
 
@@ -126,7 +126,9 @@ def read_all(source: Path) -> dict[str, bytes]:
         content = read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
         total += len(content)
         if size > MAX_FILE_BYTES or len(content) > MAX_FILE_BYTES:
-            raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; hand in no weights and no data")
+            raise Unusable(
+                f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; hand in no weights and no data"
+            )
         if total > MAX_TOTAL_BYTES:
             raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; hand in no weights and no data")
         folded.add(str(path).lower())

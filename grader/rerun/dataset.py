@@ -56,7 +56,9 @@ def prepare(rules: Assignment, secret: int, results: Path) -> GradingData:
     What scores is the test split, if there is one: of Glyphs a fresh draw. Else it is the validation split without
     the monitor split. Monitor split and order come from the secret.
     """
-    key = hashlib.sha256(json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()
+    ).hexdigest()
     folder = results / "data" / key[:16]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,9 @@ def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
     rest, monitor = stratified_split(val.labels_N, monitored, secret)
     if isinstance(source, Glyphs):
         source.seed = secret
-    images_NHWC, labels_N = source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
+    images_NHWC, labels_N = (
+        source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
+    )
     order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
 
     (folder / "training").mkdir()

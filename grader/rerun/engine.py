@@ -1,6 +1,7 @@
 """Where jobs run. An engine takes jobs and yields each with its result, in the order in which they end."""
 
-from typing import Callable, Iterable, Iterator, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from grader.rerun.job import Job, Result, run_job
 

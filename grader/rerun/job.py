@@ -5,9 +5,10 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import yaml
 
@@ -157,7 +158,10 @@ def rerun_config(job: Job, data: str) -> dict[str, Any]:
         "run": {"name": "run", "folder": "." if not job.sandboxed else "/out", "wandb": "disabled"},
         "trainer": {**student, **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
         "model": config["model"],
-        "data": {**config["data"], "source": {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": data}}},
+        "data": {
+            **config["data"],
+            "source": {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": data}},
+        },
     }
 
 

@@ -12,7 +12,19 @@ from typing import Any
 from grader.results.ranking import Entry
 from project.run import write_atomically
 
-HEADINGS = ("rank", "student", "name", "verdict", "tier", "accuracy", "95 %", "epochs", "seconds", "parameters", "reason")
+HEADINGS = (
+    "rank",
+    "student",
+    "name",
+    "verdict",
+    "tier",
+    "accuracy",
+    "95 %",
+    "epochs",
+    "seconds",
+    "parameters",
+    "reason",
+)
 RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters")
 
 
@@ -97,5 +109,6 @@ def cells(entry: Entry) -> list[str]:
 def display_width(text: str) -> int:
     """Columns that a text takes in a terminal: Korean and other wide characters take two."""
     return sum(
-        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF") for character in text
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
     )

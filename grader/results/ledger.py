@@ -42,7 +42,8 @@ class Ledger:
     def take_in(self, when: str, student: str, name: str, digest: str, tier: str, source: str, rules: str) -> None:
         """Note what a student handed in, where it is not what was noted last: a student's last note is what counts."""
         latest = self.database.execute(
-            "SELECT name, digest, tier, source, rules FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1", [student]
+            "SELECT name, digest, tier, source, rules FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1",
+            [student],
         ).fetchone()
         if latest is None or tuple(latest) != (name, digest, tier, source, rules):
             self.database.execute(
@@ -67,7 +68,12 @@ class Ledger:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 *(started, ended, student, digest, rules, NO_SEED if seed is None else seed),
-                *(result.verdict != "infrastructure", result.verdict, json.dumps(asdict(result)), json.dumps(circumstances)),
+                *(
+                    result.verdict != "infrastructure",
+                    result.verdict,
+                    json.dumps(asdict(result)),
+                    json.dumps(circumstances),
+                ),
             ],
         )
 

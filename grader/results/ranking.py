@@ -54,7 +54,9 @@ def leaderboard(ledger: Ledger) -> list[Entry]:
     for e in ranked:
         near = [o.rank for o in ranked if o.accuracy_low <= e.accuracy_high and e.accuracy_low <= o.accuracy_high]
         e.rank_low, e.rank_high = min(near), max(near)
-    return ranked + sorted((e for e in entries if e.accuracy is None), key=lambda e: (UNRANKED.index(e.verdict), e.student))
+    return ranked + sorted(
+        (e for e in entries if e.accuracy is None), key=lambda e: (UNRANKED.index(e.verdict), e.student)
+    )
 
 
 def entry(student: str, name: str, tier: str, results: list[Result], ours: Result | None) -> Entry:
@@ -63,7 +65,9 @@ def entry(student: str, name: str, tier: str, results: list[Result], ours: Resul
     if unusable is None and not results:
         unusable = ours or Result("pending", "not graded yet")
     if unusable:
-        return Entry(None, None, None, student, name, unusable.verdict, tier, flags=unusable.flags, reason=unusable.reason)
+        return Entry(
+            None, None, None, student, name, unusable.verdict, tier, flags=unusable.flags, reason=unusable.reason
+        )
     median = sorted(results, key=lambda result: result.accuracy)[(len(results) - 1) // 2]
     low, high = wilson_interval(median.accuracy, median.details["samples"])
     return Entry(

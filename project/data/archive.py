@@ -13,9 +13,10 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Iterator, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -71,7 +72,9 @@ class ImageArchive(Source):
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_remains(target.parent)
             # Written aside and renamed: a kill leaves nothing half-written, and of two processes the second yields.
-            with tempfile.TemporaryDirectory(prefix=".decoding-", dir=target.parent, ignore_cleanup_errors=True) as aside:
+            with tempfile.TemporaryDirectory(
+                prefix=".decoding-", dir=target.parent, ignore_cleanup_errors=True
+            ) as aside:
                 whole = Path(aside, "whole")
                 whole.mkdir()
                 TensorFolder.write(whole, *self._decode())
@@ -81,7 +84,9 @@ class ImageArchive(Source):
                     if not target.exists():
                         raise
         except OSError as error:
-            raise UserError(f"the cache {target.parent} cannot be written: {error.strerror}; set FIFTEEN_EPOCHS_CACHE") from None
+            raise UserError(
+                f"the cache {target.parent} cannot be written: {error.strerror}; set FIFTEEN_EPOCHS_CACHE"
+            ) from None
         return target
 
     def _key(self) -> str:
@@ -108,7 +113,9 @@ class ImageArchive(Source):
                         found[split].append((class_name, file_name, self._pixels(name, content)))
                     show(done)
             except DAMAGED as error:
-                raise UserError(f"{self.path}: damaged: {' '.join(str(error).split()) or 'it ends too early'}") from None
+                raise UserError(
+                    f"{self.path}: damaged: {' '.join(str(error).split()) or 'it ends too early'}"
+                ) from None
         classes = self._classes({split: {name for name, _, _ in images} for split, images in found.items()})
         splits = {}
         for split, images in found.items():
@@ -123,7 +130,9 @@ class ImageArchive(Source):
         """The names of the classes, the same in every split."""
         for split in ("train", "val"):
             if not by_split[split]:
-                raise UserError(f"{self.path}: no images in {split}/<class>/; expected train/<class>/* and val/<class>/*")
+                raise UserError(
+                    f"{self.path}: no images in {split}/<class>/; expected train/<class>/* and val/<class>/*"
+                )
         for split, names in by_split.items():
             if names and (different := names ^ by_split["train"]):
                 name = min(different)
@@ -193,7 +202,9 @@ def tar_files(path: Path) -> Files:
 
 def wanted(name: str) -> bool:
     """Whether a path is that of an image, and none of the hidden files that some systems add."""
-    return name.lower().endswith(IMAGES) and not any(p.startswith((".", "__MACOSX")) and p != "." for p in name.split("/"))
+    return name.lower().endswith(IMAGES) and not any(
+        p.startswith((".", "__MACOSX")) and p != "." for p in name.split("/")
+    )
 
 
 def limited(path: Path, name: str, content: bytes) -> bytes:

@@ -35,7 +35,9 @@ class RandomCrop(Augmentation):
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         n, h, w, _ = images_NHWC.shape
         if self.padding >= min(h, w):
-            raise UserError(f"data.augmentation: RandomCrop's padding {self.padding} is not smaller than images of {h}x{w}")
+            raise UserError(
+                f"data.augmentation: RandomCrop's padding {self.padding} is not smaller than images of {h}x{w}"
+            )
         device = images_NHWC.device
         shift_2N1 = torch.randint(-self.padding, self.padding + 1, (2, n, 1), generator=generator, device=device)
         rows_NH = mirrored(torch.arange(h, device=device) + shift_2N1[0], h)

@@ -96,11 +96,15 @@ class Glyphs(Source):
         slope_N23 = uniform(-2, 2, 2, 3)
 
         ramp = torch.arange(SIZE, dtype=torch.int32) - SIZE // 2
-        ramps_NHW3 = ramp[:, None, None] * slope_N23[:, 0, None, None] + ramp[None, :, None] * slope_N23[:, 1, None, None]
+        ramps_NHW3 = (
+            ramp[:, None, None] * slope_N23[:, 0, None, None] + ramp[None, :, None] * slope_N23[:, 1, None, None]
+        )
         images_NHW3 = ramps_NHW3 + ground_N3[:, None, None]
         images_NHW3 += behind_NHW[..., None] * other_N3[:, None, None] // ONE
         images_NHW3 += letters_NHW[..., None] * contrast_N3[:, None, None] // ONE
-        grain = torch.frombuffer(bytearray(random.bytes(images_NHW3.numel())), dtype=torch.uint8).view(images_NHW3.shape)
+        grain = torch.frombuffer(bytearray(random.bytes(images_NHW3.numel())), dtype=torch.uint8).view(
+            images_NHW3.shape
+        )
         images_NHW3 += (grain.int() - 128) * round(self.noise * ONE) // ONE
         return images_NHW3.clamp_(0, 255).to(torch.uint8)
 
@@ -120,7 +124,9 @@ def warped(stencils_NHW: Tensor, matrix_N22: Tensor, shift_N2: Tensor) -> Tensor
     weights, index = [], torch.arange(len(padded), dtype=torch.int32).view(-1, 1, 1) * side**2
     for axis, stride in ((0, 1), (1, side)):
         step = matrix_N22[:, axis]
-        position = (across * step[:, 0, None, None] + down * step[:, 1, None, None]) // 2 + shift_N2[:, axis, None, None]
+        position = (across * step[:, 0, None, None] + down * step[:, 1, None, None]) // 2 + shift_N2[
+            :, axis, None, None
+        ]
         position = (position + (SIZE + 1) * ONE // 2).clamp_(0, (side - 2) * ONE)
         weights.append(position & (ONE - 1))
         index = index + (position >> 8) * stride
@@ -159,7 +165,9 @@ def filled(vertices: np.ndarray, codes: np.ndarray) -> np.ndarray:
     row, edge = np.nonzero(crossed)
     column = x0[edge] + (row + 0.5 - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
     winding = np.zeros((samples, samples + 1), np.int32)
-    np.add.at(winding, (row, np.ceil(column - 0.5).astype(int).clip(0, samples)), np.sign(y1 - y0).astype(np.int32)[edge])
+    np.add.at(
+        winding, (row, np.ceil(column - 0.5).astype(int).clip(0, samples)), np.sign(y1 - y0).astype(np.int32)[edge]
+    )
     inside = winding.cumsum(1)[::-1, :samples] != 0  # outlines have y upwards
     return inside.reshape(SIZE, 4, SIZE, 4).sum((1, 3), dtype=np.int32) * ONE // 16
 

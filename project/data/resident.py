@@ -1,6 +1,6 @@
 """Batches from images that live in memory as uint8, on the training device."""
 
-from typing import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor

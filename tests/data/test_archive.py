@@ -68,12 +68,19 @@ def write(path, files, prefix=""):
 @pytest.mark.parametrize("prefix", ["", "around/"])
 def test_every_container_gives_the_same_images(name, prefix, tmp_path):
     files = some_files()
-    junk = {"train/dog/.hidden.png": b"x", "__MACOSX/train/dog/0.png": b"x", "train/dog/Thumbs.db": b"x", "README.txt": b"x"}
+    junk = {
+        "train/dog/.hidden.png": b"x",
+        "__MACOSX/train/dog/0.png": b"x",
+        "train/dog/Thumbs.db": b"x",
+        "README.txt": b"x",
+    }
     source = ImageArchive(str(write(tmp_path / name, {**files, **junk}, prefix)))
     assert source.classes == ["cat", "dog"] and source.splits == ("train", "val", "test")
     images_NHWC, labels_N = source.load("val")
     assert labels_N.tolist() == [0, 0, 0, 1, 1, 1]
-    expected = np.stack([np.asarray(Image.open(io.BytesIO(files[f"val/{c}/{i}.png"]))) for c in ("cat", "dog") for i in range(3)])
+    expected = np.stack(
+        [np.asarray(Image.open(io.BytesIO(files[f"val/{c}/{i}.png"]))) for c in ("cat", "dog") for i in range(3)]
+    )
     assert np.array_equal(images_NHWC.numpy(), expected)
 
 
@@ -92,7 +99,12 @@ def test_images_of_any_size_and_mode(tmp_path):
         "i.bmp": encoded(colour.resize((7, 90)), "BMP"),
         "j.png": encoded(colour.convert("LA")),
     }
-    files = {f"{split}/{name}/{file}": content for split in ("train", "val") for name in "xy" for file, content in strange.items()}
+    files = {
+        f"{split}/{name}/{file}": content
+        for split in ("train", "val")
+        for name in "xy"
+        for file, content in strange.items()
+    }
     path = str(write(tmp_path / "a.zip", files))
     assert ImageArchive(path, image_size=20).load("train").images_NHWC.shape == (20, 20, 20, 3)
     grey_NHWC = ImageArchive(path, image_size=20, mode="L").load("train").images_NHWC
@@ -113,10 +125,16 @@ DOGS_IN_VAL = {f"val/dog/{i}.png": None for i in range(3)}
     ("files", "said"),
     [
         (changed(**{"train/cat/1.png": b"no image"}), "train/cat/1.png cannot be read: not an image"),
-        (changed(**{"train/cat/1.png": encoded(np.zeros((32, 32, 3), np.uint8))[:60]}), "train/cat/1.png cannot be read"),
+        (
+            changed(**{"train/cat/1.png": encoded(np.zeros((32, 32, 3), np.uint8))[:60]}),
+            "train/cat/1.png cannot be read",
+        ),
         (changed(**{"train/cat/1.png": b""}), "train/cat/1.png cannot be read"),
         (changed(**DOGS_IN_VAL), "the class dog has images in train/ but none in val/"),
-        (changed(**{"test/bird/1.png": some_files()["train/cat/1.png"]}), "the class bird has images in test/ but none in train/"),
+        (
+            changed(**{"test/bird/1.png": some_files()["train/cat/1.png"]}),
+            "the class bird has images in test/ but none in train/",
+        ),
         (lambda: {k: v for k, v in some_files().items() if not k.startswith("val")}, "no images in val/<class>/"),
         (lambda: {"notes.txt": b"nothing here"}, "no images in train/<class>/"),
     ],

@@ -65,7 +65,9 @@ def test_an_affine_map_moves_a_point_no_further_than_its_strength_says():
 def batches(training=True, augmentation=(), batch_size=32, seed=0, n=100, epoch=0):
     images = torch.randint(0, 256, (n, 8, 8, 3), dtype=torch.uint8, generator=generator())
     split = Split(images, torch.arange(n))
-    return ResidentBatches(split, batch_size, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], training, augmentation, seed, lambda: epoch)
+    return ResidentBatches(
+        split, batch_size, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], training, augmentation, seed, lambda: epoch
+    )
 
 
 def test_images_are_normalised_and_lie_channels_last():

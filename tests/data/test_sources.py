@@ -8,7 +8,9 @@ from project.errors import UserError
 
 
 def test_a_stratified_split_has_every_class_in_its_share():
-    labels_N = torch.tensor([0] * 500 + [1] * 300 + [2] * 200)[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    labels_N = torch.tensor([0] * 500 + [1] * 300 + [2] * 200)[
+        torch.randperm(1000, generator=torch.Generator().manual_seed(0))
+    ]
     rest, part = stratified_split(labels_N, 100, seed=3)
     assert labels_N[part].bincount().tolist() == [50, 30, 20]
     assert sorted(torch.cat([rest, part]).tolist()) == list(range(1000))

@@ -1,7 +1,6 @@
 """The whole walk, on the example submissions and on broken ones: each gets its verdict, and nothing is done twice."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -13,8 +12,6 @@ import pytest
 import yaml
 
 from grader.cli import main
-from grader.grading import grade
-from project.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 OWN_NETWORK = """
@@ -62,7 +59,16 @@ def examples(tmp_path_factory):
     small.write_text("# small\n" + yaml.safe_dump(settings))
     assert main(["example", str(folder / "submissions"), "--config", str(small)]) == 0
     rules = rules_file(folder / "rules.yaml", {"train": 600, "warp": 0.3}, target_accuracy=0.5)
-    command = ["run", str(folder / "submissions"), "--out", str(folder / "results"), "--rules", str(rules), "--secret-seed", "1"]
+    command = [
+        "run",
+        str(folder / "submissions"),
+        "--out",
+        str(folder / "results"),
+        "--rules",
+        str(rules),
+        "--secret-seed",
+        "1",
+    ]
     return folder, command
 
 
@@ -114,7 +120,12 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
             "failed",
             "no weights.safetensors",
         ),
-        "e-garbage": ("os", "open('/out/weights.safetensors', 'w').write('x'); os._exit(0)", "failed", "no summary.json"),
+        "e-garbage": (
+            "os",
+            "open('/out/weights.safetensors', 'w').write('x'); os._exit(0)",
+            "failed",
+            "no summary.json",
+        ),
     }
     for name, (imports, init, _, _) in broken.items():
         write_submission(name, own, mine_py=OWN_NETWORK.format(imports=imports, init=init))
@@ -206,7 +217,10 @@ def test_without_a_sandbox_run_refuses(write_submission, tmp_path, capsys, monke
 def test_told_so_it_grades_without_a_sandbox_and_says_so(write_submission, tmp_path, capsys):
     rules = rules_file(tmp_path / "rules.yaml", target_accuracy=0.01)
     folder = write_submission("kim").parent
-    assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(rules), "--unsafe-no-sandbox"]) == 0
+    assert (
+        main(["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(rules), "--unsafe-no-sandbox"])
+        == 0
+    )
     assert "WITHOUT A SANDBOX" in capsys.readouterr().out
     (entry,) = entries(tmp_path / "results").values()
     assert entry["verdict"] == "passed" and entry["flags"] == ["graded without a sandbox"]

@@ -28,7 +28,9 @@ def add(ledger, student, *results, digest="d", name=None, tier="verified"):
 
 def passed(accuracy, **details):
     verdict = "passed" if accuracy > 0.8 else "below_target"
-    return Result(verdict, "", accuracy, 15, 1000, 10.0, {"normalization": ["BatchNorm2d"]}, details={"samples": 1000, **details})
+    return Result(
+        verdict, "", accuracy, 15, 1000, 10.0, {"normalization": ["BatchNorm2d"]}, details={"samples": 1000, **details}
+    )
 
 
 def test_a_final_result_is_there_once(ledger):
@@ -116,6 +118,9 @@ def test_cells_are_safe_from_spreadsheets_and_tables_from_markup():
 
 
 def test_the_table_is_aligned_also_in_korean():
-    entries = [Entry(None, None, None, "a", "김민지", "failed", "verified"), Entry(None, None, None, "b", "Alex", "failed", "verified")]
+    entries = [
+        Entry(None, None, None, "a", "김민지", "failed", "verified"),
+        Entry(None, None, None, "b", "Alex", "failed", "verified"),
+    ]
     first, second = as_table(entries).splitlines()[2:]
     assert display_width(first[: first.index("failed")]) == display_width(second[: second.index("failed")])

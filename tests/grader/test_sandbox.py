@@ -95,11 +95,27 @@ def test_no_new_namespaces_and_no_capabilities(execute):
     ("code", "limits", "ending"),
     [
         ("while True: pass", replace(LIMITS, minutes=0.02), "time"),
-        ("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)", replace(LIMITS, minutes=0.02), "time"),
+        (
+            "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)",
+            replace(LIMITS, minutes=0.02),
+            "time",
+        ),
         ("hoard = []\nwhile True: hoard.append(bytearray(10**7))", replace(LIMITS, memory_gb=0.3), "memory"),
-        ("import time\nfor i in range(30): open(f'/out/{i}', 'wb').write(bytes(10**6)); time.sleep(0.05)", LIMITS, "output"),
-        ("import threading, time\nfor _ in range(60): threading.Thread(target=time.sleep, args=(20,)).start()", LIMITS, "processes"),
-        ("import os, time\nfor _ in range(60):\n    if not os.fork(): os.setsid(); time.sleep(20)\ntime.sleep(20)", LIMITS, "processes"),
+        (
+            "import time\nfor i in range(30): open(f'/out/{i}', 'wb').write(bytes(10**6)); time.sleep(0.05)",
+            LIMITS,
+            "output",
+        ),
+        (
+            "import threading, time\nfor _ in range(60): threading.Thread(target=time.sleep, args=(20,)).start()",
+            LIMITS,
+            "processes",
+        ),
+        (
+            "import os, time\nfor _ in range(60):\n    if not os.fork(): os.setsid(); time.sleep(20)\ntime.sleep(20)",
+            LIMITS,
+            "processes",
+        ),
     ],
     ids=["time", "time, SIGTERM ignored", "memory", "output", "threads", "processes of their own session"],
 )

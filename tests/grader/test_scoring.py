@@ -61,5 +61,10 @@ def test_accuracy_counts_the_largest_logit(tmp_path):
 
 def test_wilson_s_interval_against_published_values():
     """Newcombe 1998 (Statistics in Medicine 17), table I: the score method without continuity correction."""
-    for hits, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):
+    for hits, n, low, high in (
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ):
         assert wilson_interval(hits / n, n) == pytest.approx((low, high), abs=5e-5)

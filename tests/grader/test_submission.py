@@ -1,6 +1,5 @@
 """Intake: the same submission from every container, and nothing that reaches beyond it."""
 
-import io
 import tarfile
 import zipfile
 
