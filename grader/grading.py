@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TextIO
 
 import torch
 
@@ -134,8 +133,8 @@ def run_to_a_result(job: Job, label: str, record: Callable[[Result], None], flag
 class Progress:
     """What a running job is at: one line, rewritten in a terminal; a line each five epochs in a log."""
 
-    def __init__(self, label: str, stream: TextIO = sys.stdout):
-        self.label, self.stream, self.live = label, stream, stream.isatty()
+    def __init__(self, label: str):
+        self.label, self.live = label, sys.stdout.isatty()
         self.show("training")
 
     def see(self, line: str) -> None:
@@ -145,17 +144,13 @@ class Progress:
                 self.show(f"training, epoch {int(epoch)} of {int(epochs)}")
 
     def show(self, doing: str) -> None:
-        print(
-            f"\r\x1b[K{self.label}: {doing}" if self.live else f"{self.label}: {doing}",
-            end="" if self.live else "\n",
-            file=self.stream,
-            flush=True,
-        )
+        line = f"{self.label}: {doing}"
+        print(f"\r\x1b[K{line}" if self.live else line, end="" if self.live else "\n", flush=True)
 
     def end(self, ended: str) -> None:
         self.show(ended)
         if self.live:
-            print(file=self.stream, flush=True)
+            print(flush=True)
 
 
 def publish(ledger: Ledger, results: Path, rules: Assignment | None = None) -> str:

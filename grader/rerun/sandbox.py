@@ -101,16 +101,14 @@ def isolation(gpu: int | None = None) -> list[str]:
     arguments = [
         *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv"),
         *("--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox"),
+        *("--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),
+        *("--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"),
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
         *("--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"),
     ]
-    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):  # after /tmp, where a virtual environment may lie
         if not Path(prefix).is_relative_to("/usr"):
             arguments += ["--ro-bind", prefix, prefix]
-    arguments += [
-        *("--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),
-        *("--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"),
-    ]
     if gpu is not None:
         for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", f"nvidia{gpu}"):
             arguments += ["--dev-bind-try", f"/dev/{node}", f"/dev/{node}"]

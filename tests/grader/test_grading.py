@@ -145,7 +145,8 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
 
 
 SLOW_GRADER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
 import grader.grading, grader.rerun.engine
 from grader.rerun.job import Result
 

@@ -1,6 +1,8 @@
 """The sandbox: each limit and each wall, tried by a program that runs against it."""
 
+import sys
 import textwrap
+import venv
 from dataclasses import replace
 
 import pytest
@@ -37,6 +39,14 @@ def test_torch_imports_inside(execute):
     assert (outcome.ending, outcome.status, log) == ("exited", 0, "3.0\n")
 
 
+def test_a_virtual_environment_may_lie_under_tmp(execute, tmp_path, monkeypatch):
+    venv.create(tmp_path / "venv", symlinks=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
+    _, log = execute("import os, sys; print(sys.prefix); open('/tmp/private', 'w')")
+    assert log.strip() == str(tmp_path / "venv")
+
+
 def test_there_is_no_network(execute):
     _, log = execute("""
         import socket
@@ -47,7 +57,7 @@ def test_there_is_no_network(execute):
             except OSError:
                 print("refused")
         try:
-            socket.getaddrinfo("pypi.org", 443)
+            socket.getaddrinfo("example.org", 443)
             print("resolved")
         except OSError:
             print("refused")
