@@ -19,7 +19,7 @@ FONTS = (  # that matplotlib ships
     *(f"DejaVu{kind}" for kind in ("SansMono", "SansMono-Bold", "SansMono-Oblique", "SansMono-BoldOblique")),
     *(f"DejaVu{kind}" for kind in ("Serif", "Serif-Bold", "Serif-Italic", "Serif-BoldItalic")),
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
-    *("cmr10", "cmb10", "cmti10", "cmss10", "cmtt10"),
+    *("cmr10", "cmb10", "cmmi10", "cmss10", "cmtt10"),
 )
 SIZE = 32  # pixels of an image's side, and of a stencil's
 ONE = 256  # 1.0 in fixed point
@@ -144,7 +144,9 @@ def letter_stencils() -> Tensor:
     from matplotlib.ft2font import FT2Font, LoadFlags
 
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    fonts = [FT2Font(str(folder / f"{name}.ttf")) for name in FONTS]
+    # Before 3.11, matplotlib squeezes outlines to an eighth of their width.
+    unsqueezed = {"hinting_factor": 1} if matplotlib.__version_info__ < (3, 11) else {}
+    fonts = [FT2Font(str(folder / f"{name}.ttf"), **unsqueezed) for name in FONTS]
     drawn = []
     for letter in LETTERS:
         for font in fonts:

@@ -1,8 +1,8 @@
 """The sandbox: each limit and each wall, tried by a program that runs against it."""
 
+import subprocess
 import sys
 import textwrap
-import venv
 from dataclasses import replace
 
 import pytest
@@ -40,7 +40,7 @@ def test_torch_imports_inside(execute):
 
 
 def test_a_virtual_environment_may_lie_under_tmp(execute, tmp_path, monkeypatch):
-    venv.create(tmp_path / "venv", symlinks=True)
+    subprocess.run([sys._base_executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
     _, log = execute("import os, sys; print(sys.prefix); open('/tmp/private', 'w')")
