@@ -98,13 +98,13 @@ def conditions(rules: Assignment, summary: dict[str, Any]) -> list[Condition]:
             f"at most {rules.max_epochs} epochs",
             epochs <= rules.max_epochs,
             f"{epochs}",
-            f"--trainer.max_epochs {rules.max_epochs}",
+            f"try --trainer.max_epochs {rules.max_epochs}",
         ),
     ]
     for family in rules.families:
         used = summary["strategies"].get(family, [])
         shown_by = ", ".join(strategy["name"] for strategy in used) or "none"
-        found.append(Condition(family, bool(used), shown_by, f"--config configs/{family}/default.yaml"))
+        found.append(Condition(family, bool(used), shown_by, f"try --config configs/{family}/default.yaml"))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,8 +16,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from project.errors import UserError
 from project.initialization import Initialization
-from project.normalization import Normalization
-from project.regularization import Regularizer
+from project.normalization import Normalization, normalize
+from project.regularization import Regularizer, changes_batches
 
 NetworkCallable = Callable[[], nn.Module]
 
@@ -49,9 +49,6 @@ class Classifier(LightningModule):
         normalization: Unit 4. Null for none.
         num_classes: Number of classes K. Taken from the data.
         image_shape: (C, H, W) of an image. Taken from the data.
-
-    Raises:
-        UserError: The network takes no normalization, but one was chosen.
     """
 
     def __init__(
@@ -69,6 +66,7 @@ class Classifier(LightningModule):
         self.optimizer, self.scheduler = optimizer, scheduler
         self.regularization = list({type(regularizer): regularizer for regularizer in regularization or []}.values())
         self.initialization, self.normalization = initialization, normalization
+        self.num_classes, self.image_shape = num_classes, tuple(image_shape)
 
         # Everything that changes the network happens here: a layer replaced once the optimizer exists never learns.
         self.network = self._build_network(network, num_classes, image_shape)
@@ -93,31 +91,56 @@ class Classifier(LightningModule):
         self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]
     ) -> nn.Module:
         accepted = accepted_arguments(network)
-        arguments = {"num_classes": num_classes, "in_channels": image_shape[0], "image_size": image_shape[1]}
+        arguments = {
+            "num_classes": num_classes,
+            "in_channels": image_shape[0],
+            "image_size": image_shape[1],
+            "normalization": self.normalization,
+        }
+        built = network(**{name: value for name, value in arguments.items() if name in accepted})
         if self.normalization and "normalization" not in accepted:
-            raise UserError(
-                f"model.normalization: the network takes no `normalization` argument to put "
-                f"{type(self.normalization).__name__} in; give its __init__ one, or set model.normalization: null"
-            )
-        arguments["normalization"] = self.normalization
-        return network(**{name: value for name, value in arguments.items() if name in accepted})
+            normalize(built, self.normalization)
+        return built
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""
         return self.network(images_NCHW)
+
+    def setup(self, stage: str) -> None:
+        # A checkpoint is loaded later, so a run that goes on is not set back.
+        if stage == "fit" and self.initialization and self.trainer.datamodule:
+            self.initialization.adapt(self.network, self.trainer.datamodule.sample(250))
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed + self.current_epoch)  # a resumed run draws (dropout) what it would have drawn
+        self.counted = -1
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images_NCHW, labels_N = batch
+        targets = labels_N
+        for regularizer in filter(changes_batches, self.regularization):
+            if targets is labels_N:
+                targets = F.one_hot(labels_N, self.num_classes).float()
+            images_NCHW, targets = regularizer.change_batch(images_NCHW, targets)
         logits_NK = self(images_NCHW)
-        loss = F.cross_entropy(logits_NK, labels_N)
-        self._count("fit", loss, logits_NK, labels_N)
+        loss = F.cross_entropy(logits_NK, targets)
+        if batch_idx != self.counted:  # an optimizer may want a batch's gradient twice (SAM)
+            plain = loss if targets is labels_N else F.cross_entropy(logits_NK.detach(), labels_N)
+            self._count(
+                "fit", plain, logits_NK, labels_N
+            )  # what validation computes: without penalties, on true labels
+            self.counted = batch_idx
         return loss + sum(regularizer.penalty(self.network) for regularizer in self.regularization)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        for regularizer in self.regularization:
+            regularizer.change_gradients(self.network.parameters())
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [callback for regularizer in self.regularization for callback in regularizer.callbacks()]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.trainer.is_last_batch:  # logged once an epoch: a log a step costs as much as a small network's step

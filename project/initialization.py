@@ -9,7 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from project.errors import note
 
 ACTIVATION_NAMES = {
     nn.ReLU: "relu",
@@ -17,8 +21,10 @@ ACTIVATION_NAMES = {
     nn.Tanh: "tanh",
     nn.Sigmoid: "sigmoid",
     nn.SELU: "selu",
+    nn.GELU: "relu",  # nearly rectifiers
+    nn.SiLU: "relu",
+    nn.ELU: "relu",
 }
-ACTIVATIONS = (*ACTIVATION_NAMES, nn.GELU, nn.SiLU, nn.ELU)
 
 
 def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
@@ -33,61 +39,225 @@ def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Modul
             if layer:
                 yield *layer, None
             layer = name, module
-        elif isinstance(module, ACTIVATIONS) and layer:
+        elif isinstance(module, tuple(ACTIVATION_NAMES)) and layer:
             yield *layer, module
             layer = None
     if layer:
         yield *layer, None
 
 
+def gain(activation: nn.Module | None) -> float:
+    """By how much weights must be larger where this activation follows: 1 for none and sigmoid, sqrt(2) for ReLU."""
+    return nn.init.calculate_gain(ACTIVATION_NAMES.get(type(activation), "linear"))
+
+
+def fans(weight: Tensor) -> tuple[int, int]:
+    """Numbers of weights that lead into and out of a unit: (fan_in, fan_out)."""
+    pixels = weight[0, 0].numel()
+    return weight.shape[1] * pixels, weight.shape[0] * pixels
+
+
+def set_weight(layer: nn.Module, weight: Tensor) -> None:
+    """Give a layer its weights, also where they are computed from others (weight normalization)."""
+    with torch.no_grad():
+        if parametrize.is_parametrized(layer, "weight"):
+            layer.weight = weight
+        else:
+            layer.weight.copy_(weight)
+
+
 class Initialization(ABC):
     """Draws every convolution's and fully connected layer's weights; biases become zero."""
+
+    @abstractmethod
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        """Fill `weight`, (O, I) or (O, I, H, W), for a layer that this activation follows."""
+
+    def __call__(self, network: nn.Module) -> None:
+        """Draw the weights of `network` in place, from torch's global random generator."""
+        for _, layer, activation in weight_layers(network):
+            weight = torch.empty_like(layer.weight)
+            with torch.no_grad():
+                self.draw(weight, activation)
+            set_weight(layer, weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+    def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
+        """Change the drawn weights to suit images of the training split, before the training begins."""
+
+    def evidence(self, network: nn.Module) -> str:
+        """What the weights of a fresh network are like."""
+        stds = [layer.weight.std().item() for _, layer, _ in weight_layers(network)]
+        return f"{len(stds)} layers; std {min(stds):.2g} to {max(stds):.2g}"
+
+
+class Constant(Initialization):
+    """Every weight the same. All units of a layer then compute the same and learn the same, for ever.
+
+    Args:
+        value: Of every weight.
+    """
+
+    def __init__(self, value: float = 0.0):
+        self.value = value
+
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        nn.init.constant_(weight, self.value)
+
+
+class Normal(Initialization):
+    """N(0, std^2) for every layer, whatever its size. With std 1 activations saturate, with 0.01 they vanish.
+
+    Args:
+        std: Standard deviation, >= 0.
+    """
+
+    def __init__(self, std: float = 0.01):
+        self.std = std
+
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        nn.init.normal_(weight, std=self.std)
+
+
+class VarianceScaling(Initialization):
+    """Base of those that choose the variance by the size of the layer.
+
+    Args:
+        distribution: normal, or uniform with the same variance.
+    """
 
     def __init__(self, distribution: Literal["normal", "uniform"] = "normal"):
         self.distribution = distribution
 
     @abstractmethod
-    def std(self, layer: nn.Module, activation: nn.Module | None) -> float:
-        """The standard deviation of the layer's weights that the formula asks for."""
+    def std(self, weight: Tensor, activation: nn.Module | None) -> float:
+        """The standard deviation that the formula asks for."""
 
-    def __call__(self, network: nn.Module) -> None:
-        """Draw the weights of `network` in place, from torch's global random generator."""
-        for _, layer, activation in weight_layers(network):
-            std = self.std(layer, activation)
-            if self.distribution == "normal":
-                nn.init.normal_(layer.weight, std=std)
-            else:  # U(-a, a) has variance a^2 / 3
-                nn.init.uniform_(layer.weight, -math.sqrt(3) * std, math.sqrt(3) * std)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        std = self.std(weight, activation)
+        if self.distribution == "normal":
+            nn.init.normal_(weight, std=std)
+        else:  # U(-a, a) has variance a^2 / 3
+            nn.init.uniform_(weight, -math.sqrt(3) * std, math.sqrt(3) * std)
 
     def evidence(self, network: nn.Module) -> str:
         """How far the weights of a fresh network are from the formula, as a ratio of standard deviations."""
-        ratios = [layer.weight.std().item() / self.std(layer, act) for _, layer, act in weight_layers(network)]
+        layers = list(weight_layers(network))
+        ratios = [layer.weight.std().item() / self.std(layer.weight, act) for _, layer, act in layers]
         return f"{len(ratios)} layers; measured / formula std {min(ratios):.2f} to {max(ratios):.2f}"
 
 
-class Xavier(Initialization):
+class Xavier(VarianceScaling):
     """Keeps the variance of signals and of gradients through symmetric activations.
 
-    Var(w) = gain^2 * 2 / (fan_in + fan_out), so std = gain * sqrt(2 / (fan_in + fan_out)).
-    Glorot and Bengio 2010 (AISTATS), equation 16. The gain follows the activation: 1 for linear and sigmoid,
-    5/3 for tanh, sqrt(2) for ReLU.
+    Var(w) = gain^2 * 2 / (fan_in + fan_out), so std = gain * sqrt(2 / (fan_in + fan_out)): beware of texts that print
+    the square root under the name of the variance. Glorot and Bengio 2010 (AISTATS), equation 16. The gain follows the
+    activation: 1 for linear and sigmoid, 5/3 for tanh, sqrt(2) for ReLU.
     """
 
-    def std(self, layer: nn.Module, activation: nn.Module | None) -> float:
-        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
-        gain = nn.init.calculate_gain(ACTIVATION_NAMES.get(type(activation), "linear"))
-        return gain * math.sqrt(2 / (fan_in + fan_out))
+    def std(self, weight: Tensor, activation: nn.Module | None) -> float:
+        return gain(activation) * math.sqrt(2 / sum(fans(weight)))
 
 
-class He(Initialization):
+class He(VarianceScaling):
     """Keeps the variance of signals through rectifiers, which pass on only half of it.
 
     Var(w) = 2 / fan_in, so std = sqrt(2 / fan_in); 1 / fan_in where no activation follows.
     He et al. 2015 (arXiv:1502.01852), equation 10.
     """
 
-    def std(self, layer: nn.Module, activation: nn.Module | None) -> float:
-        fan_in, _ = nn.init._calculate_fan_in_and_fan_out(layer.weight)
-        return math.sqrt((1 if activation is None else 2) / fan_in)
+    def std(self, weight: Tensor, activation: nn.Module | None) -> float:
+        return math.sqrt((1 if activation is None else 2) / fans(weight)[0])
+
+
+class Orthogonal(Initialization):
+    """A random orthogonal matrix (a row for each output channel) times the gain: no direction grows or shrinks.
+
+    Saxe et al. 2014 (arXiv:1312.6120), section 3. The gain follows the activation.
+    """
+
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        nn.init.orthogonal_(weight, gain(activation))
+
+
+class Dirac(Initialization):
+    """Convolutions pass their input channels on as they are, as far as there are as many; layers begin as the identity.
+
+    Zagoruyko and Komodakis 2017 (arXiv:1706.00388). Output channels beyond the input's number are zero, and so are they of
+    fully connected layers.
+    """
+
+    def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
+        if weight.ndim == 4:
+            nn.init.dirac_(weight)
+        else:
+            nn.init.eye_(weight)
+
+
+class LSUV(Orthogonal):
+    """Orthogonal, then each layer scaled, from the first to the last, until its outputs have variance 1 on real images.
+
+    Layer-sequential unit variance: Mishkin and Matas 2016 (arXiv:1511.06422), algorithm 1.
+
+    Args:
+        tolerance: Of the variance, > 0.
+        max_trials: Rescalings of a layer, >= 1.
+    """
+
+    def __init__(self, tolerance: float = 0.01, max_trials: int = 10):
+        self.tolerance, self.max_trials = tolerance, max_trials
+
+    def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
+        for _, layer, _ in weight_layers(network):
+            for _ in range(self.max_trials):
+                variance = output_of(layer, network, images_NCHW).var().item()
+                if variance == 0 or abs(variance - 1) <= self.tolerance:
+                    break
+                set_weight(layer, layer.weight.detach() / math.sqrt(variance))
+
+
+class PatchWhitening(He):
+    """He, but for the first convolution: its filters are the directions in which patches of real images differ most.
+
+    Filter i is eigenvector i of the patches' covariance, divided by the root of its eigenvalue, so that all channels have
+    variance 1 and are uncorrelated; then the same with the other sign. Page 2019, "How to train your ResNet", part 8;
+    Jordan 2024 (arXiv:2404.00498), section 3.3, where these filters are kept fixed, which they are not here.
+
+    Args:
+        distribution: Of all other layers: normal or uniform.
+        eps: Added to the eigenvalues, > 0.
+    """
+
+    def __init__(self, distribution: Literal["normal", "uniform"] = "normal", eps: float = 5e-4):
+        super().__init__(distribution)
+        self.eps = eps
+
+    def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
+        first = next((layer for _, layer, _ in weight_layers(network)), None)
+        if not isinstance(first, nn.Conv2d) or first.groups != 1:
+            note(f"PatchWhitening: {type(network).__name__} does not begin with a convolution, and starts like He")
+            return
+        patches_NDL = nn.functional.unfold(images_NCHW, first.kernel_size)
+        patches_ND = patches_NDL.transpose(1, 2).flatten(0, 1)
+        values_D, vectors_DD = torch.linalg.eigh(patches_ND.T.cov() if len(patches_ND) > 1 else torch.eye(1))
+        filters_DD = (vectors_DD / (values_D + self.eps).sqrt()).T.flip(0)  # the largest eigenvalue first
+        kept = min(len(filters_DD), -(-first.out_channels // 2))
+        chosen = torch.cat([filters_DD[:kept], -filters_DD[:kept]])[: first.out_channels]
+        weight = first.weight.detach().clone()
+        weight[: len(chosen)] = chosen.view(-1, *weight.shape[1:])
+        set_weight(first, weight)
+
+
+@torch.no_grad()
+def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
+    """What one layer of a network puts out for these images, the network left as it was."""
+    seen = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    training = network.training
+    try:
+        network.eval()(images_NCHW)
+    finally:
+        handle.remove()
+        network.train(training)
+    return seen[0]

@@ -17,8 +17,8 @@ ActivationCallable = Callable[[], nn.Module]
 
 def normalized(layer: nn.Module, normalization: Normalization | None, activation: ActivationCallable) -> nn.Sequential:
     """A convolution or fully connected layer, its normalization (if any), and the activation behind it."""
-    after = [normalization.after(layer)] if normalization else []
-    return nn.Sequential(layer, *after, activation())
+    after = normalization.after(layer) if normalization else None
+    return nn.Sequential(*filter(None, (layer, after, activation())))
 
 
 class MLP(nn.Module):
@@ -93,3 +93,72 @@ class ConvNet(nn.Module):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""
         return self.head(self.pool(self.stages(self.stem(images_NCHW))))
+
+
+class ResNet(nn.Module):
+    """A residual network: a stem, then stages of blocks that add what two convolutions make of a signal to it.
+
+    He et al. 2016 (arXiv:1512.03385), with the blocks' order of section 4.2.
+
+    Args:
+        width: Channels of the stem and the first stage; each further stage halves the resolution and doubles them.
+        stages: Number of stages.
+        blocks_per_stage: Residual blocks in each stage.
+        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        image_size: int = 32,
+        normalization: Normalization | None = None,
+        activation: ActivationCallable = nn.ReLU,
+        width: int = 16,
+        stages: int = 3,
+        blocks_per_stage: int = 1,
+        stem_stride: int = 2,
+    ):
+        super().__init__()
+        if -(-image_size // stem_stride) < 2 ** (stages - 1):
+            raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
+        self.stem = normalized(nn.Conv2d(in_channels, width, 3, stem_stride, padding=1), normalization, activation)
+        self.stages = nn.Sequential()
+        channels = width
+        for stage in range(stages):
+            for block in range(blocks_per_stage):
+                stride = 2 if stage and not block else 1
+                self.stages.append(ResidualBlock(channels, width * 2**stage, stride, normalization, activation))
+                channels = width * 2**stage
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(channels, num_classes)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        return self.head(self.pool(self.stages(self.stem(images_NCHW))))
+
+
+class ResidualBlock(nn.Module):
+    """activation(shortcut(x) + branch(x)); the shortcut is x itself, or a 1x1 convolution where the shape changes."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        stride: int,
+        normalization: Normalization | None,
+        activation: ActivationCallable,
+    ):
+        super().__init__()
+        self.branch = nn.Sequential(
+            normalized(nn.Conv2d(channels, out_channels, 3, stride, padding=1), normalization, activation),
+            normalized(nn.Conv2d(out_channels, out_channels, 3, padding=1), normalization, nn.Identity),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or channels != out_channels:
+            self.shortcut = normalized(nn.Conv2d(channels, out_channels, 1, stride), normalization, nn.Identity)
+        self.activation = activation()
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H / stride, W / stride)."""
+        return self.activation(self.shortcut(x_NCHW) + self.branch(x_NCHW))

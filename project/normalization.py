@@ -1,37 +1,237 @@
-"""Unit 4: normalization. One strategy, one class; `after(layer)` gives the module that follows a layer.
+"""Unit 4: normalization. One strategy, one class; it can be put behind (or into) the layers of any network.
 
 What to see: without it the distribution of a layer's inputs drifts while the layers before it learn, and a
 badly scaled start stays badly scaled. With it, deeper networks and larger learning rates train.
+
+Activations of a convolution are (N, C, H, W), of a fully connected layer (N, C). Each class says over which of these
+it takes its mean and variance.
 """
 
 from abc import ABC, abstractmethod
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from project.errors import UserError, note
+
+LAYERS = (nn.Conv2d, nn.Linear)
+NORMALIZATION_LAYERS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+)
+
+
+def channels_of(layer: nn.Module) -> int:
+    """Channels that a convolution or fully connected layer puts out."""
+    return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
 
 class Normalization(ABC):
-    """A normalization that can follow any convolution or fully connected layer."""
+    """A normalization for convolutions and fully connected layers."""
 
     @abstractmethod
-    def after(self, layer: nn.Module) -> nn.Module:
-        """The module to put between `layer` (nn.Conv2d or nn.Linear) and its activation."""
+    def after(self, layer: nn.Module) -> nn.Module | None:
+        """The module to put between `layer` (nn.Conv2d or nn.Linear) and its activation; None for none."""
 
 
-class BatchNormalization(Normalization):
-    """Each channel to mean 0 and variance 1 over the batch, then a learned scale and shift.
+class NormalizedActivations(Normalization):
+    """Base of those that normalize what a layer puts out.
 
-    y = gamma (x - mean_B) / sqrt(var_B + eps) + beta; running averages of mean and variance replace the batch's
+    Args:
+        scale_and_shift: Follow the normalization by a learned scale gamma and shift beta for each channel. Without
+            them, the next layer sees mean 0 and variance 1 whether or not that is what it needs.
+        eps: Added to the variance, > 0.
+    """
+
+    def __init__(self, scale_and_shift: bool = True, eps: float = 1e-5):
+        self.scale_and_shift, self.eps = scale_and_shift, eps
+
+
+class BatchNormalization(NormalizedActivations):
+    """Each channel to mean 0 and variance 1 over the batch (N, H, W), then a learned scale and shift.
+
+    y = gamma (x - mean) / sqrt(var + eps) + beta; running averages of mean and variance replace the batch's
     at evaluation. Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1.
 
     Args:
+        scale_and_shift: Learn gamma and beta.
         eps: Added to the variance, > 0.
         momentum: Share of the newest batch in the running averages, in (0, 1].
     """
 
-    def __init__(self, eps: float = 1e-5, momentum: float = 0.1):
-        self.eps, self.momentum = eps, momentum
+    def __init__(self, scale_and_shift: bool = True, eps: float = 1e-5, momentum: float = 0.1):
+        super().__init__(scale_and_shift, eps)
+        self.momentum = momentum
+
+    def after(self, layer: nn.Module) -> nn.Module:
+        norm = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d
+        return norm(channels_of(layer), self.eps, self.momentum, affine=self.scale_and_shift)
+
+
+class LayerNormalization(NormalizedActivations):
+    """Each image to mean 0 and variance 1 over all its activations (C, H, W); the same in training and evaluation.
+
+    Ba et al. 2016 (arXiv:1607.06450), equation 4. Scale and shift are learned for each channel.
+    """
 
     def after(self, layer: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Conv2d):
-            return nn.BatchNorm2d(layer.out_channels, self.eps, self.momentum)
-        return nn.BatchNorm1d(layer.out_features, self.eps, self.momentum)
+            return LayerNorm2d(1, channels_of(layer), self.eps, affine=self.scale_and_shift)
+        return nn.LayerNorm(channels_of(layer), self.eps, elementwise_affine=self.scale_and_shift)
+
+
+class LayerNorm2d(nn.GroupNorm):
+    """Layer normalization of (N, C, H, W): one group of all channels."""
+
+
+class InstanceNormalization(NormalizedActivations):
+    """Each channel of each image to mean 0 and variance 1 over its pixels (H, W). Convolutions only.
+
+    Ulyanov et al. 2016 (arXiv:1607.08022), equation 5. It takes out an image's contrast, which helps style, and
+    costs whatever the contrast had to say.
+    """
+
+    def after(self, layer: nn.Module) -> nn.Module | None:
+        if isinstance(layer, nn.Conv2d):
+            return nn.InstanceNorm2d(channels_of(layer), self.eps, affine=self.scale_and_shift)
+        return None
+
+
+class GroupNormalization(NormalizedActivations):
+    """Each image to mean 0 and variance 1 over groups of its channels (C / groups, H, W).
+
+    Between layer normalization (1 group) and instance normalization (C groups), and, unlike batch normalization, the
+    same for any size of batch. Wu and He 2018 (arXiv:1803.08494), equation 7.
+
+    Args:
+        groups: Number of groups; where the channels cannot be divided by it, the largest number below that can.
+        scale_and_shift: Learn gamma and beta.
+        eps: Added to the variance, > 0.
+    """
+
+    def __init__(self, groups: int = 8, scale_and_shift: bool = True, eps: float = 1e-5):
+        super().__init__(scale_and_shift, eps)
+        if groups < 1:
+            raise UserError(f"model.normalization: groups {groups} is not 1 or more")
+        self.groups = groups
+
+    def after(self, layer: nn.Module) -> nn.Module:
+        channels = channels_of(layer)
+        groups = next(groups for groups in range(min(self.groups, channels), 0, -1) if channels % groups == 0)
+        return nn.GroupNorm(groups, channels, self.eps, affine=self.scale_and_shift)
+
+
+class RMSNormalization(NormalizedActivations):
+    """Each image divided by the root mean square of its activations (C, H, W): layer normalization without the mean.
+
+    y = gamma x / sqrt(mean(x^2) + eps); there is no shift. Zhang and Sennrich 2019 (arXiv:1910.07467), equation 4.
+    """
+
+    def after(self, layer: nn.Module) -> nn.Module:
+        return RMSNorm(channels_of(layer), self.eps, self.scale_and_shift)
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square normalization of (N, C) or (N, C, H, W), with a scale for each channel."""
+
+    def __init__(self, channels: int, eps: float, scale: bool):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels)) if scale else None
+
+    def forward(self, x_NC: Tensor) -> Tensor:
+        """The same shape."""
+        normalized_NC = F.rms_norm(x_NC, x_NC.shape[1:], eps=self.eps)
+        if self.weight is None:
+            return normalized_NC
+        return normalized_NC * self.weight.view(-1, *[1] * (x_NC.ndim - 2))
+
+
+class WeightNormalization(Normalization):
+    """Each output channel's weights as a direction and a length: w = g v / |v|.
+
+    The gradient of v is always at a right angle to v, so the direction is learned apart from the length. Salimans and
+    Kingma 2016 (arXiv:1602.07868), equation 2. Nothing is measured on the activations.
+    """
+
+    def after(self, layer: nn.Module) -> None:
+        nn.utils.parametrizations.weight_norm(layer)
+
+
+class WeightStandardization(Normalization):
+    """Each output channel's weights to mean 0 and variance 1 / fan-in, times a learned gain.
+
+    w = gain (v - mean(v)) / sqrt(fan_in var(v) + eps). Qiao et al. 2019 (arXiv:1903.10520), equation 5, there beside group
+    normalization; alone, with this scale and gain, in Brock et al. 2021 (arXiv:2101.08692), equation 1.
+
+    Args:
+        scale: Learn a gain for each output channel; without it the gain is sqrt(2), which suits rectifiers.
+    """
+
+    def __init__(self, scale: bool = True):
+        self.scale = scale
+
+    def after(self, layer: nn.Module) -> None:
+        parametrize.register_parametrization(layer, "weight", StandardizedWeight(channels_of(layer), self.scale))
+
+
+class StandardizedWeight(nn.Module):
+    """A weight tensor to one of the same shape whose output channels have mean 0."""
+
+    def __init__(self, channels: int, scale: bool):
+        super().__init__()
+        gain = torch.full((channels,), 2**0.5)
+        if scale:
+            self.gain = nn.Parameter(gain)
+        else:
+            self.register_buffer("gain", gain)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """(O, ...) -> (O, ...)."""
+        flat_OI = weight.flatten(1)
+        variance_O, mean_O = torch.var_mean(flat_OI, 1, correction=0, keepdim=True)
+        standard_OI = (flat_OI - mean_O) * (variance_O * flat_OI.shape[1] + 1e-8).rsqrt()
+        return (standard_OI * self.gain[:, None]).view_as(weight)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        return weight
+
+
+def normalize(network: nn.Module, normalization: Normalization) -> None:
+    """Give a network that takes no `normalization` argument one, in place, by walking its modules.
+
+    Where the network has normalization layers of its own, the chosen one takes their place; where it has none, one
+    follows every convolution and fully connected layer but the last.
+    """
+    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, LAYERS)][:-1]
+    own = [(path, module) for path, module in network.named_modules() if isinstance(module, NORMALIZATION_LAYERS)]
+    replaceable = [(path, module) for path, module in own if not isinstance(module, nn.LayerNorm)]
+    chosen = type(normalization).__name__
+    if own and not replaceable:
+        note(f"{chosen} is left out: {type(network).__name__} has layer normalization of its own, on tokens")
+    elif own and isinstance(normalization, NormalizedActivations):
+        for path, norm in replaceable:
+            replace(network, path, normalization.after(stand_in(norm)) or nn.Identity())
+    else:
+        for path, _ in replaceable:
+            replace(network, path, nn.Identity())
+        for path, layer in layers:
+            if after := normalization.after(layer):
+                replace(network, path, nn.Sequential(layer, after))
+
+
+def stand_in(norm: nn.Module) -> nn.Module:
+    """A layer such as the one that a normalization layer follows."""
+    channels = norm.num_channels if isinstance(norm, nn.GroupNorm) else norm.num_features
+    flat = isinstance(norm, (nn.BatchNorm1d, nn.InstanceNorm1d))
+    return nn.Linear(1, channels) if flat else nn.Conv2d(1, channels, 1)
+
+
+def replace(network: nn.Module, path: str, module: nn.Module) -> None:
+    """Put `module` at a path such as layer1.0.bn1."""
+    parent, _, name = path.rpartition(".")
+    setattr(network.get_submodule(parent), name, module)

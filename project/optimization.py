@@ -1,10 +1,152 @@
-"""Unit 1: optimization. Any optimizer of `torch.optim` can be named in the YAML; the schedules are here.
+"""Unit 1: optimization. Any optimizer and schedule of `torch.optim` can be named in the YAML; here are those it lacks.
 
-A schedule takes its peak from the optimizer's `lr` and its length from the run, so any optimizer pairs with
-any schedule and no number is written twice. Both step once an optimizer step (`interval`).
+What to see: how fast the training loss falls, and where it ends. A schedule takes its peak from the optimizer's `lr`
+and its length from the run, so any optimizer pairs with any schedule and no number is written twice.
 """
 
-from torch.optim import Optimizer, lr_scheduler
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer, lr_scheduler
+
+
+class Muon(Optimizer):
+    """Momentum whose update of each weight matrix is made orthogonal, so that all its directions move equally far.
+
+    M = momentum M + (1 - momentum) g; W = W - lr sqrt(max(1, rows / columns)) UV^T, where U S V^T is the singular value
+    decomposition of (1 - momentum) g + momentum M, approximated by five Newton-Schulz iterations. A convolution's
+    weights are a matrix with a row for each output channel. Biases and the parameters of normalization layers are
+    updated by Adam. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". `torch.optim.Muon`
+    does the same for matrices, and takes nothing else.
+
+    Args:
+        params: Parameters or groups.
+        lr: Rate of the matrices, >= 0.
+        momentum: In [0, 1).
+        weight_decay: Decoupled, >= 0.
+        adam_lr: Rate of all other parameters, >= 0. A schedule moves both rates alike.
+        betas: Adam's, each in [0, 1).
+        eps: Adam's, > 0.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        adam_lr: float = 0.002,
+        betas: tuple[float, float] = (0.9, 0.95),
+        eps: float = 1e-8,
+    ):
+        for name, value in (("lr", lr), ("adam_lr", adam_lr), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ValueError(f"Invalid {name}: {value}")
+        params = list(params)
+        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        split = []
+        for group in groups:
+            for orthogonal in (True, False):
+                chosen = [p for p in group["params"] if (p.ndim >= 2) == orthogonal]
+                if chosen:
+                    rate = group.get("lr", lr) if orthogonal else adam_lr
+                    split.append({**group, "params": chosen, "orthogonal": orthogonal, "lr": rate})
+        super().__init__(split, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Update every parameter that has a gradient; `closure`, if given, computes the gradients first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    update = self._orthogonal_update if group["orthogonal"] else self._adam_update
+                    parameter.add_(update(parameter, group), alpha=-group["lr"])
+        return loss
+
+    def _orthogonal_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[parameter]
+        average = state.setdefault("momentum", torch.zeros_like(parameter))
+        average.lerp_(parameter.grad, 1 - group["momentum"])
+        matrix = parameter.grad.lerp(average, group["momentum"]).flatten(1)
+        rows, columns = matrix.shape
+        return orthogonalized(matrix).view_as(parameter) * math.sqrt(max(1, rows / columns))
+
+    def _adam_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+        state, (beta1, beta2) = self.state[parameter], group["betas"]
+        state["step"] = state.get("step", 0) + 1
+        mean = state.setdefault("mean", torch.zeros_like(parameter)).lerp_(parameter.grad, 1 - beta1)
+        square = state.setdefault("square", torch.zeros_like(parameter)).lerp_(parameter.grad.square(), 1 - beta2)
+        root = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
+        return mean / (1 - beta1 ** state["step"]) / root
+
+
+def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
+    """U V^T of a matrix U S V^T, its singular values brought to between about 0.7 and 1.2."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class SAM(SGD):
+    """Sharpness-aware minimization: SGD with the gradient at the worst point nearby. Each step costs two.
+
+    w' = w + rho g(w) / |g(w)|, then SGD's step from w with g(w'). Minima whose surroundings are low too generalize
+    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. Running averages of batch normalization see
+    both points.
+
+    Args:
+        params: Parameters or groups.
+        lr: >= 0.
+        rho: Radius of the neighbourhood, >= 0.
+        momentum: In [0, 1).
+        weight_decay: >= 0.
+        nesterov: Nesterov's form of momentum.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.05,
+        rho: float = 0.05,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ):
+        if rho < 0:
+            raise ValueError(f"Invalid rho: {rho}")
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        self.rho = rho
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:
+        """`closure` computes loss and gradients; it is called at both points. The first loss is returned."""
+        with torch.enable_grad():
+            loss = closure()
+        parameters = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if not parameters:
+            return loss
+        start = [p.clone() for p in parameters]
+        gradients = [p.grad for p in parameters]
+        norm = torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)
+        torch._foreach_add_(parameters, torch._foreach_mul(gradients, self.rho / norm))
+        with torch.enable_grad():
+            closure()
+        torch._foreach_copy_(parameters, start)
+        super().step()
+        return loss
 
 
 class Cosine(lr_scheduler.CosineAnnealingLR):
@@ -22,6 +164,50 @@ class Cosine(lr_scheduler.CosineAnnealingLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, final_lr: float = 0.0):
         super().__init__(optimizer, T_max=total_steps or 1, eta_min=final_lr)
+
+
+class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
+    """Half a cosine from the optimizer's lr to zero, again and again, each time longer.
+
+    lr_t = lr (1 + cos(pi t_i / T_i)) / 2, where t_i counts from the last restart and T_(i+1) = growth T_i.
+    Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5.
+
+    Args:
+        total_steps: Steps of the whole run; filled in by the Classifier. The last cycle ends with it.
+        cycles: Number of cycles, >= 1.
+        growth: Length of a cycle / length of the one before, >= 1.
+    """
+
+    interval = "step"
+
+    def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, growth: int = 2):
+        parts = sum(growth**cycle for cycle in range(cycles))
+        super().__init__(optimizer, T_0=-(-(total_steps or 1) // parts), T_mult=growth)
+
+
+class WarmupCosine(lr_scheduler.LambdaLR):
+    """Linearly up to the optimizer's lr, then down to zero along half a cosine.
+
+    lr_t = lr (t + 1) / w in the first w = warmup * total_steps steps, then lr (1 + cos(pi (t - w) / (total_steps - w))) / 2.
+    The warm-up is Goyal et al.'s 2017 (arXiv:1706.02677), section 2.2.
+
+    Args:
+        total_steps: Steps of the whole run; filled in by the Classifier.
+        warmup: Share of the run spent warming up, in [0, 1).
+    """
+
+    interval = "step"
+
+    def __init__(self, optimizer: Optimizer, total_steps: int | None = None, warmup: float = 0.1):
+        total = total_steps or 1
+        first = round(warmup * total)
+
+        def factor(step: int) -> float:
+            if step < first:
+                return (step + 1) / first
+            return (1 + math.cos(math.pi * (step - first) / max(1, total - first))) / 2
+
+        super().__init__(optimizer, factor)
 
 
 class OneCycle(lr_scheduler.OneCycleLR):
@@ -56,3 +242,54 @@ class OneCycle(lr_scheduler.OneCycleLR):
             final_div_factor=final_div_factor,
             cycle_momentum=False,
         )
+
+
+class Cyclic(lr_scheduler.CyclicLR):
+    """Linearly up from lr / div_factor to the optimizer's lr and down again, several times.
+
+    Smith 2017 (arXiv:1506.01186), the triangular policy.
+
+    Args:
+        total_steps: Steps of the whole run; filled in by the Classifier. The last cycle ends with it.
+        cycles: Number of triangles, >= 1.
+        div_factor: Highest rate / lowest rate, >= 1.
+    """
+
+    interval = "step"
+
+    def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, div_factor: float = 10.0):
+        highest = [group["lr"] for group in optimizer.param_groups]
+        lowest = [rate / div_factor for rate in highest]
+        half = (total_steps or 1) / cycles / 2
+        super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)
+
+
+class Polynomial(lr_scheduler.PolynomialLR):
+    """From the optimizer's lr down to zero: lr_t = lr (1 - t / total_steps)^power. Power 1 is a straight line.
+
+    Args:
+        total_steps: Steps of the whole run; filled in by the Classifier.
+        power: > 0; the higher, the earlier the rate is small.
+    """
+
+    interval = "step"
+
+    def __init__(self, optimizer: Optimizer, total_steps: int | None = None, power: float = 1.0):
+        super().__init__(optimizer, total_iters=total_steps or 1, power=power)
+
+
+class Plateau(lr_scheduler.ReduceLROnPlateau):
+    """Multiplies the rate by `factor` where a metric has not improved for more than `patience` epochs.
+
+    Args:
+        monitor: The metric, such as val/loss or val/accuracy.
+        factor: In (0, 1).
+        patience: Epochs without an improvement that are let pass, >= 0.
+    """
+
+    interval = "epoch"
+
+    def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):
+        self.monitor = monitor
+        mode = "max" if monitor.endswith("accuracy") else "min"
+        super().__init__(optimizer, mode=mode, factor=factor, patience=patience)

@@ -170,9 +170,7 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
         "The assignment's conditions:",
     ]
     for name, met, shown_by, remedy in checked:
-        lines.append(
-            f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; try ' + remedy}"
-        )
+        lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
     met = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     lines.append(

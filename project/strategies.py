@@ -6,19 +6,22 @@ configuration says. Take it before training: an initialization shows only in wei
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
+from torch.nn.utils.parametrizations import _WeightNorm
 from torch.optim import SGD, Optimizer
+from torchvision.ops import StochasticDepth
 
 from project.classifier import Classifier, steps_each_batch
 from project.data.module import ImageData
+from project.normalization import NORMALIZATION_LAYERS, RMSNorm, StandardizedWeight
+from project.regularization import Regularizer
 
-NORMALIZATION_LAYERS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-)
-DROPOUT_LAYERS = (nn.modules.dropout._DropoutNd,)
+DROPPING_LAYERS = {
+    "dropout": (nn.Dropout, nn.AlphaDropout),
+    "spatial dropout": (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout),
+    "stochastic depth": (StochasticDepth,),
+}
 
 
 class Strategy(NamedTuple):
@@ -32,7 +35,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int) -> dict[str, li
     """The strategies of each family that a freshly built classifier will use in a run of `epochs`; [] where none."""
     return {
         "optimization": _optimization(classifier, data, epochs),
-        "regularization": _regularization(classifier, data),
+        "regularization": _regularization(classifier, data, epochs),
         "initialization": _initialization(classifier),
         "normalization": _normalization(classifier),
     }
@@ -42,7 +45,7 @@ def _optimization(classifier: Classifier, data: ImageData, epochs: int) -> list[
     optimizer = classifier.build_optimizer()
     group = optimizer.param_groups[0]
     found = []
-    if not isinstance(optimizer, SGD):
+    if type(optimizer) is not SGD:
         found.append(Strategy(type(optimizer).__name__, f"{type(optimizer).__name__}, lr {group['lr']:g}"))
     elif group["momentum"] > 0:
         name = "Nesterov momentum" if group["nesterov"] else "momentum"
@@ -64,27 +67,49 @@ def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
     """The rate of the first parameter group at each step; no parameter has a gradient, so none moves."""
     rates = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps - 1):
-        optimizer.step()
+        optimizer.step(lambda: None)
         scheduler.step()
         rates.append(optimizer.param_groups[0]["lr"])
     return rates
 
 
-def _regularization(classifier: Classifier, data: ImageData) -> list[Strategy]:
+def _regularization(classifier: Classifier, data: ImageData, epochs: int) -> list[Strategy]:
     found = []
     decayed = [group for group in classifier.build_optimizer().param_groups if group.get("weight_decay", 0) > 0]
     if decayed:
-        factors = ", ".join(f"{group['weight_decay']:g}" for group in decayed)
+        factors = ", ".join(sorted({f"{group['weight_decay']:g}" for group in decayed}))
         weights = sum(p.numel() for group in decayed for p in group["params"])
         found.append(Strategy("weight decay", f"{factors} on {weights:,} weights"))
-    dropped = [m for m in classifier.network.modules() if isinstance(m, DROPOUT_LAYERS) and m.p > 0]
-    if dropped:
-        found.append(
-            Strategy("dropout", f"{len(dropped)} layers, p {', '.join(sorted({f'{m.p:g}' for m in dropped}))}")
-        )
+    for name, kinds in DROPPING_LAYERS.items():
+        layers = [m for m in classifier.network.modules() if isinstance(m, kinds) and m.p > 0]
+        if layers:
+            found.append(Strategy(name, f"{len(layers)} layers, p {', '.join(sorted({f'{m.p:g}' for m in layers}))}"))
+    for regularizer in classifier.regularization:
+        if evidence := _effect(regularizer, classifier, epochs):
+            found.append(Strategy(type(regularizer).__name__, evidence))
     for augmentation in data.augmentation:
         found.append(Strategy(type(augmentation).__name__, "augments every training batch, a draw for each image"))
     return found
+
+
+def _effect(regularizer: Regularizer, classifier: Classifier, epochs: int) -> str | None:
+    """What a regularizer does to a loss, a batch, a gradient or the training; None where it does nothing to these."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        if penalty := float(regularizer.penalty(classifier.network)):
+            return f"adds {penalty:.3g} to the loss of the fresh network"
+        images_NCHW, targets_NK = torch.rand(8, *classifier.image_shape), torch.eye(8)
+        changed = regularizer.change_batch(images_NCHW, targets_NK)
+        for _ in range(9):  # a single random draw can be no change
+            if not torch.equal(changed[1], targets_NK):
+                return f"targets of a batch become {changed[1].min():.3g} to {changed[1].max():.3g}"
+            changed = regularizer.change_batch(images_NCHW, targets_NK)
+        parameter = nn.Parameter(torch.zeros(1))
+        parameter.grad = torch.full((1,), 1e6)
+        regularizer.change_gradients([parameter])
+        if parameter.grad.item() != 1e6:
+            return f"a gradient of norm 1e6 becomes {parameter.grad.item():.3g}"
+    callbacks = [type(callback).__name__ for callback in regularizer.callbacks()]
+    return f"in the training: {', '.join(callbacks)}" if callbacks and regularizer.acts_within(epochs) else None
 
 
 def _initialization(classifier: Classifier) -> list[Strategy]:
@@ -94,5 +119,6 @@ def _initialization(classifier: Classifier) -> list[Strategy]:
 
 
 def _normalization(classifier: Classifier) -> list[Strategy]:
-    layers = [type(m).__name__ for m in classifier.network.modules() if isinstance(m, NORMALIZATION_LAYERS)]
+    kinds = (*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight, _WeightNorm)
+    layers = [type(m).__name__.lstrip("_") for m in classifier.network.modules() if isinstance(m, kinds)]
     return [Strategy(name, f"{layers.count(name)} layers") for name in sorted(set(layers))]

@@ -27,8 +27,6 @@ def test_networks_fit_the_data(network, shape):
 def test_a_network_of_torchvision_fits_in():
     classifier = Classifier(torchvision.models.resnet18, SGD, num_classes=7)
     assert classifier(torch.randn(2, 3, 32, 32)).shape == (2, 7)
-    with pytest.raises(UserError, match="normalization"):
-        Classifier(torchvision.models.resnet18, SGD, normalization=BatchNormalization())
 
 
 def test_parameters_are_grouped_by_their_weight_decay():

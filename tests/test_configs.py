@@ -1,12 +1,13 @@
 """Overlays: every one touches its own family only, and they compose in every order to the same settings."""
 
+import json
 from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
 import yaml
 
-from project.cli import complete_config
+from project.cli import CommandLine, complete_config, run
 
 CONFIGS = Path("configs")
 FAMILIES = {
@@ -32,7 +33,7 @@ def test_first_comment_says_what_it_is_for_when_to_use_it_and_how(path):
     comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert len(comment) >= 2
     if path.parent.name in FAMILIES:
-        assert "Use it" in " ".join(comment)
+        assert "Use it" in " ".join(line.lstrip("# ") for line in comment)
         assert comment[-1] == f"#   python main.py fit --config configs/base.yaml --config {path}"
 
 
@@ -43,11 +44,37 @@ def test_an_overlay_touches_its_own_family_only(family, path):
     assert touched <= FAMILIES[family]
 
 
+@pytest.fixture(scope="module")
+def parser():
+    """The parser of `fit`, built once: building it takes longer than parsing."""
+
+    class Built(Exception):
+        pass
+
+    class Parser(CommandLine):
+        def parse_arguments(self, parser, args):
+            raise Built(parser)
+
+    with pytest.raises(Built) as built:
+        run(["fit"], Parser)
+    return built.value.args[0]._subcommands_action._name_parser_map["fit"]
+
+
 @pytest.mark.parametrize(("one", "other"), list(combinations(FAMILIES, 2)), ids=str)
-def test_every_pair_across_families_composes_in_either_order(one, other):
+def test_every_pair_across_families_composes_in_either_order(one, other, parser):
+    def given(*overlays):
+        args = [arg for path in (CONFIGS / "base.yaml", *overlays) for arg in ("--config", str(path))]
+        settings = parser.parse_args(args, defaults=False).as_dict()
+        del settings["config"]
+        for section, key in (("model", "regularization"), ("data", "augmentation")):
+            settings[section][key].sort(key=str)
+        return settings
+
+    alone = {path: given(path) for path in OVERLAYS[one]}
     for a in OVERLAYS[one]:
         for b in OVERLAYS[other]:
-            assert compose(a, b) == compose(b, a), (a, b)
+            assert given(a, b) == given(b, a), (a, b)
+            assert given(a, b) != alone[a] or b.stem in ("sgd", "constant", "none"), (a, b)
 
 
 def test_all_four_families_compose_in_every_order_to_the_quickstart():
@@ -75,3 +102,95 @@ def test_the_same_class_keeps_its_settings_key_by_key(tmp_path):
     overlay.write_text("model: {optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.3}}}")
     optimizer = compose(CONFIGS / "optimization" / "momentum.yaml", overlay)["model"]["optimizer"]["init_args"]
     assert (optimizer["lr"], optimizer["momentum"]) == (0.3, 0.9)
+
+
+ALONE = {  # what the census finds where an overlay alone is laid over base.yaml; the base itself uses nothing
+    "optimization": {
+        "sgd": [],
+        "momentum": ["SGD with momentum"],
+        "nesterov": ["SGD with Nesterov momentum"],
+        "adagrad": ["Adagrad"],
+        "rmsprop": ["RMSprop"],
+        "adam": ["Adam"],
+        "adamw": ["AdamW"],
+        "muon": ["Muon"],
+        "sam": ["SAM"],
+        "constant": [],
+        "step": ["StepLR schedule"],
+        "multistep": ["MultiStepLR schedule"],
+        "exponential": ["ExponentialLR schedule"],
+        "cosine": ["Cosine schedule"],
+        "cosine_restarts": ["CosineRestarts schedule"],
+        "onecycle": ["OneCycle schedule"],
+        "polynomial": ["Polynomial schedule"],
+        "cyclic": ["Cyclic schedule"],
+        "warmup_cosine": ["WarmupCosine schedule"],
+        "plateau": ["Plateau schedule"],
+        "default": ["SGD with Nesterov momentum", "OneCycle schedule"],
+    },
+    "regularization": {
+        "l1": ["L1"],
+        "l2": ["L2"],
+        "elastic_net": ["ElasticNet"],
+        "weight_decay": ["weight decay"],
+        "label_smoothing": ["LabelSmoothing"],
+        "dropout": ["dropout"],
+        "spatial_dropout": ["spatial dropout"],
+        "stochastic_depth": ["stochastic depth"],
+        "mixup": ["Mixup"],
+        "cutmix": ["CutMix"],
+        "early_stopping": ["EarlyStopping"],
+        "ema": ["EMA"],
+        "swa": ["SWA"],
+        "gradient_clipping": ["GradientClipping"],
+        "crop": ["RandomCrop"],
+        "flip": ["RandomHorizontalFlip"],
+        "affine": ["RandomAffine"],
+        "rotation": ["RandomRotation"],
+        "color_jitter": ["ColorJitter"],
+        "cutout": ["Cutout"],
+        "trivial_augment": ["TrivialAugment"],
+        "default": ["weight decay", "RandomAffine"],
+    },
+    "initialization": {
+        **{name: ["Constant"] for name in ("zeros", "ones", "constant")},
+        **{name: ["Normal"] for name in ("normal_1", "normal_001")},
+        **{name: ["Xavier"] for name in ("xavier", "xavier_uniform")},
+        **{name: ["He"] for name in ("he", "he_uniform", "default")},
+        "orthogonal": ["Orthogonal"],
+        "dirac": ["Dirac"],
+        "lsuv": ["LSUV"],
+        "patch_whitening": ["PatchWhitening"],
+    },
+    "normalization": {
+        "none": [],
+        "batch": ["BatchNorm2d"],
+        "layer": ["LayerNorm2d"],
+        "instance": ["InstanceNorm2d"],
+        "group": ["GroupNorm"],
+        "rms": ["RMSNorm"],
+        "weight": ["WeightNorm"],
+        "weight_standardization": ["StandardizedWeight"],
+        "default": ["BatchNorm2d"],
+    },
+}
+
+
+def test_the_table_above_is_complete():
+    assert {family: set(names) for family, names in ALONE.items()} == {
+        family: {path.stem for path in paths} for family, paths in OVERLAYS.items()
+    }
+
+
+@pytest.mark.parametrize(("family", "path"), [(f, p) for f in FAMILIES for p in OVERLAYS[f]], ids=str)
+def test_every_overlay_trains_alone_and_the_census_names_exactly_it(family, path, tmp_path):
+    small = ("--data.source.train=40", "--data.source.val=20", "--data.source.test=10", "--model.network.width=4")
+    small += ("--trainer.limit_train_batches=1", "--trainer.enable_checkpointing=false", "--run.wandb=disabled")
+    network = ("--model.network=project.networks.ResNet",) if path.stem == "stochastic_depth" else ()
+    configs = ("--config", str(CONFIGS / "base.yaml"), "--config", str(path))
+    cli = run(["fit", *configs, *network, *small, f"--run.folder={tmp_path}"])
+    assert cli.trainer.global_step == cli.trainer.current_epoch >= 4
+    strategies = json.loads((cli.folder / "summary.json").read_text())["strategies"]
+    found = {name: [strategy["name"] for strategy in used] for name, used in strategies.items() if used}
+    expected = ALONE[family][path.stem]
+    assert found == ({family: expected} if expected else {})

@@ -6,8 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from project.initialization import He, Xavier, weight_layers
-from project.networks import MLP, ConvNet
+from project.cli import run
+from project.initialization import (
+    LSUV,
+    Constant,
+    Dirac,
+    He,
+    Normal,
+    Orthogonal,
+    PatchWhitening,
+    Xavier,
+    output_of,
+    weight_layers,
+)
+from project.networks import MLP, ConvNet, ResNet
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
@@ -63,3 +75,115 @@ def test_each_layer_knows_the_activation_behind_it():
     assert len(found) == 8
     assert found.pop("head") is None
     assert all(isinstance(activation, nn.ReLU) for activation in found.values())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (Constant(0.0), torch.zeros(4, 2)),
+        (Constant(1.0), torch.ones(4, 2)),
+        (Constant(0.3), torch.full((4, 2), 0.3)),
+    ],
+)
+def test_constants(strategy, expected):
+    layer = nn.Linear(2, 4)
+    strategy(nn.Sequential(layer))
+    assert torch.equal(layer.weight.data, expected)
+
+
+def test_units_that_begin_equal_stay_equal():
+    network = MLP(in_channels=1, image_size=4, width=6)
+    Constant(0.1)(network)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(torch.randn(8, 1, 4, 4)), torch.arange(8)).backward()
+        optimizer.step()
+    for layer in (network.hidden[0][0], network.hidden[1][0]):
+        rows = layer.weight.detach()
+        torch.testing.assert_close(rows, rows[:1].expand_as(rows))
+
+
+@pytest.mark.parametrize("std", [1.0, 0.01])
+def test_normal_has_the_given_deviation_whatever_the_layer(std):
+    torch.manual_seed(0)
+    for layer in (nn.Linear(500, 200), nn.Conv2d(60, 60, 3)):
+        Normal(std)(nn.Sequential(layer))
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+
+
+def activations_by_depth(strategy, activation=nn.Tanh, depth=10):
+    """Standard deviation of the activations of each layer of a deep network."""
+    torch.manual_seed(0)
+    network = MLP(in_channels=1, image_size=16, depth=depth, width=256, activation=activation)
+    strategy(network)
+    x_NC, stds = torch.randn(256, 256), []
+    with torch.no_grad():
+        for layer in network.hidden:
+            x_NC = layer(x_NC)
+            stds.append(x_NC.std().item())
+    return stds
+
+
+def test_the_lecture_s_two_failures_and_their_cure():
+    assert activations_by_depth(Normal(0.01))[-1] < 1e-5
+    assert activations_by_depth(Normal(1.0))[-1] > 0.9, "tanh is saturated"
+    assert 0.3 < activations_by_depth(Xavier())[-1] < 0.9
+
+
+def test_orthogonal_rows_are_orthogonal_and_scaled_by_the_gain():
+    layer = nn.Conv2d(8, 16, 3)
+    Orthogonal()(nn.Sequential(layer, nn.ReLU()))
+    flat_OI = layer.weight.detach().flatten(1)
+    torch.testing.assert_close(flat_OI @ flat_OI.T, 2 * torch.eye(16), atol=1e-5, rtol=1e-5)
+
+
+def test_dirac_passes_the_input_on():
+    layer, images_NCHW = nn.Conv2d(3, 5, 3, padding=1), torch.randn(2, 3, 8, 8)
+    Dirac()(nn.Sequential(layer))
+    passed = layer(images_NCHW)
+    torch.testing.assert_close(passed[:, :3], images_NCHW)
+    assert not passed[:, 3:].any()
+
+
+@pytest.mark.parametrize("network", [MLP(depth=6), ConvNet(), ResNet()])
+def test_lsuv_gives_every_layer_unit_variance(network):
+    torch.manual_seed(0)
+    strategy, images_NCHW = LSUV(), torch.randn(64, 3, 32, 32) * 5
+    strategy(network)
+    strategy.adapt(network, images_NCHW)
+    for name, layer, _ in weight_layers(network):
+        assert output_of(layer, network, images_NCHW).var().item() == pytest.approx(1, abs=0.011), name
+
+
+def test_the_first_layer_whitens_patches_of_the_images():
+    torch.manual_seed(0)
+    smooth = nn.functional.interpolate(torch.randn(200, 3, 8, 8), 32, mode="bilinear")  # neighbours are alike
+    network = ConvNet(width=54, normalization=None)
+    strategy = PatchWhitening(eps=1e-6)
+    strategy(network)
+    strategy.adapt(network, smooth)
+    first = next(layer for _, layer, _ in weight_layers(network))
+    patches_ND = nn.functional.unfold(smooth, 3).transpose(1, 2).flatten(0, 1)
+    outputs_NO = patches_ND @ first.weight.detach().flatten(1).T
+    covariance = outputs_NO[:, :27].T.cov()
+    torch.testing.assert_close(covariance[:20, :20], torch.eye(20), atol=2e-2, rtol=0)
+    torch.testing.assert_close(first.weight[27:54], -first.weight[:27])
+
+
+def test_a_run_adapts_to_its_images_and_a_resumed_one_is_not_set_back(tmp_path):
+    small = ("--data.source.train=60", "--data.source.val=20", "--data.source.test=10", "--data.batch_size=20")
+    small += ("--model.network.width=4", "--run.wandb=disabled", f"--run.folder={tmp_path}", "--model.optimizer.lr=0")
+    lsuv = ("--config", "configs/base.yaml", "--config", "configs/initialization/lsuv.yaml", *small)
+    first = run(["fit", *lsuv, "--trainer.max_epochs=1"])
+    network, images_NCHW = first.model.network, first.datamodule.sample(250)
+    for _, layer, _ in weight_layers(network):
+        assert output_of(layer, network, images_NCHW).var().item() == pytest.approx(1, abs=0.011)
+    checkpoint = first.folder / "checkpoints" / "last.ckpt"
+    resumed = run(["fit", *lsuv, "--trainer.max_epochs=2", "--seed_everything=5", f"--ckpt_path={checkpoint}"])
+    torch.testing.assert_close(resumed.model.network.state_dict(), network.state_dict())
+
+
+def test_a_network_that_begins_otherwise_is_told(capsys):
+    PatchWhitening().adapt(MLP(), torch.randn(4, 3, 32, 32))
+    assert capsys.readouterr().err.startswith("note: PatchWhitening")

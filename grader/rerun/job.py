@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from grader.intake.strict_yaml import load
@@ -143,7 +144,9 @@ def launch(
     }
     job_file.write_text(json.dumps(settings), encoding="utf-8")
     gpu = 0 if job.device == "cuda" else None
-    program = Program(seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, {"PYTHONHASHSEED": str(job.seed)})
+    # As many threads as the grader itself, which says so on the leaderboard.
+    environment = {"PYTHONHASHSEED": str(job.seed), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    program = Program(seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment)
     outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", watch, job.sandboxed)
     (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
     return outcome

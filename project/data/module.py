@@ -81,6 +81,14 @@ class ImageData(LightningDataModule):
         if not len(self.mean) == len(self.std) == channels:
             raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
 
+    def sample(self, count: int) -> Tensor:
+        """Training images (at most `count`, always the same), normalised, not augmented: (N, C, H, W), float32."""
+        images_NHWC, labels_N = self.split("train")
+        chosen = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:count]
+        split = Split(images_NHWC[chosen], labels_N[chosen])
+        images_NCHW, _ = next(iter(ResidentBatches(split, count, self.mean, self.std)))
+        return images_NCHW
+
     def train_dataloader(self) -> ResidentBatches:
         return self.batches("train", training=True)
 
