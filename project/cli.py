@@ -24,6 +24,7 @@ import project.initialization  # noqa: E401, F401
 from project.assignment import Assignment
 from project.classifier import Classifier
 from project.data import ImageData
+from project.diagnostics import Diagnostics
 from project.errors import UserError
 from project.mistakes import did_you_mean, explain
 from project.progress import training_progress
@@ -109,6 +110,8 @@ class CommandLine(LightningCLI):
             self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run
             self.folder = run.create_folder(default_run_name(self.settings.config))
+            if run.diagnostics:
+                callbacks.append(Diagnostics(self.folder / "figures"))
             callbacks.append(Record(self.folder, self.settings.seed_everything))
             if self.settings.trainer.enable_checkpointing is not False:
                 folder = self.folder / "checkpoints"
@@ -204,6 +207,10 @@ def complete_config(args: list[str]) -> str:
 def main(args: list[str]) -> int:
     """Run a subcommand. A person's mistake is one line on stderr and exit status 2; Ctrl-C is 130."""
     try:
+        if args[:1] == ["gallery"]:
+            from project.gallery import main as draw_gallery
+
+            return draw_gallery(args[1:])
         run(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Drawing, and nothing else: numbers in, a PNG out."""
 
 from pathlib import Path
+from typing import Any
 
 TRAIN, VAL = "#2a6fb0", "#d1572c"
 
@@ -12,14 +13,11 @@ def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
         rows: One for each epoch, with `epoch` (from 1), `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy`.
         path: The PNG to write; its folder is made.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     epochs = [row["epoch"] for row in rows]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy")):
+    figure, ((loss, accuracy),) = blanks(1, 2, 9, 3.6)
+    for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
         train, val = ([row.get(f"{split}/{metric}", float("nan")) for row in rows] for split in ("train", "val"))
         axes.fill_between(epochs, train, val, color="0.9", label="generalization gap")
         axes.plot(epochs, train, color=TRAIN, marker="o", markersize=3, label="training")
@@ -28,10 +26,113 @@ def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
-        if metric == "accuracy":
-            axes.set_ylim(0, 1)
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
-            axes.axhline(0.8, color="0.4", linewidth=1, linestyle="--", label="80 %")
+    accuracy.set_ylim(0, 1)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy.axhline(0.8, color="0.4", linewidth=1, linestyle="--", label="80 %")
+    for axes in (loss, accuracy):
         axes.legend(frameon=False)
+    save(figure, path)
+
+
+def draw_learning_rate(rates: list[tuple[float, float]], path: Path) -> None:
+    """The learning rate of every step.
+
+    Args:
+        rates: (epoch, rate), the epoch a fraction that counts from 0.
+        path: The PNG to write.
+    """
+    figure, axes = blank(6, 3)
+    axes.plot(*zip(*rates), color=TRAIN)
+    axes.set(xlabel="epoch", ylabel="learning rate", title="Learning rate", ylim=(0, None))
+    save(figure, path)
+
+
+def draw_gradient_norms(norms: list[tuple[float, list[float]]], layers: list[str], path: Path) -> None:
+    """Gradient norm of each layer over time, the layers colored by their depth.
+
+    Args:
+        norms: (epoch, norm of each layer).
+        layers: Their names, the first layer first.
+        path: The PNG to write.
+    """
+    figure, axes = blank(8, 4)
+    epochs = [epoch for epoch, _ in norms]
+    for depth, (name, color) in enumerate(zip(layers, by_depth(len(layers)))):
+        axes.plot(epochs, [max(by_layer[depth], 1e-12) for _, by_layer in norms], color=color, label=name)
+    axes.set(
+        xlabel="epoch",
+        ylabel="norm of the gradient",
+        yscale="log",
+        title="Gradients by layer, dark to light with depth",
+    )
+    if len(layers) <= 24:
+        axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    save(figure, path)
+
+
+def draw_activations(moments: dict[str, list[Any]], path: Path) -> None:
+    """Histograms of activations by depth, a row for each moment.
+
+    Args:
+        moments: What the row is called -> values of each activation function's output, in order.
+        path: The PNG to write.
+    """
+    shown = evenly(len(next(iter(moments.values()))), 8)
+    figure, grid = blanks(len(moments), len(shown), 1.5 * max(len(shown), 3), 1.7 * len(moments) + 0.4)
+    for row, (moment, layers) in zip(grid, moments.items()):
+        for axes, depth in zip(row, shown):
+            draw_histogram(axes, layers[depth])
+            if axes in grid[0]:
+                axes.set_title(f"layer {depth + 1}", fontsize=9)
+        row[0].set_ylabel(moment)
+    figure.suptitle("What the activation functions put out", fontsize=11)
+    save(figure, path)
+
+
+def draw_histogram(axes: Any, values: Any) -> None:
+    """Values as a histogram without a scale, their mean and standard deviation below it."""
+    values = values[values.isfinite()].numpy()
+    axes.hist(values, bins=40, color=TRAIN)
+    axes.set_yticks([])
+    axes.tick_params(labelsize=6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if len(values):
+        axes.set_xlabel(f"mean {values.mean():.2g}\nstd {values.std():.2g}", fontsize=7)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers 0 ... count - 1, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
+
+
+def by_depth(count: int) -> list[Any]:
+    """Colors from dark to light."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](i / max(1, count - 1) * 0.92) for i in range(count)]
+
+
+def blank(width: float, height: float) -> tuple[Any, Any]:
+    """A figure of so many inches, with one pair of axes."""
+    figure, grid = blanks(1, 1, width, height)
+    axes = grid[0, 0]
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def blanks(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:
+    """A figure of so many inches, with a grid of axes, (rows, columns)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

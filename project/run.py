@@ -25,9 +25,10 @@ from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from project.assignment import Assignment, conditions
+from project.diagnostics import GRADIENT_NORM
 from project.errors import UserError
 from project.figures import draw_learning_curves
-from project.strategies import census
+from project.strategies import Strategy, census
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 
@@ -41,12 +42,14 @@ class Run:
         folder: Folder of all runs.
         wandb: W&B logging. Offline runs are kept in the run's folder; online needs `wandb login`.
         project: The W&B project.
+        diagnostics: Record and draw learning rate, gradient norms and activations.
     """
 
     name: str | None = None
     folder: str = "runs"
     wandb: Literal["disabled", "offline", "online"] = "offline"
     project: str = "fifteen-epochs"
+    diagnostics: bool = True
 
     def create_folder(self, default_name: str) -> Path:
         """Make the run's folder; a name that is taken gets a number, so no run overwrites another."""
@@ -111,13 +114,13 @@ class Record(Callback):
         self.strategies = census(pl_module, trainer.datamodule, trainer.max_epochs)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        measured = {name: trainer.callback_metrics[name].item() for name in METRICS if name in trainer.callback_metrics}
-        seconds = round(time.perf_counter() - self.started, 3)
-        self.rows.append(
-            {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **measured, "seconds": seconds}
-        )
+        known = trainer.callback_metrics
+        names = [*METRICS, *(name for name in known if name.startswith(GRADIENT_NORM))]
+        measured = {name: known[name].item() for name in names if name in known}
+        counted = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        self.rows.append({**counted, **measured, "seconds": round(time.perf_counter() - self.started, 3)})
         with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["epoch", "step", *METRICS, "seconds"])
+            writer = csv.DictWriter(file, ["epoch", "step", *names, "seconds"])
             if len(self.rows) == 1:
                 writer.writeheader()
             writer.writerow(self.rows[-1])
@@ -158,7 +161,17 @@ class Record(Callback):
             },
         }
         write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
-        draw_learning_curves(self.rows, self.folder / "figures" / "curves.png")
+        figures = self.folder / "figures"
+        draw_learning_curves(self.rows, figures / "curves.png")
+        if isinstance(trainer.logger, WandbLogger):
+            trainer.logger.log_hyperparams({"strategies": named(self.strategies)})
+            for figure in sorted(figures.glob("*.png")):
+                trainer.logger.log_image(f"figures/{figure.stem}", [str(figure)])
+
+
+def named(strategies: dict[str, list[Strategy]]) -> dict[str, list[str]]:
+    """The census, names alone."""
+    return {family: [strategy.name for strategy in found] for family, found in strategies.items()}
 
 
 def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:

@@ -158,7 +158,12 @@ def rerun_config(job: Job, data: str) -> dict[str, Any]:
     student = {key: value for key, value in config["trainer"].items() if key not in TRAINER}
     return {
         "seed_everything": job.seed,
-        "run": {"name": "run", "folder": "." if not job.sandboxed else "/out", "wandb": "disabled"},
+        "run": {
+            "name": "run",
+            "folder": "." if not job.sandboxed else "/out",
+            "wandb": "disabled",
+            "diagnostics": False,
+        },
         "trainer": {**student, **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
         "model": config["model"],
         "data": {

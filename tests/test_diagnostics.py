@@ -1,0 +1,68 @@
+"""What a run records of itself: against the same numbers computed by hand, and without changing any."""
+
+import csv
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+
+from project.cli import run
+
+TINY = [
+    *("--data.source.train=100", "--data.source.val=20", "--data.source.test=10", "--data.batch_size=20"),
+    *("--model.network.width=4", "--trainer.max_epochs=2", "--run.wandb=disabled"),
+]
+
+
+class ByHand(Callback):
+    """The norm of the first layer's gradient at every step."""
+
+    def __init__(self):
+        self.norms, self.rates = [], []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.norms.append(pl_module.network.stem[0].weight.grad.norm().item())
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    by_hand = ByHand()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("project.cli.training_progress", lambda: [by_hand])
+        folder = tmp_path_factory.mktemp("runs")
+        return run(["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={folder}"]), by_hand
+
+
+def test_gradient_norms_are_in_the_metrics(recorded):
+    cli, by_hand = recorded
+    rows = list(csv.DictReader(open(cli.folder / "metrics.csv")))
+    for epoch, row in enumerate(rows):  # five steps an epoch, and it looks at five
+        norms = by_hand.norms[5 * epoch : 5 * epoch + 5]
+        assert float(row["gradient_norm/stem.0"]) == pytest.approx(sum(norms) / 5, rel=1e-5)
+    layers = [name for name in rows[0] if name.startswith("gradient_norm/")]
+    assert len(layers) == 5 and layers[-1] == "gradient_norm/head"
+
+
+def test_every_step_s_rate_is_recorded(recorded):
+    cli, by_hand = recorded
+    diagnostics = next(c for c in cli.trainer.callbacks if type(c).__name__ == "Diagnostics")
+    assert [rate for _, rate in diagnostics.rates] == by_hand.rates
+
+
+def test_the_figures_are_drawn(recorded):
+    cli, _ = recorded
+    drawn = {path.stem for path in (cli.folder / "figures").glob("*.png")}
+    assert drawn == {"curves", "learning_rate", "gradients", "activations"}
+
+
+def test_looking_changes_nothing(recorded, tmp_path):
+    cli, _ = recorded
+    blind = run(
+        ["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={tmp_path}", "--run.diagnostics=false"]
+    )
+    for name, tensor in cli.model.network.state_dict().items():
+        assert torch.equal(tensor, blind.model.network.state_dict()[name]), name
+    assert not (blind.folder / "figures" / "gradients.png").exists()
