@@ -18,6 +18,7 @@ from jsonargparse import ActionConfigFile, ArgumentError, Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import project.initialization  # noqa: E401, F401
@@ -109,6 +110,7 @@ class CommandLine(LightningCLI):
         if self.subcommand == "fit":
             self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
             run: Run = self.settings.run
+            run.check()
             self.folder = run.create_folder(default_run_name(self.settings.config))
             if run.diagnostics:
                 callbacks.append(Diagnostics(self.folder / "figures"))
@@ -136,6 +138,9 @@ class CommandLine(LightningCLI):
         )
 
     def after_fit(self) -> None:
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # complete on disk, before it is said to be
         record = next(callback for callback in self.trainer.callbacks if isinstance(callback, Record))
         if record.summary:
             print(report(record.summary, self.folder, Assignment.load()))
@@ -228,6 +233,7 @@ def quieten() -> None:
     """Keep advertisements, and remarks about what is so on purpose here, off the screen."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # what a profiler says was asked for
     for message in (
         "LightningCLI's args parameter",  # main() passes on the command line itself
         "The number of training batches",  # metrics are logged once an epoch

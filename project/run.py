@@ -10,9 +10,13 @@ wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`
 
 import csv
 import json
+import netrc
 import os
 import platform
+import socket
 import time
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +55,17 @@ class Run:
     project: str = "fifteen-epochs"
     diagnostics: bool = True
 
+    def check(self) -> None:
+        """Raises UserError where W&B is to be online, but has no key, or does not answer."""
+        if self.wandb != "online":
+            return
+        import wandb
+
+        url = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
+        if not has_key(url):
+            raise UserError("run.wandb: online needs a key; run `wandb login`, or leave run.wandb at offline")
+        check_reachable(url)
+
     def create_folder(self, default_name: str) -> Path:
         """Make the run's folder; a name that is taken gets a number, so no run overwrites another."""
         name, number = self.name or default_name, 1
@@ -72,18 +87,44 @@ class Run:
             return False
         import wandb
 
-        if self.wandb == "online" and not wandb.api.api_key:
-            raise UserError("run.wandb: online needs a key; run `wandb login`, or leave run.wandb at offline")
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
         (path / "wandb").mkdir()
-        experiment = wandb.init(
-            name=path.name,
-            dir=path,
-            mode=self.wandb,
-            project=self.project,
-            settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
-        )
+        try:
+            experiment = wandb.init(
+                name=path.name,
+                dir=path,
+                mode=self.wandb,
+                project=self.project,
+                settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
+            )
+        except wandb.errors.Error as error:
+            raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
         return WandbLogger(experiment=experiment)
+
+
+def has_key(url: str) -> bool:
+    """Whether there is a W&B key in the environment or where `wandb login` puts it. W&B itself would ask, and wait."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    default = Path.home() / ("_netrc" if platform.system() == "Windows" else ".netrc")
+    try:
+        known = netrc.netrc(os.environ.get("NETRC") or default)
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return known.authenticators(urllib.parse.urlsplit(url).hostname) is not None
+
+
+def check_reachable(url: str) -> None:
+    """Raises UserError where nothing answers at a URL; W&B itself would wait for minutes."""
+    parts = urllib.parse.urlsplit(url)
+    if urllib.request.getproxies().get(parts.scheme):
+        return  # it is the proxy's to answer
+    try:
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        socket.create_connection((parts.hostname, port), timeout=5).close()
+    except OSError as error:
+        later = "leave run.wandb at offline, and `wandb sync` the run later"
+        raise UserError(f"run.wandb: online, but {parts.hostname} does not answer ({error}); {later}") from None
 
 
 class SaveConfig(SaveConfigCallback):

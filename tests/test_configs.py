@@ -1,6 +1,7 @@
 """Overlays: every one touches its own family only, and they compose in every order to the same settings."""
 
 import json
+import logging
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -194,3 +195,20 @@ def test_every_overlay_trains_alone_and_the_census_names_exactly_it(family, path
     found = {name: [strategy["name"] for strategy in used] for name, used in strategies.items() if used}
     expected = ALONE[family][path.stem]
     assert found == ({family: expected} if expected else {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["debug", "limit", "overfit", "profile"])
+def test_presets_do_what_they_say(preset, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pytorch_lightning.profilers.profiler"), "handlers", [caplog.handler])
+    configs = ("--config", str(CONFIGS / "base.yaml"), "--config", str(CONFIGS / "normalization" / "batch.yaml"))
+    small = ("--data.source.train=400", "--data.source.val=100", "--data.source.test=10", f"--run.folder={tmp_path}")
+    cli = run(["fit", *configs, "--config", str(CONFIGS / "presets" / f"{preset}.yaml"), *small])
+    summary = json.loads((cli.folder / "summary.json").read_text())
+    assert not (cli.folder / "wandb").exists()
+    steps = {"debug": 1, "limit": 3 * 2, "overfit": 60 * 3, "profile": 2 * 20}
+    assert summary["steps"] == steps[preset]
+    if preset == "overfit":
+        last = (cli.folder / "metrics.csv").read_text().splitlines()[-1].split(",")
+        assert float(last[3]) > 0.95, "the same three batches are learned by heart"
+    assert ("FIT Profiler Report" in caplog.text) == (preset == "profile")
