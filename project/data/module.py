@@ -16,7 +16,8 @@ class ImageData(LightningDataModule):
     Args:
         source: Where the images come from, such as Glyphs, ImageArchive or CIFAR10.
         batch_size: Images in a batch, > 0.
-        augmentation: Random changes of training images, in order; every image gets its own draw.
+        augmentation: Random changes of training images, in order; every image gets its own draw. Given the same class
+            twice, the later one counts.
         mean: Of each channel, in [0, 1]. By default the training images' own.
         std: Of each channel, > 0. By default the training images' own.
 
@@ -37,7 +38,8 @@ class ImageData(LightningDataModule):
             raise UserError(f"data.batch_size: {batch_size} is not a number of images; take 1 or more")
         if std and min(std) <= 0:
             raise UserError(f"data.std: {std} is not above 0 for every channel")
-        self.source, self.batch_size, self.augmentation = source, batch_size, augmentation or []
+        self.source, self.batch_size = source, batch_size
+        self.augmentation = list({type(chosen): chosen for chosen in augmentation or []}.values())
         self.mean, self.std = mean, std
         self.loaded: dict[str, Split] = {}
 

@@ -131,3 +131,9 @@ def test_values_out_of_range_are_told(arguments, where):
 def test_a_crop_as_large_as_the_image_is_told():
     with pytest.raises(UserError, match="RandomCrop"):
         RandomCrop(32)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8), generator())
+
+
+def test_of_one_augmentation_given_twice_the_later_counts():
+    data = ImageData(Glyphs(10, 10, 10), augmentation=[RandomCrop(1), RandomHorizontalFlip(), RandomCrop(3)])
+    assert [type(chosen) for chosen in data.augmentation] == [RandomCrop, RandomHorizontalFlip]
+    assert data.augmentation[0].padding == 3
