@@ -8,13 +8,14 @@ import io
 import logging
 import sys
 import warnings
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, Namespace
+from jsonargparse._typehints import ActionTypeHint
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -32,6 +33,10 @@ from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+CLASS_SETTINGS = (
+    *(f"model.{name}" for name in ("network", "optimizer", "scheduler", "initialization", "normalization")),
+    "data.source",
+)
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
 
@@ -45,6 +50,16 @@ class Overlay(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
         forget_replaced_classes(cfg, load_overlay(values))
         super().__call__(parser, cfg, values, option_string)
+
+
+class ClassOption(ActionTypeHint):
+    """`--model.optimizer CLASS` and the like. Settings of the class that stood there are forgotten, too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > 3 and args[3] == f"--{self.dest}" and isinstance(args[2], str):
+            with suppress(yaml.YAMLError):
+                forget_replaced_classes(args[1], {self.dest: yaml.safe_load(args[2])})
+        return super().__call__(*args, **kwargs)
 
 
 def load_overlay(path: str) -> dict[str, Any]:
@@ -85,6 +100,9 @@ class CommandLine(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(Run, "run")
+        for action in parser._actions:
+            if action.dest in CLASS_SETTINGS:
+                action.__class__ = ClassOption
         self.known_settings.update(action.dest for action in parser._actions)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")

@@ -212,3 +212,17 @@ def test_presets_do_what_they_say(preset, tmp_path, caplog, monkeypatch):
         last = (cli.folder / "metrics.csv").read_text().splitlines()[-1].split(",")
         assert float(last[3]) > 0.95, "the same three batches are learned by heart"
     assert ("FIT Profiler Report" in caplog.text) == (preset == "profile")
+
+
+def test_a_class_replaced_on_the_command_line_leaves_no_settings_behind_either():
+    settings = compose(options=["--model.optimizer=torch.optim.AdamW", "--model.network", "project.networks.MLP"])
+    assert settings["model"]["optimizer"]["init_args"]["lr"] == 0.001
+    assert settings["model"]["network"]["init_args"]["width"] == 128
+    as_json = compose(options=['--model.optimizer={"class_path": "torch.optim.AdamW"}'])
+    assert as_json["model"]["optimizer"]["init_args"]["lr"] == 0.001
+    kept = compose(options=["--model.optimizer=SGD", "--model.optimizer.momentum=0.5", "--model.network.stages=2"])
+    assert (kept["model"]["optimizer"]["init_args"]["lr"], kept["model"]["network"]["init_args"]["width"]) == (
+        0.085,
+        16,
+    )
+    assert kept["model"]["optimizer"]["init_args"]["momentum"] == 0.5

@@ -108,3 +108,10 @@ def test_the_tables_name_every_overlay():
         (row,) = [line for line in readme.splitlines() if line.startswith(f"| {family} |")]
         overlays = {path.stem for path in (ROOT / "configs" / family).glob("*.yaml")} - {"default"}
         assert set(re.findall(r"`(\w+)`", row)) == overlays
+
+
+def test_the_table_of_overlays_is_complete():
+    table = (ROOT / "docs" / "overlays.md").read_text(encoding="utf-8")
+    families = ("optimization", "regularization", "initialization", "normalization")
+    overlays = {f"{family}/{path.stem}" for family in families for path in (ROOT / "configs" / family).glob("*.yaml")}
+    assert set(re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE)) == overlays
