@@ -10,7 +10,7 @@ import sys
 import warnings
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import torch
 import yaml
@@ -36,6 +36,12 @@ SUBCOMMANDS = ("fit", "validate", "test", "predict")
 CLASS_SETTINGS = (
     *(f"model.{name}" for name in ("network", "optimizer", "scheduler", "initialization", "normalization")),
     "data.source",
+)
+# Lightning declares int | float. Where any import wrote it float | int before, typing's cache hands out that one, and
+# "1" would be read as 1.0: not one batch, but all.
+COUNT_OR_SHARE = (
+    *(f"trainer.limit_{split}_batches" for split in ("train", "val", "test", "predict")),
+    *("trainer.overfit_batches", "trainer.val_check_interval"),
 )
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
@@ -103,6 +109,8 @@ class CommandLine(LightningCLI):
         for action in parser._actions:
             if action.dest in CLASS_SETTINGS:
                 action.__class__ = ClassOption
+            elif action.dest in COUNT_OR_SHARE:
+                action._typehint = Union[int, float, None]  # noqa: UP007
         self.known_settings.update(action.dest for action in parser._actions)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")

@@ -5,11 +5,13 @@ import re
 import shutil
 import signal
 import sys
+from typing import Union
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
-from project.cli import default_run_name, main, run
+from project.cli import complete_config, default_run_name, main, run
 from project.run import Record
 
 TINY = [
@@ -207,3 +209,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()
     assert main(command.split()) == 0
     assert len((tmp_path / "base-2" / "metrics.csv").read_text().splitlines()) == 2, "one epoch was left"
+
+
+def test_a_count_of_batches_stays_a_count_whatever_was_imported_before(monkeypatch):
+    """Where typing's cache has turned Lightning's int | float into float | int, as imports can."""
+    for function in (Trainer.__init__, Trainer.__init__.__wrapped__):
+        monkeypatch.setitem(function.__annotations__, "limit_train_batches", Union[float, int, None])  # noqa: UP007
+    options = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=0.5"]
+    settings = complete_config(["--config", "configs/base.yaml", *options])
+    assert "limit_train_batches: 1\n" in settings and "limit_val_batches: 0.5\n" in settings

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,8 @@ def test_torch_imports_inside(execute):
 
 
 def test_a_virtual_environment_may_lie_under_tmp(execute, tmp_path, monkeypatch):
-    subprocess.run([sys._base_executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
     _, log = execute("import os, sys; print(sys.prefix); open('/tmp/private', 'w')")
