@@ -14,9 +14,9 @@ from torch.optim import Optimizer, lr_scheduler
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from project.errors import UserError
+from project.errors import UserError, note
 from project.initialization import Initialization
-from project.normalization import Normalization, normalize
+from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 
 NetworkCallable = Callable[[], nn.Module]
@@ -100,6 +100,8 @@ class Classifier(LightningModule):
         built = network(**{name: value for name, value in arguments.items() if name in accepted})
         if self.normalization and "normalization" not in accepted:
             normalize(built, self.normalization)
+        if self.normalization and not normalizers(built):
+            note(f"{type(self.normalization).__name__} found no place in {type(built).__name__}")
         return built
 
     def forward(self, images_NCHW: Tensor) -> Tensor:

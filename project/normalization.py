@@ -201,6 +201,15 @@ class StandardizedWeight(nn.Module):
         return weight
 
 
+# Modules by which a network that is normalized can be told.
+NORMALIZERS = (*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight, nn.utils.parametrizations._WeightNorm)
+
+
+def normalizers(network: nn.Module) -> list[nn.Module]:
+    """The modules of a network that normalize its activations or weights."""
+    return [module for module in network.modules() if isinstance(module, NORMALIZERS)]
+
+
 def normalize(network: nn.Module, normalization: Normalization) -> None:
     """Give a network that takes no `normalization` argument one, in place, by walking its modules.
 

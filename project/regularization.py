@@ -175,7 +175,10 @@ class Dropout(Regularizer):
         self.p = checked("p", p, 0, 1)
 
     def prepare(self, network: nn.Module) -> None:
-        put_before(network, [m for m in network.modules() if isinstance(m, nn.Linear)], lambda: nn.Dropout(self.p))
+        layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        if not layers:
+            note(f"Dropout found no fully connected layer in {type(network).__name__}")
+        put_before(network, layers, lambda: nn.Dropout(self.p))
 
 
 class SpatialDropout(Regularizer):

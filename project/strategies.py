@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import _WeightNorm
 from torch.optim import SGD, Optimizer
 from torchvision.ops import StochasticDepth
 
 from project.classifier import Classifier, steps_each_batch
 from project.data.module import ImageData
-from project.normalization import NORMALIZATION_LAYERS, RMSNorm, StandardizedWeight
+from project.normalization import normalizers
 from project.regularization import Regularizer
 
 DROPPING_LAYERS = {
@@ -119,6 +118,5 @@ def _initialization(classifier: Classifier) -> list[Strategy]:
 
 
 def _normalization(classifier: Classifier) -> list[Strategy]:
-    kinds = (*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight, _WeightNorm)
-    layers = [type(m).__name__.lstrip("_") for m in classifier.network.modules() if isinstance(m, kinds)]
+    layers = [type(module).__name__.lstrip("_") for module in normalizers(classifier.network)]
     return [Strategy(name, f"{layers.count(name)} layers") for name in sorted(set(layers))]

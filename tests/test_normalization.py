@@ -165,3 +165,9 @@ def test_tokens_are_left_alone_and_that_is_said(capsys):
     classifier = Classifier(vit, SGD, normalization=BatchNormalization())
     assert "BatchNormalization is left out" in capsys.readouterr().err
     assert classifier(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_what_finds_no_place_is_told(capsys):
+    Classifier(MLP, SGD, normalization=InstanceNormalization())
+    said = capsys.readouterr().err
+    assert said == "note: InstanceNormalization found no place in MLP\n"
