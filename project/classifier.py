@@ -15,7 +15,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from project.errors import UserError, note
-from project.initialization import Initialization
+from project.initialization import Initialization, adapts
 from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 
@@ -110,7 +110,7 @@ class Classifier(LightningModule):
 
     def setup(self, stage: str) -> None:
         # A checkpoint is loaded later, so a run that goes on is not set back.
-        if stage == "fit" and self.initialization and self.trainer.datamodule:
+        if stage == "fit" and self.initialization and adapts(self.initialization):
             self.initialization.adapt(self.network, self.trainer.datamodule.sample(250))
 
     def on_fit_start(self) -> None:
@@ -130,10 +130,9 @@ class Classifier(LightningModule):
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
         if batch_idx != self.counted:  # an optimizer may want a batch's gradient twice (SAM)
+            # What validation computes, too: without penalties, on the true labels.
             plain = loss if targets is labels_N else F.cross_entropy(logits_NK.detach(), labels_N)
-            self._count(
-                "fit", plain, logits_NK, labels_N
-            )  # what validation computes: without penalties, on true labels
+            self._count("fit", plain, logits_NK, labels_N)
             self.counted = batch_idx
         return loss + sum(regularizer.penalty(self.network) for regularizer in self.regularization)
 

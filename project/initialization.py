@@ -92,6 +92,11 @@ class Initialization(ABC):
         return f"{len(stds)} layers; std {min(stds):.2g} to {max(stds):.2g}"
 
 
+def adapts(initialization: Initialization) -> bool:
+    """Whether an initialization looks at images."""
+    return type(initialization).adapt is not Initialization.adapt
+
+
 class Constant(Initialization):
     """Every weight the same. All units of a layer then compute the same and learn the same, for ever.
 
@@ -174,7 +179,7 @@ class He(VarianceScaling):
 class Orthogonal(Initialization):
     """A random orthogonal matrix (a row for each output channel) times the gain: no direction grows or shrinks.
 
-    Saxe et al. 2014 (arXiv:1312.6120), section 3. The gain follows the activation.
+    Saxe et al. 2014 (arXiv:1312.6120). The gain follows the activation.
     """
 
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
@@ -222,7 +227,7 @@ class PatchWhitening(He):
 
     Filter i is eigenvector i of the patches' covariance, divided by the root of its eigenvalue, so that all channels have
     variance 1 and are uncorrelated; then the same with the other sign. Page 2019, "How to train your ResNet", part 8;
-    Jordan 2024 (arXiv:2404.00498), section 3.3, where these filters are kept fixed, which they are not here.
+    Jordan 2024 (arXiv:2404.00498), where these filters are kept fixed, which they are not here.
 
     Args:
         distribution: Of all other layers: normal or uniform.

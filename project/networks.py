@@ -21,6 +21,12 @@ def normalized(layer: nn.Module, normalization: Normalization | None, activation
     return nn.Sequential(*filter(None, (layer, after, activation())))
 
 
+def check_stages(image_size: int, stem_stride: int, stages: int) -> None:
+    """Raises UserError where the stages halve the image to nothing."""
+    if -(-image_size // stem_stride) < 2 ** (stages - 1):
+        raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
+
+
 class MLP(nn.Module):
     """Fully connected layers. `depth` hidden layers of `width` units; depth 0 is a linear softmax classifier."""
 
@@ -72,8 +78,7 @@ class ConvNet(nn.Module):
         pool: int = 1,
     ):
         super().__init__()
-        if -(-image_size // stem_stride) < 2 ** (stages - 1):
-            raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
+        check_stages(image_size, stem_stride, stages)
 
         def conv(i: int, o: int, stride: int = 1) -> nn.Sequential:
             return normalized(nn.Conv2d(i, o, 3, stride, padding=1), normalization, activation)
@@ -120,8 +125,7 @@ class ResNet(nn.Module):
         stem_stride: int = 2,
     ):
         super().__init__()
-        if -(-image_size // stem_stride) < 2 ** (stages - 1):
-            raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
+        check_stages(image_size, stem_stride, stages)
         self.stem = normalized(nn.Conv2d(in_channels, width, 3, stem_stride, padding=1), normalization, activation)
         self.stages = nn.Sequential()
         channels = width

@@ -91,7 +91,7 @@ class LayerNorm2d(nn.GroupNorm):
 class InstanceNormalization(NormalizedActivations):
     """Each channel of each image to mean 0 and variance 1 over its pixels (H, W). Convolutions only.
 
-    Ulyanov et al. 2016 (arXiv:1607.08022), equation 5. It takes out an image's contrast, which helps style, and
+    Ulyanov et al. 2016 (arXiv:1607.08022). It takes out an image's contrast, which helps style, and
     costs whatever the contrast had to say.
     """
 
@@ -165,8 +165,8 @@ class WeightNormalization(Normalization):
 class WeightStandardization(Normalization):
     """Each output channel's weights to mean 0 and variance 1 / fan-in, times a learned gain.
 
-    w = gain (v - mean(v)) / sqrt(fan_in var(v) + eps). Qiao et al. 2019 (arXiv:1903.10520), equation 5, there beside group
-    normalization; alone, with this scale and gain, in Brock et al. 2021 (arXiv:2101.08692), equation 1.
+    w = gain (v - mean(v)) / sqrt(fan_in var(v) + eps). Qiao et al. 2019 (arXiv:1903.10520), there beside group
+    normalization; alone, with this scale and gain, in Brock et al. 2021 (arXiv:2101.08692).
 
     Args:
         scale: Learn a gain for each output channel; without it the gain is sqrt(2), which suits rectifiers.

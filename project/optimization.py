@@ -73,17 +73,20 @@ class Muon(Optimizer):
 
     def _orthogonal_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
-        average = state.setdefault("momentum", torch.zeros_like(parameter))
-        average.lerp_(parameter.grad, 1 - group["momentum"])
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        average = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
         matrix = parameter.grad.lerp(average, group["momentum"]).flatten(1)
         rows, columns = matrix.shape
         return orthogonalized(matrix).view_as(parameter) * math.sqrt(max(1, rows / columns))
 
     def _adam_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
         state, (beta1, beta2) = self.state[parameter], group["betas"]
-        state["step"] = state.get("step", 0) + 1
-        mean = state.setdefault("mean", torch.zeros_like(parameter)).lerp_(parameter.grad, 1 - beta1)
-        square = state.setdefault("square", torch.zeros_like(parameter)).lerp_(parameter.grad.square(), 1 - beta2)
+        if not state:
+            state.update(step=0, mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
+        state["step"] += 1
+        mean = state["mean"].lerp_(parameter.grad, 1 - beta1)
+        square = state["square"].lerp_(parameter.grad.square(), 1 - beta2)
         root = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
         return mean / (1 - beta1 ** state["step"]) / root
 

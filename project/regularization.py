@@ -5,7 +5,7 @@ architecture, on the batch, or in the training; the lecture's augmented dataset 
 """
 
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pytorch_lightning import Callback
 from pytorch_lightning import callbacks as lightning_callbacks
@@ -134,7 +134,7 @@ class LabelSmoothing(Regularizer):
 class Mixup(Regularizer):
     """Each image becomes a weighted mean of itself and another one of the batch, and so does its target.
 
-    The weight is drawn from Beta(alpha, alpha), once for a batch. Zhang et al. 2018 (arXiv:1710.09412), equation 1.
+    The weight is drawn from Beta(alpha, alpha), once for a batch. Zhang et al. 2018 (arXiv:1710.09412).
 
     Args:
         alpha: > 0; below 1 most mixtures are close to one of the two images.
@@ -185,7 +185,7 @@ class Dropout(Regularizer):
 class SpatialDropout(Regularizer):
     """Zeroes whole input channels of every convolution but the first, since neighbouring pixels say nearly the same.
 
-    Tompson et al. 2015 (arXiv:1411.4280), section 3.2.
+    Tompson et al. 2015 (arXiv:1411.4280).
 
     Args:
         p: Probability of zeroing a channel, in [0, 1].
@@ -230,7 +230,7 @@ def end_of_branch(block: nn.Module) -> tuple[nn.Module, str] | None:
     return None
 
 
-def put_before(network: nn.Module, layers: list[nn.Module], make) -> None:
+def put_before(network: nn.Module, layers: list[nn.Module], make: Callable[[], nn.Module]) -> None:
     """Put a module of its own before each of these layers."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -174,8 +173,15 @@ def test_every_run_of_a_sweep_is_a_command_line_that_parses(path):
         args = [f"--{name}={value}" for name, value in zip(grid, values)]
         settings = yaml.safe_load(complete_config([*fixed, *args]))
         for name, value in zip(grid, values):
-            if name.startswith("model.network."):
-                assert settings["model"]["network"]["init_args"][name.rpartition(".")[2]] == value
+            section, key, *setting = name.split(".")
+            found = settings[section][key]
+            found = found["init_args"][setting[0]] if setting else found
+            if isinstance(found, dict):
+                assert found["class_path"] == value
+            elif isinstance(found, list):
+                assert [chosen["class_path"] for chosen in found] == [c["class_path"] for c in yaml.safe_load(value)]
+            else:
+                assert found == (None if value == "null" else value)
 
 
 @pytest.mark.slow
@@ -192,4 +198,4 @@ def test_what_wandb_runs_for_a_sweep_trains(tmp_path):
     command += [*TINY, f"--run.folder={tmp_path}", "--run.wandb=offline"]
     trained = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert trained.returncode == 0, trained.stderr
-    assert shutil.which("env") and list(tmp_path.glob("*/wandb/offline-run-*"))
+    assert list(tmp_path.glob("*/wandb/offline-run-*"))
