@@ -10,12 +10,12 @@ from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer, lr_scheduler
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
+from project.compilation import Compilation
 from project.errors import UserError, note
 from project.initialization import Initialization, adapts
+from project.metrics import EpochMetrics
 from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 
@@ -37,6 +37,14 @@ def steps_each_batch(scheduler: Any) -> bool:
     return getattr(scheduler, "interval", "step" if by_batch else "epoch") == "step"
 
 
+def fuses(optimizer: OptimizerCallable) -> bool:
+    """Whether an optimizer has a fused step, for any device, that its settings leave open."""
+    settings = getattr(optimizer, "keywords", {})
+    chosen = any(settings.get(name) for name in ("foreach", "differentiable", "capturable"))
+    kind = getattr(optimizer, "func", optimizer)
+    return kind in (SGD, Adam, AdamW) and settings.get("fused") is None and not chosen
+
+
 class Classifier(LightningModule):
     """Trains `network` on images with the strategies chosen from the four families.
 
@@ -47,6 +55,8 @@ class Classifier(LightningModule):
         regularization: Unit 2. A list; given the same class twice, the later one counts.
         initialization: Unit 3. Null keeps PyTorch's own.
         normalization: Unit 4. Null for none.
+        compile: Have torch.compile make faster code for the network. It takes a minute or more before the first batch, so
+            it pays in long trainings only.
         num_classes: Number of classes K. Taken from the data.
         image_shape: (C, H, W) of an image. Taken from the data.
     """
@@ -59,13 +69,14 @@ class Classifier(LightningModule):
         regularization: list[Regularizer] | None = None,
         initialization: Initialization | None = None,
         normalization: Normalization | None = None,
+        compile: bool = False,
         num_classes: int = 10,
         image_shape: tuple[int, int, int] = (3, 32, 32),
     ):
         super().__init__()
         self.optimizer, self.scheduler = optimizer, scheduler
         self.regularization = list({type(regularizer): regularizer for regularizer in regularization or []}.values())
-        self.initialization, self.normalization = initialization, normalization
+        self.initialization, self.normalization, self.compiled = initialization, normalization, compile
         self.num_classes, self.image_shape = num_classes, tuple(image_shape)
 
         # Everything that changes the network happens here: a layer replaced once the optimizer exists never learns.
@@ -76,16 +87,8 @@ class Classifier(LightningModule):
             initialization(self.network)
         self.network.to(memory_format=torch.channels_last)
 
-        self.metrics = nn.ModuleDict(
-            {
-                f"{split}_{name}": metric
-                for split in ("fit", "validate", "test")
-                for name, metric in (
-                    ("loss", MeanMetric()),
-                    ("accuracy", MulticlassAccuracy(num_classes, average="micro")),
-                )
-            }
-        )
+        self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
+        self.counted = -1  # number of the last batch that is in the metrics
 
     def _build_network(
         self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]
@@ -130,9 +133,8 @@ class Classifier(LightningModule):
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
         if batch_idx != self.counted:  # an optimizer may want a batch's gradient twice (SAM)
-            # What validation computes, too: without penalties, on the true labels.
-            plain = loss if targets is labels_N else F.cross_entropy(logits_NK.detach(), labels_N)
-            self._count("fit", plain, logits_NK, labels_N)
+            # As in validation: without penalties, on the true labels.
+            self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
         return loss + sum(regularizer.penalty(self.network) for regularizer in self.regularization)
 
@@ -141,31 +143,34 @@ class Classifier(LightningModule):
             regularizer.change_gradients(self.network.parameters())
 
     def configure_callbacks(self) -> list[Callback]:
-        return [callback for regularizer in self.regularization for callback in regularizer.callbacks()]
+        of_strategies = [callback for regularizer in self.regularization for callback in regularizer.callbacks()]
+        return of_strategies + [Compilation()] * self.compiled
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.trainer.is_last_batch:  # logged once an epoch: a log a step costs as much as a small network's step
-            self._log("fit", "train")
+            self._log("train", self.train_metrics)
             self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=False, on_epoch=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._evaluate("validate", batch)
+        self.val_metrics.update(self(batch[0]), batch[1])
 
     def on_validation_epoch_end(self) -> None:
-        self._log("validate", "val")
+        self._log("val", self.val_metrics)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._evaluate("test", batch)
+        self.test_metrics.update(self(batch[0]), batch[1])
 
     def on_test_epoch_end(self) -> None:
-        self._log("test", "test")
+        self._log("test", self.test_metrics)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Logits (N, K) of a batch."""
         return self(batch[0])
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.build_optimizer()
+        # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
+        fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
+        optimizer = self.build_optimizer(fused)
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         if scheduler is None:
             return {"optimizer": optimizer}
@@ -176,20 +181,22 @@ class Classifier(LightningModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor},
         }
 
-    def build_optimizer(self) -> Optimizer:
-        """The optimizer over the network's parameters, grouped by their weight decay."""
+    def build_optimizer(self, fused: bool = False) -> Optimizer:
+        """The optimizer over the network's trainable parameters, grouped by their weight decay.
+
+        `fused` takes torch's fused step where there is one and the configuration says nothing else.
+        """
         groups: dict[float | None, list[nn.Parameter]] = {}
-        for parameter in self.network.parameters():
+        for parameter in filter(lambda p: p.requires_grad, self.network.parameters()):
             decays = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
             decays = [decay for decay in decays if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
+        own = [
+            {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
+            for decay, parameters in groups.items()
+        ]
         try:
-            return self.optimizer(
-                [
-                    {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
-                    for decay, parameters in groups.items()
-                ]
-            )
+            return self.optimizer(own, **({"fused": True} if fused and fuses(self.optimizer) else {}))
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
 
@@ -200,17 +207,6 @@ class Classifier(LightningModule):
         unset = {k for k, v in getattr(self.scheduler, "keywords", {}).items() if v is None}
         return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
 
-    def _evaluate(self, split: str, batch: tuple[Tensor, Tensor]) -> None:
-        images_NCHW, labels_N = batch
-        logits_NK = self(images_NCHW)
-        self._count(split, F.cross_entropy(logits_NK, labels_N), logits_NK, labels_N)
-
-    def _count(self, split: str, loss: Tensor, logits_NK: Tensor, labels_N: Tensor) -> None:
-        self.metrics[f"{split}_loss"].update(loss.detach(), weight=len(labels_N))
-        self.metrics[f"{split}_accuracy"].update(logits_NK.detach(), labels_N)
-
-    def _log(self, split: str, prefix: str) -> None:
-        for name in ("loss", "accuracy"):
-            metric = self.metrics[f"{split}_{name}"]
-            self.log(f"{prefix}/{name}", metric.compute(), on_step=False, on_epoch=True, prog_bar=name == "accuracy")
-            metric.reset()
+    def _log(self, prefix: str, metrics: EpochMetrics) -> None:
+        for name, value in metrics.compute().items():
+            self.log(f"{prefix}/{name}", value, on_step=False, on_epoch=True)

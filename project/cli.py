@@ -10,7 +10,7 @@ import sys
 import warnings
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 import torch
 import yaml
@@ -28,6 +28,7 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.diagnostics import Diagnostics
 from project.errors import UserError
+from project.hardware import precision_for
 from project.mistakes import did_you_mean, explain
 from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
@@ -111,6 +112,8 @@ class CommandLine(LightningCLI):
                 action.__class__ = ClassOption
             elif action.dest in COUNT_OR_SHARE:
                 action._typehint = Union[int, float, None]  # noqa: UP007
+            elif action.dest == "trainer.precision":
+                action._typehint = Union[Literal["auto"], action._typehint]  # noqa: UP007
         self.known_settings.update(action.dest for action in parser._actions)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")
@@ -153,14 +156,18 @@ class CommandLine(LightningCLI):
                 kwargs["logger"] = run.logger(self.folder)
         else:
             kwargs["logger"] = kwargs["enable_checkpointing"] = False
-        bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        return self._instantiate_trainer({**self.settings.trainer, **kwargs, "enable_progress_bar": bar}, callbacks)
+        if self.settings.trainer.precision == "auto":
+            kwargs["precision"] = precision_for(self.settings.trainer.accelerator)
+        kwargs["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        return self._instantiate_trainer({**self.settings.trainer, **kwargs}, callbacks)
 
     def before_fit(self) -> None:
         parameters = sum(p.numel() for p in self.model.network.parameters())
+        device = self.trainer.strategy.root_device
         print(
-            f"{type(self.model.network).__name__}, {parameters:,} parameters, on {self.trainer.strategy.root_device}; "
-            f"{self.datamodule.samples_per_epoch:,} training images an epoch; writing to {self.folder}"
+            f"{type(self.model.network).__name__}, {parameters:,} parameters, on {device}, {self.trainer.precision}; "
+            f"{self.datamodule.samples_per_epoch:,} training images an epoch, {self.datamodule.described(device)}; "
+            f"writing to {self.folder}"
         )
 
     def after_fit(self) -> None:

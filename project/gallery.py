@@ -185,7 +185,7 @@ def augmentations(folder: Path) -> None:
     chosen = torch.stack([images_NHWC[labels_N == label][0] for label in range(8)])
     candidates: list[Augmentation] = [
         augment.RandomCrop(4), augment.RandomHorizontalFlip(), augment.RandomAffine(0.25), augment.RandomRotation(25),
-        augment.ColorJitter(0.5), augment.Cutout(12), augment.TrivialAugment(),
+        augment.ColorJitter(0.5), augment.Cutout(12),
     ]  # fmt: skip
     rows = {"the images": chosen}
     for augmentation in candidates:

@@ -16,8 +16,8 @@ SECONDS_BETWEEN_LINES = 10
 class EpochLines(Callback):
     """Prints one line an epoch."""
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()  # not when an epoch starts: one that goes on does not
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = trainer.callback_metrics
@@ -29,6 +29,7 @@ class EpochLines(Callback):
                 )
         tqdm.write("  ".join([*parts, f"{time.perf_counter() - self.started:.1f} s"]))  # above the bar, if there is one
         sys.stdout.flush()
+        self.started = time.perf_counter()
 
 
 class EpochBar(TQDMProgressBar):

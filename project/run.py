@@ -188,6 +188,7 @@ class Record(Callback):
             "seconds": self.rows[-1]["seconds"],
             "seed": self.seed,
             "device": device_name(pl_module.device),
+            "precision": trainer.precision,
             "parameters": sum(p.numel() for p in pl_module.network.parameters()),
             "strategies": {
                 family: [strategy._asdict() for strategy in found] for family, found in self.strategies.items()

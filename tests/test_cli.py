@@ -218,3 +218,20 @@ def test_a_count_of_batches_stays_a_count_whatever_was_imported_before(monkeypat
     options = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=0.5"]
     settings = complete_config(["--config", "configs/base.yaml", *options])
     assert "limit_train_batches: 1\n" in settings and "limit_val_batches: 0.5\n" in settings
+
+
+def test_a_run_that_was_stopped_within_an_epoch_goes_on_with_the_batches_that_are_left(tmp_path):
+    data = ["--data.source", "Glyphs", "--data.source.train", "200", "--data.source.val", "50"]
+    args = ["fit", "--config", "configs/quickstart.yaml", *data, "--trainer.max_epochs", "3", "--run.diagnostics=false"]
+    args += ["--run.wandb", "disabled", "--run.folder", str(tmp_path)]
+    callback = "pytorch_lightning.callbacks.ModelCheckpoint"
+    steps = [f"--trainer.callbacks+={callback}", "--trainer.callbacks.dirpath", str(tmp_path / "steps")]
+    steps += ["--trainer.callbacks.every_n_train_steps", "7", "--trainer.callbacks.save_top_k", "-1"]
+    whole = run([*args, *steps])
+    assert whole.trainer.num_training_batches == 10
+    for step in (7, 14):
+        (checkpoint,) = (tmp_path / "steps").glob(f"*step={step}.ckpt")
+        rest = run([*args, "--ckpt_path", str(checkpoint)])
+        assert rest.trainer.global_step == 30
+        for one, other in zip(whole.model.network.state_dict().values(), rest.model.network.state_dict().values()):
+            assert torch.equal(one, other), step

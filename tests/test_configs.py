@@ -150,7 +150,8 @@ ALONE = {  # what the census finds where an overlay alone is laid over base.yaml
         "rotation": ["RandomRotation"],
         "color_jitter": ["ColorJitter"],
         "cutout": ["Cutout"],
-        "trivial_augment": ["TrivialAugment"],
+        "trivial_augment": ["TrivialAugmentWide"],
+        "alternating_flip": ["AlternatingFlip"],
         "default": ["weight decay", "RandomAffine"],
     },
     "initialization": {

@@ -52,7 +52,6 @@ def test_for_sgd_an_l2_penalty_is_weight_decay_of_twice_the_factor():
     for regularizer in (L2(0.05), WeightDecay(0.1)):
         torch.manual_seed(1)
         classifier = Classifier(MLP, functools.partial(torch.optim.SGD, lr=0.1), regularization=[regularizer])
-        classifier.counted = 0
         optimizer = classifier.build_optimizer()
         classifier.training_step(batch, 0).backward()
         optimizer.step()
@@ -85,7 +84,6 @@ def test_what_is_mixed_into_the_images_is_mixed_into_the_targets(mixing):
 def test_several_at_once_accumulate():
     regularizers = [LabelSmoothing(0.1), Mixup(1.0), L1(0.1), L2(0.1)]
     classifier = Classifier(MLP, functools.partial(torch.optim.SGD, lr=0.1), regularization=regularizers)
-    classifier.counted = -1
     images_NCHW, labels_N = torch.randn(8, 3, 32, 32), torch.arange(8)
     torch.manual_seed(3)
     loss = classifier.training_step((images_NCHW, labels_N), 0)
@@ -95,7 +93,7 @@ def test_several_at_once_accumulate():
     weights = [p for p in classifier.network.parameters() if p.ndim > 1]
     penalties = sum(0.1 * w.abs().sum() + 0.1 * w.square().sum() for w in weights)
     torch.testing.assert_close(loss, F.cross_entropy(classifier(mixed_NCHW), mixed_NK) + penalties)
-    shown = classifier.metrics["fit_loss"].compute()
+    shown = classifier.train_metrics.compute()["loss"]
     torch.testing.assert_close(shown, F.cross_entropy(classifier(mixed_NCHW), labels_N))
 
 

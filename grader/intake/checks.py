@@ -19,7 +19,7 @@ LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and lab
 # complete configuration has and that nothing may depart from.
 CHOSEN: dict[str, Callable[[Any], bool]] = {
     "max_epochs": lambda value: True,  # held to the rules below
-    "precision": lambda value: value in (None, 32, 16, "32", "32-true", "16-mixed", "bf16-mixed", "bf16-true"),
+    "precision": lambda value: value in (None, "auto", 32, 16, "32", "32-true", "16-mixed", "bf16-mixed", "bf16-true"),
     "gradient_clip_val": lambda value: value is None or is_number(value) and value >= 0,
     "gradient_clip_algorithm": lambda value: value in (None, "norm", "value"),
     "accumulate_grad_batches": lambda value: isinstance(value, int) and 1 <= value <= 1024,
@@ -46,14 +46,15 @@ DEFAULTS = {
     "reload_dataloaders_every_n_epochs": 0,
 }
 SECTIONS = ("seed_everything", "trainer", "model", "data", "run", "ckpt_path", "weights_only")
-MODEL = ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization")
-DATA = ("source", "batch_size", "augmentation", "mean", "std")
+MODEL = ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization", "compile")
+DATA = ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num_workers")
 
 ALLOWED_CLASSES = re.compile(
     r"project\.(networks|optimization|regularization|initialization|normalization|data\.augmentation)\.\w+"
     r"|torch\.optim\.(lr_scheduler\.)?\w+"
     r"|torch\.nn\.(modules\.\w+\.)?[A-Z]\w*"
     r"|torchvision\.models\.\w+"
+    r"|torchvision\.transforms\.v2\.(?!Lambda$)[A-Z]\w*"
     r"|pytorch_lightning\.(cli\.ReduceLROnPlateau|callbacks\.(EarlyStopping|StochasticWeightAveraging|EMAWeightAveraging))"
 )
 OWN_CLASS = re.compile(r"submission\.([A-Za-z_]\w*)\.[A-Za-z_]\w*")
@@ -201,7 +202,7 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
                 "reject", f"config.yaml: {where}", f"there is no {own.group(1)}.py", "put it beside config.yaml"
             )
         elif not own and not ALLOWED_CLASSES.fullmatch(name):
-            mend = "use classes of project, torch.nn, torch.optim, torchvision.models, or your own submission.<module>.<Class>"
+            mend = "use classes of project, torch.nn, torch.optim, torchvision, or your own submission.<module>.<Class>"
             yield Finding("reject", f"config.yaml: {where}", f"{printable(name)} is not allowed", mend)
 
 

@@ -169,6 +169,8 @@ def rerun_config(job: Job, data: str) -> dict[str, Any]:
         "data": {
             **config["data"],
             "source": {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": data}},
+            "in_memory": None,
+            "num_workers": None,
         },
     }
 

@@ -3,9 +3,11 @@
 Archives are read as streams: nothing in one is ever written under a name that it chose.
 """
 
+import errno
 import hashlib
 import json
 import lzma
+import math
 import os
 import shutil
 import tarfile
@@ -14,6 +16,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -77,7 +80,7 @@ class ImageArchive(Source):
             ) as aside:
                 whole = Path(aside, "whole")
                 whole.mkdir()
-                TensorFolder.write(whole, *self._decode())
+                TensorFolder.write(whole, *self._decode(Path(aside)))
                 try:
                     whole.rename(target)
                 except OSError:
@@ -102,29 +105,30 @@ class ImageArchive(Source):
                     digest.update(block)
         return digest.hexdigest()[:32]
 
-    def _decode(self) -> tuple[list[str], dict[str, Split]]:
-        """Names of the classes, and every split."""
-        found: dict[str, list[tuple[str, str, np.ndarray]]] = {split: [] for split in SPLITS}
-        with fraction_shown(f"Decoding {self.path} (once)") as show:
+    def _decode(self, scratch: Path) -> tuple[list[str], dict[str, Split]]:
+        """Names of the classes, and every split, mapped from a file in `scratch`: it need not fit in memory."""
+        names: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}  # class, file
+        with ExitStack() as stack:
+            pixels = {split: stack.enter_context(open(scratch / split, "wb")) for split in SPLITS}
+            show = stack.enter_context(fraction_shown(f"Decoding {self.path} (once)"))
             try:
                 for done, name, content in files(self.path):
                     *_, split, class_name, file_name = ("", "", *PurePosixPath(name).parts)
                     if split in SPLITS:
-                        found[split].append((class_name, file_name, self._pixels(name, content)))
+                        pixels[split].write(self._pixels(name, content).tobytes())
+                        names[split].append((class_name, file_name))
                     show(done)
             except DAMAGED as error:
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                    raise  # not the archive's fault
                 raise UserError(
                     f"{self.path}: damaged: {' '.join(str(error).split()) or 'it ends too early'}"
                 ) from None
-        classes = self._classes({split: {name for name, _, _ in images} for split, images in found.items()})
-        splits = {}
-        for split, images in found.items():
-            if images:
-                images.sort(key=lambda image: image[:2])  # the same order from every kind of container
-                pixels_NHWC = np.stack([pixels_HWC for _, _, pixels_HWC in images])
-                labels_N = torch.tensor([classes.index(name) for name, _, _ in images])
-                splits[split] = Split(torch.from_numpy(pixels_NHWC), labels_N)
-        return classes, splits
+        classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
+        shape = (self.image_size, self.image_size, len(self.mode))
+        return classes, {
+            split: in_order(scratch / split, shape, found, classes) for split, found in names.items() if found
+        }
 
     def _classes(self, by_split: dict[str, set[str]]) -> list[str]:
         """The names of the classes, the same in every split."""
@@ -158,6 +162,20 @@ class ImageArchive(Source):
             said = "not an image" if "cannot identify" in said else said
             raise UserError(f"{self.path}: {name} cannot be read: {said}; replace it or take it out") from None
         return pixels.reshape(self.image_size, self.image_size, -1)
+
+
+def in_order(pixels: Path, shape: tuple[int, int, int], names: list[tuple[str, str]], classes: list[str]) -> Split:
+    """A split from a file of its images' pixels, by class and file name: the same from every kind of container."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    count = len(names) * math.prod(shape)
+    images_NHWC = torch.from_file(str(pixels), size=count, dtype=torch.uint8).view(-1, *shape)
+    if order != list(range(len(names))):
+        ordered = torch.from_file(str(pixels.with_suffix(".ordered")), shared=True, size=count, dtype=torch.uint8)
+        ordered_NHWC = ordered.view(-1, *shape)
+        for chunk, chosen in zip(ordered_NHWC.split(1000), torch.tensor(order).split(1000)):
+            chunk.copy_(images_NHWC[chosen])
+        images_NHWC = ordered_NHWC
+    return Split(images_NHWC, torch.tensor([classes.index(names[number][0]) for number in order]))
 
 
 def files(path: Path) -> Files:

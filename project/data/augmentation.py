@@ -5,12 +5,13 @@ An augmentation is a batch of uint8 images in, a new one out; it runs where the 
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms import v2
 
+from project.data.padded import PaddedImages
 from project.errors import UserError
 
 
@@ -22,7 +23,52 @@ class Augmentation(ABC):
         """uint8 (N, H, W, C) -> the same shape; all randomness comes from `generator`."""
 
 
-class RandomCrop(Augmentation):
+class Placement(Augmentation):
+    """Base of those that only move whole pixels. All of a list's are carried out first, at once, while a batch is gathered.
+
+    Attributes:
+        margin: Pixels by which it shifts an image at most, each way. What comes in at the edges mirrors the image.
+        mirrors: Whether it mirrors images left to right.
+    """
+
+    margin: int = 0
+    mirrors: bool = False
+
+    def shift(self, samples_N: Tensor, generator: torch.Generator) -> Tensor:
+        """(2, N): rows and columns, in [-margin, margin], by which each image's window moves. Asked where margin > 0."""
+        raise NotImplementedError
+
+    def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """(N,): 1 where an image is mirrored, else 0; `samples_N` are the numbers in their split. Asked if it mirrors."""
+        raise NotImplementedError
+
+    def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
+        padded = PaddedImages(images_NHWC, self.margin, self.mirrors)
+        samples_N = torch.arange(len(images_NHWC), device=images_NHWC.device)
+        return placed(padded, samples_N, [self], samples_N, 0, generator)
+
+
+def placed(
+    padded: PaddedImages,
+    numbers_N: Tensor,
+    placements: Sequence[Placement],
+    samples_N: Tensor,
+    epoch: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Gather images with all placements' shifts and flips: numbers in `padded`, and in their split, of each."""
+    shift_2N = mirrored_N = None
+    for placement in placements:
+        if placement.margin:
+            own_2N = placement.shift(samples_N, generator)
+            shift_2N = own_2N if shift_2N is None else shift_2N + own_2N
+        if placement.mirrors:
+            own_N = placement.mirror(samples_N, epoch, generator)
+            mirrored_N = own_N if mirrored_N is None else mirrored_N ^ own_N
+    return padded.gather(numbers_N, shift_2N, mirrored_N)
+
+
+class RandomCrop(Placement):
     """Shifts each image by up to `padding` pixels each way; what comes in at the edges mirrors the image.
 
     Args:
@@ -32,37 +78,43 @@ class RandomCrop(Augmentation):
     def __init__(self, padding: int = 4):
         if padding < 0:
             raise UserError(f"data.augmentation: RandomCrop cannot shift by {padding} pixels; take 0 or more")
-        self.padding = padding
+        self.margin = padding
 
-    def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
-        n, h, w, _ = images_NHWC.shape
-        if self.padding >= min(h, w):
-            raise UserError(
-                f"data.augmentation: RandomCrop's padding {self.padding} is not smaller than images of {h}x{w}"
-            )
-        device = images_NHWC.device
-        shift_2N1 = torch.randint(-self.padding, self.padding + 1, (2, n, 1), generator=generator, device=device)
-        rows_NH = mirrored(torch.arange(h, device=device) + shift_2N1[0], h)
-        columns_NW = mirrored(torch.arange(w, device=device) + shift_2N1[1], w)
-        pixels_NHW = (torch.arange(n, device=device)[:, None] * h + rows_NH)[:, :, None] * w + columns_NW[:, None, :]
-        return images_NHWC.flatten(0, 2).index_select(0, pixels_NHW.flatten()).view_as(images_NHWC)
+    def shift(self, samples_N: Tensor, generator: torch.Generator) -> Tensor:
+        shape = (2, len(samples_N))
+        return torch.randint(-self.margin, self.margin + 1, shape, generator=generator, device=samples_N.device)
 
 
-class RandomHorizontalFlip(Augmentation):
+class RandomHorizontalFlip(Placement):
     """Mirrors each image left to right with probability p.
 
     Args:
         p: Probability, in [0, 1].
     """
 
+    mirrors = True
+
     def __init__(self, p: float = 0.5):
         if not 0 <= p <= 1:
             raise UserError(f"data.augmentation: RandomHorizontalFlip's p {p} is not between 0 and 1")
         self.p = p
 
-    def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
-        flipped_N = torch.rand(len(images_NHWC), generator=generator, device=images_NHWC.device) < self.p
-        return torch.where(flipped_N[:, None, None, None], images_NHWC.flip(2), images_NHWC)
+    def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        return (uniform(len(samples_N), generator, samples_N.device) < self.p).long()
+
+
+class AlternatingFlip(Placement):
+    """Mirrors half of the images left to right in one epoch and the other half in the next.
+
+    A random flip shows every other image the same way in two epochs running; this shows none so. Jordan 2024
+    (arXiv:2404.00498).
+    """
+
+    mirrors = True
+
+    def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        scattered_N = (samples_N * 2_654_435_761 + 97) >> 16  # neighbours may be of one class
+        return (scattered_N + epoch) & 1
 
 
 class RandomAffine(Augmentation):
@@ -158,27 +210,6 @@ class Cutout(Augmentation):
         return torch.where(inside_NHW1, mean_N11C, images_NHWC)
 
 
-class TrivialAugment(Augmentation):
-    """One operation of torchvision's fourteen for each image (shear, turn, color, sharpness, ...), at a random strength.
-
-    Nothing to tune. Slow: image by image. Mueller and Hutter 2021 (arXiv:2103.10158), algorithm 1.
-
-    Args:
-        num_magnitude_bins: Number of strengths, >= 2.
-    """
-
-    def __init__(self, num_magnitude_bins: int = 31):
-        self.transform = v2.TrivialAugmentWide(num_magnitude_bins=num_magnitude_bins)
-
-    def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
-        # torchvision draws from the global generator.
-        seed = int(torch.randint(2**31, (1,), generator=generator, device=images_NHWC.device))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            changed = [self.transform(image_CHW) for image_CHW in images_NHWC.permute(0, 3, 1, 2)]
-        return torch.stack(changed).permute(0, 2, 3, 1).contiguous()
-
-
 def uniform(shape: int | tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
     """U(0, 1)."""
     return torch.rand(shape, generator=generator, device=device)
@@ -190,8 +221,3 @@ def seen_through(theta_N23: Tensor, images_NHWC: Tensor) -> Tensor:
     grid_NHW2 = F.affine_grid(theta_N23, list(images_NCHW.shape), align_corners=False)
     seen_NCHW = F.grid_sample(images_NCHW, grid_NHW2, padding_mode="reflection", align_corners=False)
     return seen_NCHW.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def mirrored(position: Tensor, length: int) -> Tensor:
-    """Positions outside of 0 ... length - 1 reflected back into it, the edge itself not repeated."""
-    return (length - 1) - ((length - 1) - position.abs()).abs()

@@ -1,12 +1,16 @@
 """ImageData: a source of images as a LightningDataModule."""
 
+import psutil
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
+from torchvision.transforms import v2
 
-from project.data.augmentation import Augmentation
+from project.data.augmentation import Augmentation, Placement
+from project.data.batches import Batches
 from project.data.resident import ResidentBatches
 from project.data.sources import Source, Split
+from project.data.streamed import StreamedBatches
 from project.errors import UserError
 
 
@@ -16,10 +20,14 @@ class ImageData(LightningDataModule):
     Args:
         source: Where the images come from, such as Glyphs, ImageArchive or CIFAR10.
         batch_size: Images in a batch, > 0.
-        augmentation: Random changes of training images, in order; every image gets its own draw. Given the same class
-            twice, the later one counts.
+        augmentation: Random changes of training images, in order; every image gets its own draw. Those of
+            project.data.augmentation change a batch at once; any of torchvision.transforms.v2 works, too, image by
+            image in worker processes. Given the same class twice, the later one counts.
         mean: Of each channel, in [0, 1]. By default the training images' own.
         std: Of each channel, > 0. By default the training images' own.
+        in_memory: Keep the images on the training device, the fast way, or have worker processes read them. By default
+            the fast way, unless an augmentation works image by image or they would fill half of the free memory.
+        num_workers: Worker processes where there are any, >= 0. By default as many as torch uses threads, at most 8.
 
     Raises:
         UserError: A value is out of range, or the source cannot be read.
@@ -29,19 +37,30 @@ class ImageData(LightningDataModule):
         self,
         source: Source,
         batch_size: int = 128,
-        augmentation: list[Augmentation] | None = None,
+        augmentation: list[Augmentation | v2.Transform] | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        in_memory: bool | None = None,
+        num_workers: int | None = None,
     ):
         super().__init__()
         if batch_size < 1:
             raise UserError(f"data.batch_size: {batch_size} is not a number of images; take 1 or more")
         if std and min(std) <= 0:
             raise UserError(f"data.std: {std} is not above 0 for every channel")
+        if num_workers is not None and num_workers < 0:
+            raise UserError(f"data.num_workers: {num_workers} is not a number of processes; take 0 or more")
         self.source, self.batch_size = source, batch_size
         self.augmentation = list({type(chosen): chosen for chosen in augmentation or []}.values())
+        if any(isinstance(augment, v2.Normalize) for augment in self.augmentation):
+            raise UserError("data.augmentation: Normalize is done by data.mean and data.std; take it out")
+        if in_memory and self.by_image:
+            raise UserError(f"data.in_memory: {self.by_image[0]} works image by image; leave in_memory at null")
+        self.in_memory = in_memory
+        self.num_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
         self.mean, self.std = mean, std
         self.loaded: dict[str, Split] = {}
+        self.resumed = {"done": 0}
 
     @property
     def classes(self) -> list[str]:
@@ -83,6 +102,29 @@ class ImageData(LightningDataModule):
         if not len(self.mean) == len(self.std) == channels:
             raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
 
+    @property
+    def by_image(self) -> list[str]:
+        """Names of the augmentations that work image by image."""
+        return [type(chosen).__name__ for chosen in self.augmentation if not isinstance(chosen, Augmentation)]
+
+    def why_streamed(self, name: str, device: torch.device) -> str | None:
+        """Why worker processes make the batches of a split; None where it is kept on the device."""
+        if self.by_image and name == "train":
+            return f"{self.by_image[0]} works image by image"
+        needed = self.split(name).images_NHWC.numel()
+        placements = (
+            [chosen for chosen in self.augmentation if isinstance(chosen, Placement)] if name == "train" else []
+        )
+        needed *= 2 if any(placement.mirrors for placement in placements) else 1
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+        keep = needed < free / 2 if self.in_memory is None else self.in_memory
+        return None if keep else f"{needed / 1e9:.1f} GB of images, {free / 1e9:.1f} GB of memory free"
+
+    def described(self, device: torch.device) -> str:
+        """How training batches are made, in a few words."""
+        why = self.why_streamed("train", device)
+        return f"by {self.num_workers} worker processes ({why})" if why else "from memory"
+
     def sample(self, count: int) -> Tensor:
         """Training images (at most `count`, always the same), normalised, not augmented: (N, C, H, W), float32."""
         images_NHWC, labels_N = self.split("train")
@@ -91,27 +133,39 @@ class ImageData(LightningDataModule):
         images_NCHW, _ = next(iter(ResidentBatches(split, count, self.mean, self.std)))
         return images_NCHW
 
-    def train_dataloader(self) -> ResidentBatches:
-        return self.batches("train", training=True)
+    def train_dataloader(self) -> Batches:
+        self.training_batches = self.batches("train", training=True)
+        self.training_batches.load_state_dict(self.resumed)
+        return self.training_batches
 
-    def val_dataloader(self) -> ResidentBatches:
+    # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
+    def state_dict(self) -> dict[str, int]:
+        return self.training_batches.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.resumed = state
+
+    def val_dataloader(self) -> Batches:
         return self.batches("val")
 
-    def test_dataloader(self) -> ResidentBatches:
+    def test_dataloader(self) -> Batches:
         return self.batches("test")
 
-    def predict_dataloader(self) -> ResidentBatches:
+    def predict_dataloader(self) -> Batches:
         return self.batches("test")
 
-    def batches(self, name: str, training: bool = False) -> ResidentBatches:
-        """A split's batches, made on the trainer's device."""
-        split = Split(*(tensor.to(self.trainer.strategy.root_device) for tensor in self.split(name)))
-        seed = torch.initial_seed() % 2**32
+    def batches(self, name: str, training: bool = False) -> Batches:
+        """A split's batches, on the trainer's device."""
+        device = self.trainer.strategy.root_device
         # Evaluation needs no gradients, so its batches can be larger.
         size = self.batch_size if training else max(self.batch_size, 250)
+        seed = torch.initial_seed() % 2**32
         # To overfit some batches, they must be the same ones in every epoch.
         epoch = lambda: 0 if self.trainer.overfit_batches else self.trainer.current_epoch  # noqa: E731
-        return ResidentBatches(split, size, self.mean, self.std, training, self.augmentation, seed, epoch)
+        arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch)
+        if self.why_streamed(name, device):
+            return StreamedBatches(*arguments, augmentation=self.augmentation, num_workers=self.num_workers)
+        return ResidentBatches(*arguments, augmentation=self.augmentation)
 
 
 def channel_statistics(images_NHWC: Tensor) -> tuple[list[float], list[float]]:

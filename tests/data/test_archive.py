@@ -181,7 +181,9 @@ def test_links_that_point_out_are_passed_over(tmp_path):
 def test_decoded_once_and_again_when_the_content_changes(tmp_path, monkeypatch):
     decoded = []
     original = ImageArchive._decode
-    monkeypatch.setattr(ImageArchive, "_decode", lambda self: decoded.append(self.path) or original(self))
+    monkeypatch.setattr(
+        ImageArchive, "_decode", lambda self, folder: decoded.append(self.path) or original(self, folder)
+    )
     path = write(tmp_path / "a.zip", some_files())
     ImageArchive(str(path))
     path = path.rename(tmp_path / "moved.zip")
@@ -200,7 +202,7 @@ def test_two_at_once_both_get_it(tmp_path, monkeypatch):
     path = write(tmp_path / "a.zip", some_files())
     meet = threading.Barrier(2)
     original = ImageArchive._decode
-    monkeypatch.setattr(ImageArchive, "_decode", lambda self: (original(self), meet.wait(10))[0])
+    monkeypatch.setattr(ImageArchive, "_decode", lambda self, folder: (original(self, folder), meet.wait(10))[0])
     got = []
     threads = [threading.Thread(target=lambda: got.append(ImageArchive(str(path)).load("train"))) for _ in range(2)]
     [thread.start() for thread in threads]

@@ -14,11 +14,10 @@ from project.data.augmentation import (
     RandomCrop,
     RandomHorizontalFlip,
     RandomRotation,
-    TrivialAugment,
 )
 from project.errors import UserError
 
-ALL = [RandomCrop, RandomHorizontalFlip, RandomAffine, RandomRotation, ColorJitter, Cutout, TrivialAugment]
+ALL = [RandomCrop, RandomHorizontalFlip, RandomAffine, RandomRotation, ColorJitter, Cutout]
 NOTHING = [
     RandomCrop(0),
     RandomHorizontalFlip(0.0),

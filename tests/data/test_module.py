@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from project.data import Glyphs, ImageData
-from project.data.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip, mirrored
+from project.data.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip
 from project.data.module import channel_statistics
 from project.data.resident import ResidentBatches
 from project.data.sources import Split
@@ -27,10 +27,6 @@ def test_a_crop_is_the_shifted_image():
         padded = torch.nn.functional.pad(image.permute(2, 0, 1).float(), (2, 2, 2, 2), mode="reflect").permute(1, 2, 0)
         windows = [padded[y : y + 8, x : x + 8] for y in range(5) for x in range(5)]
         assert any(torch.equal(crop.float(), window) for window in windows)
-
-
-def test_mirrored_positions():
-    assert mirrored(torch.arange(-3, 8), 5).tolist() == [3, 2, 1, 0, 1, 2, 3, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
@@ -65,15 +61,14 @@ def test_an_affine_map_moves_a_point_no_further_than_its_strength_says():
 def batches(training=True, augmentation=(), batch_size=32, seed=0, n=100, epoch=0):
     images = torch.randint(0, 256, (n, 8, 8, 3), dtype=torch.uint8, generator=generator())
     split = Split(images, torch.arange(n))
-    return ResidentBatches(
-        split, batch_size, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], training, augmentation, seed, lambda: epoch
-    )
+    arguments = (split, batch_size, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], "cpu", training, seed, lambda: epoch)
+    return ResidentBatches(*arguments, augmentation=augmentation)
 
 
 def test_images_are_normalised_and_lie_channels_last():
     loader = batches(training=False)
     images_NCHW, labels_N = next(iter(loader))
-    expected = loader.images_NHWC[:32].permute(0, 3, 1, 2).float() / 255
+    expected = loader.split.images_NHWC[:32].permute(0, 3, 1, 2).float() / 255
     expected = (expected - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.3, 0.4]).view(3, 1, 1)
     torch.testing.assert_close(images_NCHW, expected)
     assert images_NCHW.is_contiguous(memory_format=torch.channels_last) and labels_N.tolist() == list(range(32))
@@ -136,4 +131,4 @@ def test_a_crop_as_large_as_the_image_is_told():
 def test_of_one_augmentation_given_twice_the_later_counts():
     data = ImageData(Glyphs(10, 10, 10), augmentation=[RandomCrop(1), RandomHorizontalFlip(), RandomCrop(3)])
     assert [type(chosen) for chosen in data.augmentation] == [RandomCrop, RandomHorizontalFlip]
-    assert data.augmentation[0].padding == 3
+    assert data.augmentation[0].margin == 3

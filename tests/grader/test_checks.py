@@ -49,6 +49,7 @@ def test_a_valid_submission_has_no_findings(write_submission, rules):
         ("data.batch_size", 0),
         ("data.mean", "zero"),
         ("data.workers", 4),
+        ("data.augmentation", [{"class_path": "torchvision.transforms.v2.Lambda"}]),
         ("model.network.class_path", "os.system"),
         ("model.network.init_args.activation", "subprocess.Popen"),
         ("model.network.class_path", "torch.hub.load"),
