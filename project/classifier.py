@@ -76,7 +76,8 @@ class Classifier(LightningModule):
         super().__init__()
         self.optimizer, self.scheduler = optimizer, scheduler
         self.regularization = list({type(regularizer): regularizer for regularizer in regularization or []}.values())
-        self.initialization, self.normalization, self.compiled = initialization, normalization, compile
+        self.initialization, self.normalization = initialization, normalization
+        self.compilation = [Compilation()] if compile else []
         self.num_classes, self.image_shape = num_classes, tuple(image_shape)
 
         # Everything that changes the network happens here: a layer replaced once the optimizer exists never learns.
@@ -144,7 +145,7 @@ class Classifier(LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         of_strategies = [callback for regularizer in self.regularization for callback in regularizer.callbacks()]
-        return of_strategies + [Compilation()] * self.compiled
+        return of_strategies + self.compilation
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.trainer.is_last_batch:  # logged once an epoch: a log a step costs as much as a small network's step

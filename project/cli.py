@@ -29,6 +29,7 @@ from project.data import ImageData
 from project.diagnostics import Diagnostics
 from project.errors import UserError
 from project.hardware import precision_for
+from project.memory import keep_freed_memory
 from project.mistakes import did_you_mean, explain
 from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
@@ -213,6 +214,7 @@ def run(args: list[str], command_line: type[CommandLine] = CommandLine) -> Comma
         UserError: A setting or a file is wrong; the message is one line.
     """
     quieten()
+    keep_freed_memory()
     each = {"exit_on_error": False, "allow_abbrev": False}
     try:
         return command_line(

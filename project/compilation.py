@@ -4,6 +4,7 @@ import shutil
 import time
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from project.errors import UserError, note
@@ -15,12 +16,11 @@ class Compilation(Callback):
     Only the network's forward and backward pass are compiled; checkpoints and weights keep their names.
 
     Raises:
-        UserError: On a CPU, there is no C++ compiler.
+        UserError: There is no GPU, and no C++ compiler to make code for the CPU.
     """
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        on_cpu = trainer.strategy.root_device.type == "cpu"
-        if on_cpu and not any(map(shutil.which, ("g++", "clang++", "c++", "cl"))):
+    def __init__(self):
+        if not torch.cuda.is_available() and not any(map(shutil.which, ("g++", "clang++", "c++", "cl"))):
             raise UserError("model.compile: needs a C++ compiler; on Debian, apt-get install g++, or leave it at false")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

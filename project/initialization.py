@@ -227,16 +227,17 @@ class PatchWhitening(He):
 
     Filter i is eigenvector i of the patches' covariance, divided by the root of its eigenvalue, so that all channels have
     variance 1 and are uncorrelated; then the same with the other sign. Page 2019, "How to train your ResNet", part 8;
-    Jordan 2024 (arXiv:2404.00498), where these filters are kept fixed, which they are not here.
+    Jordan 2024 (arXiv:2404.00498), where these filters are kept fixed.
 
     Args:
         distribution: Of all other layers: normal or uniform.
         eps: Added to the eigenvalues, > 0.
+        frozen: Keep the filters as they are; their gradients are not computed then.
     """
 
-    def __init__(self, distribution: Literal["normal", "uniform"] = "normal", eps: float = 5e-4):
+    def __init__(self, distribution: Literal["normal", "uniform"] = "normal", eps: float = 5e-4, frozen: bool = False):
         super().__init__(distribution)
-        self.eps = eps
+        self.eps, self.frozen = eps, frozen
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
         first = next((layer for _, layer, _ in weight_layers(network)), None)
@@ -252,6 +253,8 @@ class PatchWhitening(He):
         weight = first.weight.detach().clone()
         weight[: len(chosen)] = chosen.view(-1, *weight.shape[1:])
         set_weight(first, weight)
+        for parameter in first.parameters():
+            parameter.requires_grad_(not (self.frozen and parameter.ndim > 1))
 
 
 @torch.no_grad()

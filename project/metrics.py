@@ -18,7 +18,9 @@ class EpochMetrics(nn.Module):
 
     def __init__(self, num_classes: int):
         super().__init__()
-        self.loss, self.accuracy = MeanMetric(), MulticlassAccuracy(num_classes, average="micro")
+        # Without checks of the values, for which a GPU would have to stop and answer.
+        self.loss = MeanMetric(nan_strategy="disable")
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.kept: list[tuple[Tensor, Tensor]] = []
         self.samples = 0
 
@@ -41,5 +43,6 @@ class EpochMetrics(nn.Module):
     def _count(self) -> None:
         logits_NK, labels_N = (torch.cat(kept) for kept in zip(*self.kept))
         self.kept, self.samples = [], 0
-        self.loss.update(F.cross_entropy(logits_NK.float(), labels_N), weight=len(labels_N))
+        # Not their mean with a weight, which torchmetrics leaves aside where it checks nothing.
+        self.loss.update(F.cross_entropy(logits_NK.float(), labels_N, reduction="none"))
         self.accuracy.update(logits_NK, labels_N)

@@ -5,9 +5,12 @@ configuration names, as far as its `__init__` accepts them. A network of your ow
 `class_path: submission.my_network.MyNetwork`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from project.errors import UserError
 from project.normalization import Normalization
@@ -15,10 +18,15 @@ from project.normalization import Normalization
 ActivationCallable = Callable[[], nn.Module]
 
 
-def normalized(layer: nn.Module, normalization: Normalization | None, activation: ActivationCallable) -> nn.Sequential:
-    """A convolution or fully connected layer, its normalization (if any), and the activation behind it."""
+def normalized(
+    layer: nn.Module,
+    normalization: Normalization | None,
+    activation: ActivationCallable,
+    pool: nn.Module | None = None,
+) -> nn.Sequential:
+    """A convolution or fully connected layer, its pooling and normalization (if any), and the activation behind it."""
     after = normalization.after(layer) if normalization else None
-    return nn.Sequential(*filter(None, (layer, after, activation())))
+    return nn.Sequential(*filter(None, (layer, pool, after, activation())))
 
 
 def check_stages(image_size: int, stem_stride: int, stages: int) -> None:
@@ -140,6 +148,74 @@ class ResNet(nn.Module):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K)."""
         return self.head(self.pool(self.stages(self.stem(images_NCHW))))
+
+
+class SpeedNet(nn.Module):
+    """A plain network for short trainings: a stem of small patches, then stages that pool early and double up late.
+
+    A stage is a convolution at the resolution of the stage before, a pooling to half of it, and a second convolution.
+    The stem is meant to be whitened (`project.initialization.PatchWhitening`) and has no normalization; the last
+    stage's maxima go to the head, whose logits are scaled down. After Jordan 2024 (arXiv:2404.00498).
+
+    Args:
+        widths: Channels of each stage.
+        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        logit_scale: Factor of the logits, > 0. A small one keeps the first steps from being sure of anything.
+        test_views: Test-time augmentation: the mean of the logits of the image alone (1), of it and its mirror image (2),
+            or of both, also shifted by a pixel towards two corners (6). In training it is always 1.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        image_size: int = 32,
+        normalization: Normalization | None = None,
+        activation: ActivationCallable = nn.GELU,
+        widths: list[int] | None = None,
+        stem_stride: int = 1,
+        logit_scale: float = 1 / 9,
+        test_views: Literal[1, 2, 6] = 1,
+    ):
+        super().__init__()
+        widths = widths or [64, 256, 256]
+        check_stages(image_size // 2, stem_stride, len(widths))
+        patch = 2
+        channels = 2 * in_channels * patch**2  # each direction of a patch, with both signs
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, patch, stem_stride), activation())
+        self.stages = nn.Sequential()
+        for width in widths:
+            first = nn.Conv2d(channels, width, 3, padding=1, bias=normalization is None)
+            second = nn.Conv2d(width, width, 3, padding=1, bias=normalization is None)
+            self.stages.append(
+                nn.Sequential(
+                    *normalized(first, normalization, activation, nn.MaxPool2d(2)),
+                    *normalized(second, normalization, activation),
+                )
+            )
+            channels = width
+        self.pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        self.head = nn.Linear(channels, num_classes, bias=False)
+        self.logit_scale, self.test_views = logit_scale, test_views
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        if self.training or self.test_views == 1:
+            return self._logits(images_NCHW)
+        return torch.stack([self._logits(view_NCHW) for view_NCHW in views(images_NCHW, self.test_views)]).mean(0)
+
+    def _logits(self, images_NCHW: Tensor) -> Tensor:
+        return self.head(self.pool(self.stages(self.stem(images_NCHW)))) * self.logit_scale
+
+
+def views(images_NCHW: Tensor, count: int) -> Iterator[Tensor]:
+    """The images and their mirror images; of 6 views, also both shifted by a pixel down right and up left."""
+    h, w = images_NCHW.shape[2:]
+    padded_NCHW = F.pad(images_NCHW, (1, 1, 1, 1), mode="reflect")
+    for corner in (1, 0, 2)[: count // 2]:
+        shifted_NCHW = padded_NCHW[:, :, corner : corner + h, corner : corner + w]
+        yield shifted_NCHW
+        yield shifted_NCHW.flip(3)
 
 
 class ResidualBlock(nn.Module):

@@ -1,12 +1,16 @@
 """The classifier: what the families do to the network and the optimizer."""
 
 import functools
+import shutil
 
 import pytest
 import torch
 import torchvision
+from pytorch_lightning import Callback, Trainer
 
 from project.classifier import Classifier
+from project.cli import CommandLine, run
+from project.data import Glyphs, ImageData
 from project.errors import UserError
 from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization
@@ -57,3 +61,77 @@ def test_too_many_stages_are_told():
 def test_an_optimizer_s_refusal_is_told():
     with pytest.raises(UserError, match="model.optimizer"):
         Classifier(ConvNet, functools.partial(torch.optim.SGD, lr=-1)).build_optimizer()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "trainer", "expected"),
+    [
+        (functools.partial(torch.optim.SGD, lr=0.1), {}, True),
+        (functools.partial(torch.optim.AdamW, lr=0.1), {}, True),
+        (functools.partial(torch.optim.SGD, lr=0.1, foreach=True), {}, None),
+        (functools.partial(torch.optim.SGD, lr=0.1), {"gradient_clip_val": 1.0}, None),
+        (functools.partial(torch.optim.Adagrad, lr=0.1), {}, None),
+    ],
+)
+def test_the_optimizer_s_step_is_fused_where_nothing_speaks_against_it(optimizer, trainer, expected):
+    classifier = Classifier(functools.partial(MLP, depth=0), optimizer)
+    data = ImageData(Glyphs(40, 20, 20), batch_size=20)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    Trainer(max_epochs=1, accelerator="cpu", **quiet, **trainer).fit(classifier, datamodule=data)
+    assert classifier.trainer.optimizers[0].param_groups[0].get("fused") == expected
+
+
+def test_a_fused_step_is_the_same_step():
+    moved = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        momentum = functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True)
+        classifier = Classifier(ConvNet, momentum, regularization=[WeightDecay(0.1)])
+        optimizer = classifier.build_optimizer(fused)
+        for _ in range(3):
+            optimizer.zero_grad()
+            classifier.training_step((torch.ones(2, 3, 32, 32), torch.tensor([1, 2])), 0).backward()
+            optimizer.step()
+        moved.append(torch.cat([p.detach().flatten() for p in classifier.network.parameters()]))
+    torch.testing.assert_close(*moved)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="no C++ compiler")
+def test_a_compiled_network_learns_the_same_and_keeps_its_names(tmp_path, capsys):
+    tiny = "--data.source Glyphs --data.source.train 40 --data.source.val 20 --trainer.max_epochs 1".split()
+    quiet = ["--run.wandb=disabled", "--run.diagnostics=false", f"--run.folder={tmp_path}"]
+    states = []
+    for compiled in ("false", "true"):
+        args = ["--config", "configs/base.yaml", "--model.network", "project.networks.MLP", "--model.compile", compiled]
+        states.append(run(["fit", *args, *tiny, *quiet]).model.network.state_dict())
+    assert "the first batch took" in capsys.readouterr().err
+    assert list(states[0]) == list(states[1])
+    for one, other in zip(*map(dict.values, states)):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_compiling_without_a_compiler_is_told(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="C.. compiler"):
+        run(["fit", "--config", "configs/base.yaml", "--model.compile=true", "--trainer.accelerator=cpu"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_on_a_gpu_nothing_waits_for_the_host_within_an_epoch(tmp_path):
+    class Strict(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            torch.cuda.set_sync_debug_mode("error" if batch_idx else "default")
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if trainer.is_last_batch:
+                torch.cuda.set_sync_debug_mode("default")
+
+    class Watched(CommandLine):
+        def before_fit(self):
+            self.trainer.callbacks.insert(0, Strict())
+
+    crops = ["--config", "configs/regularization/crop.yaml", "--config", "configs/regularization/alternating_flip.yaml"]
+    args = ["fit", "--config", "configs/quickstart.yaml", *crops, "--trainer.max_epochs=2", "--run.wandb=disabled"]
+    run([*args, f"--run.folder={tmp_path}", "--run.diagnostics=false"], Watched)

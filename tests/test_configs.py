@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from project.assignment import Assignment
 from project.cli import CommandLine, complete_config, run
 
 CONFIGS = Path("configs")
@@ -227,3 +228,13 @@ def test_a_class_replaced_on_the_command_line_leaves_no_settings_behind_either()
         16,
     )
     assert kept["model"]["optimizer"]["init_args"]["momentum"] == 0.5
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "recipes").glob("*.yaml")), ids=str)
+def test_a_recipe_uses_all_families_within_the_rules(path, tmp_path):
+    tiny = "--data.source Glyphs --data.source.train 64 --data.source.val 32 --data.batch_size 16".split()
+    debug = ["--config", "configs/presets/debug.yaml", "--run.folder", str(tmp_path)]
+    settings = yaml.safe_load(path.read_text())
+    fitted = run(["fit", "--config", str(path), *debug, *tiny, "--trainer.limit_train_batches", "2"])
+    summary = json.loads((fitted.folder / "summary.json").read_text())
+    assert all(summary["strategies"].values()) and settings["trainer"]["max_epochs"] <= Assignment.load().max_epochs

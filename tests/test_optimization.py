@@ -205,3 +205,25 @@ def test_sam_steps_with_the_gradient_of_the_worst_point_nearby():
     gradient = a @ start
     worst = start + 0.5 * gradient / gradient.norm()
     torch.testing.assert_close(w.detach(), start - 0.1 * a @ worst)
+
+
+def test_muon_leaves_the_head_to_adam():
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 2, bias=False))
+    before = [p.detach().clone() for p in network.parameters()]
+    optimizer = Muon(network.parameters(), lr=0.0, adam_lr=0.1)
+    network(torch.ones(1, 4)).sum().backward()
+    optimizer.step()
+    assert [torch.equal(p, b) for p, b in zip(network.parameters(), before)] == [True, False]
+
+
+def test_muon_in_bfloat16_goes_nearly_the_same_way():
+    torch.manual_seed(0)
+    start, gradient = torch.randn(16, 40), torch.randn(16, 40)
+    ends = []
+    for bfloat16 in (False, True):
+        weight = torch.nn.Parameter(start.clone())
+        weight.grad = gradient
+        Muon([weight], lr=0.1, bfloat16=bfloat16).step()
+        ends.append(weight.detach() - start)
+    assert torch.nn.functional.cosine_similarity(*(end.flatten() for end in ends), dim=0) > 0.999
+    assert ends[1].dtype == torch.float32

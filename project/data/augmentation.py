@@ -135,8 +135,8 @@ class RandomAffine(Augmentation):
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         n, device = len(images_NHWC), images_NHWC.device
         drawn_N23 = (uniform((n, 2, 3), generator, device) * 2 - 1) * self.strength
-        identity_23 = torch.eye(2, 3, device=device)
-        return seen_through(identity_23 + drawn_N23 * torch.tensor([1, 1, 0.5], device=device), images_NHWC)
+        drawn_N23[:, :, 2] *= 0.5
+        return seen_through(torch.eye(2, 3, device=device) + drawn_N23, images_NHWC)
 
 
 class RandomRotation(Augmentation):

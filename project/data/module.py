@@ -6,7 +6,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torchvision.transforms import v2
 
-from project.data.augmentation import Augmentation, Placement
+from project.data.augmentation import Augmentation
 from project.data.batches import Batches
 from project.data.resident import ResidentBatches
 from project.data.sources import Source, Split
@@ -60,7 +60,8 @@ class ImageData(LightningDataModule):
         self.num_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
         self.mean, self.std = mean, std
         self.loaded: dict[str, Split] = {}
-        self.resumed = {"done": 0}
+        self.training_batches: Batches | None = None
+        self.resumed: dict[str, int] = {}  # where the training batches are to go on
 
     @property
     def classes(self) -> list[str]:
@@ -111,14 +112,11 @@ class ImageData(LightningDataModule):
         """Why worker processes make the batches of a split; None where it is kept on the device."""
         if self.by_image and name == "train":
             return f"{self.by_image[0]} works image by image"
-        needed = self.split(name).images_NHWC.numel()
-        placements = (
-            [chosen for chosen in self.augmentation if isinstance(chosen, Placement)] if name == "train" else []
-        )
-        needed *= 2 if any(placement.mirrors for placement in placements) else 1
+        if self.in_memory is not None:
+            return None if self.in_memory else "data.in_memory is false"
+        needed = 2 * self.split(name).images_NHWC.numel()  # with mirror images
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-        keep = needed < free / 2 if self.in_memory is None else self.in_memory
-        return None if keep else f"{needed / 1e9:.1f} GB of images, {free / 1e9:.1f} GB of memory free"
+        return f"{needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB of memory free" if needed > free / 2 else None
 
     def described(self, device: torch.device) -> str:
         """How training batches are made, in a few words."""
@@ -135,12 +133,14 @@ class ImageData(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         self.training_batches = self.batches("train", training=True)
-        self.training_batches.load_state_dict(self.resumed)
+        if self.resumed:
+            self.training_batches.load_state_dict(self.resumed)
+            self.resumed = {}
         return self.training_batches
 
     # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
     def state_dict(self) -> dict[str, int]:
-        return self.training_batches.state_dict()
+        return self.training_batches.state_dict() if self.training_batches else {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.resumed = state

@@ -34,35 +34,35 @@ class StreamedBatches(Batches):
         **more: Any,
     ):
         super().__init__(split, *arguments, **more)
-        self.epoch_s_batches: list[tuple[Tensor, int, int]] = []
+        self.named = EpochSampler()
         dataset = AugmentedBatches(split, augmentation if self.training else ())
         dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # what is wrong shows here, not in a worker
         self.loader = DataLoader(
             dataset,
             batch_size=None,  # the sampler names whole batches
-            sampler=EpochSampler(self),
+            sampler=self.named,
             num_workers=min(num_workers, len(self)),
             persistent_workers=num_workers > 0,
             pin_memory=self.device.type == "cuda",
         )
 
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        self.epoch_s_batches = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
+        self.named.batches = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
         for images_NHWC, labels_N in self.loader:
             yield images_NHWC.to(self.device, non_blocking=True), labels_N.to(self.device, non_blocking=True)
 
 
 class EpochSampler:
-    """Names the batches of the epoch under way."""
+    """Names the batches of the epoch under way: samples' numbers, seed, epoch."""
 
-    def __init__(self, batches: StreamedBatches):
-        self.batches = batches
+    def __init__(self):
+        self.batches: list[tuple[Tensor, int, int]] = []
 
     def __iter__(self) -> Iterator[tuple[Tensor, int, int]]:
-        return iter(self.batches.epoch_s_batches)
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return len(self.batches.epoch_s_batches)
+        return len(self.batches)
 
 
 class AugmentedBatches(Dataset):

@@ -112,7 +112,7 @@ def test_the_route_is_chosen_and_said(fit, monkeypatch):
 
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 10**5}))
     fitted, said = fit("--data.num_workers", "0")
-    assert isinstance(fitted.trainer.train_dataloader, StreamedBatches) and "of memory free" in said
+    assert isinstance(fitted.trainer.train_dataloader, StreamedBatches) and "GB of memory free" in said
     assert isinstance(fitted.trainer.val_dataloaders, StreamedBatches)
     fitted, said = fit("--data.in_memory", "true")
     assert isinstance(fitted.trainer.train_dataloader, ResidentBatches)

@@ -1,10 +1,14 @@
 """The checks: a valid submission has no findings; every spoiled one has exactly the finding that it must have."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from grader.cli import main
 from grader.intake.checks import check, rejections
 from grader.intake.submission import take_in
+from project.cli import complete_config
 
 OWN = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
 
@@ -100,6 +104,17 @@ def test_an_extra_file_is_a_warning(write_submission, rules):
 def test_the_dataset_in_a_configuration_is_the_student_s_own_business(write_submission, rules):
     source = {"class_path": "project.data.archive.ImageArchive", "init_args": {"path": "C:/data.zip"}}
     assert check(take_in(write_submission(change=set_key("data.source", source))), rules) == []
+
+
+@pytest.mark.parametrize("recipe", sorted(Path("configs/recipes").glob("*.yaml")), ids=str)
+def test_a_recipe_can_be_handed_in(write_submission, rules, recipe):
+    settings = yaml.safe_load(complete_config(["--config", str(recipe)]))
+    assert check(take_in(write_submission(change=lambda config: config.update(settings))), rules) == []
+
+
+def test_transforms_of_torchvision_can_be_handed_in(write_submission, rules):
+    transforms = [{"class_path": "torchvision.transforms.v2.RandomCrop", "init_args": {"size": 32, "padding": 4}}]
+    assert check(take_in(write_submission(change=set_key("data.augmentation", transforms))), rules) == []
 
 
 def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):

@@ -1,0 +1,71 @@
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes --json FILE`.
+
+Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
+"""
+
+import argparse
+import importlib
+import sys
+import warnings
+from pathlib import Path
+
+ABOUT = {
+    "epoch": "an epoch: the common template, ours, a bare loop, the arithmetic alone",
+    "step": "a step: what logging adds to the bare Trainer",
+    "augment": "crop, flip and normalisation of an image: per sample, and ours",
+    "startup": "seconds until --help and --print_config answer",
+    "target": "recipes on real photographs, whole processes (needs --images)",
+    "routes": "whether both ways of making batches reach the same accuracy",
+}
+ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5}
+
+
+def main(args: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in ABOUT.items():
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--json", type=Path, help="file for the numbers")
+        command.add_argument("--rounds", type=int, default=ROUNDS[name], help="measurements of every arm")
+        command.add_argument("--images", type=Path, help="an archive of images; the embedded dataset without")
+        command.add_argument("--count", type=int, default=12_800, help="training images of an epoch")
+        command.add_argument("--workers", type=int, help="of the template's DataLoader; one a core by default")
+        command.add_argument("--recipes", default="cifar10_fast_cpu", help="of target, separated by commas")
+    options = parser.parse_args(args)
+    if options.command == "target" and not options.images:
+        parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
+
+    import torch
+
+    from benchmarks.measuring import machine, write
+    from project.cli import quieten
+    from project.data import Glyphs, ImageArchive
+    from project.errors import UserError
+    from project.memory import keep_freed_memory
+
+    quieten()
+    keep_freed_memory()
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    about = machine()
+    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+    try:
+        source = ImageArchive(str(options.images)) if options.images else Glyphs()
+    except UserError as error:
+        parser.error(str(error))
+    workers = torch.get_num_threads() if options.workers is None else options.workers
+    arguments = {
+        "epoch": (source, options.rounds, options.count, workers),
+        "step": (options.rounds,),
+        "augment": (source, options.rounds, options.count),
+        "startup": (options.rounds,),
+        "target": (options.recipes.split(","), options.images, options.rounds),
+        "routes": (options.rounds,),
+    }
+    result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])
+    if options.json:
+        write(options.json, {"machine": about, **result})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

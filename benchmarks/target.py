@@ -1,0 +1,67 @@
+"""Recipes on real photographs: the whole process's seconds and the accuracy, over several seeds."""
+
+import io
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from benchmarks.measuring import in_turns, ratio, report
+from project.cli import run
+from project.data import ImageArchive
+
+RECIPES = Path("configs/recipes")
+
+
+def process(recipe: str, images: Path, seed: int) -> dict[str, float]:
+    """Seconds from the process's start to its end, epochs and final validation accuracy in percent."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["main.py", "fit", "--config", str(RECIPES / f"{recipe}.yaml"), "--seed_everything", str(seed)]
+        command += ["--data.source", "ImageArchive", "--data.source.path", str(images), "--run.folder", folder]
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - started
+        (run_folder,) = Path(folder).iterdir()
+        summary = json.loads((run_folder / "summary.json").read_text())
+        one_view = accuracy_of_one_view(run_folder)
+    found = {"seconds": seconds, "epochs": summary["epochs"], "accuracy": 100 * summary["val_accuracy"], "seed": seed}
+    return found | {"accuracy_one_view": one_view}
+
+
+def accuracy_of_one_view(run_folder: Path) -> float:
+    """Final validation accuracy in percent without test-time augmentation."""
+    given = ["--config", str(run_folder / "config.yaml"), "--ckpt_path", str(run_folder / "checkpoints" / "last.ckpt")]
+    with redirect_stdout(io.StringIO()):
+        validated = run(["validate", *given, "--model.network.test_views", "1"])
+    return 100 * validated.trainer.callback_metrics["val/accuracy"].item()
+
+
+def main(recipes: list[str], images: Path, rounds: int) -> dict:
+    ImageArchive(str(images))  # decoded beforehand
+    runs: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in recipes}
+
+    def seconds(recipe: str) -> float:
+        runs[recipe].append(process(recipe, images, seed=len(runs[recipe])))
+        done = runs[recipe][-1]
+        print(
+            f"{recipe}, seed {done['seed']}: {done['accuracy']:.2f} % after {done['epochs']:.0f} epochs, "
+            f"{done['accuracy_one_view']:.2f} % without test-time augmentation",
+            flush=True,
+        )
+        return done["seconds"]
+
+    found = in_turns({recipe: lambda recipe=recipe: seconds(recipe) for recipe in recipes}, rounds, "s")
+    ratios = {}
+    for recipe, made in runs.items():
+        for which in ("accuracy", "accuracy_one_view"):
+            values = [done[which] for done in made]
+            std = statistics.stdev(values) if len(made) > 1 else float("nan")
+            print(f"{recipe}, {which}: mean {statistics.mean(values):.2f} %, std {std:.2f}, lowest {min(values):.2f}")
+        ratios[recipe] = ratio([done["accuracy"] for done in made])
+    if "cifar10_fast_cpu" in found:
+        ratios["target_seconds"] = ratio(found["cifar10_fast_cpu"])
+    return report("target", found, ratios, runs=runs)

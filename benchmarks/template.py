@@ -1,0 +1,91 @@
+"""The common way: a Lightning template as most are written, to compare with.
+
+A dataset of images such as torchvision's CIFAR10, transforms of torchvision.transforms.v2 for each sample, a
+DataLoader with workers that stay, `self.log` of loss and accuracy, float32. Written as well as its manner allows:
+persistent workers, pinned memory on a GPU, no progress bar, no checkpoints.
+"""
+
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.classification import MulticlassAccuracy
+from torchvision.transforms import v2
+
+from project.data.sources import Split
+
+
+class Images(Dataset):
+    """As torchvision's CIFAR10: an array of images, each made a PIL image and transformed when it is asked for."""
+
+    def __init__(self, split: Split, transform: Callable):
+        self.data, self.targets, self.transform = split.images_NHWC.numpy(), split.labels_N.tolist(), transform
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.data[index])), self.targets[index]
+
+
+def training_transform(mean: list[float], std: list[float]) -> v2.Compose:
+    return v2.Compose(
+        [
+            v2.RandomCrop(32, padding=4),
+            v2.RandomHorizontalFlip(),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+
+
+def loader(split: Split, mean: list[float], std: list[float], batch_size: int, workers: int) -> DataLoader:
+    return DataLoader(
+        Images(split, training_transform(mean, std)),
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+class Template(LightningModule):
+    """Logs loss and accuracy as most do."""
+
+    def __init__(self, network: nn.Module, lr: float, num_classes: int = 10):
+        super().__init__()
+        self.network, self.lr = network, lr
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images_NCHW, labels_N = batch
+        logits_NK = self.network(images_NCHW)
+        loss = F.cross_entropy(logits_NK, labels_N)
+        self.accuracy(logits_NK, labels_N)
+        self.log("train/loss", loss, on_step=True, on_epoch=True)
+        self.log("train/accuracy", self.accuracy, on_step=False, on_epoch=True)
+        return loss
+
+    def configure_optimizers(self) -> dict:
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        schedule = OneCycleLR(optimizer, self.lr, total_steps=self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def trainer(epochs: int, callbacks: list) -> Trainer:
+    return Trainer(
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+    )

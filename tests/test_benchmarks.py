@@ -1,0 +1,50 @@
+"""The benchmarks run, and their files have every ratio's median and spread. What they measure is not judged here."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import startup, step
+from benchmarks.__main__ import main
+from benchmarks.measuring import ratio
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ratios"),
+    [
+        (["epoch", "--rounds=1", "--count=128", "--workers=0"], {"epoch_same_precision", "over_arithmetic"}),
+        (["step", "--rounds=2"], {"step_logging"}),
+        (["augment", "--rounds=2", "--count=256"], {"augment"}),
+        (["startup", "--rounds=1"], {"help", "print_config"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_the_file_has_the_ratios_with_their_spread(arguments, ratios, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(step, "STEPS", 20)
+    monkeypatch.setattr(startup, "seconds", lambda *command: 1.0)
+    assert main([*arguments, "--json", str(tmp_path / "found.json")]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert ratios <= set(found["ratios"])
+    for spread in found["ratios"].values():
+        assert 0 < spread["low"] <= spread["median"] <= spread["high"]
+    assert found["machine"]["torch"] and found["measured"]
+
+
+def test_help_is_there_before_torch_is():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "main.py", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "fit --config configs/quickstart.yaml" in done.stdout
+    assert "project.usage" in done.stderr and "torch" not in done.stderr
+
+
+def test_target_asks_for_images(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["target"])
+    assert ended.value.code == 2 and "--images" in capsys.readouterr().err
+
+
+def test_ratios_are_those_of_the_rounds():
+    assert ratio([2.0, 6.0, 3.0], [1.0, 2.0, 3.0]) == {"median": 2.0, "low": 1.0, "high": 3.0}

@@ -1,0 +1,61 @@
+"""SpeedNet, and the filters it is meant to begin with."""
+
+import functools
+
+import pytest
+import torch
+
+from project.classifier import Classifier
+from project.data import Glyphs, ImageData
+from project.errors import UserError
+from project.initialization import PatchWhitening
+from project.networks import SpeedNet, views
+from project.normalization import BatchNormalization
+
+SMALL = functools.partial(SpeedNet, widths=[8, 8])
+IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
+def test_it_fits_the_data(shape, stem_stride):
+    network = functools.partial(SMALL, stem_stride=stem_stride)
+    classifier = Classifier(network, functools.partial(torch.optim.SGD, lr=0.1), num_classes=7, image_shape=shape)
+    assert classifier(torch.randn(2, *shape)).shape == (2, 7)
+
+
+def test_too_many_stages_are_told():
+    with pytest.raises(UserError, match="stages"):
+        SpeedNet(widths=[8] * 6)
+
+
+def test_two_views_see_no_difference_between_left_and_right():
+    network = SMALL(test_views=2, normalization=BatchNormalization()).eval()
+    torch.testing.assert_close(network(IMAGES), network(IMAGES.flip(3)))
+    assert not torch.allclose(network.train()(IMAGES), network(IMAGES.flip(3))), "in training there is one view"
+
+
+@pytest.mark.parametrize(("count", "different"), [(2, 2), (6, 6)])
+def test_views_are_the_images_mirrored_and_shifted(count, different):
+    seen = list(views(IMAGES, count))
+    assert len({view.numpy().tobytes() for view in seen}) == different
+    assert torch.equal(seen[0], IMAGES) and torch.equal(seen[1], IMAGES.flip(3))
+    if count == 6:
+        assert torch.equal(seen[2][:, :, 1:, 1:], IMAGES[:, :, :-1, :-1])
+        assert torch.equal(seen[4][:, :, :-1, :-1], IMAGES[:, :, 1:, 1:])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_whitened_filters_stay_as_they_are_where_frozen(frozen):
+    torch.manual_seed(0)
+    optimizer = functools.partial(torch.optim.SGD, lr=0.1)
+    classifier = Classifier(SMALL, optimizer, initialization=PatchWhitening(frozen=frozen))
+    data = ImageData(Glyphs(200, 10, 10))
+    data.setup("fit")
+    classifier.initialization.adapt(classifier.network, data.sample(100))
+    before = {name: p.detach().clone() for name, p in classifier.network.named_parameters()}
+    step = classifier.build_optimizer()
+    classifier.training_step((data.sample(20), torch.arange(20) % 10), 0).backward()
+    step.step()
+    still = {name for name, p in classifier.network.named_parameters() if torch.equal(p, before[name])}
+    assert still == ({"stem.0.weight"} if frozen else set())
