@@ -6,7 +6,6 @@ Each measures its arms in turns, prints them all, and writes them with the machi
 import argparse
 import importlib
 import sys
-import warnings
 from pathlib import Path
 
 ABOUT = {
@@ -37,15 +36,11 @@ def main(args: list[str]) -> int:
 
     import torch
 
-    from benchmarks.measuring import machine, write
-    from project.cli import quieten
+    from benchmarks.measuring import machine, quietly, write
     from project.data import Glyphs, ImageArchive
     from project.errors import UserError
-    from project.memory import keep_freed_memory
 
-    quieten()
-    keep_freed_memory()
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    quietly()
     about = machine()
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     try:

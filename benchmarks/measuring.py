@@ -1,12 +1,15 @@
 """What all benchmarks share: arms measured in turns, ratios with their spread, the machine, and the file."""
 
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,19 @@ def in_turns(arms: Arms, rounds: int, unit: str) -> dict[str, list[float]]:
             measured[name].append(arms[name]())
             print(f"round {number + 1}/{rounds}  {name:24} {measured[name][-1]:12.3f} {unit}", flush=True)
     return measured
+
+
+def alone(function: Callable[..., float], *arguments: Any) -> float:
+    """What a function measures in a process of its own, where no other arm has set up anything."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=quietly) as process:
+        return process.submit(function, *arguments).result()
+
+
+def quietly() -> None:
+    from project.cli import quieten
+
+    quieten()
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 def ratio(of: list[float], to: list[float] | None = None) -> dict[str, float]:

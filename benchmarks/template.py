@@ -20,6 +20,20 @@ from torchvision.transforms import v2
 from project.data.sources import Split
 
 
+def six_convolutions(num_classes: int = 10) -> nn.Module:
+    """Three stages of two convolutions with 16, 32 and 64 channels, as most write them."""
+
+    def conv(i: int, o: int) -> list[nn.Module]:
+        return [nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o), nn.ReLU()]
+
+    return nn.Sequential(
+        *(*conv(3, 16), *conv(16, 16), nn.MaxPool2d(2)),
+        *(*conv(16, 32), *conv(32, 32), nn.MaxPool2d(2)),
+        *(*conv(32, 64), *conv(64, 64), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        nn.Linear(64, num_classes),
+    )
+
+
 class Images(Dataset):
     """As torchvision's CIFAR10: an array of images, each made a PIL image and transformed when it is asked for."""
 

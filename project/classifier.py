@@ -17,7 +17,7 @@ from project.errors import UserError, note
 from project.initialization import Initialization, adapts
 from project.metrics import EpochMetrics
 from project.normalization import Normalization, normalize, normalizers
-from project.regularization import Regularizer, changes_batches
+from project.regularization import Regularizer, changes_batches, has_penalty
 
 NetworkCallable = Callable[[], nn.Module]
 
@@ -91,6 +91,14 @@ class Classifier(LightningModule):
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.counted = -1  # number of the last batch that is in the metrics
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes at each hook which one it calls, some forty times a step, and torch would look every time
+        # whether that is a parameter: a tenth of what the Trainer takes.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def _build_network(
         self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]
     ) -> nn.Module:
@@ -137,7 +145,9 @@ class Classifier(LightningModule):
             # As in validation: without penalties, on the true labels.
             self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
-        return loss + sum(regularizer.penalty(self.network) for regularizer in self.regularization)
+        for regularizer in filter(has_penalty, self.regularization):
+            loss = loss + regularizer.penalty(self.network)
+        return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         for regularizer in self.regularization:

@@ -38,10 +38,10 @@ class Diagnostics(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.network)}
         self.fresh = activations(pl_module, trainer)
+        self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rates.append((trainer.current_epoch + batch_idx / trainer.num_training_batches, rate))
+        self.rates.append((trainer.current_epoch + batch_idx / self.batches, self.optimizer.param_groups[0]["lr"]))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         epoch = self.rates[-1][0]

@@ -52,6 +52,10 @@ def changes_batches(regularizer: Regularizer) -> bool:
     return type(regularizer).change_batch is not Regularizer.change_batch
 
 
+def has_penalty(regularizer: Regularizer) -> bool:
+    return type(regularizer).penalty is not Regularizer.penalty
+
+
 def checked(name: str, value: float, low: float, high: float = float("inf")) -> float:
     """`value`, if it lies in [low, high]; else UserError."""
     if not low <= value <= high:

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-from benchmarks import startup, step
+from benchmarks import epoch, startup, step, template
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 
@@ -23,6 +25,7 @@ from benchmarks.measuring import ratio
 )
 def test_the_file_has_the_ratios_with_their_spread(arguments, ratios, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(step, "STEPS", 20)
+    monkeypatch.setattr(epoch, "alone", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(startup, "seconds", lambda *command: 1.0)
     assert main([*arguments, "--json", str(tmp_path / "found.json")]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
@@ -38,6 +41,18 @@ def test_help_is_there_before_torch_is():
     )
     assert "fit --config configs/quickstart.yaml" in done.stdout
     assert "project.usage" in done.stderr and "torch" not in done.stderr
+
+
+def test_the_template_and_ours_train_the_same_network():
+    """The same weights give the same logits and gradients."""
+    plain, ours = template.six_convolutions(), epoch.network()
+    ours.load_state_dict(dict(zip(ours.state_dict(), plain.state_dict().values(), strict=True)))
+    images_NCHW = torch.randn(16, 3, 32, 32)
+    for network in (plain, ours):
+        F.cross_entropy(network(images_NCHW), torch.arange(16) % 10).backward()
+    torch.testing.assert_close(ours(images_NCHW), plain(images_NCHW))
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-5)
 
 
 def test_target_asks_for_images(capsys):

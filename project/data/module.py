@@ -1,5 +1,7 @@
 """ImageData: a source of images as a LightningDataModule."""
 
+from typing import Any
+
 import psutil
 import torch
 from pytorch_lightning import LightningDataModule
@@ -153,6 +155,9 @@ class ImageData(LightningDataModule):
 
     def predict_dataloader(self) -> Batches:
         return self.batches("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch  # it is there
 
     def batches(self, name: str, training: bool = False) -> Batches:
         """A split's batches, on the trainer's device."""
