@@ -1,4 +1,4 @@
-"""The command line: `python -m grader check|pack|run|leaderboard|example`."""
+"""The command line: `python -m grader check|pack|run|doctor|leaderboard|example`."""
 
 import argparse
 import sys
@@ -56,8 +56,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
     added.add_argument(
+        "--regrade", action="append", default=[], metavar="STUDENT", help="make this student's results anew; repeatable"
+    )
+    added.add_argument("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
+    added.add_argument(
         "--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights"
     )
+
+    added = command("doctor", doctor, "Say what this machine can enforce, and what not.")
 
     added = command("leaderboard", show, "Print the leaderboard, and write its files anew.")
     added.add_argument("results", type=Path)
@@ -99,7 +105,7 @@ def pack(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from grader.grading import grade
+    from grader.grading import Settings, grade
     from project.assignment import Assignment
 
     existing(options.folder)
@@ -109,9 +115,23 @@ def run(options: argparse.Namespace) -> int:
         rules = replace(rules, dataset={"class_path": "project.data.archive.ImageArchive", "init_args": archive})
     if options.secret_seed is not None and options.secret_seed < 0:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
-    sandboxed = not options.unsafe_no_sandbox
-    print("\n" + grade(options.folder, options.out, rules, options.device, sandboxed, options.secret_seed))
+    settings = Settings(
+        device=options.device,
+        sandboxed=not options.unsafe_no_sandbox,
+        secret=options.secret_seed,
+        regrade=tuple(options.regrade),
+        wait=options.wait,
+    )
+    print("\n" + grade(options.folder, options.out, rules, settings))
     return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from grader.doctor import examine, report
+
+    found = examine()
+    print(report(found))
+    return 0 if all(finding.good for finding in found if finding.needed) else 1
 
 
 def show(options: argparse.Namespace) -> int:
@@ -141,10 +161,16 @@ def example(options: argparse.Namespace) -> int:
 
 
 def open_submission(options: argparse.Namespace) -> Any:
+    from grader.intake.repository import is_packed
     from grader.intake.submission import take_in
     from project.assignment import Assignment
 
-    return take_in(existing(options.path)), Assignment.load(options.rules)
+    path, rules = existing(options.path), Assignment.load(options.rules)
+    if not is_packed(path):
+        return take_in(path), rules
+    from grader.grading import opened  # with torch, which takes its time
+
+    return opened(path), rules
 
 
 def existing(path: Path) -> Path:

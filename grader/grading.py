@@ -1,156 +1,225 @@
 """The walk: take submissions in, ask the ledger what is pending, rerun it, record, rank."""
 
-import fcntl
+import errno
 import hashlib
 import json
-import os
 import platform
-import re
-import secrets
+import sqlite3
+import statistics
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from grader.intake.checks import check, rejections
-from grader.intake.submission import Submission, find_submissions, printable, take_in
+from grader.intake.checks import LATE, check, rejections
+from grader.intake.downloads import Download, find_downloads
+from grader.intake.submission import Submission, Unusable, printable, take_in, unusable
+from grader.progress import Progress
 from grader.rerun import sandbox
-from grader.rerun.dataset import prepare
-from grader.rerun.engine import LocalEngine
+from grader.rerun.dataset import GradingData, prepare
+from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import REPOSITORY, Job, Result
+from grader.rerun.repository import exported
+from grader.rerun.scoring import wilson_interval
 from grader.results.exports import as_table, export
+from grader.results.folder import locked, stored_secret
 from grader.results.ledger import Ledger
-from grader.results.ranking import leaderboard
+from grader.results.ranking import leaderboard, median
 from project.assignment import Assignment
 from project.errors import UserError
 from project.run import device_name, write_atomically
 
 MAX_INFRASTRUCTURE_ATTEMPTS = 2  # in one run of the grader; the next run tries again
-EPOCH = re.compile(r"epoch +(\d+)/(\d+)")
+SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
+WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late")  # rules that change no single training
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
-def grade(folder: Path, results: Path, rules: Assignment, device: str, sandboxed: bool, secret: int | None) -> str:
-    """Grade everything in `folder` that `results` has no result for yet, and return the leaderboard as a table.
+@dataclass(frozen=True)
+class Settings:
+    """How to grade.
 
-    Args:
-        folder: Submissions: folders, zips, tars; or a single one.
-        results: Folder of the ledger and all else; made where it is missing.
+    Attributes:
         device: auto, cpu or cuda.
         sandboxed: False runs student code as plain processes.
         secret: Seed of the withheld split and of the trainings. By default the results folder's own, drawn once.
+        regrade: Ids of students whose results are to be made anew.
+        wait: Wait for another grader that is at work in the same folder.
+        engine: Where jobs run.
     """
-    if sandboxed and (reason := sandbox.unavailable()):
+
+    device: str = "auto"
+    sandboxed: bool = True
+    secret: int | None = None
+    regrade: tuple[str, ...] = ()
+    wait: bool = False
+    engine: Engine = LocalEngine()
+
+
+def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = Settings()) -> str:
+    """Grade everything in `folder` that `results` has no result for yet, and return the leaderboard as a table.
+
+    Args:
+        folder: Submissions, as they were downloaded; or a single one.
+        results: Folder of the ledger and all else; made where it is missing.
+    """
+    if settings.sandboxed and (reason := sandbox.unavailable()):
         raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
-    device = chosen_device(device)
-    with locked(results):
-        secret = stored_secret(results, secret)
-        say(f"Training on {device_label(device)}{'' if sandboxed else ', WITHOUT A SANDBOX'}; results in {results}/")
-        submissions = distinct([take_in(source) for source in find_submissions(folder)])
-        if not submissions:
-            raise UserError(f"{folder}: no submissions; expected folders, zips or tars in it")
-        ledger = Ledger(results / "ledger.sqlite")
-        try:
-            grade_all(submissions, ledger, results, rules, device, sandboxed, secret)
-            return publish(ledger, results, rules)
-        finally:
-            ledger.close()
+    settings = replace(settings, device=chosen_device(settings.device))
+    try:
+        with locked(results, settings.wait):
+            secret = stored_secret(results, settings.secret)
+            unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
+            print(f"Training on {device_label(settings.device)}{unsafe}; results in {results}/", flush=True)
+            submissions = distinct([received(each) for each in find_downloads(folder, rules.deadline_time)])
+            if not submissions:
+                raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
+            ledger = Ledger(results / "ledger.sqlite")
+            try:
+                for student in settings.regrade:
+                    regrade(ledger, student)
+                Grading(submissions, ledger, results, rules, settings, secret).run()
+                return publish(ledger, results, rules)
+            finally:
+                ledger.close()
+    except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        go_on = "what is recorded is safe; mend that, and the same command goes on"
+        raise UserError(f"--out {results}: cannot be written ({error}); {go_on}") from None
 
 
-def grade_all(
-    submissions: list[Submission],
-    ledger: Ledger,
-    results: Path,
-    rules: Assignment,
-    device: str,
-    sandboxed: bool,
-    secret: int,
-) -> None:
-    """Bring every submission to a final result, one job after another."""
-    key = rules_digest(rules, secret)
-    circumstances = {
-        "device": device_label(device),
-        "sandboxed": sandboxed,
-        "limits": asdict(rules.limits),
-        "code": code_version(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "max_epochs": rules.max_epochs,
-    }
-    flags = [] if sandboxed else ["graded without a sandbox"]
-    data = None
-    for number, submission in enumerate(submissions, 1):
-        label = f"[{number}/{len(submissions)}] {submission.student}"
-        identity = (submission.student, submission.digest, key)
-        source = printable(submission.source.name)
-        ledger.take_in(now(), submission.student, submission.name, submission.digest, submission.tier, source, key)
-        done = ledger.results(*identity)
-        if done and (None in done or any(result.accuracy is None for result in done.values())):
-            say(f"{label}: graded before: {next(r for r in done.values() if r.accuracy is None).verdict}")
-            continue
-        started = now()
-        if not done and (found := rejections(check(submission, rules))):
+class Grading:
+    """One run of the grader over submissions; verified ones first, since audited ones are compared with them."""
+
+    def __init__(
+        self,
+        submissions: list[Submission],
+        ledger: Ledger,
+        results: Path,
+        rules: Assignment,
+        settings: Settings,
+        secret: int,
+    ):
+        self.submissions = sorted(submissions, key=lambda submission: submission.tier != "verified")
+        self.ledger, self.results, self.rules = ledger, results, rules
+        self.settings, self.secret = settings, secret
+        self.key = rules_digest(rules, secret)
+        self.circumstances = circumstances(rules, settings)
+        self.progress = Progress(len(submissions))
+
+    @cached_property
+    def data(self) -> GradingData:
+        return prepare(self.rules, self.secret, self.results)
+
+    def run(self) -> None:
+        for submission in self.submissions:  # all are noted before the first is run
+            source = printable(submission.source.name)
+            about = (submission.student, submission.name, submission.digest, submission.tier, source, self.key)
+            self.ledger.take_in(now(), *about)
+        with self.progress.shown():
+            for submission in self.submissions:
+                self.progress.begin(submission.student, "checking")
+                before = self.done(submission)
+                result = self.final_result(submission)
+                self.progress.end(result, ran=self.done(submission) != before)
+
+    def final_result(self, submission: Submission) -> Result:
+        """Bring a submission to its result: checks, then as many trainings as the rules want."""
+        done = self.done(submission)
+        if ended := next((r for seed, r in done.items() if seed is not None and r.accuracy is None), None):
+            return ended
+        findings = check(submission, self.rules)
+        flags = [] if self.settings.sandboxed else ["graded without a sandbox"]
+        flags += [finding.what for finding in findings if finding.where == LATE]
+        if found := rejections(findings):
             reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
-            ledger.record(started, now(), *identity, None, Result("rejected", reason, flags=flags), circumstances)
-            say(f"{label}: rejected: {reason}")
-            continue
-        for index in range(rules.seeds):
-            seed = training_seed(secret, index)
-            if seed in done:
-                say(f"{label}: graded before, seed {index + 1} of {rules.seeds}: {done[seed].verdict}")
-                continue
-            data = data or prepare(rules, secret, results)
-            attempts = results / "attempts" / submission.student / f"{submission.digest[:12]}-{key[:8]}-{index + 1}"
-            job = Job(submission, seed, rules, data, device, attempts, sandboxed)
-            result = run_to_a_result(
-                job,
-                f"{label}, seed {index + 1} of {rules.seeds}" if rules.seeds > 1 else label,
-                lambda r: ledger.record(started, now(), *identity, seed, r, circumstances),
-                flags,
-            )
+            result = Result("rejected", reason, flags=flags)
+            if not done:
+                self.record(submission, None, now(), result)
+            return next(iter(done.values()), result)
+        if None in done:  # rejected before, and for something that is no fault any more: a later deadline
+            self.ledger.regrade(now(), submission.student)
+            done = {}
+        while (index := len(done)) < seeds_wanted(list(done.values()), self.rules):
+            result = self.trained(submission, index, flags)
             if result.accuracy is None:
-                break  # another seed would not mend it
+                return result  # another seed would not mend it
+            done = self.done(submission)
+        return median(list(done.values()))
+
+    def trained(self, submission: Submission, index: int, flags: list[str]) -> Result:
+        """Run the training number `index`, again where the failure was ours, and record each attempt."""
+        place = f"{submission.digest[:12]}-{self.key[:8]}-{index + 1}"
+        if times := self.ledger.round(submission.student):
+            place += f"-regrade-{times}"
+        folder = self.results / "attempts" / submission.student / place
+        seed = training_seed(self.secret, index)
+        job = Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
+        for _attempt in range(MAX_INFRASTRUCTURE_ATTEMPTS):
+            started = now()
+            self.progress.show(f"training, seed {index + 1}" if index else "training")
+            ((_, result),) = self.settings.engine.run([job], lambda job, line: self.progress.see(line))
+            result.flags += flags + self.slowness(submission, result)
+            result.details |= {"samples": len(job.data.labels_N), "folder": str(folder.relative_to(self.results))}
+            self.record(submission, seed, started, result)
+            if result.verdict != "infrastructure":
+                break
+            self.progress.tell(f"infrastructure: {result.reason}")
+        return result
+
+    def done(self, submission: Submission) -> dict[int | None, Result]:
+        return self.ledger.results(submission.student, submission.digest, self.key)
+
+    def record(self, submission: Submission, seed: int | None, started: str, result: Result) -> None:
+        identity = (submission.student, submission.digest, self.key)
+        self.ledger.record(started, now(), *identity, seed, result, self.circumstances)
+
+    def slowness(self, submission: Submission, result: Result) -> list[str]:
+        """A flag for an audited training whose epochs took far longer than those of the verified ones."""
+        verified = self.ledger.epoch_seconds(self.key)
+        if submission.tier != "audited" or not result.seconds or not result.epochs or not verified:
+            return []
+        times = result.seconds / result.epochs / statistics.median(verified)
+        return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
 
 
-def run_to_a_result(job: Job, label: str, record: Callable[[Result], None], flags: list[str]) -> Result:
-    """Run a job, again where the failure was ours, and record each attempt."""
-    for _attempt in range(MAX_INFRASTRUCTURE_ATTEMPTS):
-        progress = Progress(label)
-        for _, result in LocalEngine().run([job], lambda job, line: progress.see(line)):
-            result.flags += flags
-            result.details["samples"] = len(job.data.labels_N)
-            record(result)
-            shown = "" if result.accuracy is None else f" {result.accuracy:.2%} in {result.seconds:.0f} s"
-            progress.end(f"{result.verdict}{shown}{': ' + result.reason if result.reason else ''}")
-        if result.verdict != "infrastructure":
-            break
-    return result
+def received(download: Download) -> Submission:
+    """The submission in a download, with what is known of it from elsewhere."""
+    submission = opened(download.source, download.student, download.name)
+    return replace(submission, submitted=download.submitted, marked_late=download.late)
 
 
-class Progress:
-    """What a running job is at: one line, rewritten in a terminal; a line each five epochs in a log."""
+def opened(source: Path, student: str = "", name: str = "") -> Submission:
+    """The submission in a folder, archive or repository. One that cannot be read comes back with `unusable` set."""
+    with sandbox.scratch_folder() as scratch:
+        try:
+            return take_in(source, exported(source, scratch), student, name)
+        except Unusable as error:
+            return unusable(source, str(error), student, name)
 
-    def __init__(self, label: str):
-        self.label, self.live = label, sys.stdout.isatty()
-        self.show("training")
 
-    def see(self, line: str) -> None:
-        if found := EPOCH.match(line):
-            epoch, epochs = found.groups()
-            if self.live or int(epoch) % 5 == 0:
-                self.show(f"training, epoch {int(epoch)} of {int(epochs)}")
+def seeds_wanted(done: list[Result], rules: Assignment) -> int:
+    """How many trainings a submission gets: more, where its accuracy cannot be told from the target."""
+    if len(done) < rules.seeds:
+        return rules.seeds
+    found = median(done)
+    low, high = wilson_interval(found.accuracy, found.details["samples"])
+    return max(rules.seeds, rules.seeds_near_target) if low <= rules.target_accuracy <= high else rules.seeds
 
-    def show(self, doing: str) -> None:
-        line = f"{self.label}: {doing}"
-        print(f"\r\x1b[K{line}" if self.live else line, end="" if self.live else "\n", flush=True)
 
-    def end(self, ended: str) -> None:
-        self.show(ended)
-        if self.live:
-            print(flush=True)
+def regrade(ledger: Ledger, student: str) -> None:
+    try:
+        ledger.regrade(now(), student)
+    except KeyError:
+        raise UserError(
+            f"--regrade {student}: the ledger knows no such student; the ids are on the leaderboard"
+        ) from None
 
 
 def publish(ledger: Ledger, results: Path, rules: Assignment | None = None) -> str:
@@ -174,43 +243,9 @@ def distinct(submissions: list[Submission]) -> list[Submission]:
         if student != submission.student:
             first = printable(seen[submission.student].source.name)
             reason = f"the id {submission.student} is also that of {first}; hand in under your own"
-            submission = Submission(submission.source, student, submission.name, submission.files, reason)
+            submission = replace(submission, student=student, unusable=reason)
         seen[student] = submission
     return list(seen.values())
-
-
-@contextmanager
-def locked(results: Path) -> Iterator[None]:
-    """Hold a results folder against a second grader; a killed one lets go. Raises UserError where it is held."""
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        file = open(results / ".lock", "w")
-    except OSError as error:
-        raise UserError(f"--out {results}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"--out {results}: another grader is at work there; wait, or take another folder") from None
-        yield
-
-
-def stored_secret(results: Path, given: int | None) -> int:
-    """The results folder's secret seed: drawn once, readable by its owner alone."""
-    path = results / "secret.json"
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))["seed"]
-        if given not in (None, stored):
-            raise UserError(
-                f"--secret-seed: {results} was begun with another one; leave it out, or take another folder"
-            )
-        return stored
-    secret = secrets.randbits(62) if given is None else given
-    temporary = path.with_name(".secret.json")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"seed": secret}, file)
-    temporary.replace(path)
-    return secret
 
 
 def training_seed(secret: int, index: int) -> int:
@@ -219,8 +254,22 @@ def training_seed(secret: int, index: int) -> int:
 
 
 def rules_digest(rules: Assignment, secret: int) -> str:
-    """Results under other rules or another secret are other results."""
-    return hashlib.sha256(json.dumps([asdict(rules), secret], sort_keys=True).encode()).hexdigest()
+    """A training's result under other rules or another secret is another result."""
+    bearing = {name: value for name, value in asdict(rules).items() if name not in WITHOUT_BEARING}
+    return hashlib.sha256(json.dumps([bearing, secret], sort_keys=True).encode()).hexdigest()
+
+
+def circumstances(rules: Assignment, settings: Settings) -> dict[str, Any]:
+    """What a result depends on besides the submission: recorded with each attempt."""
+    return {
+        "device": device_label(settings.device),
+        "driver": driver() if settings.device == "cuda" else None,
+        "sandboxed": settings.sandboxed,
+        "limits": asdict(rules.limits),
+        "code": code_version(),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "max_epochs": rules.max_epochs,
+    }
 
 
 def chosen_device(device: str) -> str:
@@ -237,18 +286,22 @@ def device_label(device: str) -> str:
     )
 
 
+def driver() -> str:
+    """The NVIDIA driver's version, as far as it is told."""
+    return said_by("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0] or "unknown"
+
+
 def code_version() -> str:
     """The repository's commit, with a mark where files differ from it; `unknown` outside a repository."""
+    return said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown"
+
+
+def said_by(*command: str) -> str:
     try:
-        command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip() or "unknown"
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
+        return ""
 
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

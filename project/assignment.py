@@ -1,8 +1,9 @@
 """The assignment's rules, read from `configs/assignment.yaml`, and how far a run fulfils them."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -19,12 +20,14 @@ class Limits:
         minutes: Wall-clock time.
         memory_gb: Memory of all its processes together, in GB (10^9 bytes).
         output_mb: Bytes that it may write, in MB (10^6 bytes).
+        output_files: Files and folders that it may write.
         processes: Processes and threads at any moment.
     """
 
     minutes: float = 30
     memory_gb: float = 8
     output_mb: float = 500
+    output_files: int = 2000
     processes: int = 256
 
 
@@ -37,6 +40,9 @@ class Assignment:
         target_accuracy: Accuracy to exceed (strictly), in [0, 1].
         families: Families of which at least one strategy each must be used.
         seeds: Training runs for each submission, each with a seed of its own; the median counts.
+        seeds_near_target: Training runs for those whose accuracy cannot be told from the target by as few.
+        deadline: When submissions had to be there, ISO 8601 with a time zone; of several attempts the last before it counts.
+        late: What becomes of what came later: `reject` it, or grade and `flag` it.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training run may use.
@@ -48,6 +54,9 @@ class Assignment:
         default_factory=lambda: ["optimization", "regularization", "initialization", "normalization"]
     )
     seeds: int = 1
+    seeds_near_target: int = 3
+    deadline: str | None = None
+    late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = 0.2
     dataset: dict[str, Any] = field(default_factory=lambda: {"class_path": "project.data.glyphs.Glyphs"})
     limits: Limits = field(default_factory=Limits)
@@ -66,8 +75,18 @@ class Assignment:
         rules._check(path)
         return rules
 
+    @property
+    def deadline_time(self) -> datetime | None:
+        return None if self.deadline is None else datetime.fromisoformat(self.deadline)
+
     def _check(self, path: str | Path) -> None:
-        positive = ("max_epochs", "seeds")
+        try:
+            zoned = self.deadline is None or self.deadline_time.tzinfo is not None
+        except ValueError:
+            zoned = False
+        if not zoned:
+            raise UserError(f"{path}: deadline {self.deadline!r}: write it as 2026-12-04T23:59:00+09:00")
+        positive = ("max_epochs", "seeds", "seeds_near_target")
         wrong = [name for name in positive if getattr(self, name) < 1]
         wrong += [name for name in ("target_accuracy", "monitor_fraction") if not 0 < getattr(self, name) < 1]
         wrong += [f"limits.{name}" for name, value in vars(self.limits).items() if value <= 0]

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -12,7 +14,28 @@ from grader.intake.submission import Submission, printable, safe_id
 from project.assignment import Assignment
 
 REPORTS = {"REPORT.md": 600, "CONCLUSION.md": 300}  # least number of characters
+MOST_CHARACTERS = 40_000  # of a report
 EXPECTED = ("config.yaml", "student.yaml", "README.md", *REPORTS)
+LATE = "time"
+TAKEN_NAMES = {
+    *sys.stdlib_module_names,
+    *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
+    *(
+        "numpy",
+        "yaml",
+        "wandb",
+        "safetensors",
+        "matplotlib",
+        "PIL",
+        "psutil",
+        "project",
+        "grader",
+        "submission",
+        "main",
+    ),
+    *("evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
+}
+LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
 LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and label tables are larger
 
 # Settings of the trainer: what a student chooses, what the grader sets whatever is there, and the defaults that a
@@ -49,6 +72,8 @@ SECTIONS = ("seed_everything", "trainer", "model", "data", "run", "ckpt_path", "
 MODEL = ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization", "compile")
 DATA = ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num_workers")
 
+PRETRAINED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
+
 ALLOWED_CLASSES = re.compile(
     r"project\.(networks|optimization|regularization|initialization|normalization|data\.augmentation)\.\w+"
     r"|torch\.optim\.(lr_scheduler\.)?\w+"
@@ -82,7 +107,8 @@ def check(submission: Submission, rules: Assignment) -> list[Finding]:
                 "reject", submission.source.name, submission.unusable, "hand in a folder, zip or tar of plain files"
             )
         ]
-    found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
+    found = [*check_time(submission, rules), *check_student(submission)]
+    found += [*check_reports(submission), *check_files(submission)]
     found += check_config(submission, rules)
     return sorted(found, key=lambda finding: finding.severity != "reject")
 
@@ -90,6 +116,16 @@ def check(submission: Submission, rules: Assignment) -> list[Finding]:
 def rejections(findings: list[Finding]) -> list[Finding]:
     """The findings for which a submission is not rerun."""
     return [finding for finding in findings if finding.severity == "reject"]
+
+
+def check_time(submission: Submission, rules: Assignment) -> Iterator[Finding]:
+    deadline, submitted = rules.deadline_time, submission.submitted
+    severity: Literal["reject", "warn"] = "reject" if rules.late == "reject" else "warn"
+    if deadline and submitted and submitted > deadline:
+        after = timedelta(seconds=int((submitted - deadline).total_seconds()))
+        yield Finding(severity, LATE, f"came {after} after the deadline, {rules.deadline}", "ask your instructor")
+    elif submission.marked_late:
+        yield Finding("warn", LATE, "is marked as late by the system that it was handed in to", "ask your instructor")
 
 
 def check_student(submission: Submission) -> Iterator[Finding]:
@@ -128,9 +164,14 @@ def check_reports(submission: Submission) -> Iterator[Finding]:
             continue
         if length < least:
             yield Finding("reject", name, f"has {length} characters", f"write at least {least}")
+        if length > MOST_CHARACTERS:
+            yield Finding("reject", name, f"has {length} characters", f"write at most {MOST_CHARACTERS}")
 
 
 def check_files(submission: Submission) -> Iterator[Finding]:
+    if sum(map(literal_characters, submission.modules.values())) > LARGE_LITERALS:
+        mend = "a network's weights come from training alone"
+        yield Finding("reject", "*.py", "literals as large as weights or a table, all together", mend)
     for path, content in submission.files.items():
         if path in EXPECTED:
             continue
@@ -141,6 +182,8 @@ def check_files(submission: Submission) -> Iterator[Finding]:
             yield Finding(
                 "reject", where, "is no module that can be imported", "put it beside config.yaml, as letters_digits.py"
             )
+        elif PurePosixPath(path).stem in TAKEN_NAMES:
+            yield Finding("reject", where, "has the name of a library", "give it a name of its own")
         else:
             yield from check_module(where, content)
 
@@ -162,6 +205,15 @@ def check_module(where: str, content: bytes) -> Iterator[Finding]:
             mend = "a network's weights come from training alone"
             yield Finding("reject", f"{where}: line {node.lineno}", "a literal as large as weights or a table", mend)
             return
+
+
+def literal_characters(content: bytes) -> int:
+    """Characters of all texts and bytes in a module; 0 for one that does not parse, which another check says."""
+    try:
+        nodes = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Constant)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return 0
+    return sum(len(node.value) if isinstance(node.value, (str, bytes)) else len(repr(node.value)) for node in nodes)
 
 
 def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]:
@@ -193,9 +245,12 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
             yield Finding("reject", f"config.yaml: {key}", "training must start from nothing", f"set {key}: null")
     yield from check_trainer(config.get("trainer"), rules)
     yield from check_data(config.get("data"))
-    for where, name in class_paths({k: config.get(k) for k in ("trainer", "model", "data")}):
-        if where == "data.source.class_path":
-            continue  # the grader's own dataset takes its place
+    data = config.get("data")
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key != "source"}  # the grader's own takes its place
+    settings = {"trainer": config.get("trainer"), "model": config.get("model"), "data": data}
+    yield from check_values(settings)
+    for where, name in class_paths(settings):
         own = OWN_CLASS.fullmatch(name)
         if own and f"{own.group(1)}.py" not in submission.files:
             yield Finding(
@@ -240,6 +295,26 @@ def check_data(data: Any) -> Iterator[Finding]:
         value = data.get(key)
         if value is not None and not (isinstance(value, list) and all(map(is_number, value))):
             yield Finding("reject", f"config.yaml: data.{key}", "is no list of numbers", f"set {key}: null")
+
+
+def check_values(settings: Any, where: str = "") -> Iterator[Finding]:
+    """No value may reach for a file, stand for another one, or bring weights along."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            path = f"{where}.{printable(str(key))}".lstrip(".")
+            if key in PRETRAINED and value not in (None, False):
+                yield Finding("reject", f"config.yaml: {path}", "training must start from nothing", "set it to null")
+            else:
+                yield from check_values(value, path)
+    elif isinstance(settings, list):
+        for index, value in enumerate(settings):
+            yield from check_values(value, f"{where}[{index}]")
+    elif isinstance(settings, str):
+        if settings.startswith(("/", "~", "file:")) or ".." in settings:
+            yield Finding("reject", f"config.yaml: {where}", f"{printable(settings, 60)!r} names a file", "remove it")
+        elif "${" in settings:
+            mend = "write the value itself"
+            yield Finding("reject", f"config.yaml: {where}", f"{printable(settings, 60)!r} stands for a value", mend)
 
 
 def class_paths(settings: Any, where: str = "") -> Iterator[tuple[str, str]]:

@@ -1,6 +1,11 @@
-"""Takes a submission in: a folder, zip or tar becomes a dictionary of files in memory. Nothing touches the disk."""
+"""Takes a submission in: a folder, zip, tar or git repository becomes a dictionary of files in memory.
+
+Nothing touches the disk, and nothing is believed: neither names, nor sizes, nor how much an archive unpacks to.
+"""
 
 import hashlib
+import io
+import lzma
 import os
 import re
 import stat
@@ -10,17 +15,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from lzma import LZMAError
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from grader.intake import repository
 from grader.intake.strict_yaml import StrictYamlError, load
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
 MAX_TOTAL_BYTES = 10 * 10**6
+MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES  # of an archive, and of what a tar unpacks to
 MAX_DEPTH = 6
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, ValueError)
+DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
+    *(NotImplementedError, MemoryError, OverflowError),
+)
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -39,6 +49,8 @@ class Submission:
         name: The student's name as given, without control characters.
         files: Contents by relative path.
         unusable: Why it could not be taken in, if so.
+        submitted: When the server got it, as far as that is known.
+        marked_late: Whether the server itself said that this was too late.
     """
 
     source: Path
@@ -46,6 +58,8 @@ class Submission:
     name: str
     files: dict[str, bytes] = field(repr=False)
     unusable: str = ""
+    submitted: datetime | None = None
+    marked_late: bool = False
 
     @property
     def digest(self) -> str:
@@ -67,30 +81,39 @@ class Submission:
         return "audited" if self.modules else "verified"
 
 
-def find_submissions(folder: Path) -> list[Path]:
-    """The submissions in a folder: the folders and archives in it, or itself where it is one."""
-    if not folder.is_dir() or (folder / WRAPPER_MARK).exists():
-        return [folder]
-    found = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    return [entry for entry in found if entry.is_dir() or entry.name.lower().endswith(ARCHIVES)]
+def take_in(source: Path, packed: Path | None = None, student: str = "", name: str = "") -> Submission:
+    """Read a submission. One that cannot be read comes back with `unusable` set, so that it gets a verdict too.
 
-
-def take_in(source: Path) -> Submission:
-    """Read a submission. One that cannot be read comes back with `unusable` set, so that it gets a verdict too."""
-    fallback = safe_id(source.name.split(".")[0]) or "unnamed"
+    Args:
+        source: Where it lies.
+        packed: What to read in its place: the tar of a repository that only git can read.
+        student, name: Whose it is, where that is known from elsewhere. Else student.yaml says so.
+    """
     try:
-        files = unwrapped(read_all(source))
+        files = unwrapped(read_all(packed or source))
     except Unusable as error:
-        return Submission(source, fallback, fallback, {}, str(error))
+        return unusable(source, str(error), student, name)
     except DAMAGED as error:
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
-        return Submission(source, fallback, fallback, {}, f"cannot be read: {said}")
+        return unusable(source, f"cannot be read: {said}", student, name)
+    fallback = student or fallback_id(source)
     try:
         identity = load(files.get("student.yaml", b""))
-        student, name = str(identity["id"]), str(identity["name"])
+        own_id, own_name = str(identity["id"]), printable(str(identity["name"]))
     except (StrictYamlError, KeyError, TypeError):
-        return Submission(source, fallback, fallback, files)  # what is wrong with student.yaml, the checks say
-    return Submission(source, safe_id(student) or fallback, printable(name) or student, files)
+        return Submission(source, fallback, name or fallback, files)  # what is wrong with student.yaml, the checks say
+    student = student or safe_id(own_id) or fallback
+    return Submission(source, student, name or own_name or student, files)
+
+
+def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:
+    """What stands for a submission that cannot be taken in."""
+    student = student or fallback_id(source)
+    return Submission(source, student, name or student, {}, reason)
+
+
+def fallback_id(source: Path) -> str:
+    return safe_id(source.name.split(".")[0]) or "unnamed"
 
 
 def safe_id(text: str) -> str:
@@ -116,6 +139,8 @@ def read_all(source: Path) -> dict[str, bytes]:
             continue
         if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
             raise Unusable(f"{printable(name)!r} points out of the submission")
+        if not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
+            raise Unusable(f"{printable(name)!r} has a name with characters that cannot be printed")
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
         if str(path).lower() in folded:
@@ -152,13 +177,27 @@ def entries(source: Path) -> Entries:
     """The files of a folder or archive. Raises Unusable for links and devices, and DAMAGED for what cannot be read."""
     if source.is_symlink():
         raise Unusable("is a link; hand in the files themselves")
+    if repository.has_files(source):
+        if not (source / repository.FOLDER).exists():
+            raise Unusable(f"the repository has no {repository.FOLDER}/ folder")
+        return entries(source / repository.FOLDER)
     if source.is_dir():
-        return folder_entries(source)
+        return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
+    if not source.is_file():
+        raise Unusable("neither a folder nor a zip or tar archive")
+    if source.stat().st_size > MAX_ARCHIVE_BYTES:
+        raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
     if source.name.lower().endswith(".zip"):
         return zip_entries(source)
     if source.name.lower().endswith(ARCHIVES):
         return tar_entries(source)
     raise Unusable("neither a folder nor a zip or tar archive")
+
+
+def only_archive(folder: Path) -> Path | None:
+    """The archive in a folder that holds nothing else: some systems make a folder for each student's files."""
+    inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in IGNORED]
+    return inside[0] if len(inside) == 1 and inside[0].name.lower().endswith(ARCHIVES) else None
 
 
 def folder_entries(folder: Path) -> Entries:
@@ -193,16 +232,33 @@ def zip_entries(source: Path) -> Entries:
                 raise Unusable(f"{printable(info.filename)!r} is a link or a device; hand in plain files")
             if info.flag_bits & 1:
                 raise Unusable("the zip is encrypted")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Unusable("the zip is compressed in an unusual way; zip it anew")
             yield info.filename, info.file_size, lambda limit: archive.open(info).read(limit)
 
 
 def tar_entries(source: Path) -> Entries:
-    with tarfile.open(source) as archive:
-        for count, info in enumerate(archive):
-            if count > 10 * MAX_FILES:
-                raise Unusable(f"more than {MAX_FILES} files")
+    with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:") as archive:
+        for info in archive:
             if info.isdir():
                 continue
             if not info.isreg():
                 raise Unusable(f"{printable(info.name)!r} is a link or a device; hand in plain files")
             yield info.name.removeprefix("./"), info.size, lambda limit: archive.extractfile(info).read(limit)
+
+
+def unpacked(source: Path) -> bytes:
+    """A tar's bytes, decompressed. Raises Unusable before they become too many, whatever the archive says of itself."""
+    packed = source.read_bytes()
+    if source.name.lower().endswith((".gz", ".tgz")):
+        decompressor = zlib.decompressobj(wbits=31)
+    elif source.name.lower().endswith((".xz", ".txz")):
+        decompressor = lzma.LZMADecompressor(memlimit=2**28)
+    else:
+        return packed
+    content = decompressor.decompress(packed, MAX_ARCHIVE_BYTES + 1)
+    if len(content) > MAX_ARCHIVE_BYTES:
+        raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
+    if not decompressor.eof:
+        raise EOFError("it ends too early")
+    return content

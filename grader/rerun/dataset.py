@@ -30,6 +30,7 @@ class GradingData:
         labels_N: Their labels, int64 (N,), in the same order.
         classes: Names of the classes.
         mean, std: Of each channel of the training split.
+        monitored: Number of images in the monitor split.
     """
 
     training: Path
@@ -38,6 +39,7 @@ class GradingData:
     classes: list[str]
     mean: list[float]
     std: list[float]
+    monitored: int
 
 
 def make_source(description: dict[str, Any]) -> Source:
@@ -93,7 +95,8 @@ def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
     (folder / "scoring").mkdir()
     TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
     mean, std = channel_statistics(train.images_NHWC)
-    withheld = {"labels": labels_N[order_N].tolist(), "classes": source.classes, "mean": mean, "std": std}
+    withheld = {"labels": labels_N[order_N].tolist(), "classes": source.classes}
+    withheld |= {"mean": mean, "std": std, "monitored": len(monitor)}
     descriptor = os.open(folder / "withheld.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(withheld, file)

@@ -1,10 +1,15 @@
 """One submission, one seed: train, predict, score."""
 
+import csv
+import errno
+import hashlib
+import io
 import json
 import re
 import shutil
-import tempfile
+import subprocess
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,13 +22,16 @@ from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission, printable
 from grader.rerun import sandbox
 from grader.rerun.dataset import GradingData
-from grader.rerun.sandbox import Outcome, Program
-from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output
+from grader.rerun.sandbox import Outcome, Program, scratch_folder
+from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output, wilson_interval
 from grader.rerun.trainee import MISSING_FAMILY
 from project.assignment import Assignment
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
 MAX_WEIGHT_BYTES = 10**9
+MOSTLY_FREE = 0.9  # share of a GPU's memory
+SECONDS_TO_LET_GO = 20
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,18 @@ class Ended(Exception):
 def run_job(job: Job, watch: Callable[[str], None] = lambda line: None) -> Result:
     """Train, predict and score. Whatever a submission does, this returns a Result."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fifteen-epochs-") as scratch:
+    with scratch_folder() as scratch:
         try:
-            return train_and_score(job, Path(scratch), watch)
+            return train_and_score(job, scratch, watch)
         except Ended as ended:
             return ended.result
         except Unscorable as error:
             return Result("failed", str(error))
+        except Exception as error:  # a fault of ours, then: nobody's verdict, and no end to the others' grading
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            (job.folder / "fault.log").write_text(traceback.format_exc(), encoding="utf-8")
+            return Result("infrastructure", f"the grader failed: {type(error).__name__}: {printable(str(error))}")
 
 
 def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Result:
@@ -98,29 +111,71 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     trained = scratch / "trained"
     trained.mkdir()
     config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
+    free = gpu_free() if job.device == "cuda" else None
     outcome = launch(job, "trainee.py", config, {"/data": job.data.training}, trained, scratch, watch)
-    seconds = time.monotonic() - started
-    for name in ("metrics.csv", "summary.json"):
-        keep(trained / "run" / name, job.folder / name)
-    judge_training(job, outcome, trained)
+    seconds = round(time.monotonic() - started, 2)
+    for name in ("metrics.csv", "summary.json", "evidence.json"):
+        keep(trained / "run" / name if name != "evidence.json" else trained / name, job.folder / name)
+    judge_training(job, outcome, trained, free)
+    content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
     weights = scratch / "weights.safetensors"
-    weights.write_bytes(read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES))
+    weights.write_bytes(content)
     summary = read_summary(trained / "run" / "summary.json", job.rules)
 
-    predicted = scratch / "predicted"
+    share = predicted_accuracy(job, weights, scratch, watch)
+    passed = share > job.rules.target_accuracy
+    reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
+    details = {"weights": hashlib.sha256(content).hexdigest(), "peak_memory": outcome.peak_memory}
+    flags = []
+    if job.submission.tier == "audited":
+        details["untrained_accuracy"] = predicted_accuracy(job, None, scratch, watch)
+        flags = suspicions(job, trained, share, details["untrained_accuracy"])
+    verdict = "passed" if passed else "below_target"
+    return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
+
+
+def predicted_accuracy(job: Job, weights: Path | None, scratch: Path, watch: Callable[[str], None]) -> float:
+    """Accuracy on the images that score, of these weights or of the network as it is built, in a sandbox of its own."""
+    predicted = scratch / ("predicted" if weights else "untrained")
     predicted.mkdir()
     config = rerun_config(job, "/data" if job.sandboxed else str(job.data.scoring))
     for name in ("mean", "std"):
         config["data"][name] = config["data"].get(name) or getattr(job.data, name)
-    inputs = {"/data": job.data.scoring, "/weights.safetensors": weights}
+    inputs = {"/data": job.data.scoring} | ({"/weights.safetensors": weights} if weights else {})
     outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch)
     judge(job, outcome, "predicting")
     logits_NK = read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
+    return accuracy(logits_NK, job.data.labels_N)
 
-    share = accuracy(logits_NK, job.data.labels_N)
-    passed = share > job.rules.target_accuracy
-    reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
-    return Result("passed" if passed else "below_target", reason, share, seconds=round(seconds, 2), **summary)
+
+def suspicions(job: Job, trained: Path, share: float, untrained: float) -> list[str]:
+    """What a person should look at in an audited run: it is evidence, not a verdict."""
+    found = []
+    low, _ = wilson_interval(untrained, len(job.data.labels_N), z=4)
+    if low > 1 / len(job.data.classes):
+        found.append(f"reaches {untrained:.0%} before any training")
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_output(trained / "run" / "metrics.csv", 10**6).decode("utf-8"))))
+        monitor = float(rows[-1]["val/accuracy"])
+    except (Unscorable, ValueError, IndexError, KeyError, TypeError, csv.Error):
+        monitor = None
+        found.append("left no metrics that can be read")
+    if monitor is not None:
+        _, scored_high = wilson_interval(share, len(job.data.labels_N), z=4)
+        monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), job.data.monitored, z=4)
+        if not 0 <= monitor <= 1 or monitor_low > scored_high:
+            found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
+    try:
+        evidence = read_json(trained / "evidence.json")
+        steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
+        replaced = [printable(str(name)) for name in evidence["replaced"]]
+    except (Unscorable, KeyError, TypeError, ValueError):
+        return [*found, "left no evidence of its training"]
+    if steps > expected:  # fewer are honest: a loss scaler leaves some out
+        found.append(f"took {steps} optimizer steps where {expected} are expected")
+    if replaced:
+        found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
+    return found
 
 
 def launch(
@@ -132,11 +187,14 @@ def launch(
     config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
     code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
-    code[f"/app/{script}"] = REPOSITORY / "grader" / "rerun" / script
+    for program in (script, "evidence.py"):
+        code[f"/app/{program}"] = HERE / program
     inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
     seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
     settings = {
-        "code": ["/app", "/own"] if job.sandboxed else [str(REPOSITORY), str(scratch / "own")],
+        "code": ["/app", "/own"] if job.sandboxed else [*map(str, (REPOSITORY, HERE, scratch / "own"))],
+        "audited": job.submission.tier == "audited",
+        "limits": {"RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6), "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096},
         "config": seen["/job.yaml"],
         "families": job.rules.families,
         "weights": seen.get("/weights.safetensors"),
@@ -191,7 +249,7 @@ TRAINER = {
 }
 
 
-def judge_training(job: Job, outcome: Outcome, trained: Path) -> None:
+def judge_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
     """End the job where the training did not come to a good end."""
     if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
         missing = read_json(trained / "missing.json")
@@ -199,25 +257,51 @@ def judge_training(job: Job, outcome: Outcome, trained: Path) -> None:
         raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing) or 'a family'}"))
     if outcome.ending == "exited" and outcome.status == 2:
         raise Ended(Result("rejected", last_words(job.folder / "trainee.log").removeprefix("error: ")))
-    judge(job, outcome, "training")
+    judge(job, outcome, "training", free)
 
 
-def judge(job: Job, outcome: Outcome, doing: str) -> None:
-    """End the job where a program did not end well: the sandbox's failure is ours, all else the submission's."""
+def judge(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = None) -> None:
+    """End the job where a program did not end well: the sandbox's failure is ours, all else the submission's.
+
+    `gpu_free` is the share of the GPU's memory that was free when it began: what others held is no student's fault.
+    """
     limits = job.rules.limits
     if outcome.ending == "sandbox":
         raise Ended(Result("infrastructure", f"the sandbox failed: {outcome.detail}"))
     exceeded = {
         "time": f"took longer than {limits.minutes:g} minutes",
         "memory": f"used more than {limits.memory_gb:g} GB of memory",
-        "output": f"wrote more than {limits.output_mb:g} MB",
+        "output": f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files",
         "processes": f"ran more than {limits.processes} processes and threads",
     }
     if outcome.ending in exceeded:
         raise Ended(Result("failed", f"{doing} {exceeded[outcome.ending]}"))
     if outcome.status != 0:
         stage = "trainee" if doing == "training" else "predictor"
-        raise Ended(Result("failed", f"{doing} crashed: {last_words(job.folder / f'{stage}.log')}"))
+        said = last_words(job.folder / f"{stage}.log")
+        if gpu_free is not None and "CUDA out of memory" in said:
+            if gpu_free < MOSTLY_FREE:
+                raise Ended(Result("infrastructure", f"others held {1 - gpu_free:.0%} of the GPU's memory"))
+            raise Ended(Result("failed", f"{doing} ran out of the GPU's memory"))
+        raise Ended(Result("failed", f"{doing} crashed: {said}"))
+
+
+def gpu_free() -> float | None:
+    """Share of the GPU's memory that is free, once what ran before has let go of it; None where that is not told.
+
+    Waits up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
+    """
+    command = ["nvidia-smi", "--id=0", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    deadline = time.monotonic() + SECONDS_TO_LET_GO
+    while True:
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+            free, total = map(float, said.splitlines()[0].split(","))
+        except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+            return None
+        if free / total > MOSTLY_FREE or time.monotonic() > deadline:
+            return free / total
+        time.sleep(0.5)
 
 
 def read_summary(path: Path, rules: Assignment) -> dict[str, Any]:

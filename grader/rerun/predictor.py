@@ -1,14 +1,17 @@
 """Runs inside a sandbox of its own: logits of a trained submission on images without labels. `predictor.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `weights` and `out`.
+The job file has `code` (folders to import from), `config`, `limits`, `out`, and `weights`, null for a network as it is built.
 """
 
 import json
+import resource
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for name, value in job["limits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
     sys.path[:0] = job["code"]
     sys.argv[1:] = []  # LightningCLI would look at it
 
@@ -19,7 +22,8 @@ if __name__ == "__main__":
 
     class Predictor(CommandLine):
         def before_predict(self) -> None:
-            self.model.network.load_state_dict(load_file(job["weights"]), strict=True)
+            if job["weights"]:
+                self.model.network.load_state_dict(load_file(job["weights"]), strict=True)
 
         def after_predict(self) -> None:
             logits_NK = torch.cat(self.trainer.predict_loop.predictions).float().cpu().contiguous()

@@ -4,25 +4,32 @@ What runs inside sees the interpreter, the packages, our two programs and `proje
 has no network, no environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
 """
 
+import json
 import os
+import re
 import shutil
 import signal
-import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from grader.rerun.control_group import ControlGroup, control_group
+from grader.rerun.seccomp import open_filter
 from project.assignment import Limits
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 TMP_BYTES = 2 * 10**9
 SHM_BYTES = 10**9
 POLL_SECONDS = 0.2
+# Escape sequences, control characters but the newline, and those that turn the direction of writing
+CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 SANDBOX_ERROR = 97  # our launcher's exit status where it could not even start the program
 
 Ending = Literal["exited", "time", "memory", "output", "processes", "sandbox"]
@@ -143,55 +150,97 @@ def run(
         sandboxed: False runs it as a plain process, with the limits alone. For machines without a sandbox only.
     """
     environment = {**ENVIRONMENT, **program.environment}
-    if sandboxed:
-        command = [bwrap_path() or "bwrap", *isolation(program.gpu)]
-        for inside, outside in program.inputs.items():
-            command += ["--ro-bind", str(outside), inside]
-        command += ["--bind", str(program.output), "/out", "--chdir", "/out"]
-        for name, value in environment.items():
-            command += ["--setenv", name, value]
-        command += ["--", sys.executable, "-I", program.script, program.argument]
-    else:
-        command = [sys.executable, "-I", program.script, program.argument]
-        environment["HOME"] = environment["MPLCONFIGDIR"] = str(program.output)
-    started = time.monotonic()
+    with ExitStack() as stack:
+        group = stack.enter_context(control_group(limits))
+        descriptors, status_file = [], None
+        if sandboxed:
+            status_file, status_end = os.pipe()
+            stack.callback(os.close, status_file)
+            descriptors.append(status_end)
+            command = [bwrap_path() or "bwrap", *isolation(program.gpu), "--json-status-fd", str(status_end)]
+            if (filter_file := open_filter()) is not None:
+                descriptors.append(filter_file)
+                command += ["--seccomp", str(filter_file)]
+            for inside, outside in program.inputs.items():
+                command += ["--ro-bind", str(outside), inside]
+            command += ["--bind", str(program.output), "/out", "--chdir", "/out"]
+            # What carries the mounts is memory without a limit of its own, so nothing can be written there.
+            command += ["--remount-ro", "/dev", "--remount-ro", "/"]
+            for name, value in environment.items():
+                command += ["--setenv", name, value]
+            command += ["--", sys.executable, "-I", program.script, program.argument]
+        else:
+            command = [sys.executable, "-I", program.script, program.argument]
+            environment["HOME"] = environment["MPLCONFIGDIR"] = str(program.output)
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                group.joined(command) if group else command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=program.output,
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        except OSError as error:
+            return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        reader = threading.Thread(target=keep_log, args=(process.stdout, log, watch), daemon=True)
+        reader.start()
+        peak, ending = 0, "exited"
+        try:
+            while True:
+                try:
+                    process.wait(POLL_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+                memory, tasks = used(group, process.pid)
+                peak = max(peak, memory)
+                exceeded = over_limit(limits, time.monotonic() - started, memory, tasks, program.output)
+                if exceeded := exceeded or group and group.ran_out():
+                    ending = exceeded
+                    break
+        finally:
+            kill_tree(process)
+            reader.join(5)
+        seconds, status = time.monotonic() - started, process.returncode
+        if group and ending == "exited" and status != 0:
+            ending = group.ran_out() or ending
+        if sandboxed and ending == "exited" and not program_started(status_file):
+            head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
+            return Outcome("sandbox", status, seconds, peak, " ".join(head.split()) or f"exit status {status}")
+        return Outcome(ending, status, seconds, peak)
+
+
+def program_started(status_file: int) -> bool:
+    """Whether bubblewrap came as far as the program. Only then does it report the program's exit status.
+
+    It says so on a pipe that the program does not have: what a program prints could be made up.
+    """
+    os.set_blocking(status_file, False)
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=program.output,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
-    reader = threading.Thread(target=keep_log, args=(process.stdout, log, watch), daemon=True)
-    reader.start()
-    peak, ending = 0, "exited"
-    try:
-        while True:
-            try:
-                process.wait(POLL_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                pass
-            memory, tasks = usage(process.pid)
-            peak = max(peak, memory)
-            if exceeded := over_limit(limits, time.monotonic() - started, memory, tasks, program.output):
-                ending = exceeded
-                break
-    finally:
-        kill_tree(process)
-        reader.join(5)
-    status = process.returncode
-    detail = ""
-    if sandboxed and ending == "exited" and status != 0:
-        head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
-        if head.startswith("bwrap: "):
-            ending, detail = "sandbox", " ".join(head.split())
-    return Outcome(ending, status, time.monotonic() - started, peak, detail)
+        said = os.read(status_file, 4096).decode("utf-8", "replace")
+    except BlockingIOError:
+        return False
+    for line in said.splitlines():
+        try:
+            if "exit-code" in json.loads(line):
+                return True
+        except ValueError:
+            pass
+    return False
+
+
+def used(group: ControlGroup | None, pid: int) -> tuple[int, int]:
+    """Memory in bytes and number of threads of a tree: by its control group, else summed over its processes."""
+    if group is None:
+        return usage(pid)
+    return group.memory_used(), 0  # the kernel itself refuses one process too many
 
 
 def over_limit(limits: Limits, seconds: float, memory: int, tasks: int, output: Path) -> Ending | None:
@@ -202,7 +251,8 @@ def over_limit(limits: Limits, seconds: float, memory: int, tasks: int, output: 
         return "memory"
     if tasks > limits.processes:
         return "processes"
-    if folder_bytes(output) > limits.output_mb * 10**6:
+    written, files = folder_contents(output, limits.output_files)
+    if written > limits.output_mb * 10**6 or files > limits.output_files:
         return "output"
     return None
 
@@ -216,16 +266,20 @@ def kill_tree(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def keep_log(stream, log: Path, watch: Callable[[str], None]) -> None:
-    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us."""
+def keep_log(stream: BinaryIO, log: Path, watch: Callable[[str], None]) -> None:
+    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us.
+
+    Control characters and what else does not print become spaces: a log must not steer the terminal that shows it.
+    """
     kept = 0
-    with open(log, "wb") as file:
+    with open(log, "w", encoding="utf-8") as file:
         while chunk := stream.readline(4096):
+            line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
             if kept < LOG_BYTES:
-                file.write(chunk)
+                kept += len(line)
+                file.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
                 file.flush()
-                kept += len(chunk)
-            watch(chunk.decode("utf-8", "replace"))
+            watch(line)
 
 
 def usage(root: int) -> tuple[int, int]:
@@ -269,14 +323,39 @@ def proportional_memory(pid: int) -> int:
         return 0
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes of the regular files below a folder; links are not followed."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                info = os.lstat(os.path.join(parent, name))
-            except OSError:
-                continue
-            total += info.st_size if stat.S_ISREG(info.st_mode) else 0
-    return total
+def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
+    """Bytes of the regular files below a folder, and how many entries it has; links are not followed.
+
+    It stops at `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked at, such as
+    folders in each other beyond the longest path, counts as too much.
+    """
+    written = entries = 0
+    pending = [os.fspath(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entries > enough:
+                        return written, entries
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        written += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return written, enough + 1
+    return written, entries
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder, removed at the end however deep or locked what a program left in it is."""
+    folder = Path(tempfile.mkdtemp(prefix="fifteen-epochs-"))
+    try:
+        yield folder
+    finally:
+        for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            if folder.exists():
+                subprocess.run([*command, str(folder)], stderr=subprocess.DEVNULL)

@@ -1,10 +1,12 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `families` (of which each must be used) and `out`.
-Exit status 3 says that a family is missing: `out/missing.json` says which; 2 that the configuration is wrong.
+The job file has `code` (folders to import from), `config`, `families` (of which each must be used), `limits` (of the
+process itself, by their names in `resource`), `audited` and `out`. Exit status 3 says that a family is missing:
+`out/missing.json` says which; 2 that the configuration is wrong.
 """
 
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -12,6 +14,8 @@ MISSING_FAMILY = 3
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for name, value in job["limits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
     sys.path[:0] = job["code"]
     sys.argv[1:] = []  # LightningCLI would look at it
 
@@ -20,6 +24,12 @@ if __name__ == "__main__":
     from project.cli import CommandLine, run
     from project.errors import UserError
     from project.strategies import census
+
+    evidence = None
+    if job["audited"]:
+        from evidence import Evidence
+
+        evidence = Evidence()
 
     class Trainee(CommandLine):
         def before_fit(self) -> None:
@@ -34,6 +44,10 @@ if __name__ == "__main__":
         def after_fit(self) -> None:
             from safetensors.torch import save_file
 
+            if evidence:
+                trainer = self.trainer
+                steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
+                evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps))
             state = self.model.network.state_dict()  # cloned, since safetensors refuses tensors that share memory
             state = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
             save_file(state, Path(job["out"], "weights.safetensors"))
@@ -42,5 +56,5 @@ if __name__ == "__main__":
         run(["fit", "--config", job["config"]], Trainee)
     except UserError as error:
         sys.stdout.flush()  # or what was printed before would come after
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

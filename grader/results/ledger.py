@@ -9,7 +9,8 @@ from typing import Any
 from grader.rerun.job import Result
 
 # A `final` attempt decides about its submission and seed, and there is one at most. Seed -1 stands for "none":
-# what is rejected before training. Infrastructure attempts are ours, and never final.
+# what is rejected before training. Infrastructure attempts are ours, and never final. Each regrade of a student begins
+# a new round; what earlier ones found stays where it is.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -20,9 +21,13 @@ CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     started TEXT NOT NULL, ended TEXT NOT NULL,
     student TEXT NOT NULL, digest TEXT NOT NULL, rules TEXT NOT NULL, seed INTEGER NOT NULL,
-    final INTEGER NOT NULL, verdict TEXT NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
+    round INTEGER NOT NULL, final INTEGER NOT NULL,
+    verdict TEXT NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed) WHERE final;
+CREATE TABLE IF NOT EXISTS regrades (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed, round) WHERE final;
 """
 NO_SEED = -1
 
@@ -64,26 +69,45 @@ class Ledger:
     ) -> None:
         """Add an attempt. Raises sqlite3.IntegrityError where there is a final one of this submission and seed."""
         self.database.execute(
-            "INSERT INTO attempts (started, ended, student, digest, rules, seed, final, verdict, result, circumstances)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempts (started, ended, student, digest, rules, seed, round, final, verdict, result, circumstances)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                *(started, ended, student, digest, rules, NO_SEED if seed is None else seed),
-                *(
-                    result.verdict != "infrastructure",
-                    result.verdict,
-                    json.dumps(asdict(result)),
-                    json.dumps(circumstances),
-                ),
+                *(started, ended, student, digest, rules, NO_SEED if seed is None else seed, self.round(student)),
+                *(result.verdict != "infrastructure", result.verdict),
+                *(json.dumps(asdict(result)), json.dumps(circumstances)),
             ],
         )
+
+    def regrade(self, when: str, student: str) -> None:
+        """Begin a new round for a student: everything is pending again. Raises KeyError for an unknown one."""
+        known = self.database.execute("SELECT 1 FROM submissions WHERE student = ?", [student]).fetchone()
+        if not known:
+            raise KeyError(student)
+        self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
+
+    def round(self, student: str) -> int:
+        """How often a student has been graded anew."""
+        return self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0]
 
     def results(self, student: str, digest: str, rules: str) -> dict[int | None, Result]:
         """The final results of a submission by seed; None is the seed of what was rejected before training."""
         rows = self.database.execute(
-            "SELECT seed, result FROM attempts WHERE final AND student = ? AND digest = ? AND rules = ? ORDER BY id",
-            [student, digest, rules],
+            "SELECT seed, result FROM attempts WHERE final AND student = ? AND digest = ? AND rules = ? AND round = ?"
+            " ORDER BY id",
+            [student, digest, rules, self.round(student)],
         )
         return {None if row["seed"] == NO_SEED else row["seed"]: Result(**json.loads(row["result"])) for row in rows}
+
+    def epoch_seconds(self, rules: str) -> list[float]:
+        """Seconds of an epoch in each verified training under these rules."""
+        rows = self.database.execute(
+            "SELECT DISTINCT attempts.id, attempts.result FROM attempts JOIN submissions"
+            " ON submissions.student = attempts.student AND submissions.digest = attempts.digest"
+            " WHERE attempts.final AND attempts.rules = ? AND submissions.tier = 'verified'",
+            [rules],
+        )
+        results = [Result(**json.loads(row["result"])) for row in rows]
+        return [result.seconds / result.epochs for result in results if result.seconds and result.epochs]
 
     def newest(self) -> list[sqlite3.Row]:
         """The newest submission of every student (student, name, digest, tier, rules), in order of the ids."""
@@ -95,8 +119,9 @@ class Ledger:
     def last_infrastructure(self, student: str, digest: str, rules: str) -> Result | None:
         """The last attempt at a submission that failed through our own fault."""
         row = self.database.execute(
-            "SELECT result FROM attempts WHERE NOT final AND student = ? AND digest = ? AND rules = ? ORDER BY id DESC LIMIT 1",
-            [student, digest, rules],
+            "SELECT result FROM attempts WHERE NOT final AND student = ? AND digest = ? AND rules = ? AND round = ?"
+            " ORDER BY id DESC LIMIT 1",
+            [student, digest, rules, self.round(student)],
         ).fetchone()
         return Result(**json.loads(row["result"])) if row else None
 

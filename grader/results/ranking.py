@@ -68,12 +68,17 @@ def entry(student: str, name: str, tier: str, results: list[Result], ours: Resul
         return Entry(
             None, None, None, student, name, unusable.verdict, tier, flags=unusable.flags, reason=unusable.reason
         )
-    median = sorted(results, key=lambda result: result.accuracy)[(len(results) - 1) // 2]
-    low, high = wilson_interval(median.accuracy, median.details["samples"])
+    middle = median(results)
+    low, high = wilson_interval(middle.accuracy, middle.details["samples"])
     return Entry(
-        *(None, None, None, student, name, median.verdict, tier, median.accuracy, low, high, len(results)),
-        *(median.epochs, median.seconds, median.parameters, median.strategies),
+        *(None, None, None, student, name, middle.verdict, tier, middle.accuracy, low, high, len(results)),
+        *(middle.epochs, middle.seconds, middle.parameters, middle.strategies),
         flags=sorted({flag for result in results for flag in result.flags}),
-        total=round(100 * median.accuracy, 4),
-        reason=median.reason,
+        total=round(100 * middle.accuracy, 4),
+        reason=middle.reason,
     )
+
+
+def median(results: list[Result]) -> Result:
+    """The result in the middle by accuracy; of an even number, the lower of the two."""
+    return sorted(results, key=lambda result: result.accuracy)[(len(results) - 1) // 2]

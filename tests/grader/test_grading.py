@@ -198,7 +198,7 @@ def ledger_students(results: Path) -> set[str]:
 
 
 def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
-    from grader.grading import locked
+    from grader.results.folder import locked
 
     folder = write_submission().parent
     with locked(tmp_path / "results"):

@@ -5,8 +5,9 @@ import zipfile
 
 import pytest
 
+from grader.intake.downloads import find_downloads
 from grader.intake.packing import pack
-from grader.intake.submission import MAX_FILES, find_submissions, printable, safe_id, take_in
+from grader.intake.submission import MAX_FILES, printable, safe_id, take_in
 
 
 def tar_of(folder, path, mode="w", prefix=""):
@@ -135,5 +136,5 @@ def test_finds_folders_and_archives_or_the_one_given(write_submission, tmp_path)
     one = write_submission("one")
     zip_of({"config.yaml": ""}, one.parent / "two.zip")
     (one.parent / "notes.txt").write_text("")
-    assert [path.name for path in find_submissions(one.parent)] == ["one", "two.zip"]
-    assert find_submissions(one) == [one]
+    assert [found.source.name for found in find_downloads(one.parent)] == ["one", "two.zip"]
+    assert [found.source for found in find_downloads(one)] == [one]

@@ -1,0 +1,119 @@
+"""A folder of downloads: whose each of them is, when it was handed in, and which attempt counts.
+
+Names that learning-management systems give are read: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
+(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). What has another
+name belongs to whom its student.yaml names.
+"""
+
+import csv
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from grader.intake.repository import is_repository
+from grader.intake.submission import ARCHIVES, WRAPPER_MARK, printable, safe_id
+from project.errors import UserError
+
+TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
+CANVAS = re.compile(r"(?P<name>[^\W_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_.+")
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
+CLASSROOM = "-submissions"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file or folder as the instructor got it.
+
+    Attributes:
+        source: Where it lies.
+        submitted: When the server got it: from `times.csv` beside it, else when it was last modified.
+        student: The student's id, of letters that are safe in a file name; empty where the download's name tells none.
+        name: The student's name, as far as the download's name tells it.
+        late: Whether the system itself marked it as late.
+        attempts: Attempts of this student that another one took the place of.
+    """
+
+    source: Path
+    submitted: datetime
+    student: str = ""
+    name: str = ""
+    late: bool = False
+    attempts: int = 0
+
+
+def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Download]:
+    """One download for each student whom a name tells, and every other one; `folder` itself where it is a submission.
+
+    Of several attempts the last before the deadline counts; where there is none, the last.
+
+    Raises:
+        UserError: `times.csv` cannot be read.
+    """
+    if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_repository(folder):
+        return [Download(folder, modified(folder))]
+    times = submission_times(folder / TIMES)
+    classroom = folder.resolve().name
+    prefix = classroom.removesuffix(CLASSROOM) + "-" if classroom.endswith(CLASSROOM) else None
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
+            continue
+        if download := read_name(entry, times.get(entry.name) or modified(entry), prefix):
+            found.append(download)
+    return counted(found, deadline)
+
+
+def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
+    """What a download's name tells; None for what a system adds to the files handed in."""
+    if match := MOODLE.fullmatch(entry.name):
+        name, kind = match["name"], match["kind"]
+        return Download(entry, submitted, *known(name, match["id"])) if kind == "file" else None
+    if match := CANVAS.fullmatch(entry.name):
+        return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
+    if prefix and entry.name.startswith(prefix) and entry.is_dir():
+        user = entry.name.removeprefix(prefix)
+        return Download(entry, submitted, safe_id(user), printable(user))
+    return Download(entry, submitted)
+
+
+def known(name: str, number: str) -> tuple[str, str]:
+    """Id and name of a student in a system: its number makes the id unmistakable."""
+    return safe_id(f"{safe_id(name)[:40]}-{number}"), printable(name)
+
+
+def counted(downloads: list[Download], deadline: datetime | None) -> list[Download]:
+    """The attempts that count, in the order of the downloads."""
+    by_student: dict[str, list[Download]] = {}
+    for download in downloads:
+        by_student.setdefault(download.student or str(download.source), []).append(download)
+    chosen = []
+    for attempts in by_student.values():
+        attempts.sort(key=lambda attempt: (attempt.submitted, attempt.source.name))
+        in_time = [a for a in attempts if not a.late and (deadline is None or a.submitted <= deadline)]
+        chosen.append(replace((in_time or attempts)[-1], attempts=len(attempts) - 1))
+    return chosen
+
+
+def submission_times(table: Path) -> dict[str, datetime]:
+    """Times by file name from a CSV file; empty where there is none."""
+    if not table.is_file():
+        return {}
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            return {row["file"]: server_time(row["submitted"]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
+        raise UserError(f"{table}: {error}; {expected}") from None
+
+
+def server_time(text: str) -> datetime:
+    """A time with its zone, ISO 8601. Raises ValueError without one."""
+    time = datetime.fromisoformat(text.strip())
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return time
+
+
+def modified(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)

@@ -1,0 +1,55 @@
+"""Runs inside a sandbox: tries the walls, and writes what it found to `/out/found.json`. `probe.py PATH`.
+
+PATH is a file of the host's that must not be seen.
+"""
+
+import ctypes
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+CLONE_NEWUSER, PTRACE_TRACEME = 0x10000000, 0
+
+
+def connects() -> bool:
+    """Whether anything outside can be reached; a refusal would come from outside, too."""
+    for address in (("192.0.2.1", 80), ("169.254.169.254", 80)):
+        with socket.socket() as tried:
+            tried.settimeout(2)
+            try:
+                tried.connect(address)
+            except ConnectionRefusedError:
+                return True
+            except OSError:
+                continue
+            return True
+    return False
+
+
+def cuda() -> int | None:
+    """What cuInit says: 0 where a GPU can be used, None without a driver."""
+    try:
+        return ctypes.CDLL("libcuda.so.1").cuInit(0)
+    except OSError:
+        return None
+
+
+if __name__ == "__main__":
+    libc = ctypes.CDLL(None, use_errno=True)
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    shm = os.statvfs("/dev/shm")
+    found = {
+        "uid": os.getuid(),
+        "capabilities": int(status["CapEff"], 16),
+        "seccomp": status.get("Seccomp", "").strip() == "2",
+        "traces": libc.ptrace(PTRACE_TRACEME, 0, 0, 0) == 0,
+        "new_namespace": libc.unshare(CLONE_NEWUSER) == 0,
+        "network": connects(),
+        "host_files": [path for path in (sys.argv[1], "/etc/passwd", "/etc/shadow", "/var") if os.path.exists(path)],
+        "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+        "shm_bytes": shm.f_blocks * shm.f_frsize,
+        "cuda": cuda(),
+    }
+    Path("/out/found.json").write_text(json.dumps(found), encoding="utf-8")

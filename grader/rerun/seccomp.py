@@ -1,0 +1,72 @@
+"""A seccomp filter for the sandbox: system calls that a training never makes, but that attacks on a kernel do.
+
+The network, other processes and the file system are shut off by namespaces already; this makes the kernel behind them a
+smaller target. A refused call fails with "operation not permitted".
+"""
+
+import errno
+import os
+import platform
+import struct
+
+# (audit architecture, {call: number}), from the kernel's tables
+NEW_CALLS = {
+    **{"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429},
+    **{"fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "pidfd_getfd": 438, "mount_setattr": 442},
+}
+X86_64 = {
+    **{"ptrace": 101, "syslog": 103, "pivot_root": 155, "adjtimex": 159, "acct": 163, "settimeofday": 164},
+    **{"mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "sethostname": 170},
+    **{"setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179},
+    **{"clock_settime": 227, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272},
+    **{"move_pages": 279, "perf_event_open": 298, "name_to_handle_at": 303, "open_by_handle_at": 304},
+    **{"clock_adjtime": 305, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313},
+    **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323},
+    **NEW_CALLS,
+}
+AARCH64 = {
+    **{"umount2": 39, "mount": 40, "pivot_root": 41, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104},
+    **{"init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142},
+    **{"sethostname": 161, "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "add_key": 217},
+    **{"request_key": 218, "keyctl": 219, "swapon": 224, "swapoff": 225, "move_pages": 239, "perf_event_open": 241},
+    **{"name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "process_vm_readv": 270},
+    **{"process_vm_writev": 271, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294},
+    **NEW_CALLS,
+}
+REFUSED = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
+
+# linux/bpf_common.h, linux/seccomp.h
+LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_NOT_LESS, RETURN = 0x20, 0x15, 0x35, 0x06
+ALLOW, KILL_PROCESS, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+CALL_NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
+X32 = 0x40000000  # numbers from here on are the x32 calls, a second way to each
+
+
+def program(machine: str | None = None) -> bytes | None:
+    """The filter for a kind of processor (by default this one's), as bubblewrap takes it; None for an unknown kind."""
+    if (machine or platform.machine()) not in REFUSED:
+        return None
+    architecture, calls = REFUSED[machine or platform.machine()]
+    steps = [
+        (LOAD_WORD, 0, 0, ARCHITECTURE),
+        (JUMP_IF_EQUAL, 1, 0, architecture),
+        (RETURN, 0, 0, KILL_PROCESS),
+        (LOAD_WORD, 0, 0, CALL_NUMBER),
+        (JUMP_IF_NOT_LESS, 0, 1, X32),
+        (RETURN, 0, 0, ERROR | errno.ENOSYS),
+    ]
+    for number in sorted(calls.values()):
+        steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
+    steps.append((RETURN, 0, 0, ALLOW))
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def open_filter() -> int | None:
+    """A file descriptor to read the filter from; the caller closes it."""
+    content = program()
+    if content is None:
+        return None
+    descriptor = os.memfd_create("seccomp")
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

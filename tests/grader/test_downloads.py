@@ -1,0 +1,126 @@
+"""A folder of downloads: whose each is, and which attempt counts."""
+
+import os
+import subprocess
+import tarfile
+from datetime import datetime, timezone
+
+import pytest
+
+from grader.grading import opened
+from grader.intake.downloads import find_downloads
+from grader.intake.submission import take_in
+from project.errors import UserError
+from tests.grader.conftest import needs_sandbox
+
+
+def at(day: int) -> datetime:
+    return datetime(2026, 12, day, tzinfo=timezone.utc)
+
+
+def download(folder, name, day=1, make="file"):
+    path = folder / name
+    path.mkdir() if make == "folder" else path.write_bytes(b"x")
+    os.utime(path, (at(day).timestamp(),) * 2)
+    return path
+
+
+def students(folder, deadline=None):
+    return {found.source.name: found.student for found in find_downloads(folder, deadline)}
+
+
+def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
+    download(tmp_path, "kimminji_12345_678901_submission.zip")
+    download(tmp_path, "leejun_LATE_777_678902_work.tar.gz")
+    download(tmp_path, "김민지_54321_678903_제출.zip")
+    download(tmp_path, "Park Seo-yun_1234567_assignsubmission_file_", make="folder")
+    download(tmp_path, "Park Seo-yun_1234567_assignsubmission_onlinetext_", make="folder")
+    download(tmp_path, "plain-name.zip")
+    found = {found.source.name: found for found in find_downloads(tmp_path)}
+    assert {name: (one.student, one.name, one.late) for name, one in found.items()} == {
+        "kimminji_12345_678901_submission.zip": ("kimminji-12345", "kimminji", False),
+        "leejun_LATE_777_678902_work.tar.gz": ("leejun-777", "leejun", True),
+        "김민지_54321_678903_제출.zip": ("54321", "김민지", False),
+        "Park Seo-yun_1234567_assignsubmission_file_": ("park-seo-yun-1234567", "Park Seo-yun", False),
+        "plain-name.zip": ("", "", False),
+    }
+
+
+def test_a_classroom_s_folder_tells_the_user(tmp_path):
+    folder = tmp_path / "homework-submissions"
+    folder.mkdir()
+    download(folder, "homework-minji", make="folder")
+    assert students(folder) == {"homework-minji": "minji"}
+
+
+@pytest.mark.parametrize(
+    ("days", "deadline", "counts"),
+    [((1, 2, 3), None, 3), ((1, 2, 3), 2, 2), ((3, 2, 1), 2, 2), ((4, 5), 2, 5)],
+    ids=["the last", "the last before the deadline", "in any order", "the last, where all are late"],
+)
+def test_the_last_attempt_before_the_deadline_counts(tmp_path, days, deadline, counts):
+    for number, day in enumerate(days):
+        download(tmp_path, f"kimminji_12345_67890{number}_submission-{number}.zip", day)
+    (found,) = find_downloads(tmp_path, deadline and at(deadline))
+    assert (found.submitted, found.attempts) == (at(counts), len(days) - 1)
+
+
+def test_the_server_s_times_come_from_a_table(tmp_path):
+    download(tmp_path, "kimminji_1_2_a.zip", day=1)
+    download(tmp_path, "kimminji_1_3_b.zip", day=2)
+    (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,2026-12-09T00:00:00+00:00\n")
+    (found,) = find_downloads(tmp_path)
+    assert (found.source.name, found.submitted) == ("kimminji_1_2_a.zip", at(9))
+    (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,yesterday\n")
+    with pytest.raises(UserError, match="times.csv.*expected the columns"):
+        find_downloads(tmp_path)
+
+
+def test_a_system_s_own_name_outranks_student_yaml(write_submission, tmp_path):
+    """Nobody takes another's place by writing another's id."""
+    taken = take_in(write_submission("kim-minji"), None, "leejun-777", "leejun")
+    assert (taken.student, taken.name) == ("leejun-777", "leejun")
+
+
+def test_the_archive_in_a_folder_of_its_own_is_the_submission(write_submission, tmp_path):
+    folder = write_submission()
+    own = tmp_path / "Kim_1_assignsubmission_file_"
+    own.mkdir()
+    with tarfile.open(own / "work.tar.gz", "w:gz") as archive:
+        archive.add(folder, "work")
+    assert take_in(own).digest == take_in(folder).digest
+
+
+@pytest.fixture
+def git_repository(write_submission, tmp_path):
+    """A repository with a submission/ folder, and more beside it."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    write_submission("submission", parent=folder)
+    (folder / "main.py").write_text("print('not to be taken')\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "Hand in"]):
+        subprocess.run(
+            ["git", "-c", "user.name=kim", "-c", "user.email=kim@example.org", *command], cwd=folder, check=True
+        )
+    return folder
+
+
+def test_of_a_repository_only_submission_is_taken(git_repository):
+    assert opened(git_repository).digest == take_in(git_repository / "submission").digest
+    (git_repository / "submission").rename(git_repository / "elsewhere")
+    assert "no submission/ folder" in opened(git_repository).unusable
+
+
+@needs_sandbox
+def test_bundles_and_bare_repositories_are_read_in_a_sandbox(git_repository, tmp_path):
+    expected = take_in(git_repository / "submission").digest
+    subprocess.run(["git", "bundle", "create", "-q", tmp_path / "kim.bundle", "HEAD"], cwd=git_repository, check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", git_repository, tmp_path / "bare.git"], check=True)
+    assert opened(tmp_path / "kim.bundle").digest == expected
+    assert opened(tmp_path / "bare.git").digest == expected
+
+
+@needs_sandbox
+def test_a_damaged_bundle_is_a_submission_that_cannot_be_read(tmp_path):
+    (tmp_path / "kim.bundle").write_bytes(b"# v2 git bundle\nnonsense")
+    assert "git cannot read it" in opened(tmp_path / "kim.bundle").unusable

@@ -1,0 +1,115 @@
+"""Kill the grader at random moments, again and again, and count what is lost or doubled.
+
+Its jobs are scaled down: they take milliseconds, and some fail through a fault of ours. All else is the grader's own code:
+intake, checks, ledger, leaderboard.
+"""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.hostile.cases import Case, honest_config, write
+
+STUDENTS, SEEDS = 12, 2
+GRADER = """
+import random, sys, time
+from dataclasses import replace
+from pathlib import Path
+from grader.grading import Settings, grade
+from grader.rerun.job import Result
+from tests.hostile.cases import RULES
+
+class Engine:
+    def run(self, jobs, watch):
+        for job in jobs:
+            time.sleep(random.uniform(0, 0.02))
+            lost = random.random() < 0.1
+            yield job, Result("infrastructure", "lost") if lost else Result("passed", "", 0.9, 1, 10, 1.0)
+
+print("begins", flush=True)
+rules = replace(RULES, seeds=int(sys.argv[3]))
+grade(Path(sys.argv[1]), Path(sys.argv[2]), rules, Settings("cpu", False, 1, engine=Engine()))
+"""
+
+
+def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
+    """Begin and kill the grader `kills` times, then let it end.
+
+    Whenever it comes to its end, the next begins with an empty results folder, once what it left was looked at.
+
+    Returns:
+        Counts: `kills`, `finished` gradings, results `lost` and `doubled`, and students `charged` for a fault of ours.
+    """
+    draw = random.Random(seed)
+    config = yaml.safe_dump(honest_config(), sort_keys=False)
+    submissions = scratch / "submissions"
+    first = write(Case("honest", "passed"), scratch / "one")
+    for number in range(STUDENTS):
+        folder = submissions / f"student-{number}"
+        folder.mkdir(parents=True)
+        for file in first.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        (folder / "student.yaml").write_text(f"id: student-{number}\nname: Student {number}\n")
+        (folder / "config.yaml").write_text(config)
+    count = {"kills": 0, "finished": 0, "lost": 0, "doubled": 0, "charged": 0}
+    results, whole = scratch / "results-0", 3.0
+    while True:
+        last = count["kills"] >= kills
+        command = [sys.executable, "-c", GRADER, str(submissions), str(results), str(SEEDS)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        started = time.monotonic()
+        if not last:
+            time.sleep(draw.uniform(0, whole))
+            process.send_signal(signal.SIGKILL)
+        said = process.communicate(timeout=120)
+        if process.returncode == 0:
+            whole = max(0.1, time.monotonic() - started)
+            if pending(results):
+                continue  # some job was lost twice in a row: the next run tries again
+            for name, number in look(results).items():
+                count[name] += number
+            count["finished"] += 1
+            if last:
+                return count
+            results = scratch / f"results-{count['finished']}"
+        elif process.returncode == -signal.SIGKILL:
+            count["kills"] += 1
+        else:
+            raise AssertionError(said)
+
+
+def rows(results: Path) -> list[tuple[str, int, str]]:
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return database.execute("SELECT student, seed, verdict FROM attempts WHERE final").fetchall()
+
+
+def pending(results: Path) -> bool:
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        waiting = "SELECT 1 FROM attempts WHERE NOT final"
+        return len(rows(results)) < STUDENTS * SEEDS and bool(database.execute(waiting).fetchone())
+
+
+def look(results: Path) -> dict[str, int]:
+    """What is wrong with a finished grading."""
+    found = rows(results)
+    expected = {f"student-{number}" for number in range(STUDENTS)}
+    by_student = {student: [row for row in found if row[0] == student] for student in expected}
+    return {
+        "lost": sum(max(0, SEEDS - len(made)) for made in by_student.values()),
+        "doubled": sum(len(made) - len({seed for _, seed, _ in made}) for made in by_student.values()),
+        "charged": sum(verdict != "passed" for _, _, verdict in found),
+    }
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        print(kill_at_random(Path(scratch), int(sys.argv[1]) if len(sys.argv) > 1 else 200))

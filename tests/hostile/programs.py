@@ -1,0 +1,349 @@
+"""Code that runs: at its import, in training, in prediction, and what it leaves."""
+
+from dataclasses import replace
+
+from tests.hostile.cases import IMPATIENT, RULES, Case, own_network, program
+
+IN_PREDICTION = "import sys; predicting = sys.argv[0].endswith('predictor.py')"
+AT_EXIT = """
+import atexit, os, sys
+def swap():
+    if not sys.argv[0].endswith('predictor.py'):
+        path = '/out/weights.safetensors'
+        {code}
+atexit.register(swap)
+"""
+CHANCE = replace(RULES, target_accuracy=0.6)
+
+
+def at_exit(name: str, reason: str, code: str) -> Case:
+    """A case that changes its weights when the training's process ends."""
+    return program(name, "failed", reason, top=AT_EXIT.format(code=code.replace("\n", "\n        ")))
+
+
+def in_prediction(name: str, verdict: str, reason: str, code: str) -> Case:
+    """A case whose logits are made up where they are scored."""
+    return program(name, verdict, reason, "*", top="import torch\n" + IN_PREDICTION, forward=f"if predicting: {code}")
+
+
+IMPORT_TIME = [
+    program("os._exit(0) at import", "failed", "left no weights", top="import os; os._exit(0)"),
+    program("sys.exit(0) at import", "failed", "left no weights", top="import sys; sys.exit(0)"),
+    program("an endless loop at import", "failed", "longer than", rules=IMPATIENT, top="while True: pass"),
+    program("a crash with control codes", "rejected", "model.network", top="raise ValueError('\\x1b[2J\\x07\\u202e')"),
+    program(
+        "Trainer.fit replaced",
+        "failed",
+        top="import pytorch_lightning as pl\npl.Trainer.fit = lambda self, *args, **more: None",
+    ),
+    program(
+        "torch.load and time replaced",
+        "passed",
+        "",
+        "replaced",
+        top="import time, torch\ntorch.load = print\ntime.perf_counter = lambda: 0.0",
+    ),
+    program("json replaced", "failed", "summary.json", top="import json\njson.dumps = lambda *a, **k: '[]'"),
+    program(
+        "accuracy replaced in torchmetrics",
+        "below_target",
+        "is not above",
+        "replaced",
+        rules=CHANCE,
+        top="import torch\nfrom torchmetrics.classification import MulticlassAccuracy as M\n"
+        "M.compute = lambda self: torch.tensor(1.0)",
+        forward="logits = logits * 0",
+    ),
+    program(
+        "looking for labels in frames and in memory",
+        "below_target",
+        "is not above",
+        "",
+        rules=CHANCE,
+        top="import gc, sys, torch\n" + IN_PREDICTION,
+        forward="logits = logits * 0\n"
+        "if predicting:\n"
+        "    frame, found = sys._getframe(), list(gc.get_objects())\n"
+        "    while frame: found += list(frame.f_locals.values()); frame = frame.f_back\n"
+        "    tables = [t for t in found if type(t) is torch.Tensor and t.dtype == torch.int64 and t.shape == (200,)]\n"
+        "    for t in tables:\n"
+        "        if t.unique().numel() == num_classes_seen: print('LEAKED labels')\n",
+        init="global num_classes_seen; num_classes_seen = num_classes",
+    ),
+]
+
+MORE_EPOCHS = """
+from pytorch_lightning import Callback
+
+class Rewind(Callback):
+    def on_train_start(self, trainer, module):
+        trainer.fit_loop.max_epochs = {epochs}
+
+    def on_train_end(self, trainer, module):
+        {end}
+"""
+REWIND = "progress = trainer.fit_loop.epoch_progress.current; progress.processed = 4; trainer.fit_loop.max_epochs = 4"
+
+
+def with_callback(config) -> None:
+    own_network(config)
+    config["model"]["scheduler"] = None  # a schedule would end with the epochs that it was made for
+    config["trainer"]["callbacks"] = [{"class_path": "submission.again.Rewind"}]
+
+
+def callback(name: str, verdict: str, said: str, code: str) -> Case:
+    """A case with a callback of its own; `said` is a rejected one's reason, and a passed one's flag."""
+    reason, flag = (said, "") if verdict == "rejected" else ("", said)
+    files = {**program("", "").files, "again.py": code}
+    return Case(name, verdict, reason, flag, with_callback, files)
+
+
+OWN_STEPS = """
+if self.training and torch.is_grad_enabled():
+    optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-9)
+    for _ in range(3):
+        self.net(images).square().mean().backward(); optimizer.step(); optimizer.zero_grad()
+"""
+TEACHER = """
+import torch
+from project.data import Glyphs
+images, labels = Glyphs(train=400, val=10, test=10, noise=0.0, warp=0.05, clutter=0.0).load('train')
+x = images.permute(0, 3, 1, 2).float()
+x = (x - x.mean()) / x.std()
+teacher = nn.Sequential(nn.Conv2d(3, 16, 4, 4), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 10))
+optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
+for _ in range(40):
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(teacher(x), labels).backward()
+    optimizer.step()
+self.teacher = [teacher.eval()]
+"""
+BUDGET = [
+    program(
+        "learns before its training, on images of its own",
+        "passed",
+        "",
+        "before any training",
+        init=TEACHER,
+        forward="logits = logits * 0.01 + self.teacher[0](images)",
+    ),
+    callback("a callback that adds epochs", "rejected", "trained 16 epochs", MORE_EPOCHS.format(epochs=16, end="pass")),
+    callback(
+        "a callback that adds epochs, and rewinds their counter",
+        "passed",
+        "optimizer steps",
+        MORE_EPOCHS.format(epochs=8, end=REWIND),
+    ),
+    program("steps of its own within a step", "passed", "", "optimizer steps", top="import torch", before=OWN_STEPS),
+    program(
+        "training when it is built",
+        "passed",
+        "",
+        "optimizer steps",
+        top="import torch",
+        init="layer = nn.Linear(4, 2)\noptimizer = torch.optim.SGD(layer.parameters(), lr=0.1)\n"
+        "for _ in range(50): layer(torch.randn(8, 4)).square().mean().backward(); optimizer.step()",
+    ),
+    replace(
+        program("weights in a file", "failed", "crashed", top="from pathlib import Path"),
+        files={
+            **program(
+                "", "", init="Path('/own/submission/weights.bin').read_bytes()", top="from pathlib import Path"
+            ).files,
+            "weights.bin": bytes(1000),
+        },
+    ),
+    program(
+        "processes that outlive the training",
+        "passed",
+        top="import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)', 'fifteen-epochs-left-behind'],"
+        " start_new_session=True)",
+    ),
+    program(
+        "state left for the next run",
+        "passed",
+        rules=replace(RULES, seeds=2),
+        top="import os\n"
+        "for place in ('/tmp/mark', '/dev/shm/mark', '/out/mark', '/var/tmp/mark'):\n"
+        "    if os.path.exists(place) and not os.path.exists('/tmp/mine'): print('LEAKED', place)\n"
+        "    try: open(place, 'w').close()\n"
+        "    except OSError: pass\n"
+        "open('/tmp/mine', 'w').close()",
+    ),
+]
+
+FORGED = """
+import json, os
+for folder in ('/out', '/out/run', '/out/run/wandb'):
+    os.makedirs(folder, exist_ok=True)
+    for name in ('summary.json', 'leaderboard.json', 'results.json', 'wandb-summary.json'):
+        with open(os.path.join(folder, name), 'w') as file:
+            json.dump({'val_accuracy': 1.0, 'accuracy': 1.0, 'epochs': 1, 'parameters': 1, 'verdict': 'passed',
+                       'strategies': {f: [{'name': 'x'}] for f in
+                                      ('optimization', 'regularization', 'initialization', 'normalization')}}, file)
+os._exit(0)
+"""
+METRIC = [
+    program("forged results and W&B files", "failed", "left no weights", top=FORGED),
+    program(
+        "accuracy of 1.0, logged",
+        "below_target",
+        "is not above",
+        "logged 100%",
+        rules=CHANCE,
+        top="import torch, project.metrics\n"
+        "project.metrics.EpochMetrics.compute = lambda self: {'loss': torch.tensor(0.0), 'accuracy': torch.tensor(1.0)}",
+        forward="logits = logits * 0",
+    ),
+    in_prediction("NaN", "failed", "not all finite", "logits = logits * float('nan')"),
+    in_prediction("infinite logits", "failed", "not all finite", "logits = logits + float('inf')"),
+    in_prediction("logits of a wrong shape", "failed", "the logits are not", "logits = logits[:, :3]"),
+    in_prediction("logits for other images", "failed", "the logits are not", "logits = logits[:1]"),
+    in_prediction("strings for logits", "failed", "crashed", "return ['100 %'] * len(images)"),
+    program(
+        "huge logits that are finite", "passed", top=IN_PREDICTION, forward="if predicting: logits = logits * 1e30"
+    ),
+    in_prediction(
+        "a pickle for logits",
+        "failed",
+        "no safetensors file",
+        "import pickle, os; open('/out/logits.safetensors', 'wb').write(pickle.dumps([1])); os._exit(0)",
+    ),
+    at_exit("weights that are a pickle", "crashed", "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))"),
+    at_exit("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
+    at_exit("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
+    at_exit(
+        "weights with a key too many",
+        "crashed",
+        "import torch; from safetensors.torch import load_file, save_file\n"
+        "save_file(load_file(path) | {'extra': torch.zeros(1)}, path)",
+    ),
+    at_exit(
+        "weights with a key missing",
+        "crashed",
+        "from safetensors.torch import load_file, save_file\nsave_file(dict(list(load_file(path).items())[:-1]), path)",
+    ),
+    program(
+        "a checkpoint swapped after the run",
+        "passed",
+        top="import os, sys\n"
+        "if not sys.argv[0].endswith('predictor.py') and os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    import time\n"
+        "    while True:\n"
+        "        time.sleep(0.05)\n"
+        "        if os.path.exists('/out/weights.safetensors') and os.getppid() == 1:\n"
+        "            open('/out/weights.safetensors', 'wb').write(b'swapped')\n",
+    ),
+]
+
+RESOURCES = [
+    program("a fork bomb", "failed", "processes", top="import os\nwhile True:\n    os.fork()"),
+    program(
+        "thousands of threads",
+        "failed",
+        "processes",
+        top="import threading, time\nfor _ in range(5000): threading.Thread(target=time.sleep, args=(60,)).start()",
+    ),
+    program("a memory bomb", "failed", "memory", top="hoard = []\nwhile True: hoard.append(bytearray(10**7))"),
+    program(
+        "a flood of /dev/shm",
+        "failed",
+        "",
+        top="file = open('/dev/shm/flood', 'wb')\nwhile True: file.write(bytes(10**7)); file.flush()",
+    ),
+    program(
+        "a flood of the disk",
+        "failed",
+        "",
+        top="import os\nfor i in range(10**6):\n    open(f'/out/{i}', 'wb').write(bytes(10**6))",
+    ),
+    program(
+        "a flood of files",
+        "failed",
+        "wrote more than",
+        top="import time\nfor i in range(10**6):\n    open(f'/out/{i}', 'wb').close()\n    time.sleep(1e-4)",
+    ),
+    program(
+        "folders in each other without end",
+        "failed",
+        "",
+        top="import os, time\nos.chdir('/out')\nwhile True:\n    os.mkdir('d'); os.chdir('d'); time.sleep(1e-3)",
+    ),
+    program("a flood of the log", "passed", top="for _ in range(400): print('x' * 100_000)"),
+    program("sleep past the limit", "failed", "longer than", rules=IMPATIENT, top="import time; time.sleep(3600)"),
+    program(
+        "SIGTERM ignored",
+        "failed",
+        "longer than",
+        rules=IMPATIENT,
+        top="import signal, time\nfor number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)\ntime.sleep(3600)",
+    ),
+    program(
+        "children in sessions of their own",
+        "failed",
+        "longer than",
+        rules=IMPATIENT,
+        top="import os, time\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid(); time.sleep(3600)\n"
+        "time.sleep(3600)",
+    ),
+]
+
+TRIES = """
+import os, socket, ctypes, glob
+def leaked(what, condition):
+    print('tried', what)
+    if condition: print('LEAKED', what)
+def connects(address):
+    try:
+        socket.create_connection(address, 1); return True
+    except OSError:
+        return False
+def resolves():
+    try:
+        socket.getaddrinfo('example.org', 80); return True
+    except OSError:
+        return False
+def reads(path):
+    try:
+        return bool(open(path, 'rb').read(1))
+    except OSError:
+        return False
+leaked('a socket', connects(('1.1.1.1', 53)))
+leaked('the metadata address', connects(('169.254.169.254', 80)))
+leaked('the host itself', connects(('127.0.0.1', 22)))
+leaked('names', resolves())
+leaked('the environment', set(os.environ) & {'SECRET_TOKEN', 'WANDB_API_KEY', 'SSH_AUTH_SOCK', 'VIRTUAL_ENV'})
+others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 50]
+leaked('processes of others', others)
+leaked('PID 1 of the host', b'systemd' in open('/proc/1/cmdline', 'rb').read())
+seen = set()
+for top in set(os.listdir('/')) - {'proc', 'sys', 'usr', 'lib', 'bin', 'root'}:
+    for parent, folders, names in os.walk('/' + top):
+        if 'site-packages' in parent: folders.clear()
+        seen |= set(names)
+leaked('the labels', 'withheld.json' in seen)
+leaked('the ledger', 'ledger.sqlite' in seen)
+leaked('other submissions', [p for p in glob.glob('/own/*/*') if not p.endswith(('mine.py', '__pycache__'))])
+leaked('the secret', 'secret.json' in seen)
+leaked('passwords', reads('/etc/shadow') or reads('/etc/passwd'))
+libc = ctypes.CDLL(None)
+leaked('new namespaces', libc.unshare(0x10000000) == 0)
+leaked('mounting', libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0)
+leaked('devices', [p for p in glob.glob('/dev/*') if os.path.basename(p) in ('sda', 'kvm', 'mem', 'fuse', 'vda')])
+def writes(path):
+    try:
+        open(path, 'w').close(); return True
+    except OSError:
+        return False
+leaked('the code of the grader', writes('/app/project/evil.py') or writes('/own/submission/mine.py'))
+leaked('the training data', writes('/data/evil'))
+"""
+ISOLATION = [program("seventeen ways out of the sandbox", "passed", top=TRIES)]
+HONEST = [program("control: a network of one's own", "passed")]
+
+CASES = [*IMPORT_TIME, *BUDGET, *METRIC, *RESOURCES, *ISOLATION]

@@ -1,0 +1,153 @@
+"""Our own faults: whatever fails on our side, nothing is lost, nothing counts twice, and no student is charged."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.cli import main
+from grader.grading import Settings, grade
+from grader.rerun.job import Job, Result
+from project.errors import UserError
+from tests.hostile.cases import RULES, Case, write
+from tests.hostile.kills import kill_at_random
+
+
+class Failing:
+    """An engine whose first jobs are lost to a fault of ours."""
+
+    def __init__(self, faults: int):
+        self.faults = faults
+
+    def run(self, jobs, watch):
+        for job in jobs:
+            self.faults -= 1
+            fault = Result("infrastructure", "the node is gone")
+            yield job, fault if self.faults >= 0 else Result("passed", "", 0.9, 1, 10, 1.0)
+
+
+def verdicts(results: Path) -> list[str]:
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return [row[0] for row in database.execute("SELECT verdict FROM attempts ORDER BY id")]
+
+
+@pytest.fixture
+def submissions(tmp_path) -> Path:
+    return write(Case("honest", "passed"), tmp_path / "submissions").parent
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(device="cpu", sandboxed=False, secret=1)
+
+
+def with_engine(settings: Settings, engine) -> Settings:
+    return Settings(settings.device, settings.sandboxed, settings.secret, engine=engine)
+
+
+def test_a_lost_job_is_run_again_and_the_student_not_charged(submissions, tmp_path, settings):
+    grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(1)))
+    assert verdicts(tmp_path / "results") == ["infrastructure", "passed"]
+
+
+def test_lost_again_and_again_it_is_pending_until_the_next_run(submissions, tmp_path, settings):
+    table = grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(9)))
+    assert "infrastructure" in table and "the node is gone" in table
+    grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
+    assert verdicts(tmp_path / "results") == ["infrastructure", "infrastructure", "passed"]
+
+
+def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, settings, monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("grader.rerun.job.train_and_score", broken)
+    assert "infrastructure" in grade(submissions, tmp_path / "results", RULES, settings)
+    assert "ZeroDivisionError" in next((tmp_path / "results").rglob("fault.log")).read_text()
+
+
+def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkeypatch):
+    monkeypatch.setattr("grader.rerun.sandbox.isolation", lambda gpu=None: ["--no-such-option"])
+    monkeypatch.setattr("grader.rerun.sandbox.unavailable", lambda: None)
+    table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1))
+    assert "infrastructure" in table and "the sandbox failed" in table
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(submissions, tmp_path, settings, capsys):
+    results = tmp_path / "small"
+    results.mkdir()
+    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", results]).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        (results / "ballast").write_bytes(b"x" * (1 << 20))
+    except OSError:
+        pass
+    try:
+        with pytest.raises(UserError, match="cannot be written.*goes on"):
+            grade(submissions, results, RULES, with_engine(settings, Failing(0)))
+        (results / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=50m", results], check=True)
+        assert "passed" in grade(submissions, results, RULES, with_engine(settings, Failing(0)))
+    finally:
+        subprocess.run(["umount", results], check=True)
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_line(submissions, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["run", str(submissions), "--out", str(tmp_path / "file" / "results"), "--unsafe-no-sandbox"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
+
+
+def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submissions, monkeypatch):
+    from grader.intake.submission import take_in
+    from grader.rerun import job as jobs
+    from grader.rerun.sandbox import Outcome
+
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    (folder / "trainee.log").write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n")
+    job = Job(take_in(submissions / "mallory"), 1, RULES, None, "cuda", folder)
+    for free, verdict in ((0.3, "infrastructure"), (0.99, "failed")):
+        with pytest.raises(jobs.Ended) as ended:
+            jobs.judge(job, Outcome("exited", 1, 1.0, 0), "training", gpu_free=free)
+        assert ended.value.result.verdict == verdict and "GPU" in ended.value.result.reason
+
+
+def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, settings, monkeypatch):
+    times = iter(["2030-01-01", "1999-12-31", "2026-01-01", "1970-01-01"] * 20)
+    monkeypatch.setattr("grader.grading.now", lambda: next(times))
+    for _ in range(2):
+        grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
+    assert verdicts(tmp_path / "results") == ["passed"]
+
+
+def test_a_second_grader_waits_where_it_is_told_to(submissions, tmp_path):
+    from grader.results.folder import locked
+
+    command = ["run", str(submissions), "--out", str(tmp_path / "results"), "--unsafe-no-sandbox", "--wait"]
+    with locked(tmp_path / "results"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "grader", *command, "--rules", "absent.yaml"], stderr=subprocess.PIPE
+        )
+        assert b"absent.yaml" in process.communicate(timeout=60)[1], "rules are read before anything waits"
+
+
+def test_regrade_begins_anew_and_keeps_what_was(submissions, tmp_path, settings):
+    results = tmp_path / "results"
+    grade(submissions, results, RULES, with_engine(settings, Failing(0)))
+    again = Settings("cpu", False, 1, regrade=("mallory",), engine=Failing(0))
+    grade(submissions, results, RULES, again)
+    assert verdicts(results) == ["passed", "passed"]
+    with pytest.raises(UserError, match="no such student"):
+        grade(submissions, results, RULES, Settings("cpu", False, 1, regrade=("nobody",), engine=Failing(0)))
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.slow)])
+def test_killed_at_random_nothing_is_lost_or_doubled(kills, tmp_path):
+    found = kill_at_random(tmp_path, kills)
+    assert found["kills"] >= kills and found["lost"] == found["doubled"] == found["charged"] == 0, found
