@@ -261,7 +261,8 @@ class PatchWhitening(He):
 def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
     """What one layer of a network puts out for these images, the network left as it was."""
     seen = []
-    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    # Copied, since an activation may work in place.
+    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     training = network.training
     try:
         network.eval()(images_NCHW)

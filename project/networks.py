@@ -27,7 +27,10 @@ def normalized(
 ) -> nn.Sequential:
     """A convolution or fully connected layer, its normalization (if any), and the activation behind it."""
     after = normalization.after(layer) if normalization else None
-    return nn.Sequential(*filter(None, (layer, before_normalization, after, before_activation, activation())))
+    function = activation()
+    if isinstance(function, nn.ReLU):
+        function.inplace = True  # nothing else needs what comes in, and its memory need not be fetched twice
+    return nn.Sequential(*filter(None, (layer, before_normalization, after, before_activation, function)))
 
 
 class GlobalAverage(nn.Module):
