@@ -120,7 +120,7 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
     weights = scratch / "weights.safetensors"
     weights.write_bytes(content)
-    summary = read_summary(trained / "run" / "summary.json", job.rules)
+    summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
     share = predicted_accuracy(job, weights, scratch, watch)
     passed = share > job.rules.target_accuracy
@@ -304,8 +304,11 @@ def gpu_free() -> float | None:
         time.sleep(0.5)
 
 
-def read_summary(path: Path, rules: Assignment) -> dict[str, Any]:
-    """Epochs, parameters and strategies of a rerun's summary, their types checked. Raises Unscorable."""
+def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, Any]:
+    """Epochs, parameters and strategies of a rerun's summary, their types checked. Raises Unscorable.
+
+    Ends the job where there are more than `max_epochs`, the configuration's own number.
+    """
     summary = read_json(path)
     try:
         epochs, parameters = summary["epochs"], summary["parameters"]
@@ -318,8 +321,8 @@ def read_summary(path: Path, rules: Assignment) -> dict[str, Any]:
     for value in (epochs, parameters):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise Unscorable("summary.json has no whole numbers for epochs and parameters")
-    if epochs > rules.max_epochs:
-        raise Ended(Result("rejected", f"trained {epochs} epochs, more than {rules.max_epochs}"))
+    if epochs > max_epochs:
+        raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
     missing = [family for family, used in strategies.items() if not used]
     if missing:
         raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))

@@ -129,9 +129,9 @@ BUDGET = [
     ),
     callback("a callback that adds epochs", "rejected", "trained 16 epochs", MORE_EPOCHS.format(epochs=16, end="pass")),
     callback(
-        "a callback that adds epochs, and rewinds their counter",
-        "passed",
-        "optimizer steps",
+        "a callback that adds epochs, fewer than the rules allow",
+        "rejected",
+        "trained 8 epochs",
         MORE_EPOCHS.format(epochs=8, end=REWIND),
     ),
     program("steps of its own within a step", "passed", "", "optimizer steps", top="import torch", before=OWN_STEPS),
