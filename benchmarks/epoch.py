@@ -1,8 +1,8 @@
 """An epoch: the common template, ours, a bare loop over our batches, and the arithmetic alone.
 
 The same network (six convolutions of 16, 32 and 64 channels with batch normalization, 73 thousand parameters; in the
-template as most write it, elsewhere by ConvNet, which computes the same) and batches of 128. Seconds of a training epoch, the median of three after one to warm up, without validation. Each arm has
-a process of its own.
+template as most write it, elsewhere by ConvNet, which computes the same) and batches of 128. Seconds of a training
+epoch, the median of three after one to warm up, without validation. Each arm has a process of its own.
 """
 
 import io

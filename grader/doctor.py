@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from grader.grading import said_by
 from grader.rerun import sandbox
 from grader.rerun.control_group import control_group
 from grader.rerun.sandbox import Program, scratch_folder
@@ -112,13 +112,6 @@ def surroundings() -> list[Finding]:
         Finding("git", bool(git), False, git or "missing: bundles and bare repositories cannot be read"),
         Finding("disk", free > FREE_GB, True, f"{free:.0f} GB free where runs write; a run needs up to {FREE_GB}"),
     ]
-
-
-def said_by(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def report(found: list[Finding]) -> str:

@@ -76,7 +76,11 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
             secret = stored_secret(results, settings.secret)
             unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
             print(f"Training on {device_label(settings.device)}{unsafe}; results in {results}/", flush=True)
-            submissions = distinct([received(each) for each in find_downloads(folder, rules.deadline_time)])
+            downloads = find_downloads(folder, rules.deadline_time)
+            for each in downloads:
+                if each.attempts:
+                    print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
+            submissions = distinct([received(each) for each in downloads])
             if not submissions:
                 raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
             ledger = Ledger(results / "ledger.sqlite")

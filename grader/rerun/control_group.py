@@ -101,6 +101,8 @@ def made(root: Path = ROOT, own: str | None = None) -> ControlGroup:
     paths = {name: line.split(":", 2)[2].lstrip("/") for line in lines for name in line.split(":")[1].split(",")}
     name = f"fifteen-epochs-{os.getpid()}-{time.monotonic_ns()}"
     if (root / "cgroup.controllers").exists():
+        if "" not in paths:
+            raise OSError("no group of version 2")
         parent = root / paths[""]
         if "memory" not in (parent / "cgroup.subtree_control").read_text():
             # A group with processes of its own cannot pass controllers on: the grader moves into one beside.

@@ -3,7 +3,6 @@
 It shares a process with code that could make it say anything, so it decides nothing. What it finds becomes flags.
 """
 
-import builtins
 import importlib
 import json
 from pathlib import Path
@@ -54,5 +53,5 @@ def functions() -> dict[str, Any]:
         f"{owner}.{name}": value
         for owner, place in owners.items()
         for name, value in vars(place).items()
-        if callable(value) and builtins.type(value) is not type
+        if callable(value) and type(value) is not type
     }

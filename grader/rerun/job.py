@@ -114,8 +114,8 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     free = gpu_free() if job.device == "cuda" else None
     outcome = launch(job, "trainee.py", config, {"/data": job.data.training}, trained, scratch, watch)
     seconds = round(time.monotonic() - started, 2)
-    for name in ("metrics.csv", "summary.json", "evidence.json"):
-        keep(trained / "run" / name if name != "evidence.json" else trained / name, job.folder / name)
+    for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
+        keep(trained / left, job.folder / Path(left).name)
     judge_training(job, outcome, trained, free)
     content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
     weights = scratch / "weights.safetensors"
@@ -128,7 +128,7 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     details = {"weights": hashlib.sha256(content).hexdigest(), "peak_memory": outcome.peak_memory}
     flags = []
     if job.submission.tier == "audited":
-        details["untrained_accuracy"] = predicted_accuracy(job, None, scratch, watch)
+        details["untrained_accuracy"] = untrained_accuracy(job, scratch, watch)
         flags = suspicions(job, trained, share, details["untrained_accuracy"])
     verdict = "passed" if passed else "below_target"
     return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
@@ -136,24 +136,34 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
 
 def predicted_accuracy(job: Job, weights: Path | None, scratch: Path, watch: Callable[[str], None]) -> float:
     """Accuracy on the images that score, of these weights or of the network as it is built, in a sandbox of its own."""
-    predicted = scratch / ("predicted" if weights else "untrained")
+    stage = "predictor" if weights else "untrained"
+    predicted = scratch / stage
     predicted.mkdir()
     config = rerun_config(job, "/data" if job.sandboxed else str(job.data.scoring))
     for name in ("mean", "std"):
         config["data"][name] = config["data"].get(name) or getattr(job.data, name)
     inputs = {"/data": job.data.scoring} | ({"/weights.safetensors": weights} if weights else {})
-    outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch)
+    outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch, stage)
     judge(job, outcome, "predicting")
     logits_NK = read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
     return accuracy(logits_NK, job.data.labels_N)
 
 
-def suspicions(job: Job, trained: Path, share: float, untrained: float) -> list[str]:
+def untrained_accuracy(job: Job, scratch: Path, watch: Callable[[str], None]) -> float | None:
+    """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
+    try:
+        return predicted_accuracy(job, None, scratch, watch)
+    except (Ended, Unscorable):
+        return None
+
+
+def suspicions(job: Job, trained: Path, share: float, untrained: float | None) -> list[str]:
     """What a person should look at in an audited run: it is evidence, not a verdict."""
     found = []
-    low, _ = wilson_interval(untrained, len(job.data.labels_N), z=4)
-    if low > 1 / len(job.data.classes):
-        found.append(f"reaches {untrained:.0%} before any training")
+    if untrained is not None:
+        low, _ = wilson_interval(untrained, len(job.data.labels_N), z=4)
+        if low > 1 / len(job.data.classes):
+            found.append(f"reaches {untrained:.0%} before any training")
     try:
         rows = list(csv.DictReader(io.StringIO(read_output(trained / "run" / "metrics.csv", 10**6).decode("utf-8"))))
         monitor = float(rows[-1]["val/accuracy"])
@@ -179,10 +189,16 @@ def suspicions(job: Job, trained: Path, share: float, untrained: float) -> list[
 
 
 def launch(
-    job: Job, script: str, config: dict[str, Any], inputs: dict[str, Path], output: Path, scratch: Path, watch: Callable
+    job: Job,
+    script: str,
+    config: dict[str, Any],
+    inputs: dict[str, Path],
+    output: Path,
+    scratch: Path,
+    watch: Callable[[str], None],
+    stage: str = "trainee",
 ) -> Outcome:
-    """Run one of our two programs on a configuration, in a sandbox."""
-    stage = Path(script).stem
+    """Run one of our two programs on a configuration, in a sandbox. `stage` names its files in the job's folder."""
     config_file, job_file = scratch / f"{stage}.yaml", scratch / f"{stage}.json"
     config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     shutil.copyfile(config_file, job.folder / f"{stage}.yaml")

@@ -25,8 +25,8 @@ def download(folder, name, day=1, make="file"):
     return path
 
 
-def students(folder, deadline=None):
-    return {found.source.name: found.student for found in find_downloads(folder, deadline)}
+def students(folder):
+    return {found.source.name: found.student for found in find_downloads(folder)}
 
 
 def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):

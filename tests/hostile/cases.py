@@ -41,7 +41,6 @@ class Case:
         files: Files to add or replace; None removes one.
         source: Makes the source from the folder with those files: an archive, or the folder itself.
         rules: To grade it by.
-        leaks: Whether any line of its logs that begins with LEAKED is a failure.
     """
 
     name: str
@@ -98,7 +97,7 @@ def graded(case: Case, scratch: Path) -> Entry:
 
 
 def shortcomings(case: Case, entry: Entry, scratch: Path) -> list[str]:
-    """How what a case got differs from what it must get; empty where it does not."""
+    """How what a case got differs from what it must get, and the lines of its logs that begin with LEAKED."""
     wrong = []
     if entry.verdict != case.verdict:
         wrong.append(f"verdict {entry.verdict} ({entry.reason}), expected {case.verdict}")

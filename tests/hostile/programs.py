@@ -344,6 +344,15 @@ leaked('the code of the grader', writes('/app/project/evil.py') or writes('/own/
 leaked('the training data', writes('/data/evil'))
 """
 ISOLATION = [program("seventeen ways out of the sandbox", "passed", top=TRIES)]
-HONEST = [program("control: a network of one's own", "passed")]
+HONEST = [
+    program("control: a network of one's own", "passed"),
+    program(
+        "control: a network that cannot predict before its training",
+        "passed",
+        init="self.register_buffer('seen', torch.zeros(()))",
+        top="import torch",
+        before="if self.training: self.seen += 1\nelif not self.seen: raise RuntimeError('not trained')",
+    ),
+]
 
 CASES = [*IMPORT_TIME, *BUDGET, *METRIC, *RESOURCES, *ISOLATION]

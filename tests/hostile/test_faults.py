@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from grader.cli import main
 from grader.grading import Settings, grade
 from grader.rerun.job import Job, Result
+from grader.results.folder import locked
 from project.errors import UserError
 from tests.hostile.cases import RULES, Case, write
 from tests.hostile.kills import kill_at_random
@@ -126,15 +127,19 @@ def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, setting
     assert verdicts(tmp_path / "results") == ["passed"]
 
 
-def test_a_second_grader_waits_where_it_is_told_to(submissions, tmp_path):
-    from grader.results.folder import locked
+def test_a_second_grader_waits_where_it_is_told_to(tmp_path):
+    entered = threading.Event()
 
-    command = ["run", str(submissions), "--out", str(tmp_path / "results"), "--unsafe-no-sandbox", "--wait"]
+    def second() -> None:
+        with locked(tmp_path / "results", wait=True):
+            entered.set()
+
     with locked(tmp_path / "results"):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "grader", *command, "--rules", "absent.yaml"], stderr=subprocess.PIPE
-        )
-        assert b"absent.yaml" in process.communicate(timeout=60)[1], "rules are read before anything waits"
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(10)
+    thread.join()
 
 
 def test_regrade_begins_anew_and_keeps_what_was(submissions, tmp_path, settings):
