@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from grader.cli import main
+from grader.grading import Settings, grade
+from grader.rerun.job import Result
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 OWN_NETWORK = """
@@ -159,6 +161,8 @@ def run_job(job, watch=None):
 
 grader.rerun.engine.run_job = run_job
 from grader.cli import main
+from grader.grading import Settings, grade
+from grader.rerun.job import Result
 sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3], "--unsafe-no-sandbox", "--device", "cpu"]))
 """
 
@@ -266,3 +270,28 @@ def test_wrong_rules_are_one_line(text, said, write_submission, tmp_path, capsys
     assert main([*command, "--unsafe-no-sandbox"]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+class Timed:
+    """An engine whose verified trainings take 2 s an epoch, and whose audited ones take `audited`."""
+
+    def __init__(self, audited: float):
+        self.audited = audited
+
+    def run(self, jobs, watch):
+        for job in jobs:
+            seconds = 2.0 if job.submission.tier == "verified" else self.audited
+            yield job, Result("passed", "", 0.9, 10, 100, 10 * seconds)
+
+
+@pytest.mark.parametrize(("seconds", "flags"), [(10.0, []), (50.0, ["an epoch took 25 times as long"])])
+def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags, write_submission, rules, tmp_path):
+    folder = write_submission("a-audited", net_py="import torch\n").parent
+    for name in ("kim", "lee"):
+        write_submission(name)
+    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=Timed(seconds)))
+    found = entries(tmp_path / "results")
+    odd = [flag for flag in found["a-audited"]["flags"] if "sandbox" not in flag]
+    assert found["a-audited"]["tier"] == "audited" and len(odd) == len(flags)
+    assert all(flag.startswith(start) for flag, start in zip(odd, flags))
+    assert found["kim"]["flags"] == found["lee"]["flags"]
