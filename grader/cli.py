@@ -68,6 +68,17 @@ def make_parser() -> argparse.ArgumentParser:
     added = command("leaderboard", show, "Print the leaderboard, and write its files anew.")
     added.add_argument("results", type=Path)
 
+    added = command(
+        "ablate", ablate, "Tell what each family contributes to a graded submission, by training without it."
+    )
+    added.add_argument("results", type=Path)
+    added.add_argument("student", help="id on the leaderboard")
+    added.add_argument(
+        "--seeds", type=positive, metavar="N", help="trainings of each variant (as many as it was graded by)"
+    )
+    added.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    added.add_argument("--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox")
+
     added = command("example", example, "Write a handful of submissions to try.")
     added.add_argument("folder", type=Path, help="where to; must not exist yet")
     added.add_argument(
@@ -150,6 +161,16 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
+def ablate(options: argparse.Namespace) -> int:
+    from grader.ablation import ablate
+    from grader.grading import Settings
+
+    settings = Settings(device=options.device, sandboxed=not options.unsafe_no_sandbox)
+    table, figure = ablate(options.results, options.student, options.seeds, settings)
+    print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
+    return 0
+
+
 def example(options: argparse.Namespace) -> int:
     from grader.intake.examples import write_examples
 
@@ -171,6 +192,14 @@ def open_submission(options: argparse.Namespace) -> Any:
     from grader.grading import opened  # with torch, which takes its time
 
     return opened(path), rules
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return number
 
 
 def existing(path: Path) -> Path:

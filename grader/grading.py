@@ -26,17 +26,21 @@ from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import REPOSITORY, Job, Result
 from grader.rerun.repository import exported
 from grader.rerun.scoring import wilson_interval
+from grader.results.archive import keep
 from grader.results.exports import as_table, export
 from grader.results.folder import locked, stored_secret
 from grader.results.ledger import Ledger
-from grader.results.ranking import leaderboard, median
+from grader.results.ranking import median, standings
+from grader.results.site import build
 from project.assignment import Assignment
 from project.errors import UserError
 from project.run import device_name, write_atomically
 
 MAX_INFRASTRUCTURE_ATTEMPTS = 2  # in one run of the grader; the next run tries again
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
-WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late")  # rules that change no single training
+RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
+# rules that change no single training
+WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site")
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
@@ -124,6 +128,7 @@ class Grading:
     def run(self) -> None:
         for submission in self.submissions:  # all are noted before the first is run
             source = printable(submission.source.name)
+            keep(self.results, submission.digest, submission.files)
             about = (submission.student, submission.name, submission.digest, submission.tier, source, self.key)
             self.ledger.take_in(now(), *about)
         with self.progress.shown():
@@ -227,13 +232,16 @@ def regrade(ledger: Ledger, student: str) -> None:
 
 
 def publish(ledger: Ledger, results: Path, rules: Assignment | None = None) -> str:
-    """Write the leaderboard's files from the ledger, and return the table."""
-    entries = leaderboard(ledger)
-    known = results / "assignment.json"
-    if rules is not None:
+    """Write the leaderboard's files and pages from the ledger, and return the table. By default by the last run's rules."""
+    known = results / RULES_FILE
+    if rules is None:
+        rules = Assignment.load(known)
+    else:
         write_atomically(known, json.dumps(asdict(rules), indent=2) + "\n")
-    assignment = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
-    export(results, assignment, now(), ledger.circumstances().get("device", "nothing yet"), entries)
+    found = standings(ledger, rules.site.best)
+    entries = [standing.entry for standing in found]
+    export(results, asdict(rules), now(), ledger.circumstances().get("device", "nothing yet"), entries)
+    build(results, rules, found, ledger, stored_secret(results, None))
     return as_table(entries)
 
 
@@ -245,8 +253,7 @@ def distinct(submissions: list[Submission]) -> list[Submission]:
         while student in seen:
             student, number = f"{submission.student[:58]}-{number}", number + 1
         if student != submission.student:
-            first = printable(seen[submission.student].source.name)
-            reason = f"the id {submission.student} is also that of {first}; hand in under your own"
+            reason = "its id is that of another submission, too; hand in under your own"
             submission = replace(submission, student=student, unusable=reason)
         seen[student] = submission
     return list(seen.values())

@@ -39,7 +39,7 @@ class Progress:
             return
         with Live(get_renderable=self.table, console=Console(highlight=False), refresh_per_second=2) as self.live:
             yield self
-            self.label = ""
+            self.label = self.doing = ""
 
     def begin(self, student: str, doing: str) -> None:
         """A submission's turn has come."""

@@ -32,6 +32,36 @@ class Limits:
 
 
 @dataclass
+class Bonus:
+    """The most points that a person may give for a part.
+
+    Attributes:
+        report, conclusion: Points; the total on the leaderboard is 100 x accuracy + bonus.
+    """
+
+    report: float = 5
+    conclusion: float = 5
+
+
+@dataclass
+class Site:
+    """What the published pages show of a submission.
+
+    Attributes:
+        names: A drawn pseudonym, the name as the student gave it, or the id.
+        reports: Whether report and conclusion are on the pages.
+        mistakes: Images, with their labels, of which it was most wrongly sure; 0 for none, as where others may still
+            hand in and a hidden test set scores.
+        best: How many of the highest ranks are marked as excellent.
+    """
+
+    names: Literal["pseudonym", "name", "id"] = "pseudonym"
+    reports: bool = True
+    mistakes: int = 12
+    best: int = 3
+
+
+@dataclass
 class Assignment:
     """The rules.
 
@@ -46,6 +76,8 @@ class Assignment:
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training run may use.
+        bonus: The most points for report and conclusion.
+        site: What the published pages show.
     """
 
     max_epochs: int = 15
@@ -60,6 +92,8 @@ class Assignment:
     monitor_fraction: float = 0.2
     dataset: dict[str, Any] = field(default_factory=lambda: {"class_path": "project.data.glyphs.Glyphs"})
     limits: Limits = field(default_factory=Limits)
+    bonus: Bonus = field(default_factory=Bonus)
+    site: Site = field(default_factory=Site)
 
     @classmethod
     def load(cls, path: str | Path = RULES) -> "Assignment":
@@ -90,6 +124,8 @@ class Assignment:
         wrong = [name for name in positive if getattr(self, name) < 1]
         wrong += [name for name in ("target_accuracy", "monitor_fraction") if not 0 < getattr(self, name) < 1]
         wrong += [f"limits.{name}" for name, value in vars(self.limits).items() if value <= 0]
+        wrong += [f"bonus.{name}" for name, value in vars(self.bonus).items() if value < 0]
+        wrong += [f"site.{name}" for name in ("mistakes", "best") if getattr(self.site, name) < 0]
         if wrong:
             raise UserError(f"{path}: {', '.join(wrong)} out of range; see project/assignment.py for the ranges")
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -17,19 +18,31 @@ from typing import Any
 
 import torch
 import yaml
+from torch import Tensor
 
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission, printable
 from grader.rerun import sandbox
 from grader.rerun.dataset import GradingData
 from grader.rerun.sandbox import Outcome, Program, scratch_folder
-from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output, wilson_interval
+from grader.rerun.scoring import (
+    Unscorable,
+    accuracy,
+    confident_mistakes,
+    confusion,
+    read_json,
+    read_logits,
+    read_output,
+    wilson_interval,
+)
 from grader.rerun.trainee import MISSING_FAMILY
 from project.assignment import Assignment
+from project.run import METRICS
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 MAX_WEIGHT_BYTES = 10**9
+MOST_MISTAKES = 24  # kept of a training
 MOSTLY_FREE = 0.9  # share of a GPU's memory
 SECONDS_TO_LET_GO = 20
 
@@ -122,20 +135,36 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     weights.write_bytes(content)
     summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-    share = predicted_accuracy(job, weights, scratch, watch)
+    logits_NK = predicted_logits(job, weights, scratch, watch)
+    share = accuracy(logits_NK, job.data.labels_N)
     passed = share > job.rules.target_accuracy
     reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
-    details = {"weights": hashlib.sha256(content).hexdigest(), "peak_memory": outcome.peak_memory}
+    curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
+    to_draw = {
+        "classes": job.data.classes,
+        "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
+        "census": summary.pop("census"),
+        "curves": curves,
+        "confusion": confusion(logits_NK, job.data.labels_N),
+        "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
+    }
+    (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
+    reached = (row["epoch"] for row in curves if (row["val/accuracy"] or 0.0) > job.rules.target_accuracy)
+    details = {
+        "weights": hashlib.sha256(content).hexdigest(),
+        "peak_memory": outcome.peak_memory,
+        "epochs_to_target": next(reached, None),
+    }
     flags = []
     if job.submission.tier == "audited":
         details["untrained_accuracy"] = untrained_accuracy(job, scratch, watch)
-        flags = suspicions(job, trained, share, details["untrained_accuracy"])
+        flags = suspicions(job, trained, curves, share, details["untrained_accuracy"])
     verdict = "passed" if passed else "below_target"
     return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
 
 
-def predicted_accuracy(job: Job, weights: Path | None, scratch: Path, watch: Callable[[str], None]) -> float:
-    """Accuracy on the images that score, of these weights or of the network as it is built, in a sandbox of its own."""
+def predicted_logits(job: Job, weights: Path | None, scratch: Path, watch: Callable[[str], None]) -> Tensor:
+    """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
     stage = "predictor" if weights else "untrained"
     predicted = scratch / stage
     predicted.mkdir()
@@ -145,36 +174,34 @@ def predicted_accuracy(job: Job, weights: Path | None, scratch: Path, watch: Cal
     inputs = {"/data": job.data.scoring} | ({"/weights.safetensors": weights} if weights else {})
     outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch, stage)
     judge(job, outcome, "predicting")
-    logits_NK = read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
-    return accuracy(logits_NK, job.data.labels_N)
+    return read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
 
 
 def untrained_accuracy(job: Job, scratch: Path, watch: Callable[[str], None]) -> float | None:
     """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
     try:
-        return predicted_accuracy(job, None, scratch, watch)
+        return accuracy(predicted_logits(job, None, scratch, watch), job.data.labels_N)
     except (Ended, Unscorable):
         return None
 
 
-def suspicions(job: Job, trained: Path, share: float, untrained: float | None) -> list[str]:
+def suspicions(
+    job: Job, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
+) -> list[str]:
     """What a person should look at in an audited run: it is evidence, not a verdict."""
     found = []
     if untrained is not None:
         low, _ = wilson_interval(untrained, len(job.data.labels_N), z=4)
         if low > 1 / len(job.data.classes):
             found.append(f"reaches {untrained:.0%} before any training")
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_output(trained / "run" / "metrics.csv", 10**6).decode("utf-8"))))
-        monitor = float(rows[-1]["val/accuracy"])
-    except (Unscorable, ValueError, IndexError, KeyError, TypeError, csv.Error):
-        monitor = None
-        found.append("left no metrics that can be read")
+    monitor = curves[-1]["val/accuracy"] if curves else None
     if monitor is not None:
         _, scored_high = wilson_interval(share, len(job.data.labels_N), z=4)
         monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), job.data.monitored, z=4)
         if not 0 <= monitor <= 1 or monitor_low > scored_high:
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
+    else:
+        found.append("left no metrics that can be read")
     try:
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
@@ -321,15 +348,18 @@ def gpu_free() -> float | None:
 
 
 def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters and strategies of a rerun's summary, their types checked. Raises Unscorable.
+    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unscorable.
 
     Ends the job where there are more than `max_epochs`, the configuration's own number.
     """
     summary = read_json(path)
     try:
         epochs, parameters = summary["epochs"], summary["parameters"]
-        strategies = {
-            family: [printable(str(strategy["name"])) for strategy in summary["strategies"][family]][:20]
+        census = {
+            family: [
+                {key: printable(str(strategy[key])) for key in ("name", "evidence")}
+                for strategy in summary["strategies"][family][:20]
+            ]
             for family in rules.families
         }
     except (KeyError, TypeError) as error:
@@ -339,10 +369,28 @@ def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, An
             raise Unscorable("summary.json has no whole numbers for epochs and parameters")
     if epochs > max_epochs:
         raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
-    missing = [family for family, used in strategies.items() if not used]
+    missing = [family for family, used in census.items() if not used]
     if missing:
         raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies}
+    strategies = {family: [strategy["name"] for strategy in used] for family, used in census.items()}
+    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "census": census}
+
+
+def read_curves(path: Path) -> list[dict[str, float | None]]:
+    """The rows of a run's metrics.csv, an epoch each: `epoch` and METRICS, None for what is no finite number.
+
+    Empty where the file is not what it should be.
+    """
+
+    def number(text: str) -> float | None:
+        value = float(text or "nan")
+        return value if math.isfinite(value) else None
+
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
+        return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
+    except (Unscorable, ValueError, KeyError, TypeError, csv.Error):
+        return []
 
 
 def keep(output: Path, target: Path) -> None:

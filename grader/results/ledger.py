@@ -27,6 +27,15 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS regrades (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS bonuses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
+    report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ablations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL, digest TEXT NOT NULL,
+    rules TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_result_of_a_variant ON ablations (digest, rules, variant, seed);
 CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed, round) WHERE final;
 """
 NO_SEED = -1
@@ -80,10 +89,52 @@ class Ledger:
 
     def regrade(self, when: str, student: str) -> None:
         """Begin a new round for a student: everything is pending again. Raises KeyError for an unknown one."""
-        known = self.database.execute("SELECT 1 FROM submissions WHERE student = ?", [student]).fetchone()
-        if not known:
-            raise KeyError(student)
+        self.must_know(student)
         self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
+
+    def give_bonus(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
+        """Note points for a student's texts; the last note counts, whatever is graded anew. Raises KeyError."""
+        self.must_know(student)
+        self.database.execute(
+            "INSERT INTO bonuses (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
+            [when, by, student, report, conclusion, comment],
+        )
+
+    def bonuses(self) -> dict[str, sqlite3.Row]:
+        """The last bonus of each student: at, by, report, conclusion, comment."""
+        rows = self.database.execute("SELECT * FROM bonuses WHERE id IN (SELECT max(id) FROM bonuses GROUP BY student)")
+        return {row["student"]: row for row in rows}
+
+    def record_variant(
+        self,
+        when: str,
+        student: str,
+        digest: str,
+        rules: str,
+        variant: str,
+        seed: int,
+        result: Result,
+        circumstances: dict[str, Any],
+    ) -> None:
+        """Add the result of a variant of a submission: what an ablation is made of."""
+        self.database.execute(
+            "INSERT INTO ablations (at, student, digest, rules, variant, seed, result, circumstances)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [when, student, digest, rules, variant, seed, json.dumps(asdict(result)), json.dumps(circumstances)],
+        )
+
+    def variants(self, digest: str, rules: str) -> dict[str, dict[int, Result]]:
+        """Results of a submission's variants by name and seed."""
+        found: dict[str, dict[int, Result]] = {}
+        query = "SELECT variant, seed, result FROM ablations WHERE digest = ? AND rules = ? ORDER BY id"
+        for row in self.database.execute(query, [digest, rules]):
+            found.setdefault(row["variant"], {})[row["seed"]] = Result(**json.loads(row["result"]))
+        return found
+
+    def must_know(self, student: str) -> None:
+        """Raises KeyError for a student who has handed nothing in."""
+        if not self.database.execute("SELECT 1 FROM submissions WHERE student = ?", [student]).fetchone():
+            raise KeyError(student)
 
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""

@@ -1,5 +1,7 @@
 """From the ledger to a ranking: the median seed decides; those within each other's noise share a band."""
 
+import sqlite3
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 from grader.rerun.job import Result
@@ -15,10 +17,12 @@ class Entry:
 
     Attributes:
         rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy.
-        rank_low, rank_high: Best and worst rank among those whose intervals overlap with this one.
+        rank_low, rank_high: The best and the worst rank, if each whose interval overlaps with this one's changed sides.
         accuracy: Of the median seed (of an even number, the lower of the two in the middle), in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
-        total: Points: 100 x accuracy + bonus.
+        epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
+        bonus, total: Points; the total is 100 x accuracy + bonus.
+        excellent: Among the best, whom the rules let be marked.
     """
 
     rank: int | None
@@ -33,6 +37,7 @@ class Entry:
     accuracy_high: float | None = None
     seeds: int = 0
     epochs: int | None = None
+    epochs_to_target: int | None = None
     seconds: float | None = None
     parameters: int | None = None
     strategies: dict[str, list[str]] = field(default_factory=dict)
@@ -40,23 +45,63 @@ class Entry:
     bonus: float = 0.0
     total: float | None = None
     reason: str = ""
+    excellent: bool = False
 
 
-def leaderboard(ledger: Ledger) -> list[Entry]:
-    """Every student's newest submission, best first, then those without an accuracy."""
-    entries = []
+@dataclass(frozen=True)
+class Standing:
+    """An entry, and what it stands on.
+
+    Attributes:
+        digest, rules: Of the submission, and of the rules that it was graded by.
+        results: Of its trainings, in the order in which they ended.
+        bonus: The last note on its report and conclusion, if there is one.
+    """
+
+    entry: Entry
+    digest: str
+    rules: str
+    results: list[Result]
+    bonus: sqlite3.Row | None
+
+
+def standings(ledger: Ledger, best: int = 0) -> list[Standing]:
+    """Every student's newest submission, best first, then those without an accuracy.
+
+    Args:
+        best: So many of the highest ranks that pass are marked as excellent.
+    """
+    bonuses = ledger.bonuses()
+    found = []
     for student, name, digest, tier, rules in ledger.newest():
         results = list(ledger.results(student, digest, rules).values())
-        entries.append(entry(student, name, tier, results, ledger.last_infrastructure(student, digest, rules)))
-    ranked = sorted((e for e in entries if e.accuracy is not None), key=lambda e: (-e.accuracy, e.student))
-    for e in ranked:
-        e.rank = 1 + sum(other.accuracy > e.accuracy for other in ranked)
-    for e in ranked:
-        near = [o.rank for o in ranked if o.accuracy_low <= e.accuracy_high and e.accuracy_low <= o.accuracy_high]
-        e.rank_low, e.rank_high = min(near), max(near)
-    return ranked + sorted(
-        (e for e in entries if e.accuracy is None), key=lambda e: (UNRANKED.index(e.verdict), e.student)
+        made = entry(student, name, tier, results, ledger.last_infrastructure(student, digest, rules))
+        if bonus := bonuses.get(student):
+            made.bonus = bonus["report"] + bonus["conclusion"]
+            made.total = None if made.total is None else round(made.total + made.bonus, 4)
+        found.append(Standing(made, digest, rules, results, bonus))
+    ranked = sorted(
+        (s for s in found if s.entry.accuracy is not None), key=lambda s: (-s.entry.accuracy, s.entry.student)
     )
+    place([standing.entry for standing in ranked], best)
+    rest = (s for s in found if s.entry.accuracy is None)
+    return ranked + sorted(rest, key=lambda s: (UNRANKED.index(s.entry.verdict), s.entry.student))
+
+
+def leaderboard(ledger: Ledger, best: int = 0) -> list[Entry]:
+    """The entries alone."""
+    return [standing.entry for standing in standings(ledger, best=best)]
+
+
+def place(ranked: list[Entry], best: int) -> None:
+    """Give ranks and bands to entries that are in order of their accuracy, the highest first."""
+    descending = [-entry.accuracy for entry in ranked]
+    lows, highs = (sorted(getattr(entry, f"accuracy_{end}") for entry in ranked) for end in ("low", "high"))
+    for entry in ranked:
+        entry.rank = 1 + bisect_left(descending, -entry.accuracy)
+        entry.rank_low = 1 + len(lows) - bisect_right(lows, entry.accuracy_high)
+        entry.rank_high = len(highs) - bisect_left(highs, entry.accuracy_low)
+        entry.excellent = entry.verdict == "passed" and entry.rank <= best
 
 
 def entry(student: str, name: str, tier: str, results: list[Result], ours: Result | None) -> Entry:
@@ -72,7 +117,7 @@ def entry(student: str, name: str, tier: str, results: list[Result], ours: Resul
     low, high = wilson_interval(middle.accuracy, middle.details["samples"])
     return Entry(
         *(None, None, None, student, name, middle.verdict, tier, middle.accuracy, low, high, len(results)),
-        *(middle.epochs, middle.seconds, middle.parameters, middle.strategies),
+        *(middle.epochs, middle.details.get("epochs_to_target"), middle.seconds, middle.parameters, middle.strategies),
         flags=sorted({flag for result in results for flag in result.flags}),
         total=round(100 * middle.accuracy, 4),
         reason=middle.reason,

@@ -1,0 +1,112 @@
+"""Reruns variants of one submission, to tell what each family contributed to it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from grader.grading import RULES_FILE, Settings, chosen_device, circumstances, now, publish, rules_digest, training_seed
+from grader.intake.strict_yaml import load
+from grader.intake.submission import Submission
+from grader.progress import Progress
+from grader.rerun import sandbox
+from grader.rerun.dataset import prepare
+from grader.rerun.job import REPOSITORY, Job
+from grader.results.ablation import NONE, WHOLE, contributions, variant, variant_names
+from grader.results.archive import kept
+from grader.results.folder import locked, stored_secret
+from grader.results.ledger import Ledger
+from project.assignment import Assignment
+from project.cli import complete_config
+from project.errors import UserError
+from project.figures import draw_contributions
+
+
+def ablate(results: Path, student: str, seeds: int | None, settings: Settings) -> tuple[str, Path]:
+    """Run all variants of a graded submission that have not been run yet, and return their table and the figure.
+
+    Args:
+        seeds: Trainings of each variant, with the seeds of the grading; by default as many as the submission had.
+
+    Raises:
+        UserError: The student is unknown, or the submission has no accuracy of its own.
+    """
+    if settings.sandboxed and (reason := sandbox.unavailable()):
+        raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
+    if not (results / "ledger.sqlite").is_file():
+        raise UserError(f"{results}: no results there; `python -m grader run FOLDER --out {results}` makes them")
+    settings = replace(settings, device=chosen_device(settings.device))
+    rules = Assignment.load(results / RULES_FILE)
+    with locked(results, settings.wait):
+        ledger = Ledger(results / "ledger.sqlite")
+        try:
+            rows = run_variants(ledger, results, student, seeds, rules, settings)
+            publish(ledger, results, rules)
+        finally:
+            ledger.close()
+    figure = results / "ablations" / f"{student}.png"
+    draw_contributions(rows, rules.target_accuracy, figure)
+    return as_table(rows), figure
+
+
+def run_variants(
+    ledger: Ledger, results: Path, student: str, seeds: int | None, rules: Assignment, settings: Settings
+) -> list[dict]:
+    found = next((row for row in ledger.newest() if row["student"] == student), None)
+    if found is None:
+        raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
+    done = ledger.results(student, found["digest"], found["rules"])
+    files = kept(results, found["digest"])
+    if not done or any(result.accuracy is None for result in done.values()) or not files:
+        raise UserError(f"{student}: has no accuracy to explain; only what was trained and scored can be taken apart")
+    secret = stored_secret(results, None)
+    if rules_digest(rules, secret) != found["rules"]:
+        raise UserError(f"{student}: was graded by other rules than the last ones; grade it again first")
+    submission = Submission(Path(found["source"]), student, found["name"], files)
+    config, base = load(files["config.yaml"]), yaml.safe_load(complete_config(["--config", str(BASE)]))
+    free = replace(rules, families=[])  # of a variant, none is asked for
+    data = prepare(rules, secret, results)
+    wanted = [training_seed(secret, index) for index in range(seeds or len(done))]
+    names = variant_names(rules.families)
+    variants = ledger.variants(found["digest"], found["rules"])
+    pending = [
+        (name, seed)
+        for name in names
+        for seed in wanted
+        if seed not in variants.get(name, {}) and not (name == WHOLE and seed in done)
+    ]
+    progress = Progress(len(pending))
+    with progress.shown():
+        for name, seed in pending:
+            progress.begin(f"{student}, {name if name != NONE else 'none of the families'}", "training")
+            changed = yaml.safe_dump(variant(config, base, name, rules.families), sort_keys=False).encode()
+            folder = (
+                results
+                / "ablations"
+                / student
+                / found["digest"][:12]
+                / f"{name.replace(' ', '-')}-{wanted.index(seed) + 1}"
+            )
+            version = replace(submission, files={**files, "config.yaml": changed})
+            job = Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
+            ((_, result),) = settings.engine.run([job], lambda job, line: progress.see(line))
+            if result.verdict != "infrastructure":
+                about = (student, found["digest"], found["rules"])
+                ledger.record_variant(now(), *about, name, seed, result, circumstances(rules, settings))
+            progress.end(result, ran=True)
+    variants = ledger.variants(found["digest"], found["rules"])
+    return contributions(variants, list(done.values()), rules.families)
+
+
+BASE = REPOSITORY / "configs" / "base.yaml"
+
+
+def as_table(rows: list[dict]) -> str:
+    """The rows for a terminal."""
+    lines = [f"{'variant':24}  accuracy        against the whole  seeds"]
+    for row in rows:
+        spread = "" if row["std"] is None else f" ± {100 * row['std']:.2f}"
+        accuracy = row["reason"] if row["mean"] is None else f"{100 * row['mean']:.2f}{spread} %"
+        difference = "" if row["difference"] is None else f"{100 * row['difference']:+.2f}"
+        lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>17}  {row['seeds']:5}")
+    return "\n".join(lines)

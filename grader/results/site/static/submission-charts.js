@@ -1,0 +1,90 @@
+// The charts of one submission.
+"use strict";
+const MARKS = { train: "first", val: "second" };
+const values = (rows, name) => rows.map((row) => row[name]);
+const epochs = (rows) => values(rows, "epoch");
+
+// One line for each seed, that of the middle one strong; `read` takes the rows of a training.
+function lines(name, read, mark) {
+  return data.curves.map((rows, seed) => ({
+    type: "scatter",
+    mode: "lines",
+    x: epochs(rows),
+    y: read(rows),
+    name,
+    showlegend: seed === data.middle,
+    hovertemplate: `${name}, epoch %{x}: %{y}<extra></extra>`,
+    line: { color: color(mark), width: seed === data.middle ? 2.5 : 1 },
+    opacity: seed === data.middle ? 1 : 0.35,
+  }));
+}
+
+function splits(metric) {
+  return [["training", "train"], ["validation", "val"]].flatMap(([name, split]) =>
+    lines(name, (rows) => values(rows, `${split}/${metric}`), MARKS[split]));
+}
+
+const xaxis = { title: { text: "epoch" }, dtick: 1 };
+const difference = (rows) => rows.map((row) => (row["val/loss"] === null || row["train/loss"] === null ? null : row["val/loss"] - row["train/loss"]));
+const share = data.confusion.map((row, label) => row[label] / Math.max(1, row.reduce((sum, count) => sum + count, 0)));
+const names = data.classes.map((name) => name.replaceAll("<", "‹"));
+
+whenCharts(() => {
+  chart("accuracy", () => [splits("accuracy"), {
+    title: "Accuracy",
+    xaxis,
+    yaxis: { tickformat: ".0%" },
+    shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.target, y1: data.target, line: { color: color("muted"), dash: "dot", width: 1 } }],
+  }]);
+  chart("loss", () => [splits("loss"), { title: "Loss (cross-entropy)", xaxis, yaxis: { rangemode: "tozero" } }]);
+  chart("gap", () => [lines("validation - training", difference, "ink"), { title: "Generalization gap of the loss", xaxis, showlegend: false }]);
+  chart("rate", () => [lines("learning rate", (rows) => values(rows, "lr"), "ink"), { title: "Learning rate, at the end of each epoch", xaxis, yaxis: { rangemode: "tozero" }, showlegend: false }]);
+
+  chart("per-class", () => [[{
+    type: "bar",
+    orientation: "h",
+    x: share,
+    y: names,
+    text: share.map((value) => percent(value, 0)),
+    hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
+    marker: { color: color("first") },
+  }], {
+    title: "Accuracy of each class",
+    xaxis: { tickformat: ".0%", range: [0, 1] },
+    yaxis: { autorange: "reversed", type: "category" },
+  }]);
+  chart("confusion", () => [[{
+    type: "heatmap",
+    z: data.confusion,
+    x: names,
+    y: names,
+    colorscale: [[0, color("paper")], [1, color("first")]],
+    showscale: false,
+    texttemplate: names.length > 12 ? "" : "%{z}",
+    hovertemplate: "%{y} taken for %{x}: %{z}<extra></extra>",
+    xgap: 1,
+    ygap: 1,
+  }], {
+    title: "Labels (rows) by predictions (columns)",
+    xaxis: { type: "category", tickangle: -45 },
+    yaxis: { autorange: "reversed", type: "category" },
+  }]);
+
+  chart("contributions", () => {
+    const rows = data.contributions.filter((row) => row.mean !== null);
+    return [[{
+      type: "bar",
+      orientation: "h",
+      y: rows.map((row) => row.label),
+      x: rows.map((row) => row.mean),
+      text: rows.map((row) => percent(row.mean, 1)),
+      hovertemplate: "%{y}: %{x:.2%}<extra></extra>",
+      marker: { color: rows.map((row) => color(row.kind === "whole" ? "ink" : row.kind === "without" ? "second" : "first")) },
+      error_x: { type: "data", array: rows.map((row) => row.std ?? 0), color: color("muted") },
+    }], {
+      xaxis: { tickformat: ".0%", rangemode: "tozero" },
+      yaxis: { autorange: "reversed", type: "category" },
+      shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: data.target, x1: data.target, line: { color: color("muted"), dash: "dot", width: 1 } }],
+    }];
+  });
+});

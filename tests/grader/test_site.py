@@ -1,0 +1,257 @@
+"""The published pages: what is on them and what must not be, and, in Chromium, that they work and that texts are inert."""
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader.results.markdown import rendered
+from grader.results.pseudonyms import pseudonyms
+from grader.results.site.assets import as_script
+from project.assignment import Assignment
+from tests.grader.conftest import TINY_GLYPHS
+from tests.grader.course import Student, students, write_course
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+HOSTILE = (
+    """# Theory <script>window.pwned = 1</script>
+
+<img src=x onerror="window.pwned = 2"> <svg onload="window.pwned = 3"></svg> [me](javascript:window.pwned=4)
+![far](http://192.0.2.1/track.png) [data](data:text/html,<script>window.pwned=5</script>) <iframe src="http://192.0.2.1">
+
+$\\text{<script>window.pwned = 6</script>}$ and $\\href{javascript:window.pwned=7}{x}$ and $$\\frac{1}{$$
+
+$$ \\sum_{i=1}^n x_i^2 $$
+
+</section></main><style>body { display: none }</style>
+"""
+    + "\u202e"
+    + "a real sentence " * 50
+)
+NAME = '</script><script>window.pwned = 8</script><img src=x onerror="window.pwned=9">'
+
+
+@pytest.fixture(scope="module")
+def rules() -> Assignment:
+    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}
+    return replace(Assignment.load(), dataset=dataset)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory, rules) -> Path:
+    """A published course of 40, one of them hostile and shown by name."""
+    results = tmp_path_factory.mktemp("course")
+    mallory = Student("mallory", NAME, 0.9, "audited", [NAME], {"REPORT.md": HOSTILE, "CONCLUSION.md": HOSTILE})
+    write_course(results, [*students(39), mallory], replace(rules, site=replace(rules.site, names="name")))
+    return results
+
+
+def pages(results: Path) -> dict[str, str]:
+    return {str(path): path.read_text() for path in (results / "site").rglob("*.html")}
+
+
+def test_pages_under_pseudonyms_know_neither_names_nor_ids(tmp_path, rules):
+    everyone = students(12)
+    everyone[9].reason = f"{everyone[9].id} crashed: {everyone[9].name}"
+    write_course(tmp_path, everyone, rules)
+    found = pages(tmp_path)
+    assert len(found) == 13
+    for path, text in found.items():
+        assert not any(student.id in path + text or student.name in text for student in everyone)
+
+
+def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
+    shown, kept_back = tmp_path / "shown", tmp_path / "kept-back"
+    write_course(shown, students(3), rules)
+    write_course(kept_back, students(3), replace(rules, site=replace(rules.site, reports=False, mistakes=0)))
+    assert all(
+        "one-cycle" in text and "data:image/png" in text for path, text in pages(shown).items() if "subm" in path
+    )
+    assert all("one-cycle" not in text and "data:image/png" not in text for text in pages(kept_back).values())
+
+
+def test_pages_of_those_who_are_gone_go_too(tmp_path, rules):
+    write_course(tmp_path, students(3), rules)
+    (tmp_path / "site" / "submissions" / "stranger.html").write_text("")
+    write_course(tmp_path, [], rules)
+    assert not (tmp_path / "site" / "submissions" / "stranger.html").exists() and len(pages(tmp_path)) == 4
+    assert [path.name for path in tmp_path.glob(".site*")] == []
+
+
+def test_pseudonyms_are_the_same_each_time_and_no_two_are_equal():
+    ids = [f"s{number}" for number in range(5000)]
+    names = pseudonyms(ids, 3)
+    assert len(set(names.values())) == 5000 and names == pseudonyms(reversed(ids), 3)
+    assert names != pseudonyms(ids, 4)
+
+
+@pytest.mark.parametrize(
+    "text", [HOSTILE, NAME, "[" * 20_000, "$" + "{" * 1000 + "$", "> " * 5000, "\0\x1b[2J", "<" * 9000]
+)
+def test_markdown_of_strangers_is_inert_and_soon_done(text):
+    started = time.process_time()
+    html = rendered(text)
+    assert time.process_time() - started < 20
+    for forbidden in ("<script", "<img", "<svg", "<style", "<iframe", 'href="javascript', 'href="data', "\0"):
+        assert forbidden not in html
+
+
+def test_formulas_tables_and_links_are_rendered():
+    html = rendered(
+        "# A\n\n$x^2$\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[link](https://example.org) $$\\frac{1}{2}$$ and 3 $ or 4"
+    )
+    assert "<h3>A</h3>" in html and "<msup>" in html and "<mfrac>" in html and "<td>1</td>" in html
+    assert 'href="https://example.org"' in html and "3 $ or 4" in html
+
+
+def test_a_table_library_of_another_shape_is_told():
+    with pytest.raises(RuntimeError, match="itables"):
+        as_script("const x = 1; export {x as y};")
+
+
+# In a browser from here on.
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that writes down what it says and asks for."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("dialog", lambda dialog: page.said.append(dialog.message))
+    page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else page.said.append(asked.url))
+    yield page
+    context.close()
+
+
+def open_page(page, results: Path, name: str = "index.html") -> None:
+    page.goto((results / "site" / name).as_uri())
+    page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+
+
+def column(page, number: int) -> list[str]:
+    return page.locator(f"#leaderboard tbody tr td:nth-child({number})").all_inner_texts()
+
+
+def numbers(page, number: int) -> list[float]:
+    return [float(text.split()[0]) for text in column(page, number) if text]
+
+
+def soon(page, holds) -> bool:
+    """Whether something comes to hold within some seconds: pages answer in their own time."""
+    for _ in range(100):
+        if holds():
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+@needs_browser
+@pytest.mark.browser
+def test_the_leaderboard_sorts_searches_and_filters(page, course):
+    open_page(page, course)
+    assert len(column(page, 1)) == 40 and numbers(page, 3) == sorted(numbers(page, 3), reverse=True)
+    page.get_by_role("button", name="Seconds").click()
+    assert soon(page, lambda: numbers(page, 7) == sorted(numbers(page, 7))) and len(numbers(page, 7)) == 37
+    page.get_by_label("Search").fill("Number12")
+    assert soon(page, lambda: column(page, 2) == ["Student Number12"])
+    page.get_by_role("button", name="Show all").click()
+    page.locator("select[name=verdict]").select_option("rejected")
+    assert soon(page, lambda: set(column(page, 5)) == {"rejected"})
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("combobox", name="Normalization").select_option("GroupNorm")
+    assert soon(page, lambda: 0 < len(column(page, 11)) < 36 and all("GroupNorm" in tags for tags in column(page, 11)))
+    assert page.said == []
+
+
+@needs_browser
+@pytest.mark.browser
+def test_charts_follow_the_filters_and_colors(page, course):
+    open_page(page, course)
+    assert page.locator("#curves-count").inner_text() == "37"
+    page.get_by_label("Search").fill("Number12")
+    page.wait_for_function("document.getElementById('curves-count').textContent == '1'")
+    ink = "getComputedStyle(document.querySelector('#cost-chart .xtick text')).fill"
+    light = page.evaluate(ink)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{ink} != '{light}'")
+    assert page.said == []
+
+
+@needs_browser
+@pytest.mark.browser
+def test_all_is_within_reach_of_the_keyboard(page, course):
+    open_page(page, course)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = []
+    while "leaderboard" not in page.evaluate("document.activeElement.closest('table')?.id ?? ''"):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.tagName"))
+        assert len(reached) < 30
+    assert {"SELECT", "BUTTON", "INPUT"} <= set(reached)
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert soon(page, lambda: numbers(page, 3) == sorted(numbers(page, 3)))
+    page.locator("#leaderboard tbody a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/submissions/*.html")
+
+
+@needs_browser
+@pytest.mark.browser
+def test_a_hostile_submission_is_inert(page, course):
+    for name in ("index.html", "submissions/mallory.html"):
+        open_page(page, course, name)
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.pwned") is None and page.said == []
+    assert page.locator("main").is_visible() and page.locator(".prose img, .prose svg, .prose script").count() == 0
+    assert "window.pwned = 8" in page.locator("h1").inner_text()  # shown, as the text that it is
+
+
+@needs_browser
+@pytest.mark.browser
+def test_a_page_says_what_its_submission_did(page, course):
+    open_page(page, course, "submissions/s2026000.html")
+    for heading in ("Learning curves", "The four families", "Class by class", "Most confident mistakes", "Report"):
+        assert page.get_by_role("heading", name=heading, exact=True).count() == 1
+    assert page.locator(".chart svg.main-svg").count() >= 6 and page.locator(".mistakes img").count() == 12
+    assert page.evaluate("[...document.images].every((image) => image.naturalWidth == 32)")
+    open_page_without_charts = (course / "site" / "submissions" / "s2026009.html").as_uri()
+    page.goto(open_page_without_charts)
+    assert "max_epochs" in page.locator("main").inner_text() and page.said == []
+
+
+@needs_browser
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_stands_in_anybody_s_way(browser, course, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    for name in ("index.html", "submissions/mallory.html"):
+        open_page(page, course, name)
+        found = [(found["id"], found["nodes"][0]["html"]) for found in axe.run(page).response["violations"]]
+        assert found == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
