@@ -144,7 +144,8 @@ def page(browser):
 
 def open_page(page, results: Path, name: str = "index.html") -> None:
     page.goto((results / "site" / name).as_uri())
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+    drawn = "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))"
+    assert soon(page, lambda: page.evaluate(drawn))
 
 
 def column(page, number: int) -> list[str]:
@@ -188,11 +189,11 @@ def test_charts_follow_the_filters_and_colors(page, course):
     open_page(page, course)
     assert page.locator("#curves-count").inner_text() == "37"
     page.get_by_label("Search").fill("Number12")
-    page.wait_for_function("document.getElementById('curves-count').textContent == '1'")
+    assert soon(page, lambda: page.locator("#curves-count").inner_text() == "1")
     ink = "getComputedStyle(document.querySelector('#cost-chart .xtick text')).fill"
     light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{ink} != '{light}'")
+    assert soon(page, lambda: page.evaluate(ink) != light)
     assert page.said == []
 
 
