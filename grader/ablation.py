@@ -62,7 +62,7 @@ def run_variants(
     secret = stored_secret(results, None)
     if rules_digest(rules, secret) != found["rules"]:
         raise UserError(f"{student}: was graded by other rules than the last ones; grade it again first")
-    submission = Submission(Path(found["source"]), student, found["name"], files)
+    submission = Submission(results, student, found["name"], files)
     config, base = load(files["config.yaml"]), yaml.safe_load(complete_config(["--config", str(BASE)]))
     free = replace(rules, families=[])  # of a variant, none is asked for
     data = prepare(rules, secret, results)

@@ -1,4 +1,4 @@
-"""The command line: `python -m grader check|pack|run|doctor|leaderboard|example`."""
+"""The command line: `python -m grader check|pack|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
 
 import argparse
 import sys
@@ -62,16 +62,53 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights"
     )
+    added.add_argument(
+        "--wandb",
+        choices=("offline", "online", "disabled"),
+        default="offline",
+        help="log each rerun as a W&B run (offline)",
+    )
 
     added = command("doctor", doctor, "Say what this machine can enforce, and what not.")
 
-    added = command("leaderboard", show, "Print the leaderboard, and write its files anew.")
-    added.add_argument("results", type=Path)
+    results = {"type": Path, "metavar": "RESULTS", "help": "the folder that `run` wrote"}
+    added = command("leaderboard", show, "Print the leaderboard, and write its files and pages anew.")
+    added.add_argument("results", **results)
+
+    added = command(
+        "bonus", bonus, "Give points for a student's report and conclusion, or for many students' from a CSV."
+    )
+    added.add_argument("results", **results)
+    added.add_argument("student", nargs="?", help="id on the leaderboard")
+    added.add_argument("--report", type=float, metavar="POINTS")
+    added.add_argument("--conclusion", type=float, metavar="POINTS")
+    added.add_argument("--comment", help="for the student")
+    added.add_argument("--csv", type=Path, metavar="FILE", help="columns: student, report, conclusion, comment")
+    added.add_argument("--by", help="who gives them (your user name)")
+
+    added = command("review", review, "Walk through reports and conclusions, and give points.")
+    added.add_argument("results", **results)
+    added.add_argument("--again", action="store_true", help="those who have points already, too")
+    added.add_argument("--by", help="who gives the points (your user name)")
+
+    added = command("similar", similar, "List near-copies among submissions, for a person to judge.")
+    added.add_argument("results", **results)
+
+    added = command("export", export, "Write results in the form that another system takes.")
+    added.add_argument("results", **results)
+    formats = ("csv", "json", "markdown", "gradescope", "canvas", "moodle", "feedback")
+    added.add_argument("--format", choices=formats, required=True)
+    added.add_argument("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
+    added.add_argument(
+        "--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in"
+    )
+    added.add_argument("--column", help="canvas: heading of the assignment's column, or its beginning")
+    added.add_argument("--language", choices=("en", "ko"), default="en", help="of the feedback (en)")
 
     added = command(
         "ablate", ablate, "Tell what each family contributes to a graded submission, by training without it."
     )
-    added.add_argument("results", type=Path)
+    added.add_argument("results", **results)
     added.add_argument("student", help="id on the leaderboard")
     added.add_argument(
         "--seeds", type=positive, metavar="N", help="trainings of each variant (as many as it was graded by)"
@@ -132,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
         secret=options.secret_seed,
         regrade=tuple(options.regrade),
         wait=options.wait,
+        wandb=options.wandb,
     )
     print("\n" + grade(options.folder, options.out, rules, settings))
     return 0
@@ -146,18 +184,43 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    from grader.grading import publish
-    from grader.results.ledger import Ledger
+    from grader.desk import show_leaderboard
 
-    if not (options.results / "ledger.sqlite").is_file():
-        raise UserError(
-            f"{options.results}: no results there; `python -m grader run FOLDER --out {options.results}` makes them"
-        )
-    ledger = Ledger(options.results / "ledger.sqlite")
-    try:
-        print(publish(ledger, options.results))
-    finally:
-        ledger.close()
+    print(show_leaderboard(options.results))
+    return 0
+
+
+def bonus(options: argparse.Namespace) -> int:
+    from grader.desk import give_bonus
+    from grader.results.bonus import Given, read_bonuses
+
+    one = (options.report, options.conclusion, options.comment)
+    if bool(options.csv) == bool(options.student) or (options.student and one == (None, None, None)):
+        raise UserError("bonus: name a STUDENT with --report, --conclusion or --comment, or else a --csv FILE")
+    given = read_bonuses(existing(options.csv)) if options.csv else [Given(options.student, *one)]
+    print(give_bonus(options.results, given, options.by))
+    return 0
+
+
+def review(options: argparse.Namespace) -> int:
+    from grader.desk import review_texts
+
+    print(f"Points for {review_texts(options.results, options.by, options.again)} students. The leaderboard has them.")
+    return 0
+
+
+def similar(options: argparse.Namespace) -> int:
+    from grader.desk import list_similar
+
+    print(list_similar(options.results))
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    from grader.desk import write_export
+
+    given = (options.out, options.gradebook, options.column, options.language)
+    print(write_export(options.results, options.format, *given))
     return 0
 
 

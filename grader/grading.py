@@ -32,6 +32,7 @@ from grader.results.folder import locked, stored_secret
 from grader.results.ledger import Ledger
 from grader.results.ranking import median, standings
 from grader.results.site import build
+from grader.results.wandb_runs import mirror
 from project.assignment import Assignment
 from project.errors import UserError
 from project.run import device_name, write_atomically
@@ -54,6 +55,7 @@ class Settings:
         secret: Seed of the withheld split and of the trainings. By default the results folder's own, drawn once.
         regrade: Ids of students whose results are to be made anew.
         wait: Wait for another grader that is at work in the same folder.
+        wandb: offline, online or disabled: whether reruns become W&B runs.
         engine: Where jobs run.
     """
 
@@ -62,6 +64,7 @@ class Settings:
     secret: int | None = None
     regrade: tuple[str, ...] = ()
     wait: bool = False
+    wandb: str = "disabled"
     engine: Engine = LocalEngine()
 
 
@@ -92,9 +95,12 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
                 for student in settings.regrade:
                     regrade(ledger, student)
                 Grading(submissions, ledger, results, rules, settings, secret).run()
-                return publish(ledger, results, rules)
+                table = publish(ledger, results, rules)
             finally:
                 ledger.close()
+            if said := mirror(results, settings.wandb):
+                print(said)
+            return table
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
@@ -238,10 +244,11 @@ def publish(ledger: Ledger, results: Path, rules: Assignment | None = None) -> s
         rules = Assignment.load(known)
     else:
         write_atomically(known, json.dumps(asdict(rules), indent=2) + "\n")
+    secret = stored_secret(results, None)
     found = standings(ledger, rules.site.best)
     entries = [standing.entry for standing in found]
     export(results, asdict(rules), now(), ledger.circumstances().get("device", "nothing yet"), entries)
-    build(results, rules, found, ledger, stored_secret(results, None))
+    build(results, rules, found, ledger, secret)
     return as_table(entries)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.results.ranking import Entry
+from grader.results.words import band
 from project.run import write_atomically
 
 HEADINGS = (
@@ -23,9 +24,11 @@ HEADINGS = (
     "epochs",
     "seconds",
     "parameters",
+    "total",
     "reason",
 )
-RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters")
+BEST = " ★"
+RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters", "total")
 
 
 def export(results: Path, assignment: dict[str, Any], graded_at: str, device: str, entries: list[Entry]) -> None:
@@ -61,14 +64,15 @@ def inert(text: str) -> str:
 
 def as_markdown(entries: list[Entry], graded_at: str, device: str) -> str:
     """The table, with everything that Markdown or HTML would read as markup escaped."""
-
-    def escaped(text: str) -> str:
-        return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)
-
     lines = ["# Leaderboard", "", f"Graded at {graded_at} on {escaped(device)}.", "", row_of(HEADINGS)]
     lines.append(row_of("---:" if heading in RIGHT else "---" for heading in HEADINGS))
     lines += [row_of(map(escaped, cells(entry))) for entry in entries]
     return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML take for text."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)
 
 
 def row_of(texts) -> str:
@@ -91,17 +95,15 @@ def as_table(entries: list[Entry]) -> str:
 
 def cells(entry: Entry) -> list[str]:
     """An entry's texts under HEADINGS."""
-    rank = "" if entry.rank is None else str(entry.rank)
-    if entry.rank is not None and entry.rank_low != entry.rank_high:
-        rank += f" ({entry.rank_low}-{entry.rank_high})"
     scored = entry.accuracy is not None
     return [
-        *(rank, entry.student, entry.name, entry.verdict, entry.tier),
+        *(f"{band(entry)}{BEST if entry.excellent else ''}", entry.student, entry.name, entry.verdict, entry.tier),
         f"{entry.accuracy:.2%}" if scored else "",
         f"{100 * entry.accuracy_low:.1f}-{100 * entry.accuracy_high:.1f}" if scored else "",
         "" if entry.epochs is None else str(entry.epochs),
         "" if entry.seconds is None else f"{entry.seconds:.0f}",
         "" if entry.parameters is None else f"{entry.parameters:,}",
+        "" if entry.total is None else f"{entry.total:.2f}",
         "; ".join([entry.reason, *entry.flags]).removeprefix("; "),
     ]
 

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,17 @@ class Ledger:
             "INSERT INTO bonuses (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
             [when, by, student, report, conclusion, comment],
         )
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What is written while this lasts is written at its end, or not at all."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
 
     def bonuses(self) -> dict[str, sqlite3.Row]:
         """The last bonus of each student: at, by, report, conclusion, comment."""

@@ -1,53 +1,82 @@
-"""Verdicts and flags in words for the student whom they concern."""
+"""Verdicts and flags in words for the student whom they concern, in English and in Korean."""
 
 from grader.results.ranking import Entry
 
 VERDICTS = {
-    "passed": "The rerun is above the target and keeps every rule.",
-    "below_target": "The rerun worked and keeps the rules; its accuracy is not above the target.",
-    "rejected": "A rule or the format is broken, so it does not count. The reason says which; mend it and hand in again.",
-    "failed": "The rerun crashed, ran over a limit, or left no result that can be scored.",
-    "infrastructure": "The grader itself failed. This is no fault of the submission; it will be run again.",
-    "pending": "It has not been graded yet.",
+    "en": {
+        "passed": "The rerun is above the target and keeps every rule.",
+        "below_target": "The rerun worked and keeps the rules; its accuracy is not above the target.",
+        "rejected": "A rule or the format is broken, so it does not count. The reason says which.",
+        "failed": "The rerun crashed, ran over a limit, or left no result that can be scored.",
+        "infrastructure": "The grader itself failed. This is no fault of the submission; it will be run again.",
+        "pending": "It has not been graded yet.",
+    },
+    "ko": {
+        "passed": "재실행한 결과가 목표를 넘었고 모든 규칙을 지켰습니다.",
+        "below_target": "재실행은 잘 끝났고 규칙도 지켰지만, 정확도가 목표를 넘지 못했습니다.",
+        "rejected": "규칙이나 형식에 어긋나 인정되지 않습니다. 무엇이 문제인지는 이유에 있습니다.",
+        "failed": "재실행이 오류로 멈췄거나, 제한을 넘었거나, 채점할 수 있는 결과를 남기지 않았습니다.",
+        "infrastructure": "채점기 쪽의 문제입니다. 제출물의 잘못이 아니며, 다시 실행됩니다.",
+        "pending": "아직 채점되지 않았습니다.",
+    },
 }
-ADVICE = (
-    # the beginning or a part of a reason, what to do about it
+ADVICE = (  # (a part of the reason, what to do about it, the same in Korean)
     (
         "uses no strategy of",
         "Use at least one strategy of every family: configs/<family>/default.yaml is a way to begin.",
+        "네 가지 계열에서 각각 하나 이상의 전략을 쓰세요. configs/<계열>/default.yaml 로 시작할 수 있습니다.",
     ),
-    ("took longer than", "Train a smaller network or fewer epochs: the limit is the same for everybody."),
-    ("of memory", "Use a smaller batch or network."),
-    ("not all finite", "The loss diverged: lower the learning rate, add normalization, or clip the gradients."),
+    (
+        "took longer than",
+        "Train a smaller network or fewer epochs: the limit is the same for everybody.",
+        "더 작은 네트워크나 더 적은 에폭으로 학습하세요. 제한은 모두에게 같습니다.",
+    ),
+    ("of memory", "Use a smaller batch or network.", "배치나 네트워크를 줄이세요."),
+    (
+        "not all finite",
+        "The loss diverged: lower the learning rate, add normalization, or clip the gradients.",
+        "손실이 발산했습니다. 학습률을 낮추거나, 정규화(normalization)를 넣거나, 그래디언트를 자르세요.",
+    ),
     (
         "crashed",
-        "Run `python -m grader check` and a training from the handed-in folder alone; the log's last line is above.",
+        "Train once more from the folder as it was handed in, and nothing else: what it names may be missing there.",
+        "제출한 폴더 그대로, 다른 파일 없이 다시 학습해 보세요. 필요한 것이 빠져 있을 수 있습니다.",
     ),
     (
         "is not above",
         "Look at the curves: a wide gap asks for regularization, a low training curve for the other three families.",
+        "학습 곡선을 보세요. 간격이 넓으면 규제(regularization)가, 학습 곡선이 낮으면 나머지 세 계열이 필요합니다.",
     ),
-    ("after the deadline", "Late submissions are the instructor's to decide."),
 )
-FLAGS = "These are no accusations: something about the rerun is unusual, and a person has been asked to look at it."
-TIERS = {
-    "verified": "All code that ran is the course's own; the submission only names it.",
-    "audited": "It brings its own code, which ran in a sandbox; what the rerun showed was recorded for a person to look at.",
+FLAGS = {
+    "en": "no accusation: something about the rerun is unusual, and a person has been asked to look at it",
+    "ko": "잘못이라는 뜻은 아닙니다. 재실행에서 눈에 띄는 점이 있어 사람이 확인합니다",
 }
+TIERS = {
+    "en": {
+        "verified": "All code that ran is the course's own; the submission only names it.",
+        "audited": "It brings its own code, which ran in a sandbox; what the rerun showed was recorded for a person to look at.",
+    },
+    "ko": {
+        "verified": "실행된 코드는 모두 수업에서 제공한 것이며, 제출물은 그 이름만 씁니다.",
+        "audited": "직접 작성한 코드가 있어 격리된 환경에서 실행했고, 그 기록을 사람이 볼 수 있게 남겼습니다.",
+    },
+}
+LANGUAGES = tuple(VERDICTS)
 
 
-def explained(entry: Entry) -> str:
+def explained(entry: Entry, language: str = "en") -> str:
     """What a verdict means."""
-    return VERDICTS[entry.verdict]
+    return VERDICTS[language][entry.verdict]
 
 
-def advice(entry: Entry) -> str:
+def advice(entry: Entry, language: str = "en") -> str:
     """What to do about a reason; empty where there is nothing to say."""
-    return next((then for part, then in ADVICE if part in entry.reason), "")
+    return next((texts[LANGUAGES.index(language)] for part, *texts in ADVICE if part in entry.reason), "")
 
 
 def band(entry: Entry) -> str:
-    """The rank, with its band where there is one."""
+    """The rank, with its band where there is one; empty without a rank."""
     if entry.rank is None:
         return ""
     return str(entry.rank) + (f" ({entry.rank_low}-{entry.rank_high})" if entry.rank_low != entry.rank_high else "")

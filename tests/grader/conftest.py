@@ -17,6 +17,12 @@ needs_sandbox = pytest.mark.skipif(NO_SANDBOX is not None, reason=f"no sandbox c
 TINY_GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2, "clutter": 0.0}
 
 
+@pytest.fixture(autouse=True)
+def without_wandb(monkeypatch):
+    """Grading logs reruns in a process of its own, which takes seconds; what tests that turns it on."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
 @pytest.fixture(scope="session")
 def config() -> str:
     """The quickstart's complete configuration, small and short."""

@@ -1,0 +1,380 @@
+"""The instructor's desk: points, near-copies, files for other systems. Cells, limits and who gets what."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.ablation import ablate
+from grader.cli import main
+from grader.desk import opened
+from grader.grading import Settings, training_seed
+from grader.rerun.job import Result
+from grader.results import wandb_runs
+from grader.results.ablation import KEYS, variant, variant_names
+from grader.results.gradebooks import points
+from grader.results.review import review
+from grader.results.similarity import fingerprints, tokens
+from project.assignment import Assignment
+from tests.grader.conftest import TINY_GLYPHS
+from tests.grader.course import SECRET, Student, students, write_course
+
+FORMULA = '=HYPERLINK("http://192.0.2.1")'
+
+
+@pytest.fixture(scope="module")
+def rules() -> Assignment:
+    return replace(Assignment.load(), dataset={"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+
+
+@pytest.fixture
+def course(tmp_path, rules) -> Path:
+    """Canvas's and Moodle's ids, one formula for a name, one rejected."""
+    everyone = [
+        Student("kim-minji-101", "Kim Minji 김민지", 0.91),
+        Student("lee-jun-102", FORMULA, 0.85, "audited", ["logged 99% while it trained, but scores 85%"]),
+        Student("park-103", "Park", 0.7),
+        Student("rex", "Rex", None),
+    ]
+    write_course(tmp_path / "results", everyone, rules)
+    return tmp_path / "results"
+
+
+def entries(results: Path) -> dict[str, dict]:
+    return {entry["student"]: entry for entry in json.loads((results / "leaderboard.json").read_text())["entries"]}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+
+
+# points
+
+
+def test_points_are_kept_with_who_gave_them_and_do_not_move_ranks(course, capsys):
+    command = ["bonus", str(course), "park-103", "--by", "kang"]
+    assert main([*command, "--report", "3", "--comment", "clear"]) == 0
+    assert main([*command, "--conclusion", "2"]) == 0  # what is not named stays
+    found = entries(course)["park-103"]
+    assert (found["bonus"], found["total"], found["rank"]) == (5.0, 75.0, 3)
+    with opened(course) as desk:
+        notes = desk.ledger.database.execute("SELECT by, report, conclusion, comment FROM bonuses").fetchall()
+        assert [tuple(note) for note in notes] == [("kang", 3.0, 0.0, "clear"), ("kang", 3.0, 2.0, "clear")]
+        desk.ledger.regrade("now", "park-103")
+        assert desk.ledger.bonuses()["park-103"]["report"] == 3.0
+
+
+def test_a_table_of_points_counts_wholly_or_not_at_all(course, tmp_path, capsys):
+    table = tmp_path / "points.csv"
+    table.write_text("student,report,conclusion,comment\nkim-minji-101,5,,good\nstranger,1,1,\n")
+    assert main(["bonus", str(course), "--csv", str(table)]) == 2
+    assert "stranger" in capsys.readouterr().err and entries(course)["kim-minji-101"]["bonus"] == 0
+    table.write_text("\ufeffstudent,report,conclusion\nkim-minji-101,5,\npark-103,,1.5\n", encoding="utf-8")
+    assert main(["bonus", str(course), "--csv", str(table)]) == 0
+    assert [entries(course)[name]["bonus"] for name in ("kim-minji-101", "park-103")] == [5.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["park-103", "--report", "6"], "not 0 to 5"),
+        (["park-103", "--report", "nan"], "not 0 to 5"),
+        (["park-103"], "--report"),
+        (["nobody", "--report", "1"], "no such student"),
+        (["park-103", "--csv", "x.csv"], "or else"),
+        (["--csv", "missing.csv"], "no such file"),
+    ],
+)
+def test_wrong_points_are_one_line(arguments, said, course, capsys):
+    assert main(["bonus", str(course), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_review_asks_for_each_and_can_be_stopped(course):
+    answers = iter(["9", "4", "", "nice \x1b[2J", "s", "q"])
+    output = io.StringIO()
+    console = Console(file=output, width=100)
+    console.input = lambda prompt="", **_: next(answers)
+    with opened(course) as desk:
+        done = review(desk.ledger, course, desk.rules, desk.standings, "kang", "now", console=console)
+        given = desk.ledger.bonuses()
+        left = [standing.entry.student for standing in desk.standings if standing.bonus is None]
+    assert done == 1 and given["kim-minji-101"]["report"] == 4.0 and "kim-minji-101" not in left
+    assert "is not 0 to 5" in output.getvalue() and "one-cycle" in output.getvalue()
+
+
+def test_the_best_are_marked_if_they_pass(course, rules, tmp_path):
+    assert [name for name, entry in entries(course).items() if entry["excellent"]] == ["kim-minji-101", "lee-jun-102"]
+
+
+# near-copies
+
+
+CODE = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, width, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+        self.out = torch.nn.Linear(width * 15 * 15, 10)
+    def forward(self, x):
+        x = self.layers(x)
+        for _ in range(2):
+            x = x + 0.5 * torch.tanh(x) if self.training else x * (1 + 0.5)
+        return self.out(x.flatten(1))
+"""
+
+
+def own_text(number: int) -> str:
+    draw = __import__("random").Random(number)
+    return " ".join("".join(draw.choices("abcdefghij", k=6)) for _ in range(200))
+
+
+def test_copies_are_found_though_names_are_changed_and_the_course_s_own_text_is_nobodys(tmp_path, rules, capsys):
+    everyone = [
+        Student(f"s{n}", f"S{n}", 0.8 + n / 100, texts={"REPORT.md": "The lecture says. " * 40 + own_text(n)})
+        for n in range(8)
+    ]
+    everyone[2].texts["net.py"] = CODE
+    everyone[5].texts["model.py"] = (
+        CODE.replace("width", "w").replace("Net", "Model").replace("layers", "body") + "# mine\n"
+    )
+    everyone[6].texts["REPORT.md"] = own_text(99) + everyone[1].texts["REPORT.md"][-900:]
+    settings = "model:\n" + "".join(f"  key{n}: {n}\n" for n in range(8))
+    for n, student in enumerate(everyone):
+        student.texts["config.yaml"] = settings + "".join(f"  own{k}: {n}{k}\n" for k in range(6))
+    everyone[7].texts["config.yaml"] = everyone[3].texts["config.yaml"]
+    write_course(tmp_path, everyone, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config")}
+    assert "model.own0: 30" in capsys.readouterr().out
+
+
+def test_code_that_is_no_python_has_no_tokens_and_no_fault():
+    assert fingerprints(list(tokens("def (((" * 1000))) is not None and list(tokens("\0")) == []
+
+
+# other systems
+
+
+def test_gradescope_s_file_has_what_it_asks_for(course):
+    from jsonschema import validate
+
+    assert main(["export", str(course), "--format", "gradescope"]) == 0
+    test = {
+        "type": "object",
+        "required": ["name", "status"],
+        "properties": {"status": {"enum": ["passed", "failed"]}, "visibility": {"enum": ["visible", "hidden"]}},
+    }
+    board = {
+        "type": "object",
+        "required": ["name", "value"],
+        "properties": {"value": {"type": ["number", "string"]}, "order": {"enum": ["asc", "desc"]}},
+    }
+    schema = {
+        "type": "object",
+        "required": ["score", "tests", "leaderboard"],
+        "properties": {
+            "score": {"type": "number", "minimum": 0},
+            "output": {"type": "string"},
+            "output_format": {"enum": ["text", "html", "simple_format", "md", "ansi"]},
+            "tests": {"type": "array", "items": test, "minItems": 1},
+            "leaderboard": {"type": "array", "items": board},
+        },
+    }
+    files = sorted((course / "gradescope").rglob("results.json"))
+    assert len(files) == 4
+    for file in files:
+        validate(json.loads(file.read_text()), schema)
+    best, rejected = (
+        json.loads((course / "gradescope" / s / "results.json").read_text()) for s in ("kim-minji-101", "rex")
+    )
+    assert best["score"] == 91.0 and best["leaderboard"][0] == {"name": "accuracy (%)", "value": 91.0, "order": "desc"}
+    assert rejected["score"] == 0 and rejected["leaderboard"] == [] and rejected["tests"][0]["status"] == "failed"
+
+
+def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path):
+    gradebook = tmp_path / "gradebook.csv"
+    gradebook.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,Fifteen Epochs (4711),Other (1),Final Score\n"
+        "    Points Possible,,,,,100,10,\n"
+        '"Kim, Minji",101,,minji,A,,7,\n"Lee, Jun",102,,jun,A,3,8,\n"Nobody, New",999,,new,A,,9,\n"Rex, R",500,,rex,A,,1,\n'
+    )
+    assert main(["export", str(course), "--format", "canvas", "--gradebook", str(gradebook)]) == 0
+    found = {row["Student"]: row["Fifteen Epochs (4711)"] for row in rows(course / "canvas.csv")}
+    assert found == {
+        "    Points Possible": "100",
+        "Kim, Minji": "91.00",
+        "Lee, Jun": "85.00",
+        "Nobody, New": "",
+        "Rex, R": "0.00",
+    }
+    assert "Other (1)" not in (course / "canvas.csv").read_text()
+
+
+def test_a_worksheet_of_moodle_is_filled_in_with_comments(course, tmp_path):
+    worksheet = tmp_path / "worksheet.csv"
+    worksheet.write_text(
+        "\ufeffIdentifier,Full name,Email address,Grade,Maximum Grade,Last modified (grade),Feedback comments\n"
+        "Participant 103,Park,park@example.org,,100.00,-,\nParticipant 9,Rex,rex@example.org,,100.00,-,\n",
+        encoding="utf-8",
+    )
+    assert main(["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--language", "ko"]) == 0
+    park, rex = rows(course / "moodle.csv")
+    assert (park["Grade"], park["Last modified (grade)"], rex["Grade"]) == ("70.00", "-", "0.00")
+    assert "below_target" in park["Feedback comments"] and "정확도" in park["Feedback comments"]
+
+
+def test_without_a_gradebook_a_table_is_made_and_no_cell_is_a_formula(course):
+    for form in ("canvas", "moodle", "csv"):
+        assert main(["export", str(course), "--format", form]) == 0
+    for name in ("canvas.csv", "moodle.csv", "leaderboard.csv"):
+        for row in rows(course / name):
+            assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [("Student,ID\na,1\n", [], "no column begins"), ("Student,A (1),A (2)\n", ["--column", "A"], "2 columns begin")],
+)
+def test_a_gradebook_without_the_column_is_one_line(text, arguments, said, course, tmp_path, capsys):
+    gradebook = tmp_path / "gradebook.csv"
+    gradebook.write_text(text)
+    command = ["export", str(course), "--format", "canvas", "--gradebook", str(gradebook), *arguments]
+    assert main(command) == 2 and said in capsys.readouterr().err
+
+
+def test_what_is_ours_to_repeat_gets_no_points(course):
+    with opened(course) as desk:
+        entry = desk.standings[0].entry
+    assert [points(replace(entry, verdict=v)) for v in ("passed", "infrastructure", "pending")] == [91.0, None, None]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_feedback_is_a_file_for_each_and_quotes_no_markup(course, language):
+    assert main(["export", str(course), "--format", "feedback", "--language", language]) == 0
+    told = {path.stem: path.read_text() for path in (course / "feedback").iterdir()}
+    assert set(told) == {"kim-minji-101", "lee-jun-102", "park-103", "rex"}
+    assert "91.00%" in told["kim-minji-101"] and "max\\_epochs" in told["rex"] and "99%" in told["lee-jun-102"]
+
+
+# W&B
+
+
+def test_each_rerun_is_a_run_once_and_the_leaderboard_a_table(course, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE")
+    said = wandb_runs.mirror(course, "offline")
+    assert "3 runs" in said and "wandb sync" in said
+    assert len(list((course / "wandb").glob("offline-run-*"))) == 4
+    assert wandb_runs.mirror(course, "offline") == ""
+
+
+def test_where_wandb_is_down_grades_are_not_touched(course, monkeypatch):
+    before = (course / "ledger.sqlite").read_bytes()
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(wandb_runs, "SECONDS", 4)
+    assert "not touched" in wandb_runs.mirror(course, "online")
+    assert (course / "ledger.sqlite").read_bytes() == before
+
+
+# ablation
+
+
+class Made:
+    """An engine that trains nothing: each family is worth 0.2."""
+
+    def __init__(self):
+        self.jobs = []
+
+    def run(self, jobs, watch):
+        import yaml
+
+        for job in jobs:
+            self.jobs.append(job)
+            config = yaml.safe_load(job.submission.files["config.yaml"])
+            used = [config["model"]["initialization"], config["model"]["normalization"], config["model"]["scheduler"]]
+            used.append(config["model"]["regularization"] or config["data"]["augmentation"])
+            accuracy = 0.1 + 0.2 * sum(map(bool, used))
+            yield job, Result("passed", "", accuracy, 1, 10, 1.0)
+
+
+def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(tmp_path, rules, config):
+    texts = {"config.yaml": config, "REPORT.md": "x", "CONCLUSION.md": "y"}
+    write_course(tmp_path, [Student("kim", "Kim", 0.9, texts=texts)], rules)
+    engine = Made()
+    settings = Settings("cpu", sandboxed=False, engine=engine)
+    table, figure = ablate(tmp_path, "kim", None, settings)
+    assert len(engine.jobs) == 9 and {job.seed for job in engine.jobs} == {training_seed(SECRET, 0)}
+    assert figure.stat().st_size > 10_000 and "-20.00" in table and "-80.00" in table
+    page = next((tmp_path / "site" / "submissions").iterdir()).read_text()
+    assert "What each family contributes" in page
+    ablate(tmp_path, "kim", 2, settings)  # one more seed, for the whole as well
+    assert len(engine.jobs) == 9 + 10
+
+
+def test_variants_take_back_just_their_family(config):
+    import yaml
+
+    from project.cli import complete_config
+
+    whole, base = yaml.safe_load(config), yaml.safe_load(complete_config(["--config", "configs/base.yaml"]))
+    families = list(KEYS)
+    names = variant_names(families)
+    assert len(names) == 10
+    for name in names:
+        made = variant(whole, base, name, families)
+        for family, keys in KEYS.items():
+            back = name == "none" or name == f"without {family}" or (name.startswith("only") and family not in name)
+            for section, key in keys:
+                source = base if back else whole
+                assert made[section][key] == source[section][key] or key == "optimizer"
+        assert made["model"]["network"] == whole["model"]["network"] and made["trainer"] == whole["trainer"]
+
+
+def test_decay_within_an_optimizer_belongs_to_regularization():
+    adamw = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.1, "weight_decay": 0.05}}
+    model = {"optimizer": adamw, "scheduler": None, "regularization": [], "initialization": None, "normalization": None}
+    config = {"model": model, "data": {"augmentation": []}}
+    base = {"model": {**model, "optimizer": {"class_path": "torch.optim.SGD"}}, "data": {"augmentation": []}}
+    families = list(KEYS)
+    assert (
+        variant(config, base, "without regularization", families)["model"]["optimizer"]["init_args"]["weight_decay"]
+        == 0
+    )
+    assert variant(config, base, "without normalization", families)["model"]["optimizer"] == adamw
+    assert variant(config, base, "only optimization", families)["model"]["optimizer"]["init_args"]["weight_decay"] == 0
+
+
+@pytest.mark.parametrize(("student", "said"), [("nobody", "no such student"), ("rex", "no accuracy")])
+def test_what_cannot_be_taken_apart_is_one_line(student, said, course, capsys):
+    assert main(["ablate", str(course), student, "--unsafe-no-sandbox", "--device", "cpu"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["leaderboard", "review", "similar", "export --format csv", "bonus x --report 1", "ablate x"]
+)
+def test_a_folder_without_results_is_one_line(command, tmp_path, capsys):
+    name, *rest = command.split()
+    rest = [*rest, "--unsafe-no-sandbox"] if name == "ablate" else rest
+    assert main([name, str(tmp_path), *rest]) == 2
+    assert "no results there" in capsys.readouterr().err
+
+
+def test_many_students_are_ranked_as_one_by_one(tmp_path, rules):
+    everyone = students(60)
+    write_course(tmp_path, everyone, rules)
+    found = [entry for entry in entries(tmp_path).values() if entry["rank"]]
+    for entry in found:
+        assert entry["rank"] == 1 + sum(other["accuracy"] > entry["accuracy"] for other in found)
+        assert entry["rank_low"] == 1 + sum(other["accuracy_low"] > entry["accuracy_high"] for other in found)
+        worse = sum(other["accuracy_high"] < entry["accuracy_low"] for other in found)
+        assert entry["rank_high"] == len(found) - worse
