@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     added = command("check", check, "Say what the grader will say of a submission, before any training.")
     added.add_argument("path", type=Path, help="the submission: a folder, zip or tar")
     added.add_argument("--rules", **rules)
+    added.add_argument("--summary", type=Path, metavar="FILE", help="append the same to this file, as Markdown")
 
     added = command("pack", pack, "Check a submission, and write the archive to hand in.")
     added.add_argument("path", type=Path, help="the submission's folder")
@@ -131,11 +132,25 @@ def check(options: argparse.Namespace) -> int:
     findings = check(submission, rules)
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")
-    if rejections(findings):
-        print(f"{submission.student}: would be rejected.")
-        return 1
-    print(f"{submission.student}: ready to hand in, tier {submission.tier}. The families are checked when it is rerun.")
-    return 0
+    rejected = bool(rejections(findings))
+    ready = f"ready to hand in, tier {submission.tier}. The families are checked when it is rerun."
+    said = f"{submission.student}: {'would be rejected.' if rejected else ready}"
+    print(said)
+    if getattr(options, "summary", None):
+        append_summary(options.summary, said, findings)
+    return int(rejected)
+
+
+def append_summary(file: Path, said: str, findings: list[Any]) -> None:
+    """Add the findings to a Markdown file, such as the one that GitHub shows for a workflow's run."""
+    from grader.results.exports import escaped, row_of
+
+    lines = [f"## {escaped(said)}", ""]
+    if findings:
+        lines += [row_of(["", "where", "what", "how to mend it"]), row_of(["---"] * 4)]
+        lines += [row_of(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
+    with open(file, "a", encoding="utf-8") as summary:
+        summary.write("\n".join(lines) + "\n")
 
 
 def pack(options: argparse.Namespace) -> int:

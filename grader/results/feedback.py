@@ -24,7 +24,7 @@ LABELS = {
     "ko": {
         **{"title": "Fifteen Epochs: 채점 결과", "verdict": "판정", "reason": "이유", "advice": "이렇게 해 보세요"},
         **{"accuracy": "정확도", "interval": "95 % 신뢰구간", "rank": "순위", "of": "/", "band": "오차 범위 안의 순위"},
-        **{"epochs": "에폭", "reached": "목표를 처음 넘은 에폭", "seconds": "학습 시간(초)"},
+        **{"epochs": "에포크", "reached": "목표를 처음 넘은 에포크", "seconds": "학습 시간(초)"},
         **{"families": "재실행에서 확인된 전략", "flags": "확인이 필요한 점", "bonus": "보너스", "report": "보고서"},
         **{"conclusion": "결론", "total": "총점", "name": "공개 페이지에서의 이름"},
     },

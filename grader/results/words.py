@@ -24,18 +24,18 @@ ADVICE = (  # (a part of the reason, what to do about it, the same in Korean)
     (
         "uses no strategy of",
         "Use at least one strategy of every family: configs/<family>/default.yaml is a way to begin.",
-        "네 가지 계열에서 각각 하나 이상의 전략을 쓰세요. configs/<계열>/default.yaml 로 시작할 수 있습니다.",
+        "네 갈래에서 각각 하나 이상의 전략을 쓰세요. configs/<갈래>/default.yaml 로 시작할 수 있습니다.",
     ),
     (
         "took longer than",
         "Train a smaller network or fewer epochs: the limit is the same for everybody.",
-        "더 작은 네트워크나 더 적은 에폭으로 학습하세요. 제한은 모두에게 같습니다.",
+        "더 작은 네트워크나 더 적은 에포크로 학습하세요. 제한은 모두에게 같습니다.",
     ),
     ("of memory", "Use a smaller batch or network.", "배치나 네트워크를 줄이세요."),
     (
         "not all finite",
         "The loss diverged: lower the learning rate, add normalization, or clip the gradients.",
-        "손실이 발산했습니다. 학습률을 낮추거나, 정규화(normalization)를 넣거나, 그래디언트를 자르세요.",
+        "손실이 발산했습니다. 학습률을 낮추거나, 정규화 층(normalization)을 넣거나, 그래디언트를 자르세요.",
     ),
     (
         "crashed",
@@ -45,7 +45,7 @@ ADVICE = (  # (a part of the reason, what to do about it, the same in Korean)
     (
         "is not above",
         "Look at the curves: a wide gap asks for regularization, a low training curve for the other three families.",
-        "학습 곡선을 보세요. 간격이 넓으면 규제(regularization)가, 학습 곡선이 낮으면 나머지 세 계열이 필요합니다.",
+        "학습 곡선을 보세요. 간격이 넓으면 정규화 기법(regularization)이, 학습 곡선이 낮으면 나머지 세 갈래가 필요합니다.",
     ),
 )
 FLAGS = {
@@ -59,7 +59,7 @@ TIERS = {
     },
     "ko": {
         "verified": "실행된 코드는 모두 수업에서 제공한 것이며, 제출물은 그 이름만 씁니다.",
-        "audited": "직접 작성한 코드가 있어 격리된 환경에서 실행했고, 그 기록을 사람이 볼 수 있게 남겼습니다.",
+        "audited": "직접 작성한 코드가 있어 샌드박스에서 실행했고, 그 기록을 사람이 볼 수 있게 남겼습니다.",
     },
 }
 LANGUAGES = tuple(VERDICTS)
