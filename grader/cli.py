@@ -187,6 +187,7 @@ def run(options: argparse.Namespace) -> int:
         wandb=options.wandb,
     )
     print("\n" + grade(options.folder, options.out, rules, settings))
+    print(f"\n{options.out / 'site' / 'index.html'} is the page to publish.")
     return 0
 
 

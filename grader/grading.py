@@ -23,9 +23,9 @@ from grader.progress import Progress
 from grader.rerun import sandbox
 from grader.rerun.dataset import GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine
-from grader.rerun.job import REPOSITORY, Job, Result
+from grader.rerun.job import REPOSITORY, Job
 from grader.rerun.repository import exported
-from grader.rerun.scoring import wilson_interval
+from grader.rerun.result import Result, wilson_interval
 from grader.results.archive import keep
 from grader.results.exports import as_table, export
 from grader.results.folder import locked, stored_secret

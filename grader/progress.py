@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 
 EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
 EPOCHS_BETWEEN_LINES = 5

@@ -1,18 +1,15 @@
 """One submission, one seed: train, predict, score."""
 
-import csv
 import errno
 import hashlib
-import io
 import json
-import math
 import re
 import shutil
 import subprocess
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,8 @@ from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission, printable
 from grader.rerun import sandbox
 from grader.rerun.dataset import GradingData
+from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
+from grader.rerun.result import Ended, Result
 from grader.rerun.sandbox import Outcome, Program, scratch_folder
 from grader.rerun.scoring import (
     Unscorable,
@@ -33,11 +32,9 @@ from grader.rerun.scoring import (
     read_json,
     read_logits,
     read_output,
-    wilson_interval,
 )
 from grader.rerun.trainee import MISSING_FAMILY
 from project.assignment import Assignment
-from project.run import METRICS
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -64,37 +61,6 @@ class Job:
     device: str
     folder: Path
     sandboxed: bool = True
-
-
-@dataclass
-class Result:
-    """How a job ended.
-
-    Attributes:
-        verdict: passed, below_target, rejected, failed or infrastructure.
-        reason: Why, in one line; empty for passed.
-        accuracy: On the images that score, in [0, 1].
-        epochs, parameters, strategies: What the rerun's summary says.
-        seconds: Of training, on our clock, start-up included.
-        flags: What a person should look at.
-    """
-
-    verdict: str
-    reason: str = ""
-    accuracy: float | None = None
-    epochs: int | None = None
-    parameters: int | None = None
-    seconds: float | None = None
-    strategies: dict[str, list[str]] = field(default_factory=dict)
-    flags: list[str] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-class Ended(Exception):
-    """A job's early end, with its result."""
-
-    def __init__(self, result: Result):
-        self.result = result
 
 
 def run_job(job: Job, watch: Callable[[str], None] = lambda line: None) -> Result:
@@ -158,7 +124,7 @@ def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Re
     flags = []
     if job.submission.tier == "audited":
         details["untrained_accuracy"] = untrained_accuracy(job, scratch, watch)
-        flags = suspicions(job, trained, curves, share, details["untrained_accuracy"])
+        flags = suspicions(job.data, trained, curves, share, details["untrained_accuracy"])
     verdict = "passed" if passed else "below_target"
     return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
 
@@ -183,36 +149,6 @@ def untrained_accuracy(job: Job, scratch: Path, watch: Callable[[str], None]) ->
         return accuracy(predicted_logits(job, None, scratch, watch), job.data.labels_N)
     except (Ended, Unscorable):
         return None
-
-
-def suspicions(
-    job: Job, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
-) -> list[str]:
-    """What a person should look at in an audited run: it is evidence, not a verdict."""
-    found = []
-    if untrained is not None:
-        low, _ = wilson_interval(untrained, len(job.data.labels_N), z=4)
-        if low > 1 / len(job.data.classes):
-            found.append(f"reaches {untrained:.0%} before any training")
-    monitor = curves[-1]["val/accuracy"] if curves else None
-    if monitor is not None:
-        _, scored_high = wilson_interval(share, len(job.data.labels_N), z=4)
-        monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), job.data.monitored, z=4)
-        if not 0 <= monitor <= 1 or monitor_low > scored_high:
-            found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
-    else:
-        found.append("left no metrics that can be read")
-    try:
-        evidence = read_json(trained / "evidence.json")
-        steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
-        replaced = [printable(str(name)) for name in evidence["replaced"]]
-    except (Unscorable, KeyError, TypeError, ValueError):
-        return [*found, "left no evidence of its training"]
-    if steps > expected:  # fewer are honest: a loss scaler leaves some out
-        found.append(f"took {steps} optimizer steps where {expected} are expected")
-    if replaced:
-        found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
-    return found
 
 
 def launch(
@@ -345,60 +281,6 @@ def gpu_free() -> float | None:
         if free / total > MOSTLY_FREE or time.monotonic() > deadline:
             return free / total
         time.sleep(0.5)
-
-
-def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unscorable.
-
-    Ends the job where there are more than `max_epochs`, the configuration's own number.
-    """
-    summary = read_json(path)
-    try:
-        epochs, parameters = summary["epochs"], summary["parameters"]
-        census = {
-            family: [
-                {key: printable(str(strategy[key])) for key in ("name", "evidence")}
-                for strategy in summary["strategies"][family][:20]
-            ]
-            for family in rules.families
-        }
-    except (KeyError, TypeError) as error:
-        raise Unscorable(f"summary.json is not complete ({error})") from None
-    for value in (epochs, parameters):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise Unscorable("summary.json has no whole numbers for epochs and parameters")
-    if epochs > max_epochs:
-        raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
-    missing = [family for family, used in census.items() if not used]
-    if missing:
-        raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))
-    strategies = {family: [strategy["name"] for strategy in used] for family, used in census.items()}
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "census": census}
-
-
-def read_curves(path: Path) -> list[dict[str, float | None]]:
-    """The rows of a run's metrics.csv, an epoch each: `epoch` and METRICS, None for what is no finite number.
-
-    Empty where the file is not what it should be.
-    """
-
-    def number(text: str) -> float | None:
-        value = float(text or "nan")
-        return value if math.isfinite(value) else None
-
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
-        return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
-    except (Unscorable, ValueError, KeyError, TypeError, csv.Error):
-        return []
-
-
-def keep(output: Path, target: Path) -> None:
-    """Copy a small file that a sandbox left, if it is a plain one."""
-    try:
-        target.write_bytes(read_output(output, 10**6))
-    except Unscorable:
-        pass
 
 
 def last_words(log: Path) -> str:

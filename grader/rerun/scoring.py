@@ -1,7 +1,6 @@
 """From what a sandbox left to numbers: every file is opened as if it were a trap."""
 
 import json
-import math
 import os
 import stat
 from pathlib import Path
@@ -84,10 +83,3 @@ def confident_mistakes(logits_NK: Tensor, labels_N: Tensor, most: int) -> list[d
     columns = (wrong, labels_N[wrong], predicted_N[wrong], share_N[wrong])
     names = ("image", "label", "predicted", "share")
     return [dict(zip(names, row)) for row in zip(*(column.tolist() for column in columns))]
-
-
-def wilson_interval(share: float, samples: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % confidence interval of a share of `samples` (Wilson 1927, J. Amer. Statist. Assoc. 22)."""
-    centre = (share + z**2 / (2 * samples)) / (1 + z**2 / samples)
-    half = z / (1 + z**2 / samples) * math.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -7,7 +7,7 @@ import copy
 import statistics
 from typing import Any
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 
 WHOLE, NONE = "whole", "none"
 KEYS = {  # of a configuration, by the family that they belong to

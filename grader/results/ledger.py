@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 
 # A `final` attempt decides about its submission and seed, and there is one at most. Seed -1 stands for "none":
 # what is rejected before training. Infrastructure attempts are ours, and never final. Each regrade of a student begins

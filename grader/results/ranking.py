@@ -4,8 +4,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
-from grader.rerun.job import Result
-from grader.rerun.scoring import wilson_interval
+from grader.rerun.result import Result, wilson_interval
 from grader.results.ledger import Ledger
 
 UNRANKED = ("failed", "rejected", "infrastructure", "pending")  # in the order in which they are listed

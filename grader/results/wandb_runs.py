@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from grader.results.ledger import Ledger
 from grader.results.ranking import Entry, Standing, standings
 

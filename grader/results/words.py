@@ -45,7 +45,7 @@ ADVICE = (  # (a part of the reason, what to do about it, the same in Korean)
     (
         "is not above",
         "Look at the curves: a wide gap asks for regularization, a low training curve for the other three families.",
-        "학습 곡선을 보세요. 간격이 넓으면 정규화 기법(regularization)이, 학습 곡선이 낮으면 나머지 세 갈래가 필요합니다.",
+        "학습 곡선을 보세요. 격차가 넓으면 정규화 기법(regularization)이, 학습 곡선이 낮으면 나머지 세 갈래가 필요합니다.",
     ),
 )
 FLAGS = {

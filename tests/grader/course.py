@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.grading import publish, rules_digest, training_seed
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.dataset import GradingData, prepare
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from grader.results.archive import keep
 from grader.results.folder import stored_secret
 from grader.results.ledger import Ledger

@@ -127,3 +127,13 @@ def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):
     assert take_in(archive).digest == take_in(good).digest
     assert main(["pack", str(bad), "--out", str(tmp_path / "bad.zip")]) == 1
     assert not (tmp_path / "bad.zip").exists()
+
+
+def test_a_summary_for_a_workflow_s_page_says_the_same_and_quotes_no_markup(write_submission, tmp_path, capsys):
+    folder = write_submission("kim-minji", lambda config: config["trainer"].update({"max_epochs": "<b>|x"}))
+    summary = tmp_path / "summary.md"
+    assert main(["check", str(folder), "--summary", str(summary)]) == 1
+    text = summary.read_text()
+    assert "would be rejected" in text and "max\\_epochs" in text and "<b>" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 2 and all(len(line.replace("\\|", "").split("|")) == 6 for line in rows)

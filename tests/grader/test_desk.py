@@ -13,7 +13,7 @@ from grader.ablation import ablate
 from grader.cli import main
 from grader.desk import opened
 from grader.grading import Settings, training_seed
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from grader.results import wandb_runs
 from grader.results.ablation import KEYS, variant, variant_names
 from grader.results.gradebooks import points

@@ -13,7 +13,7 @@ import yaml
 
 from grader.cli import main
 from grader.grading import Settings, grade
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 OWN_NETWORK = """
@@ -150,7 +150,7 @@ SLOW_GRADER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
 import grader.grading, grader.rerun.engine
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 
 def run_job(job, watch=None):
     time.sleep(0.15)
@@ -162,7 +162,7 @@ def run_job(job, watch=None):
 grader.rerun.engine.run_job = run_job
 from grader.cli import main
 from grader.grading import Settings, grade
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3], "--unsafe-no-sandbox", "--device", "cpu"]))
 """
 

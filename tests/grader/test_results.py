@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from grader.results.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
 from grader.results.ledger import Ledger
 from grader.results.ranking import Entry, leaderboard

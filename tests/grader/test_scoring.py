@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output, wilson_interval
+from grader.rerun.result import wilson_interval
+from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):

@@ -22,7 +22,7 @@ import random, sys, time
 from dataclasses import replace
 from pathlib import Path
 from grader.grading import Settings, grade
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from tests.hostile.cases import RULES
 
 class Engine:

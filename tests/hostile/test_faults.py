@@ -10,7 +10,8 @@ import pytest
 
 from grader.cli import main
 from grader.grading import Settings, grade
-from grader.rerun.job import Job, Result
+from grader.rerun.job import Job
+from grader.rerun.result import Result
 from grader.results.folder import locked
 from project.errors import UserError
 from tests.hostile.cases import RULES, Case, write

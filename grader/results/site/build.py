@@ -16,7 +16,7 @@ import jinja2
 from PIL import Image
 from torch import Tensor
 
-from grader.rerun.job import Result
+from grader.rerun.result import Result
 from grader.results import words
 from grader.results.ablation import contributions
 from grader.results.archive import kept, kept_text

@@ -1,0 +1,98 @@
+"""What a training left in its sandbox: read as if it were a trap, and held against what is to be expected."""
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+from grader.intake.submission import printable
+from grader.rerun.dataset import GradingData
+from grader.rerun.result import Ended, Result, wilson_interval
+from grader.rerun.scoring import Unscorable, read_json, read_output
+from project.assignment import Assignment
+from project.run import METRICS
+
+
+def suspicions(
+    data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
+) -> list[str]:
+    """What a person should look at in an audited run: it is evidence, not a verdict."""
+    found = []
+    if untrained is not None:
+        low, _ = wilson_interval(untrained, len(data.labels_N), z=4)
+        if low > 1 / len(data.classes):
+            found.append(f"reaches {untrained:.0%} before any training")
+    monitor = curves[-1]["val/accuracy"] if curves else None
+    if monitor is not None:
+        _, scored_high = wilson_interval(share, len(data.labels_N), z=4)
+        monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), data.monitored, z=4)
+        if not 0 <= monitor <= 1 or monitor_low > scored_high:
+            found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
+    else:
+        found.append("left no metrics that can be read")
+    try:
+        evidence = read_json(trained / "evidence.json")
+        steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
+        replaced = [printable(str(name)) for name in evidence["replaced"]]
+    except (Unscorable, KeyError, TypeError, ValueError):
+        return [*found, "left no evidence of its training"]
+    if steps > expected:  # fewer are honest: a loss scaler leaves some out
+        found.append(f"took {steps} optimizer steps where {expected} are expected")
+    if replaced:
+        found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
+    return found
+
+
+def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, Any]:
+    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unscorable.
+
+    Ends the job where there are more than `max_epochs`, the configuration's own number.
+    """
+    summary = read_json(path)
+    try:
+        epochs, parameters = summary["epochs"], summary["parameters"]
+        census = {
+            family: [
+                {key: printable(str(strategy[key])) for key in ("name", "evidence")}
+                for strategy in summary["strategies"][family][:20]
+            ]
+            for family in rules.families
+        }
+    except (KeyError, TypeError) as error:
+        raise Unscorable(f"summary.json is not complete ({error})") from None
+    for value in (epochs, parameters):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise Unscorable("summary.json has no whole numbers for epochs and parameters")
+    if epochs > max_epochs:
+        raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
+    missing = [family for family, used in census.items() if not used]
+    if missing:
+        raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))
+    strategies = {family: [strategy["name"] for strategy in used] for family, used in census.items()}
+    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "census": census}
+
+
+def read_curves(path: Path) -> list[dict[str, float | None]]:
+    """The rows of a run's metrics.csv, an epoch each: `epoch` and METRICS, None for what is no finite number.
+
+    Empty where the file is not what it should be.
+    """
+
+    def number(text: str) -> float | None:
+        value = float(text or "nan")
+        return value if math.isfinite(value) else None
+
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
+        return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
+    except (Unscorable, ValueError, KeyError, TypeError, csv.Error):
+        return []
+
+
+def keep(output: Path, target: Path) -> None:
+    """Copy a small file that a sandbox left, if it is a plain one."""
+    try:
+        target.write_bytes(read_output(output, 10**6))
+    except Unscorable:
+        pass
