@@ -194,6 +194,8 @@ def test_charts_follow_the_filters_and_colors(page, course):
     light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
     assert soon(page, lambda: page.evaluate(ink) != light)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert soon(page, lambda: page.evaluate(ink) == "rgb(0, 0, 0)")
     assert page.said == []
 
 

@@ -2,6 +2,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const paper = matchMedia("print");
 const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
 
 function color(name) {
@@ -44,5 +45,6 @@ function chart(id, make) {
   };
   draw();
   dark.addEventListener("change", draw);
+  paper.addEventListener("change", draw);
   return draw;
 }
