@@ -109,4 +109,6 @@ def as_table(rows: list[dict]) -> str:
         accuracy = row["reason"] if row["mean"] is None else f"{100 * row['mean']:.2f}{spread} %"
         difference = "" if row["difference"] is None else f"{100 * row['difference']:+.2f}"
         lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>17}  {row['seeds']:5}")
+    if any(row["std"] is None for row in rows):
+        lines.append("With one seed each, small differences may be chance; --seeds 3 shows their spread.")
     return "\n".join(lines)

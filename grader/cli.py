@@ -221,7 +221,8 @@ def bonus(options: argparse.Namespace) -> int:
 def review(options: argparse.Namespace) -> int:
     from grader.desk import review_texts
 
-    print(f"Points for {review_texts(options.results, options.by, options.again)} students. The leaderboard has them.")
+    done = review_texts(options.results, options.by, options.again)
+    print(f"Reviewed: {done}. The leaderboard has the points.")
     return 0
 
 

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS ablations (
     rules TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_result_of_a_variant ON ablations (digest, rules, variant, seed);
+CREATE INDEX IF NOT EXISTS attempts_by_student ON attempts (student, digest);
+CREATE INDEX IF NOT EXISTS submissions_by_student ON submissions (student);
+CREATE INDEX IF NOT EXISTS regrades_by_student ON regrades (student);
 CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed, round) WHERE final;
 """
 NO_SEED = -1

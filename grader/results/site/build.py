@@ -74,6 +74,7 @@ class Site:
     def __init__(self, results: Path, rules: Assignment, standings: list[Standing], ledger: Ledger, secret: int):
         self.results, self.rules, self.standings, self.ledger = results, rules, standings, ledger
         self.images: dict[Path, Tensor] = {}
+        self.data_uris: dict[tuple[Path, int], str] = {}  # many submissions mistake the same images
         students = [standing.entry.student for standing in standings]
         drawn = pseudonyms(students, secret)
         self.slugs = drawn if rules.site.names == "pseudonym" else {student: student for student in students}
@@ -85,6 +86,7 @@ class Site:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
+        environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
         environment.globals |= {
             "rules": rules,
             "device": circumstances.get("device", ""),
@@ -190,8 +192,13 @@ class Site:
                 "label": drawn["classes"][mistake["label"]],
                 "predicted": drawn["classes"][mistake["predicted"]],
                 "share": mistake["share"],
-                "image": data_uri(self.images[scoring][mistake["image"]]),
+                "image": self.data_uri(scoring, mistake["image"]),
             }
+
+    def data_uri(self, scoring: Path, index: int) -> str:
+        if (scoring, index) not in self.data_uris:
+            self.data_uris[scoring, index] = data_uri(self.images[scoring][index])
+        return self.data_uris[scoring, index]
 
     def scoring(self, drawn: dict[str, Any]) -> Path | None:
         """The folder of the images that scored, read once; None where it is gone."""
@@ -207,5 +214,5 @@ def data_uri(image_HWC: Tensor) -> str:
     """A PNG of an image (H, W, C), uint8, C 1 or 3, within its own address."""
     file = io.BytesIO()
     pixels = image_HWC.numpy()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
