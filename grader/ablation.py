@@ -12,7 +12,7 @@ from grader.progress import Progress
 from grader.rerun import sandbox
 from grader.rerun.dataset import prepare
 from grader.rerun.job import REPOSITORY, Job
-from grader.results.ablation import NONE, WHOLE, contributions, variant, variant_names
+from grader.results.ablation import WHOLE, contributions, variant, variant_names
 from grader.results.archive import kept
 from grader.results.folder import locked, stored_secret
 from grader.results.ledger import Ledger
@@ -76,24 +76,26 @@ def run_variants(
         if seed not in variants.get(name, {}) and not (name == WHOLE and seed in done)
     ]
     progress = Progress(len(pending))
+    about = (student, found["digest"], found["rules"])
+    running: dict[Path, tuple[str, int]] = {}  # variant and seed, by the folder of the job
+
+    def next_job() -> Job | None:
+        if not pending:
+            return None
+        name, seed = pending.pop(0)
+        changed = yaml.safe_dump(variant(config, base, name, rules.families), sort_keys=False).encode()
+        place = f"{name.replace(' ', '-')}-{wanted.index(seed) + 1}"
+        folder = results / "ablations" / student / found["digest"][:12] / place
+        running[folder] = name, seed
+        progress.begin(place, "training")
+        version = replace(submission, files={**files, "config.yaml": changed})
+        return Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
+
     with progress.shown():
-        for name, seed in pending:
-            progress.begin(f"{student}, {name if name != NONE else 'none of the families'}", "training")
-            changed = yaml.safe_dump(variant(config, base, name, rules.families), sort_keys=False).encode()
-            folder = (
-                results
-                / "ablations"
-                / student
-                / found["digest"][:12]
-                / f"{name.replace(' ', '-')}-{wanted.index(seed) + 1}"
-            )
-            version = replace(submission, files={**files, "config.yaml": changed})
-            job = Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
-            ((_, result),) = settings.engine.run([job], lambda job, line: progress.see(line))
+        for job, result in settings.engine.run(next_job, lambda job, line: progress.see(job.folder.name, line)):
             if result.verdict != "infrastructure":
-                about = (student, found["digest"], found["rules"])
-                ledger.record_variant(now(), *about, name, seed, result, circumstances(rules, settings))
-            progress.end(result, ran=True)
+                ledger.record_variant(now(), *about, *running[job.folder], result, circumstances(rules, settings))
+            progress.end(job.folder.name, result, ran=True)
     variants = ledger.variants(found["digest"], found["rules"])
     return contributions(variants, list(done.values()), rules.families)
 

@@ -63,6 +63,8 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights"
     )
+    added.add_argument("--jobs", type=positive, default=1, metavar="N", help="trainings at once on a CPU (1)")
+    added.add_argument("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
     added.add_argument(
         "--wandb",
         choices=("offline", "online", "disabled"),
@@ -169,6 +171,7 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from grader.grading import Settings, grade
+    from grader.rerun.engine import LocalEngine
     from project.assignment import Assignment
 
     existing(options.folder)
@@ -178,6 +181,8 @@ def run(options: argparse.Namespace) -> int:
         rules = replace(rules, dataset={"class_path": "project.data.archive.ImageArchive", "init_args": archive})
     if options.secret_seed is not None and options.secret_seed < 0:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
+    if options.max_hours is not None and not options.max_hours > 0:
+        raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
     settings = Settings(
         device=options.device,
         sandboxed=not options.unsafe_no_sandbox,
@@ -185,6 +190,8 @@ def run(options: argparse.Namespace) -> int:
         regrade=tuple(options.regrade),
         wait=options.wait,
         wandb=options.wandb,
+        max_hours=options.max_hours,
+        engine=LocalEngine(options.jobs),
     )
     print("\n" + grade(options.folder, options.out, rules, settings))
     print(f"\n{options.out / 'site' / 'index.html'} is the page to publish.")

@@ -3,10 +3,12 @@
 import errno
 import hashlib
 import json
+import math
 import platform
 import sqlite3
 import statistics
 import subprocess
+import time
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -18,6 +20,7 @@ import torch
 
 from grader.intake.checks import LATE, check, rejections
 from grader.intake.downloads import Download, find_downloads
+from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission, Unusable, printable, take_in, unusable
 from grader.progress import Progress
 from grader.rerun import sandbox
@@ -33,11 +36,11 @@ from grader.results.ledger import Ledger
 from grader.results.ranking import median, standings
 from grader.results.site import build
 from grader.results.wandb_runs import mirror
+from grader.schedule import Schedule, Task
 from project.assignment import Assignment
 from project.errors import UserError
 from project.run import device_name, write_atomically
 
-MAX_INFRASTRUCTURE_ATTEMPTS = 2  # in one run of the grader; the next run tries again
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
 RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
@@ -56,7 +59,9 @@ class Settings:
         regrade: Ids of students whose results are to be made anew.
         wait: Wait for another grader that is at work in the same folder.
         wandb: offline, online or disabled: whether reruns become W&B runs.
+        max_hours: No training begins after so many hours; None for no end.
         engine: Where jobs run.
+        back_off: Seconds before what failed through a fault of ours is tried again.
     """
 
     device: str = "auto"
@@ -65,7 +70,9 @@ class Settings:
     regrade: tuple[str, ...] = ()
     wait: bool = False
     wandb: str = "disabled"
+    max_hours: float | None = None
     engine: Engine = LocalEngine()
+    back_off: float = 5.0
 
 
 def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = Settings()) -> str:
@@ -109,7 +116,7 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
 
 
 class Grading:
-    """One run of the grader over submissions; verified ones first, since audited ones are compared with them."""
+    """One run of the grader over submissions. It alone writes to the ledger, whoever trains."""
 
     def __init__(
         self,
@@ -120,32 +127,41 @@ class Grading:
         settings: Settings,
         secret: int,
     ):
-        self.submissions = sorted(submissions, key=lambda submission: submission.tier != "verified")
+        self.submissions = {submission.student: submission for submission in submissions}
         self.ledger, self.results, self.rules = ledger, results, rules
         self.settings, self.secret = settings, secret
         self.key = rules_digest(rules, secret)
         self.circumstances = circumstances(rules, settings)
         self.progress = Progress(len(submissions))
+        self.flags: dict[str, list[str]] = {}  # of each student, from the checks
+        self.schedule = Schedule(settings.back_off)
+        self.running: dict[tuple[str, int], tuple[Task, str]] = {}  # by student and seed, with when it began
+        self.ends = time.monotonic() + 3600 * settings.max_hours if settings.max_hours else math.inf
 
     @cached_property
     def data(self) -> GradingData:
         return prepare(self.rules, self.secret, self.results)
 
     def run(self) -> None:
-        for submission in self.submissions:  # all are noted before the first is run
+        for submission in self.submissions.values():  # all are noted before the first is run
             source = printable(submission.source.name)
             keep(self.results, submission.digest, submission.files)
             about = (submission.student, submission.name, submission.digest, submission.tier, source, self.key)
             self.ledger.take_in(now(), *about)
         with self.progress.shown():
-            for submission in self.submissions:
-                self.progress.begin(submission.student, "checking")
-                before = self.done(submission)
-                result = self.final_result(submission)
-                self.progress.end(result, ran=self.done(submission) != before)
+            for submission in self.submissions.values():
+                before = len(self.done(submission))
+                if result := self.settled(submission):
+                    self.progress.end(submission.student, result, ran=len(self.done(submission)) > before)
+                else:
+                    self.want(submission)
+            for job, result in self.settings.engine.run(self.next_job, self.watch):
+                self.ended(job, result)
+            if time.monotonic() > self.ends:
+                print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
 
-    def final_result(self, submission: Submission) -> Result:
-        """Bring a submission to its result: checks, then as many trainings as the rules want."""
+    def settled(self, submission: Submission) -> Result | None:
+        """A submission's result, if it needs no training: had before, or rejected by the checks."""
         done = self.done(submission)
         if ended := next((r for seed, r in done.items() if seed is not None and r.accuracy is None), None):
             return ended
@@ -161,32 +177,60 @@ class Grading:
         if None in done:  # rejected before, and for something that is no fault any more: a later deadline
             self.ledger.regrade(now(), submission.student)
             done = {}
-        while (index := len(done)) < seeds_wanted(list(done.values()), self.rules):
-            result = self.trained(submission, index, flags)
-            if result.accuracy is None:
-                return result  # another seed would not mend it
-            done = self.done(submission)
-        return median(list(done.values()))
+        self.flags[submission.student] = flags
+        return median(list(done.values())) if len(done) >= seeds_wanted(list(done.values()), self.rules) else None
 
-    def trained(self, submission: Submission, index: int, flags: list[str]) -> Result:
-        """Run the training number `index`, again where the failure was ours, and record each attempt."""
-        place = f"{submission.digest[:12]}-{self.key[:8]}-{index + 1}"
+    def want(self, submission: Submission) -> None:
+        """Queue a submission's next training."""
+        index = len(self.done(submission))
+        urgent = index >= self.rules.seeds
+        work = estimated_work(submission)
+        self.schedule.add(Task(submission.student, index, urgent, submission.tier == "verified", work))
+
+    def next_job(self) -> Job | None:
+        """What an engine is to run next. Where all that is left has to wait, so does this."""
+        while time.monotonic() < self.ends:
+            if task := self.schedule.take(time.monotonic()):
+                return self.job(task)
+            later = self.schedule.next_time()
+            if self.running or later is None:
+                return None
+            time.sleep(max(0.0, later - time.monotonic()))
+        return None
+
+    def job(self, task: Task) -> Job:
+        submission = self.submissions[task.student]
+        place = f"{submission.digest[:12]}-{self.key[:8]}-{task.index + 1}"
         if times := self.ledger.round(submission.student):
             place += f"-regrade-{times}"
         folder = self.results / "attempts" / submission.student / place
-        seed = training_seed(self.secret, index)
-        job = Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
-        for _attempt in range(MAX_INFRASTRUCTURE_ATTEMPTS):
-            started = now()
-            self.progress.show(f"training, seed {index + 1}" if index else "training")
-            ((_, result),) = self.settings.engine.run([job], lambda job, line: self.progress.see(line))
-            result.flags += flags + self.slowness(submission, result)
-            result.details |= {"samples": len(job.data.labels_N), "folder": str(folder.relative_to(self.results))}
-            self.record(submission, seed, started, result)
-            if result.verdict != "infrastructure":
-                break
-            self.progress.tell(f"infrastructure: {result.reason}")
-        return result
+        seed = training_seed(self.secret, task.index)
+        self.running[task.student, seed] = task, now()
+        self.progress.begin(task.student, f"training, seed {task.index + 1}" if task.index else "training")
+        return Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
+
+    def watch(self, job: Job, line: str) -> None:
+        self.progress.see(job.submission.student, line)
+
+    def ended(self, job: Job, result: Result) -> None:
+        """Record an attempt, and queue what follows from it."""
+        task, started = self.running.pop((job.submission.student, job.seed))
+        submission = self.submissions[task.student]
+        result.flags += self.flags[task.student] + self.slowness(submission, result)
+        folder = str(job.folder.relative_to(self.results))
+        result.details |= {"samples": len(self.data.labels_N), "folder": folder}
+        self.record(submission, job.seed, started, result)
+        if result.verdict == "infrastructure":
+            self.progress.tell(task.student, f"infrastructure: {result.reason}")
+            if self.schedule.again(task, time.monotonic()):
+                return
+        if result.accuracy is not None:  # else another seed would not mend it
+            done = list(self.done(submission).values())
+            if len(done) < seeds_wanted(done, self.rules):
+                self.want(submission)
+                return
+            result = median(done)
+        self.progress.end(task.student, result, ran=True)
 
     def done(self, submission: Submission) -> dict[int | None, Result]:
         return self.ledger.results(submission.student, submission.digest, self.key)

@@ -18,17 +18,17 @@ EPOCHS_BETWEEN_LINES = 5
 
 
 class Progress:
-    """Shows each submission's way to its verdict.
+    """Shows each submission's way to its verdict. Lines of running jobs may come from other threads.
 
     Args:
         total: Number of submissions.
     """
 
     def __init__(self, total: int):
-        self.total, self.done = total, 0
+        self.total, self.done, self.ran = total, 0, 0
         self.verdicts: Counter[str] = Counter()
-        self.spent: list[float] = []  # seconds of each submission that was really run
-        self.label, self.doing, self.started = "", "", time.monotonic()
+        self.running: dict[str, tuple[str, float]] = {}  # what each is at, and since when
+        self.started = time.monotonic()
         self.live: Live | None = None
 
     @contextmanager
@@ -39,52 +39,45 @@ class Progress:
             return
         with Live(get_renderable=self.table, console=Console(highlight=False), refresh_per_second=2) as self.live:
             yield self
-            self.label = self.doing = ""
 
     def begin(self, student: str, doing: str) -> None:
-        """A submission's turn has come."""
-        self.label, self.started = f"[{self.done + 1}/{self.total}] {student}", time.monotonic()
-        self.show(doing)
-
-    def show(self, doing: str) -> None:
-        self.doing = doing
+        """A job has begun."""
+        self.running[student] = doing, time.monotonic()
         if not self.live:
-            self.say(f"{self.label}: {doing}")
+            self.tell(student, doing)
 
-    def see(self, line: str) -> None:
-        """A line that the running job printed."""
-        if found := EPOCH.match(line):
+    def see(self, student: str, line: str) -> None:
+        """A line that a running job printed."""
+        if (found := EPOCH.match(line)) and student in self.running:
             epoch, epochs = map(int, found.groups())
-            self.doing = f"training, epoch {epoch} of {epochs}"
+            doing = f"training, epoch {epoch} of {epochs}"
+            self.running[student] = doing, self.running[student][1]
             if not self.live and epoch % EPOCHS_BETWEEN_LINES == 0:
-                self.say(f"{self.label}: {self.doing}")
+                self.tell(student, doing)
 
-    def tell(self, what: str) -> None:
-        """A line to keep, about the submission under way."""
-        self.say(f"{self.label}: {what}")
-
-    def end(self, result: Result, ran: bool) -> None:
-        """A submission has its verdict; `ran` where it was not known before."""
-        self.done += 1
-        self.verdicts[result.verdict] += 1
-        if ran:
-            self.spent.append(time.monotonic() - self.started)
-        accuracy = "" if result.accuracy is None else f" {result.accuracy:.2%} in {result.seconds:.0f} s"
-        why = f": {result.reason}" if result.reason else ""
-        self.tell(f"{'' if ran else 'graded before: '}{result.verdict}{accuracy}{why}")
-
-    def say(self, line: str) -> None:
+    def tell(self, student: str, what: str) -> None:
+        """A line to keep about a submission."""
+        line = f"[{self.done}/{self.total}] {student}: {what}"
         if self.live:
             self.live.console.print(line, markup=False, soft_wrap=True)
         else:
             print(line, flush=True)
 
+    def end(self, student: str, result: Result, ran: bool) -> None:
+        """A submission has its verdict; `ran` where it was not known before."""
+        self.running.pop(student, None)
+        self.done += 1
+        self.ran += ran
+        self.verdicts[result.verdict] += 1
+        accuracy = "" if result.accuracy is None else f" {result.accuracy:.2%} in {result.seconds:.0f} s"
+        why = f": {result.reason}" if result.reason else ""
+        self.tell(student, f"{'' if ran else 'graded before: '}{result.verdict}{accuracy}{why}")
+
     def left(self) -> float | None:
-        """Seconds that the rest will take, if each takes as long as those before."""
-        if not self.spent:
+        """Seconds that the rest will take, if it goes on as it did."""
+        if not self.ran:
             return None
-        mean = sum(self.spent) / len(self.spent)
-        return max(0.0, mean * (self.total - self.done) - (time.monotonic() - self.started))
+        return (time.monotonic() - self.started) / self.ran * (self.total - self.done)
 
     def table(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -92,9 +85,10 @@ class Progress:
             table.add_column(column, style="bold" if column == "running" else None)
         left = self.left()
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "none yet"
-        spent = clock(time.monotonic() - self.started) if self.label else ""
-        done = f"{self.done} of {self.total}"
-        table.add_row(self.label, self.doing, spent, done, verdicts, "" if left is None else clock(left))
+        of_all = (f"{self.done} of {self.total}", verdicts, "" if left is None else clock(left))
+        rows = [(student, doing, clock(time.monotonic() - since)) for student, (doing, since) in self.running.items()]
+        for number, row in enumerate(rows or [("", "", "")]):
+            table.add_row(*row, *(of_all if number == 0 else ("", "", "")))
         return table
 
 

@@ -6,10 +6,12 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +65,29 @@ class Job:
     sandboxed: bool = True
 
 
-def run_job(job: Job, watch: Callable[[str], None] = lambda line: None) -> Result:
+@dataclass(frozen=True)
+class Seat:
+    """Where a job runs: an engine's to give.
+
+    Attributes:
+        gpu: Number of the GPU, where the job's device is one.
+        threads: Of the processor, for its arithmetic.
+        turn: What a training must hold; it prepares before it does. None where nobody else wants the device.
+        stop: Set, it ends whatever runs.
+    """
+
+    gpu: int = 0
+    threads: int = field(default_factory=torch.get_num_threads)
+    turn: AbstractContextManager | None = None
+    stop: threading.Event | None = None
+
+
+def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Seat | None = None) -> Result:
     """Train, predict and score. Whatever a submission does, this returns a Result."""
     job.folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder() as scratch:
         try:
-            return train_and_score(job, scratch, watch)
+            return Rerun(job, seat or Seat(), scratch, watch).result()
         except Ended as ended:
             return ended.result
         except Unscorable as error:
@@ -80,113 +99,141 @@ def run_job(job: Job, watch: Callable[[str], None] = lambda line: None) -> Resul
             return Result("infrastructure", f"the grader failed: {type(error).__name__}: {printable(str(error))}")
 
 
-def train_and_score(job: Job, scratch: Path, watch: Callable[[str], None]) -> Result:
-    own = scratch / "own" / "submission"
-    own.mkdir(parents=True)
-    for path, content in job.submission.modules.items():
-        (own / path).write_bytes(content)
+@dataclass
+class Rerun:
+    """A job on its way through its two or three sandboxes.
 
-    started = time.monotonic()
-    trained = scratch / "trained"
-    trained.mkdir()
-    config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
-    free = gpu_free() if job.device == "cuda" else None
-    outcome = launch(job, "trainee.py", config, {"/data": job.data.training}, trained, scratch, watch)
-    seconds = round(time.monotonic() - started, 2)
-    for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
-        keep(trained / left, job.folder / Path(left).name)
-    judge_training(job, outcome, trained, free)
-    content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
-    weights = scratch / "weights.safetensors"
-    weights.write_bytes(content)
-    summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
+    Attributes:
+        scratch: Folder for what goes in and comes out.
+        watch: Called with each line that a program prints.
+        free: Share of the GPU's memory that was free when the training's turn came.
+    """
 
-    logits_NK = predicted_logits(job, weights, scratch, watch)
-    share = accuracy(logits_NK, job.data.labels_N)
-    passed = share > job.rules.target_accuracy
-    reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
-    curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
-    to_draw = {
-        "classes": job.data.classes,
-        "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
-        "census": summary.pop("census"),
-        "curves": curves,
-        "confusion": confusion(logits_NK, job.data.labels_N),
-        "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
-    }
-    (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
-    reached = (row["epoch"] for row in curves if (row["val/accuracy"] or 0.0) > job.rules.target_accuracy)
-    details = {
-        "weights": hashlib.sha256(content).hexdigest(),
-        "peak_memory": outcome.peak_memory,
-        "epochs_to_target": next(reached, None),
-    }
-    flags = []
-    if job.submission.tier == "audited":
-        details["untrained_accuracy"] = untrained_accuracy(job, scratch, watch)
-        flags = suspicions(job.data, trained, curves, share, details["untrained_accuracy"])
-    verdict = "passed" if passed else "below_target"
-    return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
+    job: Job
+    seat: Seat
+    scratch: Path
+    watch: Callable[[str], None]
+    free: float | None = None
 
+    def result(self) -> Result:
+        """Train, predict, score. Raises Ended or Unscorable where it comes to no accuracy."""
+        job = self.job
+        own = self.scratch / "own" / "submission"
+        own.mkdir(parents=True)
+        for path, content in job.submission.modules.items():
+            (own / path).write_bytes(content)
 
-def predicted_logits(job: Job, weights: Path | None, scratch: Path, watch: Callable[[str], None]) -> Tensor:
-    """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
-    stage = "predictor" if weights else "untrained"
-    predicted = scratch / stage
-    predicted.mkdir()
-    config = rerun_config(job, "/data" if job.sandboxed else str(job.data.scoring))
-    for name in ("mean", "std"):
-        config["data"][name] = config["data"].get(name) or getattr(job.data, name)
-    inputs = {"/data": job.data.scoring} | ({"/weights.safetensors": weights} if weights else {})
-    outcome = launch(job, "predictor.py", config, inputs, predicted, scratch, watch, stage)
-    judge(job, outcome, "predicting")
-    return read_logits(predicted / "logits.safetensors", len(job.data.labels_N), len(job.data.classes))
+        config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
+        outcome, trained = self.launch("trainee", config, {"/data": job.data.training}, self.turn())
+        for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
+            keep(trained / left, job.folder / Path(left).name)
+        judge_training(job, outcome, trained, self.free)
+        content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
+        weights = self.scratch / "weights.safetensors"
+        weights.write_bytes(content)
+        summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
+        logits_NK = self.logits("predictor", weights)
+        share = accuracy(logits_NK, job.data.labels_N)
+        passed = share > job.rules.target_accuracy
+        reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
+        curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
+        to_draw = {
+            "classes": job.data.classes,
+            "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
+            "census": summary.pop("census"),
+            "curves": curves,
+            "confusion": confusion(logits_NK, job.data.labels_N),
+            "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
+        }
+        (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
+        reached = (row["epoch"] for row in curves if (row["val/accuracy"] or 0.0) > job.rules.target_accuracy)
+        details = {
+            "weights": hashlib.sha256(content).hexdigest(),
+            "peak_memory": outcome.peak_memory,
+            "epochs_to_target": next(reached, None),
+        }
+        flags = []
+        if job.submission.tier == "audited":
+            details["untrained_accuracy"] = self.untrained_accuracy()
+            flags = suspicions(job.data, trained, curves, share, details["untrained_accuracy"])
+        verdict = "passed" if passed else "below_target"
+        seconds = round(outcome.seconds, 2)
+        return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
 
-def untrained_accuracy(job: Job, scratch: Path, watch: Callable[[str], None]) -> float | None:
-    """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
-    try:
-        return accuracy(predicted_logits(job, None, scratch, watch), job.data.labels_N)
-    except (Ended, Unscorable):
-        return None
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The training's turn on its device."""
+        with self.seat.turn or nullcontext():
+            if self.job.device == "cuda":
+                self.free = gpu_free(self.seat.gpu)
+            yield
 
+    def logits(self, stage: str, weights: Path | None) -> Tensor:
+        """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
+        data = self.job.data
+        config = rerun_config(self.job, "/data" if self.job.sandboxed else str(data.scoring))
+        for name in ("mean", "std"):
+            config["data"][name] = config["data"].get(name) or getattr(data, name)
+        inputs = {"/data": data.scoring} | ({"/weights.safetensors": weights} if weights else {})
+        outcome, predicted = self.launch(stage, config, inputs)
+        judge(self.job, outcome, "predicting")
+        return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
 
-def launch(
-    job: Job,
-    script: str,
-    config: dict[str, Any],
-    inputs: dict[str, Path],
-    output: Path,
-    scratch: Path,
-    watch: Callable[[str], None],
-    stage: str = "trainee",
-) -> Outcome:
-    """Run one of our two programs on a configuration, in a sandbox. `stage` names its files in the job's folder."""
-    config_file, job_file = scratch / f"{stage}.yaml", scratch / f"{stage}.json"
-    config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
-    code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
-    for program in (script, "evidence.py"):
-        code[f"/app/{program}"] = HERE / program
-    inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
-    seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
-    settings = {
-        "code": ["/app", "/own"] if job.sandboxed else [*map(str, (REPOSITORY, HERE, scratch / "own"))],
-        "audited": job.submission.tier == "audited",
-        "limits": {"RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6), "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096},
-        "config": seen["/job.yaml"],
-        "families": job.rules.families,
-        "weights": seen.get("/weights.safetensors"),
-        "out": "/out" if job.sandboxed else str(output),
-    }
-    job_file.write_text(json.dumps(settings), encoding="utf-8")
-    gpu = 0 if job.device == "cuda" else None
-    # As many threads as the grader itself, which says so on the leaderboard.
-    environment = {"PYTHONHASHSEED": str(job.seed), "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    program = Program(seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment)
-    outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", watch, job.sandboxed)
-    (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    return outcome
+    def untrained_accuracy(self) -> float | None:
+        """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
+        try:
+            return accuracy(self.logits("untrained", None), self.job.data.labels_N)
+        except (Ended, Unscorable):
+            return None
+
+    def launch(
+        self,
+        stage: str,
+        config: dict[str, Any],
+        inputs: dict[str, Path],
+        turn: AbstractContextManager | None = None,
+    ) -> tuple[Outcome, Path]:
+        """Run one of our two programs on a configuration, in a sandbox. Returns how it ended and what it wrote.
+
+        Args:
+            stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
+        """
+        job, scratch = self.job, self.scratch
+        script = "trainee.py" if stage == "trainee" else "predictor.py"
+        output = scratch / stage
+        output.mkdir()
+        config_file, job_file = scratch / f"{stage}.yaml", scratch / f"{stage}.json"
+        config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
+        code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
+        for program in (script, "evidence.py"):
+            code[f"/app/{program}"] = HERE / program
+        inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
+        seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
+        settings = {
+            "code": ["/app", "/own"] if job.sandboxed else [*map(str, (REPOSITORY, HERE, scratch / "own"))],
+            "audited": job.submission.tier == "audited",
+            "waits": turn is not None,
+            "limits": {
+                "RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6),
+                "RLIMIT_CORE": 0,
+                "RLIMIT_NOFILE": 4096,
+            },
+            "config": seen["/job.yaml"],
+            "families": job.rules.families,
+            "weights": seen.get("/weights.safetensors"),
+            "out": "/out" if job.sandboxed else str(output),
+        }
+        job_file.write_text(json.dumps(settings), encoding="utf-8")
+        gpu = self.seat.gpu if job.device == "cuda" else None
+        environment = {"PYTHONHASHSEED": str(job.seed), "OMP_NUM_THREADS": str(self.seat.threads)}
+        arguments = (seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment, turn, self.seat.stop)
+        outcome = sandbox.run(
+            Program(*arguments), job.rules.limits, job.folder / f"{stage}.log", self.watch, job.sandboxed
+        )
+        (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        return outcome, output
 
 
 def rerun_config(job: Job, data: str) -> dict[str, Any]:
@@ -265,12 +312,12 @@ def judge(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = None)
         raise Ended(Result("failed", f"{doing} crashed: {said}"))
 
 
-def gpu_free() -> float | None:
+def gpu_free(gpu: int = 0) -> float | None:
     """Share of the GPU's memory that is free, once what ran before has let go of it; None where that is not told.
 
     Waits up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
     """
-    command = ["nvidia-smi", "--id=0", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
     deadline = time.monotonic() + SECONDS_TO_LET_GO
     while True:
         try:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -65,6 +65,9 @@ class Program:
         inputs: Read-only files and folders: path inside -> path on this machine.
         output: The folder that it may write, seen as /out.
         gpu: Number of the NVIDIA GPU that it may use; None for none.
+        turn: What it has to have while it works. It is started before that, so that it can prepare, and told to begin by a
+            line on its standard input; its time counts from there.
+        stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """
 
     script: str
@@ -73,6 +76,12 @@ class Program:
     output: Path
     gpu: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    turn: AbstractContextManager | None = None
+    stop: threading.Event | None = None
+
+
+class Stopped(BaseException):
+    """The grader is told to stop; no verdict about anything."""
 
 
 def bwrap_path() -> str | None:
@@ -176,7 +185,7 @@ def run(
         try:
             process = subprocess.Popen(
                 group.joined(command) if group else command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if program.turn is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=environment,
@@ -193,7 +202,13 @@ def run(
         reader.start()
         peak, ending = 0, "exited"
         try:
+            if program.turn is not None:
+                stack.enter_context(program.turn)
+                started = time.monotonic()
+                begin(process.stdin)
             while True:
+                if program.stop is not None and program.stop.is_set():
+                    raise Stopped
                 try:
                     process.wait(POLL_SECONDS)
                     break
@@ -215,6 +230,15 @@ def run(
             head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
             return Outcome("sandbox", status, seconds, peak, " ".join(head.split()) or f"exit status {status}")
         return Outcome(ending, status, seconds, peak)
+
+
+def begin(stdin: BinaryIO) -> None:
+    """Tell a program that waits for its turn to begin, if it is still there."""
+    try:
+        stdin.write(b"begin\n")
+        stdin.close()
+    except BrokenPipeError:
+        pass
 
 
 def program_started(status_file: int) -> bool:

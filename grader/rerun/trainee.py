@@ -1,7 +1,8 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (of which each must be used), `limits` (of the
-process itself, by their names in `resource`), `audited` and `out`. Exit status 3 says that a family is missing:
+process itself, by their names in `resource`), `audited`, `waits` (for a line on the standard input, before anything of a
+student's is looked at) and `out`. Exit status 3 says that a family is missing:
 `out/missing.json` says which; 2 that the configuration is wrong.
 """
 
@@ -11,6 +12,16 @@ import sys
 from pathlib import Path
 
 MISSING_FAMILY = 3
+
+
+def preload() -> None:
+    """Import what a training will import, while another one has the device."""
+    import pytorch_lightning  # noqa: F401
+    import torchvision  # noqa: F401
+
+    import project.classifier
+    import project.data  # noqa: F401
+
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -52,6 +63,9 @@ if __name__ == "__main__":
             state = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
             save_file(state, Path(job["out"], "weights.safetensors"))
 
+    if job["waits"]:
+        preload()
+        sys.stdin.readline()
     try:
         run(["fit", "--config", job["config"]], Trainee)
     except UserError as error:

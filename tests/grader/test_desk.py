@@ -294,10 +294,10 @@ class Made:
     def __init__(self):
         self.jobs = []
 
-    def run(self, jobs, watch):
+    def run(self, next_job, watch):
         import yaml
 
-        for job in jobs:
+        while job := next_job():
             self.jobs.append(job)
             config = yaml.safe_load(job.submission.files["config.yaml"])
             used = [config["model"]["initialization"], config["model"]["normalization"], config["model"]["scheduler"]]

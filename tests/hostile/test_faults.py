@@ -24,8 +24,8 @@ class Failing:
     def __init__(self, faults: int):
         self.faults = faults
 
-    def run(self, jobs, watch):
-        for job in jobs:
+    def run(self, next_job, watch):
+        while job := next_job():
             self.faults -= 1
             fault = Result("infrastructure", "the node is gone")
             yield job, fault if self.faults >= 0 else Result("passed", "", 0.9, 1, 10, 1.0)
@@ -47,7 +47,7 @@ def settings() -> Settings:
 
 
 def with_engine(settings: Settings, engine) -> Settings:
-    return Settings(settings.device, settings.sandboxed, settings.secret, engine=engine)
+    return Settings(settings.device, settings.sandboxed, settings.secret, engine=engine, back_off=0)
 
 
 def test_a_lost_job_is_run_again_and_the_student_not_charged(submissions, tmp_path, settings):
@@ -66,7 +66,7 @@ def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, sett
     def broken(*arguments):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("grader.rerun.job.train_and_score", broken)
+    monkeypatch.setattr("grader.rerun.job.Rerun.result", broken)
     assert "infrastructure" in grade(submissions, tmp_path / "results", RULES, settings)
     assert "ZeroDivisionError" in next((tmp_path / "results").rglob("fault.log")).read_text()
 

@@ -1,0 +1,65 @@
+"""Which training is next. It is told the time and never asks for it, so that a simulated course can use this very code."""
+
+import heapq
+from dataclasses import dataclass, replace
+
+MOST_ATTEMPTS = 2  # in one run of the grader, where a failure was ours; the next run tries again
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training that is wanted.
+
+    Attributes:
+        index: Of the training among those of the student's submission, from 0.
+        urgent: Decides about the target: it comes before all others.
+        verified: Comes before audited ones, which are compared with the verified.
+        work: Estimate of how long it takes, in any unit.
+        attempt: From 0.
+    """
+
+    student: str
+    index: int = 0
+    urgent: bool = False
+    verified: bool = True
+    work: float = 1.0
+    attempt: int = 0
+
+    @property
+    def order(self) -> tuple:
+        """First what is urgent; then everybody's first training before anybody's second; then the longest."""
+        return (not self.urgent, self.index, not self.verified, -self.work, self.student)
+
+
+class Schedule:
+    """Trainings that wait.
+
+    Args:
+        back_off: Seconds before a training whose failure was ours is tried again; twice as many for each further time.
+    """
+
+    def __init__(self, back_off: float = 5.0):
+        self.back_off = back_off
+        self.ready: list[tuple[tuple, Task]] = []
+        self.delayed: list[tuple[float, tuple, Task]] = []
+
+    def add(self, task: Task) -> None:
+        heapq.heappush(self.ready, (task.order, task))
+
+    def again(self, task: Task, now: float) -> bool:
+        """Have a task tried again, later; False where it has been tried often enough."""
+        if task.attempt + 1 >= MOST_ATTEMPTS:
+            return False
+        later = now + self.back_off * 2**task.attempt
+        heapq.heappush(self.delayed, (later, task.order, replace(task, attempt=task.attempt + 1)))
+        return True
+
+    def take(self, now: float) -> Task | None:
+        """The next task; None where none is ready."""
+        while self.delayed and self.delayed[0][0] <= now:
+            self.add(heapq.heappop(self.delayed)[-1])
+        return heapq.heappop(self.ready)[-1] if self.ready else None
+
+    def next_time(self) -> float | None:
+        """When the next task will be ready, where it is not yet; None where nothing waits."""
+        return self.delayed[0][0] if self.delayed else None
