@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -15,8 +15,9 @@ ABOUT = {
     "startup": "seconds until --help and --print_config answer",
     "target": "recipes on real photographs, whole processes (needs --images)",
     "routes": "whether both ways of making batches reach the same accuracy",
+    "grading": "the grader's wall-clock against the same trainings run bare",
 }
-ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5}
+ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5, "grading": 3}
 
 
 def main(args: list[str]) -> int:
@@ -55,6 +56,7 @@ def main(args: list[str]) -> int:
         "startup": (options.rounds,),
         "target": (options.recipes.split(","), options.images, options.rounds),
         "routes": (options.rounds,),
+        "grading": (options.rounds,),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])
     if options.json:

@@ -144,7 +144,7 @@ class CommandLine(LightningCLI):
             self.folder = run.create_folder(default_run_name(self.settings.config))
             if run.diagnostics:
                 callbacks.append(Diagnostics(self.folder / "figures"))
-            callbacks.append(Record(self.folder, self.settings.seed_everything))
+            callbacks.append(Record(self.folder, self.settings.seed_everything, run.figures))
             if self.settings.trainer.enable_checkpointing is not False:
                 folder = self.folder / "checkpoints"
                 callbacks.append(ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max"))

@@ -47,6 +47,7 @@ class Run:
         wandb: W&B logging. Offline runs are kept in the run's folder; online needs `wandb login`.
         project: The W&B project.
         diagnostics: Record and draw learning rate, gradient norms and activations.
+        figures: Draw the learning curves.
     """
 
     name: str | None = None
@@ -54,6 +55,7 @@ class Run:
     wandb: Literal["disabled", "offline", "online"] = "offline"
     project: str = "fifteen-epochs"
     diagnostics: bool = True
+    figures: bool = True
 
     def check(self) -> None:
         """Raises UserError where W&B is to be online, but has no key, or does not answer."""
@@ -145,8 +147,8 @@ class SaveConfig(SaveConfigCallback):
 class Record(Callback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
-    def __init__(self, folder: Path, seed: int | None):
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder: Path, seed: int | None, figures: bool = True):
+        self.folder, self.seed, self.figures = folder, seed, figures
         self.rows: list[dict[str, float]] = []
         self.summary: dict[str, Any] = {}
 
@@ -204,7 +206,8 @@ class Record(Callback):
         }
         write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
         figures = self.folder / "figures"
-        draw_learning_curves(self.rows, figures / "curves.png")
+        if self.figures:
+            draw_learning_curves(self.rows, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
             trainer.logger.log_hyperparams({"strategies": named(self.strategies)})
             for figure in sorted(figures.glob("*.png")):
@@ -220,8 +223,9 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     """The last lines of a run: where it is, each condition as met or not, the accuracy and the epochs."""
     checked = conditions(rules, summary)
     width = max(len(condition.name) for condition in checked)
+    drawn = "figures/curves.png, " if (folder / "figures" / "curves.png").exists() else ""
     lines = [
-        f"\nThe run is in {folder}: summary.json, figures/curves.png, checkpoints/",
+        f"\nThe run is in {folder}: summary.json, {drawn}checkpoints/",
         "The assignment's conditions:",
     ]
     for name, met, shown_by, remedy in checked:

@@ -247,6 +247,7 @@ def rerun_config(job: Job, data: str) -> dict[str, Any]:
             "folder": "." if not job.sandboxed else "/out",
             "wandb": "disabled",
             "diagnostics": False,
+            "figures": False,
         },
         "trainer": {**student, **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
         "model": config["model"],

@@ -1,0 +1,99 @@
+"""What the grader costs beside the trainings: its wall-clock against the same trainings run bare, one at a time."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import torch
+import yaml
+
+from benchmarks.measuring import in_turns, ratio, report
+from grader.grading import Settings, grade
+from grader.intake.examples import CONCLUSION, REPORT
+from grader.intake.submission import take_in
+from grader.rerun.dataset import prepare
+from grader.rerun.engine import LocalEngine
+from grader.rerun.job import Job, rerun_config
+from project.assignment import Assignment
+from project.cli import complete_config
+
+SECRET = 1
+LENGTHS = {  # options of a training, and how many of them
+    "3s": (["--trainer.max_epochs=10"], 6),
+    "30s": (["--trainer.max_epochs=15", "--model.network.width=44", "--model.network.convs_per_stage=2"], 2),
+}
+
+
+def rules() -> Assignment:
+    return replace(Assignment.load(), seeds_near_target=1, target_accuracy=0.01)
+
+
+def write_submissions(folder: Path, options: list[str], count: int) -> None:
+    """So many submissions alike, but for who handed them in."""
+    config = complete_config(["--config", "configs/quickstart.yaml", *options])
+    for number in range(count):
+        own = folder / f"student-{number}"
+        own.mkdir(parents=True)
+        files = {"config.yaml": config, "student.yaml": f"id: student-{number}\nname: Student {number}\n"}
+        for name, text in {**files, "REPORT.md": REPORT, "CONCLUSION.md": CONCLUSION}.items():
+            (own / name).write_text(text, encoding="utf-8")
+
+
+def bare(folder: Path, scratch: Path) -> float:
+    """Sum of the seconds that fit takes, by its own account, in a process for each training."""
+    data = prepare(rules(), SECRET, scratch)
+    total = 0.0
+    for own in sorted(folder.iterdir()):
+        job = Job(take_in(own), 0, rules(), data, "cpu", scratch, sandboxed=False)
+        place = Path(tempfile.mkdtemp(dir=scratch))
+        config = rerun_config(job, str(data.training))
+        config["run"]["folder"] = str(place)
+        (place / "config.yaml").write_text(yaml.safe_dump(config))
+        command = [sys.executable, "main.py", "fit", "--config", str(place / "config.yaml")]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        total += json.loads((place / "run" / "summary.json").read_text())["seconds"]
+    return total
+
+
+def graded(folder: Path, scratch: Path, threads: int, at_once: int = 1) -> float:
+    """Seconds of a whole grading: intake, checks, trainings, predictions, ledger, pages."""
+    before = torch.get_num_threads()
+    results = Path(tempfile.mkdtemp(dir=scratch))
+    torch.set_num_threads(threads)
+    try:
+        started = time.perf_counter()
+        with redirect_stdout(StringIO()) as said:
+            grade(folder, results, rules(), Settings("cpu", secret=SECRET, engine=LocalEngine(at_once)))
+        seconds = time.perf_counter() - started
+    finally:
+        torch.set_num_threads(before)
+    entries = json.loads((results / "leaderboard.json").read_text())["entries"]
+    if not all(entry["verdict"] == "passed" for entry in entries):
+        raise RuntimeError(said.getvalue())
+    return seconds
+
+
+def main(rounds: int) -> dict:
+    cores = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        arms = {}
+        for length, (options, count) in LENGTHS.items():
+            folder = scratch / length
+            write_submissions(folder, options, count)
+            arms[f"bare {length}"] = lambda folder=folder: bare(folder, scratch)
+            arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, cores)
+        pair = scratch / "pair"
+        write_submissions(pair, LENGTHS["30s"][0], 2)
+        arms["one thread, one by one"] = lambda: graded(pair, scratch, 1)
+        arms["one thread, two at once"] = lambda: graded(pair, scratch, 2, at_once=2)
+        found = in_turns(arms, rounds, "s")
+    ratios = {f"serial_{length}": ratio(found[f"graded {length}"], found[f"bare {length}"]) for length in LENGTHS}
+    ratios["two_at_once"] = ratio(found["one thread, two at once"], found["one thread, one by one"])
+    return report("grading", found, ratios)
