@@ -114,14 +114,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
 
     broken = {
         "a-crash": ("sys", "raise RuntimeError('my \\x1b[31mbug')", "failed", "my"),
-        "b-hang": ("time", "time.sleep(600)", "failed", "longer than 0.5 minutes"),
-        "c-exit": ("os", "os._exit(0)", "failed", "no weights.safetensors"),
-        "d-forged": (
-            "os",
-            "os.symlink('/etc/passwd', '/out/weights.safetensors'); os._exit(0)",
-            "failed",
-            "no weights.safetensors",
-        ),
+        "b-hang": ("time", "time.sleep(600)", "failed", "longer than 0.25 minutes"),
         "e-garbage": (
             "os",
             "open('/out/weights.safetensors', 'w').write('x'); os._exit(0)",
@@ -135,7 +128,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
     (folder / "f-archive.zip").write_bytes(b"PK no zip")
     wrong_setting = lambda config: config["model"]["optimizer"]["init_args"].update(lr=-1)  # noqa: E731
     write_submission("g-setting", wrong_setting)
-    rules = rules_file(tmp_path / "rules.yaml", target_accuracy=0.01, limits={"minutes": 0.5, "memory_gb": 4})
+    rules = rules_file(tmp_path / "rules.yaml", target_accuracy=0.01, limits={"minutes": 0.25, "memory_gb": 4})
     assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--rules", str(rules)]) == 0
     graded = entries(tmp_path / "results")
     assert graded["z-honest"]["verdict"] == "passed", graded["z-honest"]

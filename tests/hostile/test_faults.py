@@ -43,7 +43,7 @@ def submissions(tmp_path) -> Path:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(device="cpu", sandboxed=False, secret=1)
+    return Settings(device="cpu", sandboxed=False, secret=1, back_off=0)
 
 
 def with_engine(settings: Settings, engine) -> Settings:
@@ -74,7 +74,7 @@ def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, sett
 def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkeypatch):
     monkeypatch.setattr("grader.rerun.sandbox.isolation", lambda gpu=None: ["--no-such-option"])
     monkeypatch.setattr("grader.rerun.sandbox.unavailable", lambda: None)
-    table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1))
+    table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1, back_off=0))
     assert "infrastructure" in table and "the sandbox failed" in table
 
 
