@@ -264,10 +264,13 @@ def opened(source: Path, student: str = "", name: str = "") -> Submission:
 
 
 def seeds_wanted(done: list[Result], rules: Assignment) -> int:
-    """How many trainings a submission gets: more, where its accuracy cannot be told from the target."""
+    """How many trainings a submission gets: more, where its accuracy cannot be told from the target.
+
+    The first `rules.seeds` of `done`, which is in the order of the trainings, decide about that, and not what follows.
+    """
     if len(done) < rules.seeds:
         return rules.seeds
-    found = median(done)
+    found = median(done[: rules.seeds])
     low, high = wilson_interval(found.accuracy, found.details["samples"])
     return max(rules.seeds, rules.seeds_near_target) if low <= rules.target_accuracy <= high else rules.seeds
 

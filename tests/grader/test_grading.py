@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,29 @@ def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags,
     assert found["a-audited"]["tier"] == "audited" and len(odd) == len(flags)
     assert all(flag.startswith(start) for flag, start in zip(odd, flags))
     assert found["kim"]["flags"] == found["lee"]["flags"]
+
+
+class Drawn:
+    """An engine whose trainings reach these accuracies, one after another."""
+
+    def __init__(self, *accuracies: float):
+        self.accuracies = list(accuracies)
+
+    def run(self, next_job, watch):
+        while job := next_job():
+            accuracy = self.accuracies.pop(0)
+            yield job, Result("passed" if accuracy > 0.8 else "below_target", "", accuracy, 1, 10, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "counts"),
+    [([0.80, 0.60, 0.85], 0.80), ([0.79, 0.95, 0.96], 0.95), ([0.95], 0.95), ([0.5], 0.5)],
+)
+def test_near_the_target_all_further_seeds_are_trained_whatever_the_second_says(
+    accuracies, counts, write_submission, rules, tmp_path
+):
+    folder = write_submission("kim").parent
+    engine = Drawn(*accuracies)
+    grade(folder, tmp_path / "results", replace(rules, target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
+    entry = entries(tmp_path / "results")["kim"]
+    assert engine.accuracies == [] and entry["accuracy"] == counts and entry["seeds"] == len(accuracies)
