@@ -92,7 +92,7 @@ def main(rounds: int) -> dict:
         pair = scratch / "pair"
         write_submissions(pair, LENGTHS["30s"][0], 2)
         arms["one thread, one by one"] = lambda: graded(pair, scratch, 1)
-        arms["one thread, two at once"] = lambda: graded(pair, scratch, 2, at_once=2)
+        arms["one thread, two at once"] = lambda: graded(pair, scratch, 1, at_once=2)
         found = in_turns(arms, rounds, "s")
     ratios = {f"serial_{length}": ratio(found[f"graded {length}"], found[f"bare {length}"]) for length in LENGTHS}
     ratios["two_at_once"] = ratio(found["one thread, two at once"], found["one thread, one by one"])

@@ -5,53 +5,44 @@ from pathlib import Path
 
 import yaml
 
-from grader.grading import RULES_FILE, Settings, chosen_device, circumstances, now, publish, rules_digest, training_seed
+from grader.desk import Desk, opened
+from grader.grading import Settings, circumstances, now, publish, ready, rules_digest, training_seed
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.progress import Progress
-from grader.rerun import sandbox
 from grader.rerun.dataset import prepare
 from grader.rerun.job import REPOSITORY, Job
-from grader.results.ablation import WHOLE, contributions, variant, variant_names
 from grader.results.archive import kept
-from grader.results.folder import locked, stored_secret
-from grader.results.ledger import Ledger
-from project.assignment import Assignment
+from grader.results.folder import stored_secret
+from grader.results.variants import WHOLE, contributions, variant, variant_names
 from project.cli import complete_config
 from project.errors import UserError
 from project.figures import draw_contributions
+
+BASE = REPOSITORY / "configs" / "base.yaml"
 
 
 def ablate(results: Path, student: str, seeds: int | None, settings: Settings) -> tuple[str, Path]:
     """Run all variants of a graded submission that have not been run yet, and return their table and the figure.
 
     Args:
-        seeds: Trainings of each variant, with the seeds of the grading; by default as many as the submission had.
+        seeds: Trainings of each variant, with the seeds of the grading; at least as many as the submission had.
 
     Raises:
         UserError: The student is unknown, or the submission has no accuracy of its own.
     """
-    if settings.sandboxed and (reason := sandbox.unavailable()):
-        raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
-    if not (results / "ledger.sqlite").is_file():
-        raise UserError(f"{results}: no results there; `python -m grader run FOLDER --out {results}` makes them")
-    settings = replace(settings, device=chosen_device(settings.device))
-    rules = Assignment.load(results / RULES_FILE)
-    with locked(results, settings.wait):
-        ledger = Ledger(results / "ledger.sqlite")
-        try:
-            rows = run_variants(ledger, results, student, seeds, rules, settings)
-            publish(ledger, results, rules)
-        finally:
-            ledger.close()
+    settings = ready(settings)
+    with opened(results, settings.wait) as desk:
+        rows = run_variants(desk, student, seeds, settings)
+        publish(desk.ledger, results)
     figure = results / "ablations" / f"{student}.png"
-    draw_contributions(rows, rules.target_accuracy, figure)
+    draw_contributions(rows, desk.rules.target_accuracy, figure)
     return as_table(rows), figure
 
 
-def run_variants(
-    ledger: Ledger, results: Path, student: str, seeds: int | None, rules: Assignment, settings: Settings
-) -> list[dict]:
+def run_variants(desk: Desk, student: str, seeds: int | None, settings: Settings) -> list[dict]:
+    """Run what has not been run yet. Returns the rows to show."""
+    ledger, results, rules = desk.ledger, desk.results, desk.rules
     found = next((row for row in ledger.newest() if row["student"] == student), None)
     if found is None:
         raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
@@ -66,7 +57,7 @@ def run_variants(
     config, base = load(files["config.yaml"]), yaml.safe_load(complete_config(["--config", str(BASE)]))
     free = replace(rules, families=[])  # of a variant, none is asked for
     data = prepare(rules, secret, results)
-    wanted = [training_seed(secret, index) for index in range(seeds or len(done))]
+    wanted = [training_seed(secret, index) for index in range(max(seeds or 1, len(done)))]
     names = variant_names(rules.families)
     variants = ledger.variants(found["digest"], found["rules"])
     pending = [
@@ -98,9 +89,6 @@ def run_variants(
             progress.end(job.folder.name, result, ran=True)
     variants = ledger.variants(found["digest"], found["rules"])
     return contributions(variants, list(done.values()), rules.families)
-
-
-BASE = REPOSITORY / "configs" / "base.yaml"
 
 
 def as_table(rows: list[dict]) -> str:

@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument("--summary", type=Path, metavar="FILE", help="append the same to this file, as Markdown")
 
     added = command("pack", pack, "Check a submission, and write the archive to hand in.")
+    added.set_defaults(summary=None)
     added.add_argument("path", type=Path, help="the submission's folder")
     added.add_argument("--out", type=Path, metavar="ZIP", help="the archive (<student id>.zip)")
     added.add_argument("--rules", **rules)
@@ -138,7 +139,7 @@ def check(options: argparse.Namespace) -> int:
     ready = f"ready to hand in, tier {submission.tier}. The families are checked when it is rerun."
     said = f"{submission.student}: {'would be rejected.' if rejected else ready}"
     print(said)
-    if getattr(options, "summary", None):
+    if options.summary:
         append_summary(options.summary, said, findings)
     return int(rejected)
 
@@ -170,6 +171,8 @@ def pack(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    import torch
+
     from grader.grading import Settings, grade
     from grader.rerun.engine import LocalEngine
     from project.assignment import Assignment
@@ -183,6 +186,9 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
+    # Each with its share of the threads: the leaderboard says how many.
+    gpus = torch.cuda.device_count() if options.device != "cpu" else 0
+    torch.set_num_threads(max(1, torch.get_num_threads() // (gpus or options.jobs)))
     settings = Settings(
         device=options.device,
         sandboxed=not options.unsafe_no_sandbox,

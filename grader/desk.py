@@ -13,7 +13,7 @@ from grader.results.bonus import Given, give
 from grader.results.feedback import feedback
 from grader.results.folder import locked, stored_secret
 from grader.results.ledger import Ledger
-from grader.results.pseudonyms import pseudonyms
+from grader.results.pseudonyms import shown_names
 from grader.results.ranking import Standing, standings
 from grader.results.review import review
 from grader.results.similarity import as_csv, similar
@@ -22,7 +22,6 @@ from project.errors import UserError
 from project.run import write_atomically
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
-FORMATS = (*FILES, "gradescope", "canvas", "moodle", "feedback")
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class Desk:
 
 
 @contextmanager
-def opened(results: Path) -> Iterator[Desk]:
-    """A results folder to work with. Raises UserError where there is none, or a grader is at work in it."""
+def opened(results: Path, wait: bool = False) -> Iterator[Desk]:
+    """A results folder to work with. Raises UserError where there is none, or, without `wait`, a grader is at work in it."""
     if not (results / "ledger.sqlite").is_file():
         raise UserError(f"{results}: no results there; `python -m grader run FOLDER --out {results}` makes them")
-    with locked(results):
+    with locked(results, wait):
         ledger = Ledger(results / "ledger.sqlite")
         try:
             yield Desk(results, ledger, Assignment.load(results / RULES_FILE))
@@ -87,16 +86,16 @@ def list_similar(results: Path) -> str:
 def write_export(
     results: Path, form: str, out: Path | None, gradebook: Path | None, column: str | None, language: str
 ) -> Path:
-    """Write one of FORMATS, and return where it is.
+    """Write results in one form, and return where they are.
 
     Args:
+        form: One of FILES, or gradescope, canvas, moodle, feedback.
         out: A file, or for gradescope and feedback a folder; by default below `results`.
         gradebook: For canvas and moodle: the system's own file, to be filled in.
         column: For canvas: the heading of the assignment's column, or its beginning.
         language: Of the feedback: en or ko.
     """
     with opened(results) as desk:
-        publish(desk.ledger, results)
         found = desk.standings
         told = feedbacks(desk, found, language)
     if form in FILES:
@@ -126,13 +125,12 @@ def write_export(
 
 def feedbacks(desk: Desk, found: list[Standing], language: str) -> dict[str, str]:
     ranked = sum(standing.entry.rank is not None for standing in found)
-    drawn = pseudonyms([standing.entry.student for standing in found], stored_secret(desk.results, None))
-    told = {}
-    for standing in found:
-        entry = standing.entry
-        shown = {"pseudonym": drawn[entry.student], "name": entry.name, "id": entry.student}[desk.rules.site.names]
-        told[entry.student] = feedback(standing, desk.rules, ranked, shown, language)
-    return told
+    entries = [standing.entry for standing in found]
+    shown = shown_names(entries, desk.rules.site.names, stored_secret(desk.results, None))
+    return {
+        standing.entry.student: feedback(standing, desk.rules, ranked, shown[standing.entry.student], language)
+        for standing in found
+    }
 
 
 def write_folder(folder: Path, files: dict[str, str]) -> None:

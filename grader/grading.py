@@ -82,9 +82,7 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
         folder: Submissions, as they were downloaded; or a single one.
         results: Folder of the ledger and all else; made where it is missing.
     """
-    if settings.sandboxed and (reason := sandbox.unavailable()):
-        raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
-    settings = replace(settings, device=chosen_device(settings.device))
+    settings = ready(settings)
     try:
         with locked(results, settings.wait):
             secret = stored_secret(results, settings.secret)
@@ -97,12 +95,13 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
             submissions = distinct([received(each) for each in downloads])
             if not submissions:
                 raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
+            write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
             ledger = Ledger(results / "ledger.sqlite")
             try:
                 for student in settings.regrade:
                     regrade(ledger, student)
                 Grading(submissions, ledger, results, rules, settings, secret).run()
-                table = publish(ledger, results, rules)
+                table = publish(ledger, results)
             finally:
                 ledger.close()
             if said := mirror(results, settings.wandb):
@@ -157,7 +156,7 @@ class Grading:
                     self.want(submission)
             for job, result in self.settings.engine.run(self.next_job, self.watch):
                 self.ended(job, result)
-            if time.monotonic() > self.ends:
+            if len(self.schedule):
                 print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
 
     def settled(self, submission: Submission) -> Result | None:
@@ -241,8 +240,9 @@ class Grading:
 
     def slowness(self, submission: Submission, result: Result) -> list[str]:
         """A flag for an audited training whose epochs took far longer than those of the verified ones."""
-        verified = self.ledger.epoch_seconds(self.key)
-        if submission.tier != "audited" or not result.seconds or not result.epochs or not verified:
+        if submission.tier != "audited" or not result.seconds or not result.epochs:
+            return []
+        if not (verified := self.ledger.epoch_seconds(self.key)):
             return []
         times = result.seconds / result.epochs / statistics.median(verified)
         return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
@@ -284,13 +284,9 @@ def regrade(ledger: Ledger, student: str) -> None:
         ) from None
 
 
-def publish(ledger: Ledger, results: Path, rules: Assignment | None = None) -> str:
-    """Write the leaderboard's files and pages from the ledger, and return the table. By default by the last run's rules."""
-    known = results / RULES_FILE
-    if rules is None:
-        rules = Assignment.load(known)
-    else:
-        write_atomically(known, json.dumps(asdict(rules), indent=2) + "\n")
+def publish(ledger: Ledger, results: Path) -> str:
+    """Write the leaderboard's files and pages from the ledger, by the last run's rules, and return the table."""
+    rules = Assignment.load(results / RULES_FILE)
     secret = stored_secret(results, None)
     found = standings(ledger, rules.site.best)
     entries = [standing.entry for standing in found]
@@ -335,6 +331,13 @@ def circumstances(rules: Assignment, settings: Settings) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "max_epochs": rules.max_epochs,
     }
+
+
+def ready(settings: Settings) -> Settings:
+    """The settings with their device chosen. Raises UserError where this machine cannot do what they ask for."""
+    if settings.sandboxed and (reason := sandbox.unavailable()):
+        raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
+    return replace(settings, device=chosen_device(settings.device))
 
 
 def chosen_device(device: str) -> str:

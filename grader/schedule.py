@@ -43,6 +43,9 @@ class Schedule:
         self.ready: list[tuple[tuple, Task]] = []
         self.delayed: list[tuple[float, tuple, Task]] = []
 
+    def __len__(self) -> int:
+        return len(self.ready) + len(self.delayed)
+
     def add(self, task: Task) -> None:
         heapq.heappush(self.ready, (task.order, task))
 

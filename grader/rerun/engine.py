@@ -28,7 +28,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """This machine: so many trainings at once, each on a GPU of its own or with its share of the processor's threads.
+    """This machine: so many trainings at once, each on a GPU of its own, or with as many of the processor's threads as torch is set to.
 
     While one trains, the next one's sandbox has started, imported, and waits for its turn; what comes after a training,
     prediction and scoring, goes on beside the next one.
@@ -58,8 +58,7 @@ class LocalEngine:
                         free = list(range(devices)) * (1 + self.ahead)
                         pool = ThreadPoolExecutor(len(free))
                     device = free.pop(0)
-                    threads = max(1, torch.get_num_threads() // len(turns))
-                    seat = Seat(device, threads, turns[device], stop)
+                    seat = Seat(device, torch.get_num_threads(), turns[device], stop)
                     future = pool.submit(run_job, job, lambda line, job=job: watch(job, line), seat)
                     running[future] = job, device
                 if not running:

@@ -207,8 +207,8 @@ class Rerun:
         config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
         code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
-        for program in (script, "evidence.py"):
-            code[f"/app/{program}"] = HERE / program
+        for file in (script, "evidence.py"):
+            code[f"/app/{file}"] = HERE / file
         inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
         seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
         settings = {
@@ -228,10 +228,10 @@ class Rerun:
         job_file.write_text(json.dumps(settings), encoding="utf-8")
         gpu = self.seat.gpu if job.device == "cuda" else None
         environment = {"PYTHONHASHSEED": str(job.seed), "OMP_NUM_THREADS": str(self.seat.threads)}
-        arguments = (seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment, turn, self.seat.stop)
-        outcome = sandbox.run(
-            Program(*arguments), job.rules.limits, job.folder / f"{stage}.log", self.watch, job.sandboxed
+        program = Program(
+            seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment, turn=turn, stop=self.seat.stop
         )
+        outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", self.watch, job.sandboxed)
         (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         return outcome, output
 

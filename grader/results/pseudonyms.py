@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from grader.results.ranking import Entry
+
 COLORS = (
     "amber azure black blue bronze brown copper coral crimson cyan emerald golden green grey indigo ivory jade "
     "lemon lilac lime magenta maroon navy ochre olive orange pearl pink plum purple red rose ruby russet sand "
@@ -31,3 +33,10 @@ def pseudonyms(students: Iterable[str], secret: int) -> dict[str, str]:
         taken.add(name)
         given[student] = name
     return given
+
+
+def shown_names(entries: list[Entry], how: str, secret: int) -> dict[str, str]:
+    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id."""
+    if how == "pseudonym":
+        return pseudonyms((entry.student for entry in entries), secret)
+    return {entry.student: entry.name if how == "name" else entry.student for entry in entries}

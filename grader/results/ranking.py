@@ -87,11 +87,6 @@ def standings(ledger: Ledger, best: int = 0) -> list[Standing]:
     return ranked + sorted(rest, key=lambda s: (UNRANKED.index(s.entry.verdict), s.entry.student))
 
 
-def leaderboard(ledger: Ledger, best: int = 0) -> list[Entry]:
-    """The entries alone."""
-    return [standing.entry for standing in standings(ledger, best=best)]
-
-
 def place(ranked: list[Entry], best: int) -> None:
     """Give ranks and bands to entries that are in order of their accuracy, the highest first."""
     descending = [-entry.accuracy for entry in ranked]

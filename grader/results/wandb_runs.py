@@ -18,7 +18,6 @@ from grader.results.ledger import Ledger
 from grader.results.ranking import Entry, Standing, standings
 
 PROJECT = "fifteen-epochs-grading"
-MODES = ("offline", "online", "disabled")
 SECONDS = 600
 LONGEST_TAG = 64  # W&B's own limit
 COLUMNS = (

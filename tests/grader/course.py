@@ -3,10 +3,10 @@
 import json
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from grader.grading import publish, rules_digest, training_seed
+from grader.grading import RULES_FILE, publish, rules_digest, training_seed
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.dataset import GradingData, prepare
 from grader.rerun.result import Result
@@ -57,12 +57,13 @@ def write_course(results: Path, everyone: list[Student], rules: Assignment) -> N
     results.mkdir(parents=True, exist_ok=True)
     secret = stored_secret(results, SECRET)
     data = prepare(rules, secret, results)
+    (results / RULES_FILE).write_text(json.dumps(asdict(rules)))
     ledger = Ledger(results / "ledger.sqlite")
     ledger.database.execute("PRAGMA synchronous = OFF")
     try:
         for number, student in enumerate(everyone):
             add(results, ledger, student, f"{number:064x}", rules, rules_digest(rules, secret), data)
-        publish(ledger, results, rules)
+        publish(ledger, results)
     finally:
         ledger.close()
 

@@ -314,3 +314,33 @@ def test_near_the_target_all_further_seeds_are_trained_whatever_the_second_says(
     grade(folder, tmp_path / "results", replace(rules, target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
     entry = entries(tmp_path / "results")["kim"]
     assert engine.accuracies == [] and entry["accuracy"] == counts and entry["seeds"] == len(accuracies)
+
+
+def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):
+    for name in ("kim", "lee"):
+        folder = write_submission(name).parent
+    over = Settings("cpu", False, 1, max_hours=1e-9, engine=Drawn())
+    assert "pending" in grade(folder, tmp_path / "results", rules, over)
+    assert "--max-hours" in capsys.readouterr().out
+    grade(folder, tmp_path / "results", rules, replace(over, max_hours=1, engine=Drawn(0.9, 0.9)))
+    assert {entry["verdict"] for entry in entries(tmp_path / "results").values()} == {"passed"}
+    assert "--max-hours" not in capsys.readouterr().out
+
+
+class Killed(BaseException):
+    """As if by a signal."""
+
+
+def test_what_a_killed_grader_left_can_be_looked_at(write_submission, rules, tmp_path, capsys):
+    class Killing:
+        def run(self, next_job, watch):
+            next_job()
+            raise Killed
+            yield
+
+    results = tmp_path / "results"
+    with pytest.raises(Killed):
+        grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=Killing()))
+    (results / ".site-left-behind").mkdir()
+    assert main(["leaderboard", str(results)]) == 0 and "pending" in capsys.readouterr().out
+    assert (results / "site" / "index.html").exists() and not list(results.glob(".site*"))

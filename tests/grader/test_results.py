@@ -10,7 +10,7 @@ import pytest
 from grader.rerun.result import Result
 from grader.results.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
 from grader.results.ledger import Ledger
-from grader.results.ranking import Entry, leaderboard
+from grader.results.ranking import Entry, standings
 
 
 @pytest.fixture
@@ -18,6 +18,10 @@ def ledger(tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     yield ledger
     ledger.close()
+
+
+def leaderboard(ledger):
+    return [standing.entry for standing in standings(ledger)]
 
 
 def add(ledger, student, *results, digest="d", name=None, tier="verified"):

@@ -10,7 +10,7 @@ import yaml
 from grader.grading import Settings, grade
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.results.ledger import Ledger
-from grader.results.ranking import Entry, leaderboard
+from grader.results.ranking import Entry, standings
 from project.assignment import Assignment, Limits
 from project.cli import complete_config
 
@@ -90,7 +90,7 @@ def graded(case: Case, scratch: Path) -> Entry:
     grade(source.parent if source.is_dir() else source, results, case.rules, Settings(device="cpu", secret=1))
     ledger = Ledger(results / "ledger.sqlite")
     try:
-        (entry,) = leaderboard(ledger)
+        entry = standings(ledger)[0].entry
     finally:
         ledger.close()
     return entry

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from grader.rerun.result import Result
 from grader.results import words
-from grader.results.ablation import contributions
 from grader.results.archive import kept, kept_text
 from grader.results.ledger import Ledger
 from grader.results.markdown import rendered
-from grader.results.pseudonyms import pseudonyms
+from grader.results.pseudonyms import shown_names
 from grader.results.ranking import Entry, Standing, median
 from grader.results.site.assets import write_assets
+from grader.results.variants import contributions
 from project.assignment import Assignment
 from project.data.sources import TensorFolder
 
@@ -42,6 +42,8 @@ def build(results: Path, rules: Assignment, standings: list[Standing], ledger: L
         results: The results folder; the pages show what lies in it and what the ledger says.
         secret: Of the results folder; the pseudonyms are drawn from it.
     """
+    for left in results.glob(".site-*"):  # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=".site-", dir=results))
     try:
         for folder in ("assets", "submissions"):
@@ -75,9 +77,10 @@ class Site:
         self.results, self.rules, self.standings, self.ledger = results, rules, standings, ledger
         self.images: dict[Path, Tensor] = {}
         self.data_uris: dict[tuple[Path, int], str] = {}  # many submissions mistake the same images
-        students = [standing.entry.student for standing in standings]
-        drawn = pseudonyms(students, secret)
-        self.slugs = drawn if rules.site.names == "pseudonym" else {student: student for student in students}
+        entries = [standing.entry for standing in standings]
+        self.names = shown_names(entries, rules.site.names, secret)
+        # Names of files: a student's own name may be anything, an id is safe.
+        self.slugs = shown_names(entries, "id" if rules.site.names == "name" else rules.site.names, secret)
         circumstances = ledger.circumstances()
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -94,9 +97,6 @@ class Site:
             "graded_at": datetime.now().astimezone().isoformat(" ", "minutes"),
         }
         self.page = {name: environment.get_template(f"{name}.html") for name in ("leaderboard", "submission")}
-
-    def shown_name(self, entry: Entry) -> str:
-        return entry.name if self.rules.site.names == "name" else self.slugs[entry.student]
 
     def veiled(self, entry: Entry, text: str) -> str:
         """A text of the grader's without the student's id and name, where these are not to be shown."""
@@ -126,7 +126,7 @@ class Site:
             None if row["val/accuracy"] is None else round(row["val/accuracy"], 4) for row in drawn.get("curves", [])
         ]
         return {name: getattr(entry, name) for name in ON_THE_LEADERBOARD} | {
-            "name": self.shown_name(entry),
+            "name": self.names[entry.student],
             "page": f"submissions/{self.slugs[entry.student]}.html",
             "band": words.band(entry),
             "flags": len(entry.flags),
@@ -143,7 +143,7 @@ class Site:
         variants = self.ledger.variants(standing.digest, standing.rules)
         return self.page["submission"].render(
             root="../",
-            name=self.shown_name(entry),
+            name=self.names[entry.student],
             entry=replace(
                 entry, reason=self.veiled(entry, entry.reason), flags=[self.veiled(entry, flag) for flag in entry.flags]
             ),
