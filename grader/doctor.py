@@ -3,14 +3,18 @@
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from grader.grading import said_by
-from grader.rerun import sandbox
+from grader.rerun import bubblewrap, sandbox
+from grader.rerun.bubblewrap import Bubblewrapped
 from grader.rerun.control_group import control_group
-from grader.rerun.sandbox import Program, scratch_folder
+from grader.rerun.fork_server import ForkServer
+from grader.rerun.job import CODE
+from grader.rerun.program import Launch, Program
+from grader.rerun.sandbox import scratch_folder
 from grader.rerun.scoring import Unscorable, read_json
 from project.assignment import Limits
 
@@ -36,25 +40,27 @@ class Finding(NamedTuple):
 
 def examine() -> list[Finding]:
     """Try everything. What cannot be tried without a sandbox is left out where there is none."""
-    reason = sandbox.unavailable()
+    reason = bubblewrap.unavailable()
     if reason:
         return [Finding("sandbox", False, True, reason), *surroundings()]
-    version = said_by(sandbox.bwrap_path() or "bwrap", "--version")
-    return [Finding("sandbox", True, True, f"{version}, {sandbox.bwrap_path()}"), *walls(), *limits(), *surroundings()]
+    version = said_by(bubblewrap.bwrap_path() or "bwrap", "--version")
+    return [
+        Finding("sandbox", True, True, f"{version}, {bubblewrap.bwrap_path()}"),
+        *walls(),
+        fork_server(),
+        *limits(),
+        *surroundings(),
+    ]
 
 
 def walls() -> list[Finding]:
     """What a program inside can reach."""
     gpu = 0 if torch.cuda.is_available() else None
     with scratch_folder() as scratch:
-        (scratch / "out").mkdir()
-        (scratch / "secret").write_text("not to be seen")
-        program = Program("/app/probe.py", str(scratch / "secret"), {"/app/probe.py": PROBE}, scratch / "out", gpu)
-        outcome = sandbox.run(program, LIMITS, scratch / "log")
         try:
-            found = read_json(scratch / "out" / "found.json")
+            found = probed(scratch, Bubblewrapped, {"/app/probe.py": PROBE}, gpu)
         except Unscorable as error:
-            return [Finding("probe", False, True, f"did not run ({outcome.ending}, {outcome.detail or error})")]
+            return [Finding("probe", False, True, f"did not run ({error})")]
     seen = ", ".join(found["host_files"])
     plain = found["uid"] == 1000 and not found["capabilities"]
     filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
@@ -69,7 +75,7 @@ def walls() -> list[Finding]:
         Finding("system calls", found["seccomp"] and not found["traces"], False, f"seccomp filter: {filtered}"),
         Finding(
             "/dev/shm",
-            found["shm_bytes"] <= 1.01 * sandbox.SHM_BYTES,
+            found["shm_bytes"] <= 1.01 * bubblewrap.SHM_BYTES,
             True,
             f"{found['shm_bytes'] / 1e9:.1f} GB of its own",
         ),
@@ -77,6 +83,30 @@ def walls() -> list[Finding]:
     if gpu is not None:
         findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))
     return findings
+
+
+def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | None = None) -> dict[str, Any]:
+    """What the probe finds, started by `launch`. Raises Unscorable where it did not run."""
+    (scratch / "out").mkdir()
+    (scratch / "secret").write_text("not to be seen")
+    program = Program("/app/probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
+    outcome = sandbox.run(program, LIMITS, scratch / "log", launch=launch)
+    try:
+        return read_json(scratch / "out" / "found.json")
+    except Unscorable as error:
+        raise Unscorable(f"{outcome.ending}, {outcome.detail or error}") from None
+
+
+def fork_server() -> Finding:
+    """Whether programs can be forked from one that has imported everything, and meet the same walls then."""
+    code = {**CODE, "/app/probe.py": PROBE}
+    try:
+        with ForkServer(code, []) as server, scratch_folder(server.scratch) as forked, scratch_folder() as started:
+            server.start()
+            same = probed(forked, server, code) == probed(started, Bubblewrapped, code)
+    except Unscorable as error:
+        return Finding("fork server", False, False, f"none, so each program starts anew, seconds later ({error})")
+    return Finding("fork server", same, True, f"programs start at once, behind {'the same' if same else 'OTHER'} walls")
 
 
 def limits() -> list[Finding]:

@@ -23,7 +23,7 @@ from grader.intake.downloads import Download, find_downloads
 from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission, Unusable, printable, take_in, unusable
 from grader.progress import Progress
-from grader.rerun import sandbox
+from grader.rerun import bubblewrap, sandbox
 from grader.rerun.dataset import GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import REPOSITORY, Job
@@ -335,7 +335,7 @@ def circumstances(rules: Assignment, settings: Settings) -> dict[str, Any]:
 
 def ready(settings: Settings) -> Settings:
     """The settings with their device chosen. Raises UserError where this machine cannot do what they ask for."""
-    if settings.sandboxed and (reason := sandbox.unavailable()):
+    if settings.sandboxed and (reason := bubblewrap.unavailable()):
         raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
     return replace(settings, device=chosen_device(settings.device))
 

@@ -41,6 +41,11 @@ class ControlGroup:
         join = "; ".join(f"echo $$ > {shlex.quote(str(folder / 'cgroup.procs'))}" for folder in self.folders)
         return ["/bin/sh", "-c", f'{join}; exec "$@"', "sh", *command]
 
+    def add(self, pid: int) -> None:
+        """Take a process in, and all that it will start."""
+        for folder in self.folders:
+            (folder / "cgroup.procs").write_text(str(pid))
+
     def limit(self, limits: Limits) -> None:
         memory = str(int(limits.memory_gb * 10**9))
         (self.memory / ("memory.max" if self.version == 2 else "memory.limit_in_bytes")).write_text(memory)

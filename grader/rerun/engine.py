@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 
-from grader.rerun.job import Job, Result, Seat, run_job
+from grader.rerun.fork_server import ForkServer
+from grader.rerun.job import CODE, Job, Result, Seat, run_job
 
 
 class Engine(Protocol):
@@ -45,29 +47,50 @@ class LocalEngine:
         self, next_job: Callable[[], Job | None], watch: Callable[[Job, str], None]
     ) -> Iterator[tuple[Job, Result]]:
         stop = threading.Event()
-        running: dict[Future, tuple[Job, int]] = {}
-        free: list[int] = []  # a number of a device for each place that nobody has
-        turns: list[threading.Lock] = []
+        running: dict[Future, tuple[Job, Seat]] = {}
+        free: list[Seat] = []  # a device's seat as often as it has places that nobody has
         pool = None
-        try:
-            while True:
-                while (pool is None or free) and (job := next_job()) is not None:
-                    if pool is None:
-                        devices = torch.cuda.device_count() if job.device == "cuda" else self.at_once
-                        turns = [threading.Lock() for _ in range(devices)]
-                        free = list(range(devices)) * (1 + self.ahead)
-                        pool = ThreadPoolExecutor(len(free))
-                    device = free.pop(0)
-                    seat = Seat(device, torch.get_num_threads(), turns[device], stop)
-                    future = pool.submit(run_job, job, lambda line, job=job: watch(job, line), seat)
-                    running[future] = job, device
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job, device = running.pop(future)
-                    free.append(device)
-                    yield job, future.result()
-        finally:
-            stop.set()
-            if pool:
-                pool.shutdown()
+        with ExitStack() as stack:
+            try:
+                while True:
+                    while (pool is None or free) and (job := next_job()) is not None:
+                        if pool is None:
+                            free = self.seats(job, stop, stack) * (1 + self.ahead)
+                            pool = ThreadPoolExecutor(len(free))
+                        seat = free.pop(0)
+                        future = pool.submit(run_job, job, lambda line, job=job: watch(job, line), seat)
+                        running[future] = job, seat
+                    if not running:
+                        return
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        job, seat = running.pop(future)
+                        free.append(seat)
+                        yield job, future.result()
+            finally:
+                stop.set()
+                if pool:
+                    pool.shutdown()
+
+    def seats(self, job: Job, stop: threading.Event, stack: ExitStack) -> list[Seat]:
+        """A seat for each device that such jobs run on. What belongs to them ends with the stack."""
+        threads = torch.get_num_threads()
+        if job.device == "cpu":
+            seats = [Seat(threads=threads, stop=stop)] * self.at_once
+        else:
+            seats = [Seat(gpu, threads, stop=stop) for gpu in range(torch.cuda.device_count())]
+        seats = [replace(seat, turn=threading.Lock()) for seat in seats]
+        if not job.sandboxed:
+            return seats
+        gpus = [None] if job.device == "cpu" else [seat.gpu for seat in seats]
+        folders = [job.data.training, job.data.scoring]
+        servers = [stack.enter_context(ForkServer(CODE, folders, gpu, threads)) for gpu in gpus]
+        for server in servers:  # all at once; which are waited for then
+            server.start()
+        for server in servers:
+            try:
+                server.wait_until_ready()
+            except OSError as error:
+                print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
+                return seats
+        servers = servers * len(seats) if job.device == "cpu" else servers
+        return [replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(seats, servers)]

@@ -9,8 +9,7 @@ import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from torch import Tensor
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission, printable
 from grader.rerun import sandbox
+from grader.rerun.bubblewrap import Bubblewrapped
 from grader.rerun.dataset import GradingData
 from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
+from grader.rerun.program import Launch, Program, Turn, plainly
 from grader.rerun.result import Ended, Result
-from grader.rerun.sandbox import Outcome, Program, scratch_folder
+from grader.rerun.sandbox import Outcome, scratch_folder
 from grader.rerun.scoring import (
     Unscorable,
     accuracy,
@@ -40,9 +41,13 @@ from project.assignment import Assignment
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
+CODE = {  # what our two programs see of our own: path inside -> path on this machine
+    **{f"/app/{name}": REPOSITORY / name for name in ("project", "configs")},
+    **{f"/app/{name}": HERE / name for name in ("trainee.py", "predictor.py", "evidence.py")},
+}
 MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training
-MOSTLY_FREE = 0.9  # share of a GPU's memory
+MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
 
 
@@ -72,22 +77,27 @@ class Seat:
     Attributes:
         gpu: Number of the GPU, where the job's device is one.
         threads: Of the processor, for its arithmetic.
-        turn: What a training must hold; it prepares before it does. None where nobody else wants the device.
+        turn: What a training must hold; it prepares before it does.
         stop: Set, it ends whatever runs.
+        launch: Starts a program in a sandbox.
+        scratch: Folder for what goes in and comes out; by default the system's own for such.
     """
 
     gpu: int = 0
     threads: int = field(default_factory=torch.get_num_threads)
-    turn: AbstractContextManager | None = None
+    turn: Turn = field(default_factory=threading.Lock)
     stop: threading.Event | None = None
+    launch: Launch = Bubblewrapped
+    scratch: Path | None = None
 
 
 def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Seat | None = None) -> Result:
     """Train, predict and score. Whatever a submission does, this returns a Result."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    with scratch_folder() as scratch:
+    seat = seat or Seat()
+    with scratch_folder(seat.scratch) as scratch:
         try:
-            return Rerun(job, seat or Seat(), scratch, watch).result()
+            return Rerun(job, seat, scratch, watch).result()
         except Ended as ended:
             return ended.result
         except Unscorable as error:
@@ -118,22 +128,15 @@ class Rerun:
     def result(self) -> Result:
         """Train, predict, score. Raises Ended or Unscorable where it comes to no accuracy."""
         job = self.job
-        own = self.scratch / "own" / "submission"
-        own.mkdir(parents=True)
-        for path, content in job.submission.modules.items():
-            (own / path).write_bytes(content)
-
         config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
-        outcome, trained = self.launch("trainee", config, {"/data": job.data.training}, self.turn())
+        outcome, trained = self.launch("trainee", config, job.data.training)
         for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
             keep(trained / left, job.folder / Path(left).name)
         judge_training(job, outcome, trained, self.free)
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
-        weights = self.scratch / "weights.safetensors"
-        weights.write_bytes(content)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-        logits_NK = self.logits("predictor", weights)
+        logits_NK = self.logits("predictor", content)
         share = accuracy(logits_NK, job.data.labels_N)
         passed = share > job.rules.target_accuracy
         reason = "" if passed else f"accuracy {share:.2%} is not above {job.rules.target_accuracy:.0%}"
@@ -161,22 +164,18 @@ class Rerun:
         seconds = round(outcome.seconds, 2)
         return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The training's turn on its device."""
-        with self.seat.turn or nullcontext():
-            if self.job.device == "cuda":
-                self.free = gpu_free(self.seat.gpu)
-            yield
+    def look_at_device(self) -> None:
+        """The training's turn has come."""
+        if self.job.device == "cuda":
+            self.free = gpu_free(self.seat.gpu)
 
-    def logits(self, stage: str, weights: Path | None) -> Tensor:
+    def logits(self, stage: str, weights: bytes | None) -> Tensor:
         """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
         data = self.job.data
         config = rerun_config(self.job, "/data" if self.job.sandboxed else str(data.scoring))
         for name in ("mean", "std"):
             config["data"][name] = config["data"].get(name) or getattr(data, name)
-        inputs = {"/data": data.scoring} | ({"/weights.safetensors": weights} if weights else {})
-        outcome, predicted = self.launch(stage, config, inputs)
+        outcome, predicted = self.launch(stage, config, data.scoring, weights)
         judge(self.job, outcome, "predicting")
         return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
 
@@ -188,52 +187,61 @@ class Rerun:
             return None
 
     def launch(
-        self,
-        stage: str,
-        config: dict[str, Any],
-        inputs: dict[str, Path],
-        turn: AbstractContextManager | None = None,
+        self, stage: str, config: dict[str, Any], data: Path, weights: bytes | None = None
     ) -> tuple[Outcome, Path]:
         """Run one of our two programs on a configuration, in a sandbox. Returns how it ended and what it wrote.
 
         Args:
             stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
+            data: TensorFolder that it sees.
         """
-        job, scratch = self.job, self.scratch
-        script = "trainee.py" if stage == "trainee" else "predictor.py"
-        output = scratch / stage
-        output.mkdir()
-        config_file, job_file = scratch / f"{stage}.yaml", scratch / f"{stage}.json"
-        config_file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        shutil.copyfile(config_file, job.folder / f"{stage}.yaml")
-        code = {"/app/project": REPOSITORY / "project", "/app/configs": REPOSITORY / "configs", "/own": scratch / "own"}
-        for file in (script, "evidence.py"):
-            code[f"/app/{file}"] = HERE / file
-        inside = {**code, **inputs, "/job.yaml": config_file, "/job.json": job_file}
-        seen = {path: path if job.sandboxed else str(outside) for path, outside in inside.items()}
+        job, seat = self.job, self.seat
+        trains = stage == "trainee"
+        given, output = self.scratch / stage / "given", self.scratch / stage / "out"
+        output.mkdir(parents=True)
+        for path, content in job.submission.modules.items():
+            write(given / "own" / "submission" / path, content)
+        if weights is not None:
+            write(given / "weights.safetensors", weights)
+        write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+        shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
+        inside = "/job" if job.sandboxed else str(given)
         settings = {
-            "code": ["/app", "/own"] if job.sandboxed else [*map(str, (REPOSITORY, HERE, scratch / "own"))],
+            "code": [*(["/app"] if job.sandboxed else map(str, (REPOSITORY, HERE))), f"{inside}/own"],
             "audited": job.submission.tier == "audited",
-            "waits": turn is not None,
+            "gpu": job.device == "cuda",
             "limits": {
                 "RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6),
                 "RLIMIT_CORE": 0,
                 "RLIMIT_NOFILE": 4096,
             },
-            "config": seen["/job.yaml"],
+            "config": f"{inside}/config.yaml",
             "families": job.rules.families,
-            "weights": seen.get("/weights.safetensors"),
+            "weights": f"{inside}/weights.safetensors" if weights is not None else None,
             "out": "/out" if job.sandboxed else str(output),
         }
-        job_file.write_text(json.dumps(settings), encoding="utf-8")
-        gpu = self.seat.gpu if job.device == "cuda" else None
-        environment = {"PYTHONHASHSEED": str(job.seed), "OMP_NUM_THREADS": str(self.seat.threads)}
+        write(given / "job.json", json.dumps(settings).encode())
+        script = "trainee.py" if trains else "predictor.py"
         program = Program(
-            seen[f"/app/{script}"], seen["/job.json"], inside, output, gpu, environment, turn=turn, stop=self.seat.stop
+            script=f"/app/{script}" if job.sandboxed else str(HERE / script),
+            argument=f"{inside}/job.json",
+            inputs={**CODE, "/job": given, "/data": data},
+            output=output,
+            gpu=seat.gpu if job.device == "cuda" else None,
+            environment={"OMP_NUM_THREADS": str(seat.threads)},
+            turn=seat.turn if trains else None,
+            begins=self.look_at_device,
+            stop=seat.stop,
         )
-        outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", self.watch, job.sandboxed)
+        launch = seat.launch if job.sandboxed else plainly
+        outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", self.watch, launch)
         (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         return outcome, output
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def rerun_config(job: Job, data: str) -> dict[str, Any]:

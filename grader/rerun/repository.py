@@ -5,9 +5,9 @@ from pathlib import Path
 
 from grader.intake.repository import is_packed
 from grader.intake.submission import Unusable, printable
-from grader.rerun import sandbox
+from grader.rerun import bubblewrap, sandbox
 from grader.rerun.exporter import CANNOT_EXPORT
-from grader.rerun.sandbox import Program
+from grader.rerun.program import Program
 from grader.rerun.scoring import Unscorable, read_output
 from project.assignment import Limits
 from project.errors import UserError
@@ -26,7 +26,7 @@ def exported(source: Path, scratch: Path) -> Path:
     """
     if not is_packed(source):
         return source
-    if reason := sandbox.unavailable():
+    if reason := bubblewrap.unavailable():
         raise UserError(f"{source}: git is asked in a sandbox only, and {reason}")
     out, job = scratch / "exported", scratch / "export.json"
     out.mkdir()

@@ -1,9 +1,10 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (of which each must be used), `limits` (of the
-process itself, by their names in `resource`), `audited`, `waits` (for a line on the standard input, before anything of a
-student's is looked at) and `out`. Exit status 3 says that a family is missing:
-`out/missing.json` says which; 2 that the configuration is wrong.
+process itself, by their names in `resource`), `audited`, `gpu` and `out`. It prepares, and then waits for a line on the
+standard input, which says that its turn on the device has come: with code of a student's, before the first line of that;
+without, before the first batch. Exit status 3 says that a family is missing: `out/missing.json` says which; 2 that the
+configuration is wrong.
 """
 
 import json
@@ -12,15 +13,6 @@ import sys
 from pathlib import Path
 
 MISSING_FAMILY = 3
-
-
-def preload() -> None:
-    """Import what a training will import, while another one has the device."""
-    import pytorch_lightning  # noqa: F401
-    import torchvision  # noqa: F401
-
-    import project.classifier
-    import project.data  # noqa: F401
 
 
 if __name__ == "__main__":
@@ -51,6 +43,8 @@ if __name__ == "__main__":
             if missing:
                 Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
                 sys.exit(MISSING_FAMILY)
+            if not job["audited"]:
+                sys.stdin.readline()
 
         def after_fit(self) -> None:
             from safetensors.torch import save_file
@@ -63,8 +57,9 @@ if __name__ == "__main__":
             state = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
             save_file(state, Path(job["out"], "weights.safetensors"))
 
-    if job["waits"]:
-        preload()
+    if job["gpu"]:
+        torch.zeros(1, device="cuda")  # its start takes a second, in which another program can compute
+    if job["audited"]:
         sys.stdin.readline()
     try:
         run(["fit", "--config", job["config"]], Trainee)

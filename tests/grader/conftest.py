@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from grader.intake.examples import CONCLUSION, REPORT
-from grader.rerun import sandbox
+from grader.rerun import bubblewrap
+from grader.rerun.fork_server import ForkServer
+from grader.rerun.job import CODE
 from project.assignment import Assignment, Limits
 from project.cli import complete_config
 
-NO_SANDBOX = sandbox.unavailable()
+NO_SANDBOX = bubblewrap.unavailable()
 needs_sandbox = pytest.mark.skipif(NO_SANDBOX is not None, reason=f"no sandbox can run here: {NO_SANDBOX}")
 
 TINY_GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2, "clutter": 0.0}
@@ -21,6 +23,13 @@ TINY_GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2,
 def without_wandb(monkeypatch):
     """Grading logs reruns in a process of its own, which takes seconds; what tests that turns it on."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    with ForkServer(CODE, []) as server:
+        server.start()
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,15 @@ import pytest
 from grader.rerun import engine as engines
 from grader.rerun import sandbox
 from grader.rerun.engine import LocalEngine
+from grader.rerun.program import Program
 from grader.rerun.result import Result
-from grader.rerun.sandbox import Program, Stopped
+from grader.rerun.sandbox import Stopped
 from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
 
 def jobs(count: int):
-    waiting = [SimpleNamespace(name=n, device="cpu") for n in range(count)]
+    waiting = [SimpleNamespace(name=n, device="cpu", sandboxed=False) for n in range(count)]
     return lambda: waiting.pop(0) if waiting else None
 
 
@@ -57,12 +58,12 @@ def test_so_many_train_at_once_and_so_many_prepare(at_once, ahead, monkeypatch):
 
 def test_it_asks_again_after_each_result(monkeypatch):
     monkeypatch.setattr(engines, "run_job", Watched())
-    waiting = [SimpleNamespace(name=0, device="cpu")]
+    waiting = [SimpleNamespace(name=0, device="cpu", sandboxed=False)]
     seen = []
     for job, _ in LocalEngine().run(lambda: waiting.pop() if waiting else None, lambda job, line: None):
         seen.append(job.name)
         if job.name < 5:
-            waiting.append(SimpleNamespace(name=job.name + 1, device="cpu"))
+            waiting.append(SimpleNamespace(name=job.name + 1, device="cpu", sandboxed=False))
     assert seen == list(range(6))
 
 

@@ -204,7 +204,7 @@ def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
 
 
 def test_without_a_sandbox_run_refuses(write_submission, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("grader.rerun.sandbox.unavailable", lambda: "bubblewrap is missing.")
+    monkeypatch.setattr("grader.rerun.bubblewrap.unavailable", lambda: "bubblewrap is missing.")
     assert main(["run", str(write_submission().parent), "--out", str(tmp_path / "results")]) == 2
     said = capsys.readouterr().err
     assert "bubblewrap is missing" in said and "--unsafe-no-sandbox" in said

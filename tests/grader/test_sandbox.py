@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from grader.rerun.sandbox import Program, run
+from grader.rerun.bubblewrap import Bubblewrapped
+from grader.rerun.program import ENVIRONMENT, Program, plainly
+from grader.rerun.sandbox import run, scratch_folder
 from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
@@ -16,23 +19,36 @@ pytestmark = needs_sandbox
 LIMITS = Limits(minutes=0.5, memory_gb=1, output_mb=20, processes=40)
 
 
-@pytest.fixture
-def execute(tmp_path):
-    def execute(code, limits=LIMITS, sandboxed=True):
-        (tmp_path / "program.py").write_text(textwrap.dedent(code))
-        (tmp_path / "out").mkdir()
-        inside = "/program.py" if sandboxed else str(tmp_path / "program.py")
-        program = Program(inside, "argument", {"/program.py": tmp_path / "program.py"}, tmp_path / "out")
-        outcome = run(program, limits, tmp_path / "log", sandboxed=sandboxed)
-        return outcome, (tmp_path / "log").read_text("utf-8", "replace")
+class Execute:
+    """Runs code as a program, in a folder of its own."""
 
-    return execute
+    def __init__(self, folder: Path, launch):
+        self.given, self.out, self.log, self.launch = folder / "given", folder / "out", folder / "log", launch
+        self.given.mkdir()
+        self.out.mkdir()
+
+    def __call__(self, code, limits=LIMITS, **more):
+        (self.given / "program.py").write_text(textwrap.dedent(code))
+        inside = str(self.given / "program.py") if self.launch is plainly else "/job/program.py"
+        program = Program(inside, "argument", {"/job": self.given}, self.out, **more)
+        outcome = run(program, limits, self.log, launch=self.launch)
+        return outcome, self.log.read_text("utf-8", "replace")
 
 
-def test_a_program_s_end_and_output_come_back(execute, tmp_path):
+@pytest.fixture(params=["started", "forked"])
+def execute(request, tmp_path):
+    if request.param == "started":
+        yield Execute(tmp_path, Bubblewrapped)
+    else:
+        server = request.getfixturevalue("fork_server")
+        with scratch_folder(server.scratch) as folder:
+            yield Execute(folder, server)
+
+
+def test_a_program_s_end_and_output_come_back(execute):
     outcome, log = execute("import sys; open('/out/x', 'w').write('1'); print(sys.argv[1]); sys.exit(7)")
     assert (outcome.ending, outcome.status, log) == ("exited", 7, "argument\n")
-    assert (tmp_path / "out" / "x").read_text() == "1"
+    assert (execute.out / "x").read_text() == "1"
 
 
 def test_torch_imports_inside(execute):
@@ -40,12 +56,12 @@ def test_torch_imports_inside(execute):
     assert (outcome.ending, outcome.status, log) == ("exited", 0, "3.0\n")
 
 
-def test_a_virtual_environment_may_lie_under_tmp(execute, tmp_path, monkeypatch):
+def test_a_virtual_environment_may_lie_under_tmp(tmp_path, monkeypatch):
     python = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
     subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
-    _, log = execute("import os, sys; print(sys.prefix); open('/tmp/private', 'w')")
+    _, log = Execute(tmp_path, Bubblewrapped)("import os, sys; print(sys.prefix); open('/tmp/private', 'w')")
     assert log.strip() == str(tmp_path / "venv")
 
 
@@ -72,7 +88,8 @@ def test_the_host_is_out_of_sight(execute, monkeypatch, tmp_path):
     (tmp_path / "labels").write_text("secret")
     _, log = execute(f"""
         import os, pathlib
-        print(sorted(os.environ) == sorted({{"HOME", "USER", "PATH", "LANG", "MPLCONFIGDIR", "WANDB_MODE", "PWD"}} & set(os.environ)))
+        ours = {{*{sorted(ENVIRONMENT)}, "PWD", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}}
+        print({{name for name in os.environ if not name.startswith(("TORCH", "PYTORCH"))}} <= ours)
         print(os.getuid(), "SECRET_TOKEN" in os.environ)
         for path in ({str(tmp_path / "labels")!r}, "/etc/passwd", "/etc/shadow", "/root/.ssh", "/home"):
             print(pathlib.Path(path).exists())
@@ -83,14 +100,14 @@ def test_the_host_is_out_of_sight(execute, monkeypatch, tmp_path):
 
 def test_only_out_and_the_private_folders_can_be_written(execute):
     _, log = execute("""
-        for path in ("/out/x", "/tmp/x", "/dev/shm/x", "/program.py", "/usr/x", "/x", "/dev/x"):
+        for path in ("/out/x", "/tmp/x", "/dev/shm/x", "/job/x", "/usr/x", "/x", "/dev/x", "/proc/sys/kernel/x"):
             try:
                 open(path, "w").write("x")
                 print("written")
             except OSError:
                 print("refused")
     """)
-    assert log.split() == ["written"] * 3 + ["refused"] * 4
+    assert log.split() == ["written"] * 3 + ["refused"] * 5
 
 
 def test_no_new_namespaces_and_no_capabilities(execute):
@@ -119,7 +136,7 @@ def test_no_new_namespaces_and_no_capabilities(execute):
             "output",
         ),
         (
-            "import threading, time\nfor _ in range(60): threading.Thread(target=time.sleep, args=(20,)).start()",
+            "import threading, time\nfor _ in range(60): threading.Thread(target=time.sleep, args=(20,)).start()\ntime.sleep(20)",
             LIMITS,
             "processes",
         ),
@@ -141,7 +158,7 @@ def test_a_flood_of_output_is_cut_and_does_not_block(execute):
     assert 2_000_000 <= len(log) < 2_100_000
 
 
-def test_nothing_survives(execute, tmp_path):
+def test_nothing_survives(execute):
     """A child in a session of its own would write on, if it lived."""
     execute("""
         import os, time
@@ -152,11 +169,9 @@ def test_nothing_survives(execute, tmp_path):
                 time.sleep(0.05)
         time.sleep(0.3)
     """)
-    import time
-
-    before = (tmp_path / "out" / "alive").read_text()
+    before = (execute.out / "alive").read_text()
     time.sleep(0.4)
-    assert (tmp_path / "out" / "alive").read_text() == before
+    assert (execute.out / "alive").read_text() == before
 
 
 def test_the_sandbox_s_own_failure_is_told_apart(tmp_path):
@@ -166,5 +181,5 @@ def test_the_sandbox_s_own_failure_is_told_apart(tmp_path):
     assert outcome.ending == "sandbox" and "absent.py" in outcome.detail
 
 
-def test_without_a_sandbox_the_limits_still_hold(execute):
-    assert execute("while True: pass", replace(LIMITS, minutes=0.02), sandboxed=False)[0].ending == "time"
+def test_without_a_sandbox_the_limits_still_hold(tmp_path):
+    assert Execute(tmp_path, plainly)("while True: pass", replace(LIMITS, minutes=0.02))[0].ending == "time"

@@ -5,20 +5,22 @@ from dataclasses import replace
 from tests.hostile.cases import IMPATIENT, RULES, Case, own_network, program
 
 IN_PREDICTION = "import sys; predicting = sys.argv[0].endswith('predictor.py')"
-AT_EXIT = """
-import atexit, os, sys
-def swap():
-    if not sys.argv[0].endswith('predictor.py'):
-        path = '/out/weights.safetensors'
-        {code}
-atexit.register(swap)
+ONCE_SAVED = """
+import os, sys, safetensors.torch
+write = safetensors.torch.save_file
+def swap(tensors, path):
+    write(tensors, path)
+    path = str(path)
+    {code}
+if not sys.argv[0].endswith('predictor.py'):
+    safetensors.torch.save_file = swap
 """
 CHANCE = replace(RULES, target_accuracy=0.6)
 
 
-def at_exit(name: str, reason: str, code: str) -> Case:
-    """A case that changes its weights when the training's process ends."""
-    return program(name, "failed", reason, top=AT_EXIT.format(code=code.replace("\n", "\n        ")))
+def once_saved(name: str, reason: str, code: str) -> Case:
+    """A case that changes its weights once they are written."""
+    return program(name, "failed", reason, top=ONCE_SAVED.format(code=code.replace("\n", "\n    ")))
 
 
 def in_prediction(name: str, verdict: str, reason: str, code: str) -> Case:
@@ -210,19 +212,18 @@ METRIC = [
         "no safetensors file",
         "import pickle, os; open('/out/logits.safetensors', 'wb').write(pickle.dumps([1])); os._exit(0)",
     ),
-    at_exit("weights that are a pickle", "crashed", "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))"),
-    at_exit("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
-    at_exit("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
-    at_exit(
+    once_saved("weights that are a pickle", "crashed", "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))"),
+    once_saved("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
+    once_saved("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
+    once_saved(
         "weights with a key too many",
-        "crashed",
-        "import torch; from safetensors.torch import load_file, save_file\n"
-        "save_file(load_file(path) | {'extra': torch.zeros(1)}, path)",
+        "predicting crashed",
+        "import torch; write(tensors | {'extra': torch.zeros(1)}, path)",
     ),
-    at_exit(
+    once_saved(
         "weights with a key missing",
-        "crashed",
-        "from safetensors.torch import load_file, save_file\nsave_file(dict(list(load_file(path).items())[:-1]), path)",
+        "predicting crashed",
+        "write(dict(list(tensors.items())[:-1]), path)",
     ),
     program(
         "a checkpoint swapped after the run",

@@ -71,11 +71,13 @@ def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, sett
     assert "ZeroDivisionError" in next((tmp_path / "results").rglob("fault.log")).read_text()
 
 
-def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkeypatch):
-    monkeypatch.setattr("grader.rerun.sandbox.isolation", lambda gpu=None: ["--no-such-option"])
-    monkeypatch.setattr("grader.rerun.sandbox.unavailable", lambda: None)
+def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkeypatch, capsys):
+    for module in ("bubblewrap", "fork_server"):
+        monkeypatch.setattr(f"grader.rerun.{module}.isolation", lambda *arguments: ["--no-such-option"])
+    monkeypatch.setattr("grader.rerun.bubblewrap.unavailable", lambda: None)
     table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1, back_off=0))
     assert "infrastructure" in table and "the sandbox failed" in table
+    assert "each program starts anew" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(submissions, tmp_path, settings, capsys):

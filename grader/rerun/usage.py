@@ -1,0 +1,71 @@
+"""What a tree of processes uses: memory, threads, and room in a folder."""
+
+import os
+from pathlib import Path
+
+
+def usage(root: int) -> tuple[int, int]:
+    """Memory in bytes and number of threads of a process and its descendants.
+
+    Memory is the proportional share (PSS), so that pages shared by several processes count once; where the kernel
+    does not tell it, the resident size.
+    """
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                status = Path(entry.path, "stat").read_text()
+            except OSError:
+                continue
+            children.setdefault(int(status.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    memory = tasks = 0
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        pending += children.get(pid, [])
+        memory += proportional_memory(pid)
+        try:
+            tasks += len(os.listdir(f"/proc/{pid}/task"))
+        except OSError:
+            pass
+    return memory, tasks
+
+
+def proportional_memory(pid: int) -> int:
+    """PSS of one process in bytes, else its resident size; 0 where it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
+    """Bytes of the regular files below a folder, and how many entries it has; links are not followed.
+
+    It stops at `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked at, such as
+    folders in each other beyond the longest path, counts as too much.
+    """
+    written = entries = 0
+    pending = [os.fspath(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entries > enough:
+                        return written, entries
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        written += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return written, enough + 1
+    return written, entries
