@@ -25,8 +25,8 @@ from project.cli import complete_config
 
 SECRET = 1
 LENGTHS = {  # options of a training, and how many of them
-    "3s": (["--trainer.max_epochs=10"], 6),
-    "30s": (["--trainer.max_epochs=15", "--model.network.width=44", "--model.network.convs_per_stage=2"], 2),
+    "3s": (["--trainer.max_epochs=10"], 20),
+    "30s": (["--trainer.max_epochs=15", "--model.network.width=60", "--model.network.convs_per_stage=2"], 4),
 }
 
 

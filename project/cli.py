@@ -34,7 +34,6 @@ from project.mistakes import did_you_mean, explain
 from project.progress import training_progress
 from project.run import Record, Run, SaveConfig, report
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
 CLASS_SETTINGS = (
     *(f"model.{name}" for name in ("network", "optimizer", "scheduler", "initialization", "normalization")),
     "data.source",
@@ -225,7 +224,7 @@ def run(args: list[str], command_line: type[CommandLine] = CommandLine) -> Comma
             auto_configure_optimizers=False,
             save_config_callback=SaveConfig,
             trainer_defaults={"enable_model_summary": False},
-            parser_kwargs={**each, **dict.fromkeys(SUBCOMMANDS, each)},
+            parser_kwargs={**each, **dict.fromkeys(command_line.subcommands(), each)},
         )
     except ArgumentError as error:
         raise UserError(explain(str(error), CommandLine.known_settings)) from None

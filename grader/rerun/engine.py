@@ -32,12 +32,12 @@ class Engine(Protocol):
 class LocalEngine:
     """This machine: so many trainings at once, each on a GPU of its own, or with as many of the processor's threads as torch is set to.
 
-    While one trains, the next one's sandbox has started, imported, and waits for its turn; what comes after a training,
-    prediction and scoring, goes on beside the next one.
+    While a GPU trains, the next one's program prepares and waits for its turn; what comes after a training, prediction and
+    scoring, goes on beside the next one. On a CPU that would only take from the training what it gives.
 
     Attributes:
         at_once: Trainings at once on a CPU. On GPUs there are as many as GPUs.
-        ahead: Jobs for each device beside the one that trains.
+        ahead: Jobs for each GPU beside the one that trains.
     """
 
     at_once: int = 1
@@ -55,7 +55,8 @@ class LocalEngine:
                 while True:
                     while (pool is None or free) and (job := next_job()) is not None:
                         if pool is None:
-                            free = self.seats(job, stop, stack) * (1 + self.ahead)
+                            places = 1 if job.device == "cpu" else 1 + self.ahead
+                            free = self.seats(job, stop, stack) * places
                             pool = ThreadPoolExecutor(len(free))
                         seat = free.pop(0)
                         future = pool.submit(run_job, job, lambda line, job=job: watch(job, line), seat)

@@ -21,6 +21,11 @@ if __name__ == "__main__":
     from project.cli import CommandLine, run
 
     class Predictor(CommandLine):
+        @staticmethod
+        def subcommands() -> dict[str, set[str]]:
+            """This one alone: each has a parser of its own, which takes its time."""
+            return {"predict": CommandLine.subcommands()["predict"]}
+
         def before_predict(self) -> None:
             if job["weights"]:
                 self.model.network.load_state_dict(load_file(job["weights"]), strict=True)

@@ -18,8 +18,8 @@ from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
 
-def jobs(count: int):
-    waiting = [SimpleNamespace(name=n, device="cpu", sandboxed=False) for n in range(count)]
+def jobs(count: int, device: str = "cpu"):
+    waiting = [SimpleNamespace(name=n, device=device, sandboxed=False) for n in range(count)]
     return lambda: waiting.pop(0) if waiting else None
 
 
@@ -46,14 +46,15 @@ class Watched:
         return Result("passed", str(job.name), 0.9)
 
 
-@pytest.mark.parametrize(("at_once", "ahead"), [(1, 0), (1, 1), (3, 1)])
-def test_so_many_train_at_once_and_so_many_prepare(at_once, ahead, monkeypatch):
+@pytest.mark.parametrize(("device", "training", "prepared"), [("cpu", 2, 2), ("cuda", 3, 6)])
+def test_so_many_train_at_once_and_so_many_prepare(device, training, prepared, monkeypatch):
     watched = Watched()
     monkeypatch.setattr(engines, "run_job", watched)
-    results = list(LocalEngine(at_once, ahead).run(jobs(12), lambda job, line: None))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    results = list(LocalEngine(at_once=2, ahead=1).run(jobs(12, device), lambda job, line: None))
     assert sorted(int(result.reason) for _, result in results) == list(range(12))
     assert all(str(job.name) == result.reason for job, result in results)
-    assert watched.most_training == at_once and watched.most_prepared == at_once * (1 + ahead)
+    assert watched.most_training == training and watched.most_prepared == prepared
 
 
 def test_it_asks_again_after_each_result(monkeypatch):
