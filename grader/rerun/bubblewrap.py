@@ -57,14 +57,19 @@ def isolation(gpu: int | None = None, rights: tuple[str, ...] = ONE_PROGRAM) -> 
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
         *("--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"),
     ]
-    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):  # after /tmp, where a virtual environment may lie
-        if not Path(prefix).is_relative_to("/usr"):
-            arguments += ["--ro-bind", prefix, prefix]
+    for prefix in prefixes():  # after /tmp, where a virtual environment may lie
+        arguments += ["--ro-bind", prefix, prefix]
     if gpu is not None:
         for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", f"nvidia{gpu}"):
             arguments += ["--dev-bind-try", f"/dev/{node}", f"/dev/{node}"]
         arguments += ["--ro-bind", "/sys", "/sys"]
     return arguments
+
+
+def prefixes() -> list[str]:
+    """Folders of the interpreter and its packages, beside /usr."""
+    both = dict.fromkeys((sys.base_prefix, sys.prefix))
+    return [prefix for prefix in both if not Path(prefix).is_relative_to("/usr")]
 
 
 def bound(inputs: dict[str, Path]) -> list[str]:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from grader.rerun.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, surrounded
+from grader.rerun.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
 from grader.rerun.control_group import ControlGroup
 from grader.rerun.forker import GO, HERE, READY
 from grader.rerun.program import ENVIRONMENT, PYTHON, Program
@@ -147,6 +147,7 @@ class Forked:
             "read_only": {i: server.inside(path) for i, path in program.inputs.items() if i not in server.code},
             "output": server.inside(program.output),
             "shelf": SHELF,
+            "kept": [prefix for prefix in prefixes() if Path(prefix).is_relative_to("/tmp")],
             "sizes": {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES},
         }
         try:

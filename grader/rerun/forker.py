@@ -1,7 +1,7 @@
 """Runs inside bubblewrap, with all rights there: imports once, then forks a child for each program. `forker.py SOCKET`.
 
 On the socket (a descriptor's number) comes a message for each program, as JSON: `script`, `argument`, `environment`,
-`read_only` and `output` (see `walls.furnish`), `shelf`, `sizes`; with it come three descriptors: a socket to tell of its
+`read_only`, `output`, `shelf`, `sizes` and `kept` (see `walls.furnish`); with it come three descriptors: a socket to tell of its
 end, its input and its output. Nothing of a student's is looked at here, but in the last of the processes that come of it.
 """
 
@@ -68,7 +68,7 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
         tell.send(HERE)
         if tell.recv(10) != GO:
             os._exit(1)
-        walls.furnish(wanted["read_only"], wanted["output"], wanted["shelf"], wanted["sizes"])
+        walls.furnish(wanted["read_only"], wanted["output"], wanted["shelf"], wanted["sizes"], wanted["kept"])
         walls.shrink()
         walls.keep_out(others=True)
         if program := seccomp.program():

@@ -40,7 +40,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     call("mount", source.encode(), target.encode(), kind and kind.encode(), flags, options.encode() or None)
 
 
-def furnish(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str, int]) -> None:
+def furnish(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str, int], kept: list[str]) -> None:
     """What the program is to see: its inputs, its output folder, and private places to write.
 
     Args:
@@ -48,6 +48,7 @@ def furnish(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str,
         output: Folder below the shelf that it sees as /out, and may write.
         shelf: Where everybody's inputs and outputs are; out of reach from then on.
         sizes: Places in memory: path -> most bytes.
+        kept: Folders within those places that stay, read-only.
     """
     call("unshare", NEW_CGROUP)
     mount("none", "/", None, PRIVATE | RECURSIVE)
@@ -57,8 +58,14 @@ def furnish(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str,
     mount(output, "/out", None, BIND)
     mount("none", "/out", None, REMOUNT | BIND | NO_SETUID | NO_DEVICES)
     call("umount2", shelf.encode(), DETACH)
+    folders = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in kept}
     for place, size in sizes.items():
         mount("tmpfs", place, "tmpfs", NO_SETUID | NO_DEVICES, f"mode=1777,size={size}")
+    for folder, descriptor in folders.items():
+        os.makedirs(folder)
+        mount(f"/proc/self/fd/{descriptor}", folder, None, BIND)
+        mount("none", folder, None, REMOUNT | BIND | READ_ONLY | NO_SETUID | NO_DEVICES)
+        os.close(descriptor)
     mount("devpts", "/dev/pts", "devpts", NO_SETUID | NO_EXEC, "newinstance,ptmxmode=0666,mode=620")
 
 

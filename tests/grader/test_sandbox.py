@@ -100,7 +100,7 @@ def test_the_host_is_out_of_sight(execute, monkeypatch, tmp_path):
 
 def test_only_out_and_the_private_folders_can_be_written(execute):
     _, log = execute("""
-        for path in ("/out/x", "/tmp/x", "/dev/shm/x", "/job/x", "/usr/x", "/x", "/dev/x", "/proc/sys/kernel/x"):
+        for path in ("/out/x", "/tmp/written", "/dev/shm/x", "/job/x", "/usr/x", "/x", "/dev/x", "/proc/sys/kernel/x"):
             try:
                 open(path, "w").write("x")
                 print("written")
