@@ -25,7 +25,7 @@ from project.cli import complete_config
 
 SECRET = 1
 LENGTHS = {  # options of a training, and how many of them
-    "3s": (["--trainer.max_epochs=10"], 20),
+    "3s": (["--trainer.max_epochs=15"], 20),
     "30s": (["--trainer.max_epochs=15", "--model.network.width=60", "--model.network.convs_per_stage=2"], 4),
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from grader.desk import Desk, opened
-from grader.grading import Settings, circumstances, now, publish, ready, rules_digest, training_seed
+from grader.grading import Settings, circumstances, needs, now, publish, ready, rules_digest, training_seed
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.progress import Progress
@@ -83,7 +83,8 @@ def run_variants(desk: Desk, student: str, seeds: int | None, settings: Settings
         return Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
 
     with progress.shown():
-        for job, result in settings.engine.run(next_job, lambda job, line: progress.see(job.folder.name, line)):
+        watch, asked = lambda job, line: progress.see(job.folder.name, line), needs(rules, settings, results)
+        for job, result in settings.engine.run(next_job, watch, asked) if pending else ():
             if result.verdict != "infrastructure":
                 ledger.record_variant(now(), *about, *running[job.folder], result, circumstances(rules, settings))
             progress.end(job.folder.name, result, ran=True)

@@ -24,11 +24,12 @@ from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission, Unusable, printable, take_in, unusable
 from grader.progress import Progress
 from grader.rerun import bubblewrap, sandbox
-from grader.rerun.dataset import GradingData, prepare
+from grader.rerun.dataset import DATA, GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import REPOSITORY, Job
 from grader.rerun.repository import exported
 from grader.rerun.result import Result, wilson_interval
+from grader.rerun.seats import Needs
 from grader.results.archive import keep
 from grader.results.exports import as_table, export
 from grader.results.folder import locked, stored_secret
@@ -44,7 +45,7 @@ from project.run import device_name, write_atomically
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
 RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
-WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site")
+WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site", "trainings_per_gpu")
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
@@ -154,8 +155,11 @@ class Grading:
                     self.progress.end(submission.student, result, ran=len(self.done(submission)) > before)
                 else:
                     self.want(submission)
-            for job, result in self.settings.engine.run(self.next_job, self.watch):
-                self.ended(job, result)
+            if len(self.schedule):
+                for job, result in self.settings.engine.run(
+                    self.next_job, self.watch, needs(self.rules, self.settings, self.results)
+                ):
+                    self.ended(job, result)
             if len(self.schedule):
                 print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
 
@@ -261,6 +265,12 @@ def opened(source: Path, student: str = "", name: str = "") -> Submission:
             return take_in(source, exported(source, scratch), student, name)
         except Unusable as error:
             return unusable(source, str(error), student, name)
+
+
+def needs(rules: Assignment, settings: Settings, results: Path) -> Needs:
+    """What all jobs for a results folder ask of an engine."""
+    (results / DATA).mkdir(exist_ok=True)
+    return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu)
 
 
 def seeds_wanted(done: list[Result], rules: Assignment) -> int:

@@ -76,6 +76,8 @@ class Assignment:
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training run may use.
+        trainings_per_gpu: How many trainings the grader may run at once on each GPU. Accuracy alone ranks; with more than
+            one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
         bonus: The most points for report and conclusion.
         site: What the published pages show.
     """
@@ -92,6 +94,7 @@ class Assignment:
     monitor_fraction: float = 0.2
     dataset: dict[str, Any] = field(default_factory=lambda: {"class_path": "project.data.glyphs.Glyphs"})
     limits: Limits = field(default_factory=Limits)
+    trainings_per_gpu: int = 1
     bonus: Bonus = field(default_factory=Bonus)
     site: Site = field(default_factory=Site)
 
@@ -120,7 +123,7 @@ class Assignment:
             zoned = False
         if not zoned:
             raise UserError(f"{path}: deadline {self.deadline!r}: write it as 2026-12-04T23:59:00+09:00")
-        positive = ("max_epochs", "seeds", "seeds_near_target")
+        positive = ("max_epochs", "seeds", "seeds_near_target", "trainings_per_gpu")
         wrong = [name for name in positive if getattr(self, name) < 1]
         wrong += [name for name in ("target_accuracy", "monitor_fraction") if not 0 < getattr(self, name) < 1]
         wrong += [f"limits.{name}" for name, value in vars(self.limits).items() if value <= 0]

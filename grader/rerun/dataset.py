@@ -18,6 +18,10 @@ from project.data import Glyphs
 from project.data.module import channel_statistics
 from project.data.sources import Source, TensorFolder, stratified_split
 from project.errors import UserError
+from project.run import write_atomically
+
+# Below a results folder. Programs of students' may have to do with what lies in the first, and never with the second.
+DATA, WITHHELD = "data", "withheld"
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,25 @@ def prepare(rules: Assignment, secret: int, results: Path) -> GradingData:
     key = hashlib.sha256(
         json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()
     ).hexdigest()
-    folder = results / "data" / key[:16]
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    folder, withheld_file = results / DATA / key[:16], results / WITHHELD / f"{key[:16]}.json"
+    if not withheld_file.exists():  # written last
+        shutil.rmtree(folder, ignore_errors=True)
+        for each in (folder.parent, withheld_file.parent):
+            each.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
         try:
-            write(make_source(rules.dataset), rules, secret, temporary)
+            withheld = write(make_source(rules.dataset), rules, secret, temporary)
             os.rename(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    withheld = json.loads((folder / "withheld.json").read_text(encoding="utf-8"))
+        write_atomically(withheld_file, json.dumps(withheld), mode=0o600)
+    withheld = json.loads(withheld_file.read_text(encoding="utf-8"))
     labels_N = torch.tensor(withheld.pop("labels"))
     return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
 
 
-def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
-    """Write all of GradingData into an empty folder."""
+def write(source: Source, rules: Assignment, secret: int, folder: Path) -> dict[str, Any]:
+    """Write the images into an empty folder, and return what GradingData has besides."""
     train, val = source.load("train"), source.load("val")
     monitored = max(len(source.classes), round(rules.monitor_fraction * len(val.labels_N)))
     if monitored >= len(val.labels_N):
@@ -95,8 +102,10 @@ def write(source: Source, rules: Assignment, secret: int, folder: Path) -> None:
     (folder / "scoring").mkdir()
     TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
     mean, std = channel_statistics(train.images_NHWC)
-    withheld = {"labels": labels_N[order_N].tolist(), "classes": source.classes}
-    withheld |= {"mean": mean, "std": std, "monitored": len(monitor)}
-    descriptor = os.open(folder / "withheld.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(withheld, file)
+    return {
+        "labels": labels_N[order_N].tolist(),
+        "classes": source.classes,
+        "mean": mean,
+        "std": std,
+        "monitored": len(monitor),
+    }

@@ -78,6 +78,7 @@ class Seat:
         gpu: Number of the GPU, where the job's device is one.
         threads: Of the processor, for its arithmetic.
         turn: What a training must hold; it prepares before it does.
+        per_gpu: How many may have their turn at once on this GPU.
         stop: Set, it ends whatever runs.
         launch: Starts a program in a sandbox.
         scratch: Folder for what goes in and comes out; by default the system's own for such.
@@ -86,6 +87,7 @@ class Seat:
     gpu: int = 0
     threads: int = field(default_factory=torch.get_num_threads)
     turn: Turn = field(default_factory=threading.Lock)
+    per_gpu: int = 1
     stop: threading.Event | None = None
     launch: Launch = Bubblewrapped
     scratch: Path | None = None
@@ -167,7 +169,7 @@ class Rerun:
     def look_at_device(self) -> None:
         """The training's turn has come."""
         if self.job.device == "cuda":
-            self.free = gpu_free(self.seat.gpu)
+            self.free = gpu_free(self.seat.gpu, MOSTLY_FREE / self.seat.per_gpu)
 
     def logits(self, stage: str, weights: bytes | None) -> Tensor:
         """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
@@ -321,10 +323,10 @@ def judge(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = None)
         raise Ended(Result("failed", f"{doing} crashed: {said}"))
 
 
-def gpu_free(gpu: int = 0) -> float | None:
+def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
     """Share of the GPU's memory that is free, once what ran before has let go of it; None where that is not told.
 
-    Waits up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
+    Waits until `enough` is, up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
     """
     command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
     deadline = time.monotonic() + SECONDS_TO_LET_GO
@@ -334,7 +336,7 @@ def gpu_free(gpu: int = 0) -> float | None:
             free, total = map(float, said.splitlines()[0].split(","))
         except (OSError, subprocess.SubprocessError, ValueError, IndexError):
             return None
-        if free / total > MOSTLY_FREE or time.monotonic() > deadline:
+        if free / total > enough or time.monotonic() > deadline:
             return free / total
         time.sleep(0.5)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from grader.rerun.dataset import prepare
+from grader.rerun.dataset import DATA, WITHHELD, prepare
 from project.data import Glyphs
 from project.data.sources import Split, TensorFolder
 from tests.grader.conftest import TINY_GLYPHS
@@ -21,7 +21,11 @@ def test_labels_that_score_are_written_nowhere_that_student_code_sees(rules, tmp
     assert TensorFolder(str(data.training)).splits == ("train", "val")
     readable = b"".join(path.read_bytes() for part in (data.training, data.scoring) for path in part.iterdir())
     assert json.dumps(data.labels_N.tolist()).encode() not in readable
-    assert (data.training.parent / "withheld.json").stat().st_mode & 0o077 == 0
+    (withheld,) = (tmp_path / WITHHELD).iterdir()
+    assert withheld.stat().st_mode & 0o077 == 0 and json.loads(withheld.read_text())["labels"] == data.labels_N.tolist()
+    assert {path.name for path in (tmp_path / DATA).rglob("*.*")} <= {
+        f"{n}.safetensors" for n in ("train", "val", "test")
+    } | {"classes.json"}
 
 
 def test_glyphs_are_scored_on_a_fresh_draw(rules, tmp_path):
@@ -54,3 +58,11 @@ def test_the_secret_decides_and_the_folder_is_written_once(rules, tmp_path):
     one, again, other = prepare(rules, 5, tmp_path), prepare(rules, 5, tmp_path), prepare(rules, 6, tmp_path)
     assert one.scoring == again.scoring and torch.equal(one.labels_N, again.labels_N)
     assert not torch.equal(one.labels_N, other.labels_N)
+
+
+def test_what_a_killed_grader_left_half_is_made_anew(rules, tmp_path):
+    whole = prepare(rules, 5, tmp_path)
+    (whole.training / "train.safetensors").unlink()
+    next((tmp_path / WITHHELD).iterdir()).unlink()
+    again = prepare(rules, 5, tmp_path)
+    assert again.training == whole.training and TensorFolder(str(again.training)).splits == ("train", "val")

@@ -296,7 +296,7 @@ class Made:
     def __init__(self):
         self.jobs = []
 
-    def run(self, next_job, watch):
+    def run(self, next_job, watch, needs):
         import yaml
 
         while job := next_job():

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from grader.rerun import engine as engines
-from grader.rerun import sandbox
+from grader.rerun import sandbox, seats
 from grader.rerun.engine import LocalEngine
 from grader.rerun.program import Program
 from grader.rerun.result import Result
 from grader.rerun.sandbox import Stopped
+from grader.rerun.seats import Needs
 from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
@@ -46,22 +47,33 @@ class Watched:
         return Result("passed", str(job.name), 0.9)
 
 
-@pytest.mark.parametrize(("device", "training", "prepared"), [("cpu", 2, 2), ("cuda", 3, 6)])
-def test_so_many_train_at_once_and_so_many_prepare(device, training, prepared, monkeypatch):
+def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
+    return Needs(device, False, Path(), per_gpu)
+
+
+def ignore(job, line):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("device", "per_gpu", "training", "prepared"),
+    [("cpu", 1, 2, 2), ("cuda", 1, 3, 6), ("cuda", 2, 6, 9), ("cpu", 2, 2, 2)],
+)
+def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, prepared, monkeypatch):
     watched = Watched()
-    monkeypatch.setattr(engines, "run_job", watched)
+    monkeypatch.setattr(seats, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    results = list(LocalEngine(at_once=2, ahead=1).run(jobs(12, device), lambda job, line: None))
-    assert sorted(int(result.reason) for _, result in results) == list(range(12))
+    results = list(LocalEngine(at_once=2, ahead=1).run(jobs(24, device), ignore, needs(device, per_gpu)))
+    assert sorted(int(result.reason) for _, result in results) == list(range(24))
     assert all(str(job.name) == result.reason for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
 
 
 def test_it_asks_again_after_each_result(monkeypatch):
-    monkeypatch.setattr(engines, "run_job", Watched())
+    monkeypatch.setattr(seats, "run_job", Watched())
     waiting = [SimpleNamespace(name=0, device="cpu", sandboxed=False)]
     seen = []
-    for job, _ in LocalEngine().run(lambda: waiting.pop() if waiting else None, lambda job, line: None):
+    for job, _ in LocalEngine().run(lambda: waiting.pop() if waiting else None, ignore, needs()):
         seen.append(job.name)
         if job.name < 5:
             waiting.append(SimpleNamespace(name=job.name + 1, device="cpu", sandboxed=False))
@@ -79,10 +91,10 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engines, "run_job", until_stopped)
+    monkeypatch.setattr(seats, "run_job", until_stopped)
     monkeypatch.setattr(engines, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        list(LocalEngine().run(jobs(1), lambda job, line: None))
+        list(LocalEngine().run(jobs(1), ignore, needs()))
     assert ended.is_set() and threading.active_count() < 10
 
 

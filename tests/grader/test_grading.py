@@ -143,7 +143,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
 SLOW_GRADER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
-import grader.grading, grader.rerun.engine
+import grader.grading, grader.rerun.seats
 from grader.rerun.result import Result
 
 def run_job(job, watch, seat):
@@ -154,7 +154,7 @@ def run_job(job, watch, seat):
         time.sleep(0.15)
     return Result("passed", "", 0.9, 1, 10, 1.0)
 
-grader.rerun.engine.run_job = run_job
+grader.rerun.seats.run_job = run_job
 from grader.cli import main
 sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3], "--unsafe-no-sandbox", "--device", "cpu"]))
 """
@@ -271,7 +271,7 @@ class Timed:
     def __init__(self, audited: float):
         self.audited = audited
 
-    def run(self, next_job, watch):
+    def run(self, next_job, watch, needs):
         while job := next_job():
             seconds = 2.0 if job.submission.tier == "verified" else self.audited
             yield job, Result("passed", "", 0.9, 10, 100, 10 * seconds)
@@ -296,7 +296,7 @@ class Drawn:
     def __init__(self, *accuracies: float):
         self.accuracies = list(accuracies)
 
-    def run(self, next_job, watch):
+    def run(self, next_job, watch, needs):
         while job := next_job():
             accuracy = self.accuracies.pop(0)
             yield job, Result("passed" if accuracy > 0.8 else "below_target", "", accuracy, 1, 10, 1.0)
@@ -333,7 +333,7 @@ class Killed(BaseException):
 
 def test_what_a_killed_grader_left_can_be_looked_at(write_submission, rules, tmp_path, capsys):
     class Killing:
-        def run(self, next_job, watch):
+        def run(self, next_job, watch, needs):
             next_job()
             raise Killed
             yield

@@ -26,7 +26,7 @@ from grader.rerun.result import Result
 from tests.hostile.cases import RULES
 
 class Engine:
-    def run(self, next_job, watch):
+    def run(self, next_job, watch, needs):
         while job := next_job():
             time.sleep(random.uniform(0, 0.02))
             lost = random.random() < 0.1

@@ -326,8 +326,8 @@ seen = set()
 for top in set(os.listdir('/')) - {'proc', 'sys', 'usr', 'lib', 'bin', 'root'}:
     for parent, folders, names in os.walk('/' + top):
         if 'site-packages' in parent: folders.clear()
-        seen |= set(names)
-leaked('the labels', 'withheld.json' in seen)
+        seen |= set(names) | set(folders)
+leaked('the labels', 'withheld' in seen)
 leaked('the ledger', 'ledger.sqlite' in seen)
 leaked('other submissions', [p for p in glob.glob('/own/*/*') if not p.endswith(('mine.py', '__pycache__'))])
 leaked('the secret', 'secret.json' in seen)

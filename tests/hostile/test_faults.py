@@ -24,7 +24,7 @@ class Failing:
     def __init__(self, faults: int):
         self.faults = faults
 
-    def run(self, next_job, watch):
+    def run(self, next_job, watch, needs):
         while job := next_job():
             self.faults -= 1
             fault = Result("infrastructure", "the node is gone")
