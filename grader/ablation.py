@@ -1,5 +1,7 @@
 """Reruns variants of one submission, to tell what each family contributed to it."""
 
+import math
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,36 +62,46 @@ def run_variants(desk: Desk, student: str, seeds: int | None, settings: Settings
     wanted = [training_seed(secret, index) for index in range(max(seeds or 1, len(done)))]
     names = variant_names(rules.families)
     variants = ledger.variants(found["digest"], found["rules"])
-    pending = [
-        (name, seed)
-        for name in names
-        for seed in wanted
-        if seed not in variants.get(name, {}) and not (name == WHOLE and seed in done)
-    ]
-    progress = Progress(len(pending))
-    about = (student, found["digest"], found["rules"])
-    running: dict[Path, tuple[str, int]] = {}  # variant and seed, by the folder of the job
-
-    def next_job() -> Job | None:
-        if not pending:
-            return None
-        name, seed = pending.pop(0)
+    jobs: dict[Job, tuple[str, int]] = {}  # with the variant and the seed
+    for name in names:
         changed = yaml.safe_dump(variant(config, base, name, rules.families), sort_keys=False).encode()
-        place = f"{name.replace(' ', '-')}-{wanted.index(seed) + 1}"
-        folder = results / "ablations" / student / found["digest"][:12] / place
-        running[folder] = name, seed
-        progress.begin(place, "training")
         version = replace(submission, files={**files, "config.yaml": changed})
-        return Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
-
+        for number, seed in enumerate(wanted, start=1):
+            if seed not in variants.get(name, {}) and not (name == WHOLE and seed in done):
+                place = f"{name.replace(' ', '-')}-{number}"
+                folder = results / "ablations" / student / found["digest"][:12] / place
+                job = Job(version, seed, free, data, settings.device, folder, settings.sandboxed)
+                jobs[job] = name, seed
+    progress = Progress(len(jobs))
+    about, known = (student, found["digest"], found["rules"]), circumstances(rules, settings)
     with progress.shown():
-        watch, asked = lambda job, line: progress.see(job.folder.name, line), needs(rules, settings, results)
-        for job, result in settings.engine.run(next_job, watch, asked) if pending else ():
+        asked = needs(rules, settings, results)
+        for job, result in settings.engine.run(Queue(list(jobs), progress), asked) if jobs else ():
             if result.verdict != "infrastructure":
-                ledger.record_variant(now(), *about, *running[job.folder], result, circumstances(rules, settings))
+                ledger.record_variant(now(), *about, *jobs[job], result, known)
+            progress.leave(job.folder.name)
             progress.end(job.folder.name, result, ran=True)
     variants = ledger.variants(found["digest"], found["rules"])
     return contributions(variants, list(done.values()), rules.families)
+
+
+class Queue:
+    """An engine's work: these jobs, in this order."""
+
+    def __init__(self, jobs: list[Job], progress: Progress):
+        self.jobs, self.progress = deque(jobs), progress
+
+    def next_job(self) -> Job | None:
+        if not self.jobs:
+            return None
+        self.progress.begin(self.jobs[0].folder.name, "training")
+        return self.jobs.popleft()
+
+    def next_time(self) -> float | None:
+        return -math.inf if self.jobs else None
+
+    def watch(self, job: Job, line: str) -> None:
+        self.progress.see(job.folder.name, line)
 
 
 def as_table(rows: list[dict]) -> str:

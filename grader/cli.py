@@ -171,10 +171,7 @@ def pack(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    import torch
-
     from grader.grading import Settings, grade
-    from grader.rerun.engine import LocalEngine
     from project.assignment import Assignment
 
     existing(options.folder)
@@ -186,9 +183,6 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
-    # Each with its share of the threads: the leaderboard says how many.
-    gpus = torch.cuda.device_count() if options.device != "cpu" else 0
-    torch.set_num_threads(max(1, torch.get_num_threads() // (gpus or options.jobs)))
     settings = Settings(
         device=options.device,
         sandboxed=not options.unsafe_no_sandbox,
@@ -197,11 +191,21 @@ def run(options: argparse.Namespace) -> int:
         wait=options.wait,
         wandb=options.wandb,
         max_hours=options.max_hours,
-        engine=LocalEngine(options.jobs),
+        engine=chosen_engine(options),
     )
     print("\n" + grade(options.folder, options.out, rules, settings))
     print(f"\n{options.out / 'site' / 'index.html'} is the page to publish.")
     return 0
+
+
+def chosen_engine(options: argparse.Namespace) -> Any:
+    import torch
+
+    from grader.rerun.engine import LocalEngine
+    from grader.rerun.machine import share_threads
+
+    share_threads(options.device, options.jobs, torch.get_num_threads())  # the leaderboard says how many each has
+    return LocalEngine(options.jobs)
 
 
 def doctor(options: argparse.Namespace) -> int:

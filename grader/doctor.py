@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from grader.grading import said_by
 from grader.rerun import bubblewrap, sandbox
 from grader.rerun.bubblewrap import Bubblewrapped
 from grader.rerun.control_group import control_group
 from grader.rerun.fork_server import ForkServer
 from grader.rerun.job import CODE
+from grader.rerun.machine import gpus, said_by
 from grader.rerun.program import Launch, Program
 from grader.rerun.sandbox import scratch_folder
 from grader.rerun.scoring import Unscorable, read_json
@@ -55,7 +55,7 @@ def examine() -> list[Finding]:
 
 def walls() -> list[Finding]:
     """What a program inside can reach."""
-    gpu = 0 if torch.cuda.is_available() else None
+    gpu = next(iter(gpus()), None)
     with scratch_folder() as scratch:
         try:
             found = probed(scratch, Bubblewrapped, {"/app/probe.py": PROBE}, gpu)

@@ -4,19 +4,14 @@ import errno
 import hashlib
 import json
 import math
-import platform
 import sqlite3
 import statistics
-import subprocess
-import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from grader.intake.checks import LATE, check, rejections
 from grader.intake.downloads import Download, find_downloads
@@ -27,6 +22,7 @@ from grader.rerun import bubblewrap, sandbox
 from grader.rerun.dataset import DATA, GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import REPOSITORY, Job
+from grader.rerun.machine import said_by
 from grader.rerun.repository import exported
 from grader.rerun.result import Result, wilson_interval
 from grader.rerun.seats import Needs
@@ -40,13 +36,12 @@ from grader.results.wandb_runs import mirror
 from grader.schedule import Schedule, Task
 from project.assignment import Assignment
 from project.errors import UserError
-from project.run import device_name, write_atomically
+from project.run import write_atomically
 
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
 RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
 WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site", "trainings_per_gpu")
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -87,21 +82,22 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
     try:
         with locked(results, settings.wait):
             secret = stored_secret(results, settings.secret)
+            known = circumstances(rules, settings)
             unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
-            print(f"Training on {device_label(settings.device)}{unsafe}; results in {results}/", flush=True)
+            print(f"Training on {known['device']}{unsafe}; results in {results}/", flush=True)
             downloads = find_downloads(folder, rules.deadline_time)
+            if not downloads:
+                raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
             for each in downloads:
                 if each.attempts:
                     print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
-            submissions = distinct([received(each) for each in downloads])
-            if not submissions:
-                raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
             write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
             ledger = Ledger(results / "ledger.sqlite")
             try:
                 for student in settings.regrade:
                     regrade(ledger, student)
-                Grading(submissions, ledger, results, rules, settings, secret).run()
+                submissions = {each.student: each for each in taken_in(downloads, results)}
+                Grading(submissions, ledger, results, rules, settings, secret, known).run()
                 table = publish(ledger, results)
             finally:
                 ledger.close()
@@ -116,36 +112,49 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
 
 
 class Grading:
-    """One run of the grader over submissions. It alone writes to the ledger, whoever trains."""
+    """One run of the grader over submissions: the work of an engine. It alone writes to the ledger, whoever trains.
+
+    Args:
+        submissions: By student.
+        known: The circumstances to record with each attempt.
+    """
 
     def __init__(
         self,
-        submissions: list[Submission],
+        submissions: dict[str, Submission],
         ledger: Ledger,
         results: Path,
         rules: Assignment,
         settings: Settings,
         secret: int,
+        known: dict[str, Any],
     ):
-        self.submissions = {submission.student: submission for submission in submissions}
-        self.ledger, self.results, self.rules = ledger, results, rules
-        self.settings, self.secret = settings, secret
+        self.submissions, self.ledger, self.results, self.rules = submissions, ledger, results, rules
+        self.settings, self.engine, self.known = settings, settings.engine, known
         self.key = rules_digest(rules, secret)
-        self.circumstances = circumstances(rules, settings)
+        self.secret = secret
+        count = max(rules.seeds, rules.seeds_near_target)
+        self.seeds = {training_seed(secret, index): index for index in range(count)}
         self.progress = Progress(len(submissions))
         self.flags: dict[str, list[str]] = {}  # of each student, from the checks
         self.schedule = Schedule(settings.back_off)
+        self.open: dict[str, set[int]] = {}  # trainings of each student that wait or run, by their indices
+        self.lost: set[tuple[str, int]] = set()  # trainings given up in this run, through no fault of a student's
         self.running: dict[tuple[str, int], tuple[Task, str]] = {}  # by student and seed, with when it began
-        self.ends = time.monotonic() + 3600 * settings.max_hours if settings.max_hours else math.inf
+        self.ends = self.engine.now() + 3600 * settings.max_hours if settings.max_hours else math.inf
 
     @cached_property
     def data(self) -> GradingData:
         return prepare(self.rules, self.secret, self.results)
 
+    @cached_property
+    def epoch_seconds(self) -> list[float]:
+        """Of each verified training under these rules, as far as they have ended."""
+        return self.ledger.epoch_seconds(self.key)
+
     def run(self) -> None:
         for submission in self.submissions.values():  # all are noted before the first is run
             source = printable(submission.source.name)
-            keep(self.results, submission.digest, submission.files)
             about = (submission.student, submission.name, submission.digest, submission.tier, source, self.key)
             self.ledger.take_in(now(), *about)
         with self.progress.shown():
@@ -156,12 +165,13 @@ class Grading:
                 else:
                     self.want(submission)
             if len(self.schedule):
-                for job, result in self.settings.engine.run(
-                    self.next_job, self.watch, needs(self.rules, self.settings, self.results)
-                ):
+                asked = needs(self.rules, self.settings, self.results)
+                for job, result in self.engine.run(self, asked):
                     self.ended(job, result)
-            if len(self.schedule):
-                print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
+        if self.open:
+            print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
+        if self.lost:
+            print(f"{len(self.lost)} trainings failed through faults of ours; the same command tries again", flush=True)
 
     def settled(self, submission: Submission) -> Result | None:
         """A submission's result, if it needs no training: had before, or rejected by the checks."""
@@ -184,22 +194,24 @@ class Grading:
         return median(list(done.values())) if len(done) >= seeds_wanted(list(done.values()), self.rules) else None
 
     def want(self, submission: Submission) -> None:
-        """Queue a submission's next training."""
-        index = len(self.done(submission))
-        urgent = index >= self.rules.seeds
-        work = estimated_work(submission)
-        self.schedule.add(Task(submission.student, index, urgent, submission.tier == "verified", work))
+        """Queue all trainings of a submission that are wanted by now: those near the target go on at once."""
+        done = self.done(submission)
+        waiting = self.open.setdefault(submission.student, set())
+        verified, work = submission.tier == "verified", estimated_work(submission)
+        for seed, index in list(self.seeds.items())[: seeds_wanted(list(done.values()), self.rules)]:
+            if seed not in done and index not in waiting and (submission.student, index) not in self.lost:
+                waiting.add(index)
+                self.schedule.add(Task(submission.student, index, index >= self.rules.seeds, verified, work))
 
     def next_job(self) -> Job | None:
-        """What an engine is to run next. Where all that is left has to wait, so does this."""
-        while time.monotonic() < self.ends:
-            if task := self.schedule.take(time.monotonic()):
+        while self.engine.now() < self.ends and (task := self.schedule.take(self.engine.now())):
+            if task.student in self.open:
                 return self.job(task)
-            later = self.schedule.next_time()
-            if self.running or later is None:
-                return None
-            time.sleep(max(0.0, later - time.monotonic()))
         return None
+
+    def next_time(self) -> float | None:
+        later = self.schedule.next_time()
+        return None if later is None or max(later, self.engine.now()) >= self.ends else later
 
     def job(self, task: Task) -> Job:
         submission = self.submissions[task.student]
@@ -209,53 +221,84 @@ class Grading:
         folder = self.results / "attempts" / submission.student / place
         seed = training_seed(self.secret, task.index)
         self.running[task.student, seed] = task, now()
-        self.progress.begin(task.student, f"training, seed {task.index + 1}" if task.index else "training")
-        return Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
+        job = Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
+        self.progress.begin(self.label(job), "training")
+        return job
+
+    def label(self, job: Job) -> str:
+        """A training's name in the progress: the student, and which it is of several."""
+        index = self.seeds[job.seed]
+        return f"{job.submission.student} ({index + 1})" if index else job.submission.student
 
     def watch(self, job: Job, line: str) -> None:
-        self.progress.see(job.submission.student, line)
+        self.progress.see(self.label(job), line)
 
     def ended(self, job: Job, result: Result) -> None:
         """Record an attempt, and queue what follows from it."""
         task, started = self.running.pop((job.submission.student, job.seed))
+        self.progress.leave(self.label(job))
         submission = self.submissions[task.student]
         result.flags += self.flags[task.student] + self.slowness(submission, result)
         folder = str(job.folder.relative_to(self.results))
         result.details |= {"samples": len(self.data.labels_N), "folder": folder}
         self.record(submission, job.seed, started, result)
         if result.verdict == "infrastructure":
-            self.progress.tell(task.student, f"infrastructure: {result.reason}")
-            if self.schedule.again(task, time.monotonic()):
+            self.progress.tell(self.label(job), f"infrastructure: {result.reason}")
+        waiting = self.open.get(task.student)
+        if waiting is None:  # another of its trainings has settled it
+            return
+        if result.verdict == "infrastructure":
+            if self.schedule.again(task, self.engine.now()):
                 return
-        if result.accuracy is not None:  # else another seed would not mend it
-            done = list(self.done(submission).values())
-            if len(done) < seeds_wanted(done, self.rules):
-                self.want(submission)
-                return
-            result = median(done)
-        self.progress.end(task.student, result, ran=True)
+            self.lost.add((task.student, task.index))
+        waiting.discard(task.index)
+        if result.accuracy is not None:
+            self.want(submission)
+            result = median(list(self.done(submission).values()))
+        elif result.verdict != "infrastructure":
+            waiting.clear()  # no other training would mend it
+        if not waiting:
+            del self.open[task.student]
+            self.progress.end(task.student, result, ran=True)
 
     def done(self, submission: Submission) -> dict[int | None, Result]:
-        return self.ledger.results(submission.student, submission.digest, self.key)
+        """What is recorded of a submission by seed, in the order of its trainings, whichever ended first."""
+        found = self.ledger.results(submission.student, submission.digest, self.key)
+        return dict(sorted(found.items(), key=lambda item: self.seeds.get(item[0], len(self.seeds))))
 
     def record(self, submission: Submission, seed: int | None, started: str, result: Result) -> None:
         identity = (submission.student, submission.digest, self.key)
-        self.ledger.record(started, now(), *identity, seed, result, self.circumstances)
+        self.ledger.record(started, now(), *identity, seed, result, self.known)
 
     def slowness(self, submission: Submission, result: Result) -> list[str]:
         """A flag for an audited training whose epochs took far longer than those of the verified ones."""
-        if submission.tier != "audited" or not result.seconds or not result.epochs:
+        if not result.seconds or not result.epochs:
             return []
-        if not (verified := self.ledger.epoch_seconds(self.key)):
-            return []
-        times = result.seconds / result.epochs / statistics.median(verified)
-        return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
+        seconds = result.seconds / result.epochs
+        if submission.tier == "verified":
+            self.epoch_seconds.append(seconds)
+        elif self.epoch_seconds and (times := seconds / statistics.median(self.epoch_seconds)) > SLOW:
+            return [f"an epoch took {times:.0f} times as long as the verified ones' median"]
+        return []
 
 
-def received(download: Download) -> Submission:
-    """The submission in a download, with what is known of it from elsewhere."""
-    submission = opened(download.source, download.student, download.name)
-    return replace(submission, submitted=download.submitted, marked_late=download.late)
+def taken_in(downloads: list[Download], results: Path) -> Iterator[Submission]:
+    """Each submission, its files kept below `results` and no longer in memory, where many would not fit.
+
+    Of two under one id both get a verdict, the second under an id of its own.
+    """
+    seen: set[str] = set()
+    for download in downloads:
+        submission = opened(download.source, download.student, download.name)
+        submission = replace(submission, submitted=download.submitted, marked_late=download.late)
+        student, number = submission.student, 2
+        while student in seen:
+            student, number = f"{submission.student[:58]}-{number}", number + 1
+        if student != submission.student:
+            reason = "its id is that of another submission, too; hand in under your own"
+            submission = replace(submission, student=student, unusable=reason)
+        seen.add(student)
+        yield replace(submission, files=keep(results, submission.digest, submission.files))
 
 
 def opened(source: Path, student: str = "", name: str = "") -> Submission:
@@ -305,20 +348,6 @@ def publish(ledger: Ledger, results: Path) -> str:
     return as_table(entries)
 
 
-def distinct(submissions: list[Submission]) -> list[Submission]:
-    """Two submissions under one id: both get a verdict, the second under an id of its own."""
-    seen: dict[str, Submission] = {}
-    for submission in submissions:
-        student, number = submission.student, 2
-        while student in seen:
-            student, number = f"{submission.student[:58]}-{number}", number + 1
-        if student != submission.student:
-            reason = "its id is that of another submission, too; hand in under your own"
-            submission = replace(submission, student=student, unusable=reason)
-        seen[student] = submission
-    return list(seen.values())
-
-
 def training_seed(secret: int, index: int) -> int:
     """The seed of the training number `index`: the same for every submission, known to none."""
     return int.from_bytes(hashlib.sha256(f"{secret} {index}".encode()).digest()[:4], "big") >> 1
@@ -331,14 +360,12 @@ def rules_digest(rules: Assignment, secret: int) -> str:
 
 
 def circumstances(rules: Assignment, settings: Settings) -> dict[str, Any]:
-    """What a result depends on besides the submission: recorded with each attempt."""
+    """What a result depends on besides the submission: recorded with each attempt, with what its own machine says."""
     return {
-        "device": device_label(settings.device),
-        "driver": driver() if settings.device == "cuda" else None,
+        **settings.engine.about(settings.device),
         "sandboxed": settings.sandboxed,
         "limits": asdict(rules.limits),
         "code": code_version(),
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "max_epochs": rules.max_epochs,
     }
 
@@ -347,38 +374,12 @@ def ready(settings: Settings) -> Settings:
     """The settings with their device chosen. Raises UserError where this machine cannot do what they ask for."""
     if settings.sandboxed and (reason := bubblewrap.unavailable()):
         raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
-    return replace(settings, device=chosen_device(settings.device))
-
-
-def chosen_device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU; leave it at auto to train on the CPU")
-    return device
-
-
-def device_label(device: str) -> str:
-    return (
-        f"GPU: {device_name(torch.device('cuda'))}" if device == "cuda" else f"CPU: {device_name(torch.device('cpu'))}"
-    )
-
-
-def driver() -> str:
-    """The NVIDIA driver's version, as far as it is told."""
-    return said_by("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0] or "unknown"
+    return replace(settings, device=settings.engine.device(settings.device))
 
 
 def code_version() -> str:
     """The repository's commit, with a mark where files differ from it; `unknown` outside a repository."""
     return said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown"
-
-
-def said_by(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def now() -> str:

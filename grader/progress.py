@@ -40,24 +40,28 @@ class Progress:
         with Live(get_renderable=self.table, console=Console(highlight=False), refresh_per_second=2) as self.live:
             yield self
 
-    def begin(self, student: str, doing: str) -> None:
+    def begin(self, job: str, doing: str) -> None:
         """A job has begun."""
-        self.running[student] = doing, time.monotonic()
+        self.running[job] = doing, time.monotonic()
         if not self.live:
-            self.tell(student, doing)
+            self.tell(job, doing)
 
-    def see(self, student: str, line: str) -> None:
+    def see(self, job: str, line: str) -> None:
         """A line that a running job printed."""
-        if (found := EPOCH.match(line)) and student in self.running:
+        if (found := EPOCH.match(line)) and job in self.running:
             epoch, epochs = map(int, found.groups())
             doing = f"training, epoch {epoch} of {epochs}"
-            self.running[student] = doing, self.running[student][1]
+            self.running[job] = doing, self.running[job][1]
             if not self.live and epoch % EPOCHS_BETWEEN_LINES == 0:
-                self.tell(student, doing)
+                self.tell(job, doing)
 
-    def tell(self, student: str, what: str) -> None:
-        """A line to keep about a submission."""
-        line = f"[{self.done}/{self.total}] {student}: {what}"
+    def leave(self, job: str) -> None:
+        """A job has ended."""
+        self.running.pop(job, None)
+
+    def tell(self, who: str, what: str) -> None:
+        """A line to keep about a submission or a job."""
+        line = f"[{self.done}/{self.total}] {who}: {what}"
         if self.live:
             self.live.console.print(line, markup=False, soft_wrap=True)
         else:
@@ -65,7 +69,6 @@ class Progress:
 
     def end(self, student: str, result: Result, ran: bool) -> None:
         """A submission has its verdict; `ran` where it was not known before."""
-        self.running.pop(student, None)
         self.done += 1
         self.ran += ran
         self.verdicts[result.verdict] += 1

@@ -1,29 +1,45 @@
-"""Where jobs run. An engine asks for jobs while it has room, and yields each with its result, in the order in which they end."""
+"""Where jobs run: an engine asks for jobs while it has room, and yields each with its result, in the order in which they end."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from grader.rerun import machine
 from grader.rerun.job import Job
 from grader.rerun.result import Result
 from grader.rerun.seats import Needs, Seats
 
 
+class Work(Protocol):
+    """What an engine is to run. Jobs are independent of each other; running one twice does no harm."""
+
+    def next_job(self) -> Job | None:
+        """The next job; None while there is none."""
+
+    def next_time(self) -> float | None:
+        """By the engine's clock, when to ask for a job: now or earlier where one waits; None where only a result can
+        bring more, so that an engine without running jobs is done."""
+
+    def watch(self, job: Job, line: str) -> None:
+        """Hear a line that a job printed. Called by any thread."""
+
+
 class Engine(Protocol):
-    """Jobs are independent of each other; running one twice does no harm."""
+    """Machines, as the grader sees them."""
 
-    def run(
-        self, next_job: Callable[[], Job | None], watch: Callable[[Job, str], None], needs: Needs
-    ) -> Iterator[tuple[Job, Result]]:
-        """Yield every job with its result.
+    def now(self) -> float:
+        """Seconds, by the clock of whatever trains."""
 
-        Args:
-            next_job: Gives the next job; None while there is none. It is asked again after each result, and the engine is
-                done when it has nothing left and gets nothing more.
-            watch: Gets each line that a job prints. Called by other threads.
-            needs: What the jobs have in common.
-        """
+    def device(self, wanted: str) -> str:
+        """cuda or cpu, where `wanted` may be auto. Raises UserError for what there is not."""
+
+    def about(self, device: str) -> dict[str, Any]:
+        """What results depend on, if they do not tell it themselves: see `machine.about`."""
+
+    def run(self, work: Work, needs: Needs) -> Iterator[tuple[Job, Result]]:
+        """Yield every job with its result, each once."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +53,29 @@ class LocalEngine:
     at_once: int = 1
     ahead: int = 1
 
-    def run(
-        self, next_job: Callable[[], Job | None], watch: Callable[[Job, str], None], needs: Needs
-    ) -> Iterator[tuple[Job, Result]]:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def device(self, wanted: str) -> str:
+        return machine.chosen_device(wanted)
+
+    def about(self, device: str) -> dict[str, Any]:
+        return machine.about(device)
+
+    def run(self, work: Work, needs: Needs) -> Iterator[tuple[Job, Result]]:
         running: dict[Future, Job] = {}
         with Seats(needs, self.at_once, self.ahead) as seats, ThreadPoolExecutor(seats.count) as pool:
             try:
                 while True:
-                    while len(running) < seats.count and (job := next_job()) is not None:
-                        running[pool.submit(seats.run, job, lambda line, job=job: watch(job, line))] = job
-                    if not running:
+                    while len(running) < seats.count and (job := work.next_job()) is not None:
+                        running[pool.submit(seats.run, job, lambda line, job=job: work.watch(job, line))] = job
+                    later = work.next_time() if len(running) < seats.count else None
+                    pause = None if later is None else max(0.0, later - self.now())
+                    if not running and pause is None:
                         return
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    if not running:
+                        time.sleep(pause)
+                    for future in wait(running, pause, FIRST_COMPLETED).done:
                         yield running.pop(future), future.result()
             finally:
                 seats.stop.set()

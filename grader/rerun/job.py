@@ -51,9 +51,9 @@ MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs tha
 SECONDS_TO_LET_GO = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """What to rerun, and how.
+    """What to rerun, and how. Each is itself alone, whatever another is made of.
 
     Attributes:
         seed: Of the training.

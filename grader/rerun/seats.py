@@ -11,6 +11,7 @@ import torch
 
 from grader.rerun.fork_server import ForkServer
 from grader.rerun.job import CODE, Job, Seat, run_job
+from grader.rerun.machine import gpus
 from grader.rerun.result import Result
 
 
@@ -51,10 +52,9 @@ class Seats:
         if needs.device == "cpu":
             self.places, self.seats = 1, [replace(seat, turn=threading.Lock()) for _ in range(at_once)]
         else:
-            gpus = range(torch.cuda.device_count())
             self.places = needs.per_gpu + ahead
             shared = replace(seat, per_gpu=needs.per_gpu)
-            self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus]
+            self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
         self.count = self.places * len(self.seats)
         self.free: SimpleQueue[Seat] = SimpleQueue()
         self.lock, self.servers, self.ready = threading.Lock(), [], False
@@ -62,9 +62,9 @@ class Seats:
     def __enter__(self) -> "Seats":
         """Begin to import what programs will be forked from."""
         if self.needs.sandboxed:
-            gpus = [None] if self.needs.device == "cpu" else [seat.gpu for seat in self.seats]
-            threads = torch.get_num_threads()
-            self.servers = [self.stack.enter_context(ForkServer(CODE, [self.needs.data], gpu, threads)) for gpu in gpus]
+            devices = [None] if self.needs.device == "cpu" else [seat.gpu for seat in self.seats]
+            made = [ForkServer(CODE, [self.needs.data], gpu, torch.get_num_threads()) for gpu in devices]
+            self.servers = [self.stack.enter_context(server) for server in made]
             for server in self.servers:
                 server.start()
         return self

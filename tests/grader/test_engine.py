@@ -1,5 +1,6 @@
 """The engine on this machine: how many at once, who prepares meanwhile, and an end without leftovers."""
 
+import math
 import subprocess
 import threading
 import time
@@ -19,9 +20,25 @@ from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
 
-def jobs(count: int, device: str = "cpu"):
-    waiting = [SimpleNamespace(name=n, device=device, sandboxed=False) for n in range(count)]
-    return lambda: waiting.pop(0) if waiting else None
+class Jobs:
+    """Work of so many jobs; what else is to come, tests add."""
+
+    def __init__(self, count: int, device: str = "cpu"):
+        self.device, self.waiting, self.ready_at = device, [], -math.inf
+        for name in range(count):
+            self.add(name)
+
+    def add(self, name: int) -> None:
+        self.waiting.append(SimpleNamespace(name=name, device=self.device, sandboxed=False))
+
+    def next_job(self):
+        return self.waiting.pop(0) if self.waiting and time.monotonic() >= self.ready_at else None
+
+    def next_time(self):
+        return self.ready_at if self.waiting else None
+
+    def watch(self, job, line):
+        pass
 
 
 class Watched:
@@ -51,10 +68,6 @@ def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
     return Needs(device, False, Path(), per_gpu)
 
 
-def ignore(job, line):
-    pass
-
-
 @pytest.mark.parametrize(
     ("device", "per_gpu", "training", "prepared"),
     [("cpu", 1, 2, 2), ("cuda", 1, 3, 6), ("cuda", 2, 6, 9), ("cpu", 2, 2, 2)],
@@ -63,7 +76,7 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
     watched = Watched()
     monkeypatch.setattr(seats, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    results = list(LocalEngine(at_once=2, ahead=1).run(jobs(24, device), ignore, needs(device, per_gpu)))
+    results = list(LocalEngine(at_once=2, ahead=1).run(Jobs(24, device), needs(device, per_gpu)))
     assert sorted(int(result.reason) for _, result in results) == list(range(24))
     assert all(str(job.name) == result.reason for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
@@ -71,13 +84,19 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
 
 def test_it_asks_again_after_each_result(monkeypatch):
     monkeypatch.setattr(seats, "run_job", Watched())
-    waiting = [SimpleNamespace(name=0, device="cpu", sandboxed=False)]
-    seen = []
-    for job, _ in LocalEngine().run(lambda: waiting.pop() if waiting else None, ignore, needs()):
+    work, seen = Jobs(1), []
+    for job, _ in LocalEngine().run(work, needs()):
         seen.append(job.name)
         if job.name < 5:
-            waiting.append(SimpleNamespace(name=job.name + 1, device="cpu", sandboxed=False))
+            work.add(job.name + 1)
     assert seen == list(range(6))
+
+
+def test_it_waits_for_what_is_to_be_tried_later(monkeypatch):
+    monkeypatch.setattr(seats, "run_job", Watched())
+    work = Jobs(2)
+    work.ready_at = time.monotonic() + 0.3
+    assert len(list(LocalEngine(at_once=2).run(work, needs()))) == 2 and time.monotonic() > work.ready_at
 
 
 def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
@@ -94,7 +113,7 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
     monkeypatch.setattr(seats, "run_job", until_stopped)
     monkeypatch.setattr(engines, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        list(LocalEngine().run(jobs(1), ignore, needs()))
+        list(LocalEngine().run(Jobs(1), needs()))
     assert ended.is_set() and threading.active_count() < 10
 
 

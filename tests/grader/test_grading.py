@@ -15,7 +15,10 @@ import yaml
 from grader.cli import main
 from grader.grading import Settings, grade
 from grader.rerun.result import Result
+from grader.results.archive import Kept
+from grader.schedule import MOST_ATTEMPTS
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
+from tests.grader.engines import MadeUp
 
 OWN_NETWORK = """
 import {imports}
@@ -265,16 +268,10 @@ def test_wrong_rules_are_one_line(text, said, write_submission, tmp_path, capsys
     assert said in error and error.count("\n") == 1
 
 
-class Timed:
+def timed(audited: float) -> MadeUp:
     """An engine whose verified trainings take 2 s an epoch, and whose audited ones take `audited`."""
-
-    def __init__(self, audited: float):
-        self.audited = audited
-
-    def run(self, next_job, watch, needs):
-        while job := next_job():
-            seconds = 2.0 if job.submission.tier == "verified" else self.audited
-            yield job, Result("passed", "", 0.9, 10, 100, 10 * seconds)
+    seconds = lambda job: 2.0 if job.submission.tier == "verified" else audited  # noqa: E731
+    return MadeUp(lambda job: Result("passed", "", 0.9, 10, 100, 10 * seconds(job)))
 
 
 @pytest.mark.parametrize(("seconds", "flags"), [(10.0, []), (50.0, ["an epoch took 25 times as long"])])
@@ -282,7 +279,7 @@ def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags,
     folder = write_submission("a-audited", net_py="import torch\n").parent
     for name in ("kim", "lee"):
         write_submission(name)
-    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=Timed(seconds)))
+    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=timed(seconds)))
     found = entries(tmp_path / "results")
     odd = [flag for flag in found["a-audited"]["flags"] if "sandbox" not in flag]
     assert found["a-audited"]["tier"] == "audited" and len(odd) == len(flags)
@@ -290,16 +287,15 @@ def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags,
     assert found["kim"]["flags"] == found["lee"]["flags"]
 
 
-class Drawn:
+class Drawn(MadeUp):
     """An engine whose trainings reach these accuracies, one after another."""
 
     def __init__(self, *accuracies: float):
         self.accuracies = list(accuracies)
 
-    def run(self, next_job, watch, needs):
-        while job := next_job():
-            accuracy = self.accuracies.pop(0)
-            yield job, Result("passed" if accuracy > 0.8 else "below_target", "", accuracy, 1, 10, 1.0)
+    def result(self, job):
+        accuracy = self.accuracies.pop(0)
+        return Result("passed" if accuracy > 0.8 else "below_target", "", accuracy, 1, 10, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +310,70 @@ def test_near_the_target_all_further_seeds_are_trained_whatever_the_second_says(
     grade(folder, tmp_path / "results", replace(rules, target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
     entry = entries(tmp_path / "results")["kim"]
     assert engine.accuracies == [] and entry["accuracy"] == counts and entry["seeds"] == len(accuracies)
+
+
+class Cluster(MadeUp):
+    """An engine that takes all jobs that wait, and gives their results in the opposite order."""
+
+    def __init__(self, result):
+        super().__init__(result)
+        self.taken: list[list[str]] = []  # of each time that it asked
+
+    def run(self, work, needs):
+        while jobs := list(iter(work.next_job, None)):
+            self.taken.append([job.folder.name[-1] for job in jobs])
+            yield from ((job, self.result(job)) for job in reversed(jobs))
+
+
+def by_training(*accuracies: float | None):
+    """Results by the number of the training, whichever ends first; None for one that crashed."""
+
+    def result(job):
+        accuracy = accuracies[int(job.folder.name[-1]) - 1]
+        return Result("failed", "crashed") if accuracy is None else Result("passed", "", accuracy, 1, 10, 1.0)
+
+    return result
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seeds", "taken", "verdict"),
+    [
+        ((0.8, 0.7, 0.9), 1, [["1"], ["2", "3"]], "passed"),  # near the target: both further ones at once
+        ((0.95, 0.96, 0.97), 3, [["1", "2", "3"]], "passed"),
+        ((0.95, None, 0.97), 3, [["1", "2", "3"]], "failed"),
+    ],
+)
+def test_trainings_of_one_submission_run_at_once(accuracies, seeds, taken, verdict, write_submission, rules, tmp_path):
+    engine = Cluster(by_training(*accuracies))
+    asked = replace(rules, target_accuracy=0.8, seeds=seeds)
+    grade(write_submission("kim").parent, tmp_path / "results", asked, Settings("cpu", False, 1, engine=engine))
+    entry = entries(tmp_path / "results")["kim"]
+    assert engine.taken == taken and entry["verdict"] == verdict and attempts(tmp_path / "results") == 3
+
+
+def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_submission, rules, tmp_path, capsys):
+    folder, asked = write_submission("kim").parent, replace(rules, seeds=3)
+    lost = lambda job: Result("infrastructure", "gone") if job.folder.name[-1] == "2" else Result(*good)  # noqa: E731
+    good = ("passed", "", 0.9, 1, 10, 1.0)
+    settings = Settings("cpu", False, 1, back_off=0, engine=MadeUp(lost))
+    grade(folder, tmp_path / "results", asked, settings)
+    assert "1 trainings failed through faults of ours" in capsys.readouterr().out
+    assert attempts(tmp_path / "results") == 2 + MOST_ATTEMPTS
+    grade(folder, tmp_path / "results", asked, replace(settings, engine=MadeUp(lambda job: Result(*good))))
+    assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
+
+
+def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path):
+    for number in range(3):
+        folder = write_submission(f"kim-{number}", net_py="# " + "x" * 10**6).parent
+    seen = []
+
+    def result(job):
+        seen.append((job.submission.files["net.py"][:4], type(job.submission.files)))
+        return Result("passed", "", 0.9, 1, 10, 1.0)
+
+    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=MadeUp(result)))
+    assert seen == [(b"# xx", Kept)] * 3
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):
@@ -332,15 +392,12 @@ class Killed(BaseException):
 
 
 def test_what_a_killed_grader_left_can_be_looked_at(write_submission, rules, tmp_path, capsys):
-    class Killing:
-        def run(self, next_job, watch, needs):
-            next_job()
-            raise Killed
-            yield
+    def killed(job):
+        raise Killed
 
     results = tmp_path / "results"
     with pytest.raises(Killed):
-        grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=Killing()))
+        grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=MadeUp(killed)))
     (results / ".site-left-behind").mkdir()
     assert main(["leaderboard", str(results)]) == 0 and "pending" in capsys.readouterr().out
     assert (results / "site" / "index.html").exists() and not list(results.glob(".site*"))

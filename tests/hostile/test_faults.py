@@ -13,22 +13,23 @@ from grader.grading import Settings, grade
 from grader.rerun.job import Job
 from grader.rerun.result import Result
 from grader.results.folder import locked
+from grader.schedule import MOST_ATTEMPTS
 from project.errors import UserError
+from tests.grader.engines import MadeUp
 from tests.hostile.cases import RULES, Case, write
 from tests.hostile.kills import kill_at_random
 
 
-class Failing:
+class Failing(MadeUp):
     """An engine whose first jobs are lost to a fault of ours."""
 
     def __init__(self, faults: int):
         self.faults = faults
 
-    def run(self, next_job, watch, needs):
-        while job := next_job():
-            self.faults -= 1
-            fault = Result("infrastructure", "the node is gone")
-            yield job, fault if self.faults >= 0 else Result("passed", "", 0.9, 1, 10, 1.0)
+    def result(self, job):
+        self.faults -= 1
+        fault = Result("infrastructure", "the node is gone")
+        return fault if self.faults >= 0 else Result("passed", "", 0.9, 1, 10, 1.0)
 
 
 def verdicts(results: Path) -> list[str]:
@@ -59,7 +60,7 @@ def test_lost_again_and_again_it_is_pending_until_the_next_run(submissions, tmp_
     table = grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(9)))
     assert "infrastructure" in table and "the node is gone" in table
     grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
-    assert verdicts(tmp_path / "results") == ["infrastructure", "infrastructure", "passed"]
+    assert verdicts(tmp_path / "results") == ["infrastructure"] * MOST_ATTEMPTS + ["passed"]
 
 
 def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, settings, monkeypatch):

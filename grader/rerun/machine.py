@@ -1,0 +1,67 @@
+"""The machine that trains: its device, and what else a result depends on besides the submission."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from project.errors import UserError
+from project.run import device_name
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
+
+
+def chosen_device(device: str) -> str:
+    """cuda or cpu. Raises UserError where cuda is asked for and not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU; leave it at auto to train on the CPU")
+    return device
+
+
+def share_threads(device: str, at_once: int, cores: int) -> None:
+    """Give each training its share of the processor's cores: one for each GPU, or of those at once on a CPU."""
+    shares = (torch.cuda.device_count() if device != "cpu" else 0) or at_once
+    torch.set_num_threads(max(1, cores // shares))
+
+
+def gpus() -> list[int]:
+    """The GPUs that torch sees, in its order, by the numbers of their device files: a scheduler may hide some."""
+    visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    if not visible:
+        return list(range(torch.cuda.device_count()))
+    listed = said_by("nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader")
+    uuids = {uuid: number for number, _, uuid in (line.partition(", ") for line in listed.splitlines())}
+    full = [next((uuid for uuid in uuids if uuid.startswith(each)), None) for each in visible]
+    numbers = [uuids.get(uuid, each) for uuid, each in zip(full, visible)]
+    return [int(number) for number in numbers if number.isdigit()][: torch.cuda.device_count()]
+
+
+def about(device: str) -> dict[str, Any]:
+    """What is recorded with each attempt: `device`, its `driver`, and the `versions` of what computes."""
+    return {
+        "device": device_label(device),
+        "driver": driver() if device == "cuda" else None,
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+    }
+
+
+def device_label(device: str) -> str:
+    return f"{'GPU' if device == 'cuda' else 'CPU'}: {device_name(torch.device(device))}"
+
+
+def driver() -> str:
+    """The NVIDIA driver's version, as far as it is told."""
+    return said_by("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0] or "unknown"
+
+
+def said_by(*command: str) -> str:
+    """What a command prints; nothing where it cannot be run."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
