@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e .[dev]
+	$(BIN)/python -m pip install --quiet -e .[dev,ray]
 	@touch $@ $(VENV)/installed
 
 clean:

@@ -12,8 +12,9 @@ from grader.grading import Settings, circumstances, needs, now, publish, ready, 
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.progress import Progress
+from grader.rerun.code import REPOSITORY
 from grader.rerun.dataset import prepare
-from grader.rerun.job import REPOSITORY, Job
+from grader.rerun.job import Job
 from grader.results.archive import kept
 from grader.results.folder import stored_secret
 from grader.results.variants import WHOLE, contributions, variant, variant_names

@@ -1,12 +1,14 @@
 """The command line: `python -m grader check|pack|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from project.errors import UserError
 
+ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
 
 
@@ -64,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox, with all your rights"
     )
-    added.add_argument("--jobs", type=positive, default=1, metavar="N", help="trainings at once on a CPU (1)")
+    add_engine(added)
     added.add_argument("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
     added.add_argument(
         "--wandb",
@@ -119,6 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     added.add_argument("--unsafe-no-sandbox", action="store_true", help="run student code WITHOUT a sandbox")
+    add_engine(added)
 
     added = command("example", example, "Write a handful of submissions to try.")
     added.add_argument("folder", type=Path, help="where to; must not exist yet")
@@ -126,6 +129,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--config", type=Path, default=RULES.with_name("quickstart.yaml"), help="made from this (%(default)s)"
     )
     return parser
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="this machine, or a Ray cluster that it is in (local)",
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help=f"ray: the cluster's head ({ADDRESS})")
+    parser.add_argument(
+        "--jobs", type=positive, default=1, metavar="N", help="trainings at once on a machine's CPU (1)"
+    )
 
 
 def check(options: argparse.Namespace) -> int:
@@ -199,6 +215,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def chosen_engine(options: argparse.Namespace) -> Any:
+    if options.engine == "ray":
+        from grader.rerun.cluster import RayEngine
+
+        return RayEngine(options.address or ADDRESS, options.jobs)
+    if options.address:
+        raise UserError(f"--address {options.address}: add --engine ray")
+
     import torch
 
     from grader.rerun.engine import LocalEngine
@@ -262,7 +285,7 @@ def ablate(options: argparse.Namespace) -> int:
     from grader.ablation import ablate
     from grader.grading import Settings
 
-    settings = Settings(device=options.device, sandboxed=not options.unsafe_no_sandbox)
+    settings = Settings(options.device, not options.unsafe_no_sandbox, engine=chosen_engine(options))
     table, figure = ablate(options.results, options.student, options.seeds, settings)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
     return 0

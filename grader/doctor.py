@@ -9,9 +9,9 @@ import torch
 
 from grader.rerun import bubblewrap, sandbox
 from grader.rerun.bubblewrap import Bubblewrapped
+from grader.rerun.code import Code
 from grader.rerun.control_group import control_group
 from grader.rerun.fork_server import ForkServer
-from grader.rerun.job import CODE
 from grader.rerun.machine import gpus, said_by
 from grader.rerun.program import Launch, Program
 from grader.rerun.sandbox import scratch_folder
@@ -99,7 +99,7 @@ def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | No
 
 def fork_server() -> Finding:
     """Whether programs can be forked from one that has imported everything, and meet the same walls then."""
-    code = {**CODE, "/app/probe.py": PROBE}
+    code = {**Code().inputs, "/app/probe.py": PROBE}
     try:
         with ForkServer(code, []) as server, scratch_folder(server.scratch) as forked, scratch_folder() as started:
             server.start()

@@ -19,9 +19,10 @@ from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission, Unusable, printable, take_in, unusable
 from grader.progress import Progress
 from grader.rerun import bubblewrap, sandbox
+from grader.rerun.code import REPOSITORY
 from grader.rerun.dataset import DATA, GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine
-from grader.rerun.job import REPOSITORY, Job
+from grader.rerun.job import Job
 from grader.rerun.machine import said_by
 from grader.rerun.repository import exported
 from grader.rerun.result import Result, wilson_interval
@@ -39,6 +40,7 @@ from project.errors import UserError
 from project.run import write_atomically
 
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
+SPARE_MINUTES = 10  # for all that a job does beside what the rules limit
 RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
 WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site", "trainings_per_gpu")
@@ -268,7 +270,7 @@ class Grading:
 
     def record(self, submission: Submission, seed: int | None, started: str, result: Result) -> None:
         identity = (submission.student, submission.digest, self.key)
-        self.ledger.record(started, now(), *identity, seed, result, self.known)
+        self.ledger.record(started, now(), *identity, seed, result, self.known | result.machine)
 
     def slowness(self, submission: Submission, result: Result) -> list[str]:
         """A flag for an audited training whose epochs took far longer than those of the verified ones."""
@@ -313,7 +315,9 @@ def opened(source: Path, student: str = "", name: str = "") -> Submission:
 def needs(rules: Assignment, settings: Settings, results: Path) -> Needs:
     """What all jobs for a results folder ask of an engine."""
     (results / DATA).mkdir(exist_ok=True)
-    return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu)
+    # A turn to wait for, a training and two predictions, each within the limit; and what comes between.
+    longest = 60 * (4 * rules.limits.minutes + SPARE_MINUTES)
+    return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu, longest)
 
 
 def seeds_wanted(done: list[Result], rules: Assignment) -> int:

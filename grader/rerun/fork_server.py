@@ -22,8 +22,6 @@ from grader.rerun.control_group import ControlGroup
 from grader.rerun.forker import GO, HERE, READY
 from grader.rerun.program import ENVIRONMENT, PYTHON, Program
 
-HERE_FOLDER = Path(__file__).resolve().parent
-SCRIPTS = ("forker.py", "walls.py", "seccomp.py")
 SHELF = "/shelf"
 ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
 SECONDS_TO_IMPORT = 120
@@ -35,7 +33,7 @@ class ForkServer:
     """Starts programs by forking. To be used by any number of threads.
 
     Args:
-        code: What all programs see, read-only: path inside -> path on this machine.
+        code: What all programs see, read-only: path inside -> path on this machine; with the server's own scripts.
         folders: From which programs may have inputs, beside `scratch`.
         gpu: Number of the NVIDIA GPU that programs may use; None for none.
         threads: Of the processor, for a program's arithmetic.
@@ -79,7 +77,7 @@ class ForkServer:
         environment = ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         with theirs, open(self.scratch / "forker.log", "wb") as log:
             command = [bwrap_path() or "bwrap", *isolation(self.gpu, ALL_RIGHTS)]
-            command += bound(self.code | {f"/app/{name}": HERE_FOLDER / name for name in SCRIPTS})
+            command += bound(self.code)
             command += [argument for place in ("/job", "/data", "/out") for argument in ("--dir", place)]
             command += ["--tmpfs", SHELF]
             for folder, inside in self.shelves.items():

@@ -22,6 +22,7 @@ from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission, printable
 from grader.rerun import sandbox
 from grader.rerun.bubblewrap import Bubblewrapped
+from grader.rerun.code import Code
 from grader.rerun.dataset import GradingData
 from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
 from grader.rerun.program import Launch, Program, Turn, plainly
@@ -39,12 +40,6 @@ from grader.rerun.scoring import (
 from grader.rerun.trainee import MISSING_FAMILY
 from project.assignment import Assignment
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
-CODE = {  # what our two programs see of our own: path inside -> path on this machine
-    **{f"/app/{name}": REPOSITORY / name for name in ("project", "configs")},
-    **{f"/app/{name}": HERE / name for name in ("trainee.py", "predictor.py", "evidence.py")},
-}
 MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
@@ -82,6 +77,7 @@ class Seat:
         stop: Set, it ends whatever runs.
         launch: Starts a program in a sandbox.
         scratch: Folder for what goes in and comes out; by default the system's own for such.
+        code: Ours, that programs run.
     """
 
     gpu: int = 0
@@ -91,6 +87,7 @@ class Seat:
     stop: threading.Event | None = None
     launch: Launch = Bubblewrapped
     scratch: Path | None = None
+    code: Code = Code()
 
 
 def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Seat | None = None) -> Result:
@@ -197,7 +194,7 @@ class Rerun:
             stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
             data: TensorFolder that it sees.
         """
-        job, seat = self.job, self.seat
+        job, seat, code = self.job, self.seat, self.seat.code
         trains = stage == "trainee"
         given, output = self.scratch / stage / "given", self.scratch / stage / "out"
         output.mkdir(parents=True)
@@ -209,7 +206,7 @@ class Rerun:
         shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
         inside = "/job" if job.sandboxed else str(given)
         settings = {
-            "code": [*(["/app"] if job.sandboxed else map(str, (REPOSITORY, HERE))), f"{inside}/own"],
+            "code": [*(["/app"] if job.sandboxed else map(str, (code.root, code.programs))), f"{inside}/own"],
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
             "limits": {
@@ -225,9 +222,9 @@ class Rerun:
         write(given / "job.json", json.dumps(settings).encode())
         script = "trainee.py" if trains else "predictor.py"
         program = Program(
-            script=f"/app/{script}" if job.sandboxed else str(HERE / script),
+            script=f"/app/{script}" if job.sandboxed else str(code.programs / script),
             argument=f"{inside}/job.json",
-            inputs={**CODE, "/job": given, "/data": data},
+            inputs={**code.inputs, "/job": given, "/data": data},
             output=output,
             gpu=seat.gpu if job.device == "cuda" else None,
             environment={"OMP_NUM_THREADS": str(seat.threads)},

@@ -46,8 +46,12 @@ def about(device: str) -> dict[str, Any]:
     return {
         "device": device_label(device),
         "driver": driver() if device == "cuda" else None,
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
 def device_label(device: str) -> str:

@@ -16,6 +16,7 @@ class Result:
         epochs, parameters, strategies: What the rerun's summary says.
         seconds: Of training, on our clock, start-up included.
         flags: What a person should look at.
+        machine: That it was found on, where it is another one than the grader's: see `machine.about`.
     """
 
     verdict: str
@@ -27,6 +28,7 @@ class Result:
     strategies: dict[str, list[str]] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
 
 
 class Ended(Exception):

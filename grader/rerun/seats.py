@@ -1,16 +1,17 @@
 """A machine's places to train: which device each has, and what starts programs there."""
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
 
 import torch
 
+from grader.rerun.code import Code
 from grader.rerun.fork_server import ForkServer
-from grader.rerun.job import CODE, Job, Seat, run_job
+from grader.rerun.job import Job, Seat, run_job
 from grader.rerun.machine import gpus
 from grader.rerun.result import Result
 
@@ -24,12 +25,14 @@ class Needs:
         sandboxed: Whether they run in sandboxes.
         data: Folder that all of their data lies in. It exists, and may still be empty.
         per_gpu: Trainings at once on each GPU.
+        longest: Seconds within which a job ends, whatever it does, waiting included.
     """
 
     device: str
     sandboxed: bool
     data: Path
     per_gpu: int = 1
+    longest: float = math.inf
 
 
 class Seats:
@@ -41,29 +44,30 @@ class Seats:
     Args:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
         ahead: Jobs for each GPU beside those that train.
+        code: That programs run; by default this repository's.
 
     Attributes:
         count: Jobs that can be run at once.
     """
 
-    def __init__(self, needs: Needs, at_once: int = 1, ahead: int = 1):
-        self.needs, self.stop, self.stack = needs, threading.Event(), ExitStack()
-        seat = Seat(threads=torch.get_num_threads(), stop=self.stop)
+    def __init__(self, needs: Needs, at_once: int = 1, ahead: int = 1, code: Code | None = None):
+        self.needs, self.code, self.stop, self.stack = needs, code or Code(), threading.Event(), ExitStack()
+        seat = Seat(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
         if needs.device == "cpu":
-            self.places, self.seats = 1, [replace(seat, turn=threading.Lock()) for _ in range(at_once)]
+            places, self.seats = 1, [replace(seat, turn=threading.Lock()) for _ in range(at_once)]
         else:
-            self.places = needs.per_gpu + ahead
-            shared = replace(seat, per_gpu=needs.per_gpu)
+            places, shared = needs.per_gpu + ahead, replace(seat, per_gpu=needs.per_gpu)
             self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
-        self.count = self.places * len(self.seats)
-        self.free: SimpleQueue[Seat] = SimpleQueue()
+        self.count = places * len(self.seats)
+        self.busy = [0] * len(self.seats)
         self.lock, self.servers, self.ready = threading.Lock(), [], False
 
     def __enter__(self) -> "Seats":
         """Begin to import what programs will be forked from."""
         if self.needs.sandboxed:
             devices = [None] if self.needs.device == "cpu" else [seat.gpu for seat in self.seats]
-            made = [ForkServer(CODE, [self.needs.data], gpu, torch.get_num_threads()) for gpu in devices]
+            inputs, threads = self.code.inputs, torch.get_num_threads()
+            made = [ForkServer(inputs, [self.needs.data], gpu, threads) for gpu in devices]
             self.servers = [self.stack.enter_context(server) for server in made]
             for server in self.servers:
                 server.start()
@@ -73,28 +77,29 @@ class Seats:
         self.stack.close()
 
     def run(self, job: Job, watch: Callable[[str], None]) -> Result:
-        """Run a job where there is a place; with `count` at once, none waits for one. Raises Stopped once `stop` is set."""
+        """Run a job where the fewest are; never more than `count` at once. Raises Stopped once `stop` is set."""
         with self.lock:
             if not self.ready:
                 self.furnish()
-        seat = self.free.get()
+            number = self.busy.index(min(self.busy))
+            self.busy[number] += 1
         try:
-            return run_job(job, watch, seat)
+            return run_job(job, watch, self.seats[number])
         finally:
-            self.free.put(seat)
+            with self.lock:
+                self.busy[number] -= 1
 
     def furnish(self) -> None:
         """Give each seat what starts its programs, once that is known."""
-        seats = self.seats
+        self.ready = True
         try:
             for server in self.servers:  # which have all begun
                 server.wait_until_ready()
         except OSError as error:
             print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
-        else:
-            if self.servers:
-                servers = self.servers * len(seats) if self.needs.device == "cpu" else self.servers
-                seats = [replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(seats, servers)]
-        for seat in seats * self.places:  # every device once before any twice
-            self.free.put(seat)
-        self.ready = True
+            return
+        if self.servers:
+            servers = self.servers * len(self.seats) if self.needs.device == "cpu" else self.servers
+            self.seats = [
+                replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(self.seats, servers)
+            ]

@@ -8,8 +8,8 @@ import yaml
 
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun import bubblewrap
+from grader.rerun.code import Code
 from grader.rerun.fork_server import ForkServer
-from grader.rerun.job import CODE
 from project.assignment import Assignment, Limits
 from project.cli import complete_config
 
@@ -27,7 +27,7 @@ def without_wandb(monkeypatch):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    with ForkServer(CODE, []) as server:
+    with ForkServer(Code().inputs, []) as server:
         server.start()
         yield server
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from grader.rerun.code import Code
 from grader.rerun.fork_server import ForkServer
 from grader.rerun.program import Program
 from grader.rerun.sandbox import run, scratch_folder
@@ -115,7 +116,8 @@ def test_the_ends_of_programs_are_theirs_alone(execute):
 
 
 def test_where_it_cannot_start_it_says_why():
-    with ForkServer({}, []) as server:
+    without = {inside: path for inside, path in Code().inputs.items() if inside != "/app/project"}
+    with ForkServer(without, []) as server:
         server.start()
         with pytest.raises(OSError, match="No module named 'project'"):
             server.wait_until_ready()

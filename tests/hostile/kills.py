@@ -6,15 +6,12 @@ intake, checks, ledger, leaderboard.
 
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import yaml
-
-from tests.hostile.cases import Case, honest_config, write
+from tests.hostile.classroom import faults, final_rows, miscounted, write_class
 
 STUDENTS, SEEDS = 12, 2
 GRADER = """
@@ -46,16 +43,8 @@ def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
         Counts: `kills`, `finished` gradings, results `lost` and `doubled`, and students `charged` for a fault of ours.
     """
     draw = random.Random(seed)
-    config = yaml.safe_dump(honest_config(), sort_keys=False)
     submissions = scratch / "submissions"
-    first = write(Case("honest", "passed"), scratch / "one")
-    for number in range(STUDENTS):
-        folder = submissions / f"student-{number}"
-        folder.mkdir(parents=True)
-        for file in first.iterdir():
-            (folder / file.name).write_bytes(file.read_bytes())
-        (folder / "student.yaml").write_text(f"id: student-{number}\nname: Student {number}\n")
-        (folder / "config.yaml").write_text(config)
+    write_class(submissions, STUDENTS)
     count = {"kills": 0, "finished": 0, "lost": 0, "doubled": 0, "charged": 0}
     results, whole = scratch / "results-0", 3.0
     while True:
@@ -72,7 +61,7 @@ def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
             whole = max(0.1, time.monotonic() - started)
             if pending(results):
                 continue  # some job was lost twice in a row: the next run tries again
-            for name, number in look(results).items():
+            for name, number in miscounted(results, STUDENTS, SEEDS).items():
                 count[name] += number
             count["finished"] += 1
             if last:
@@ -84,27 +73,8 @@ def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
             raise AssertionError(said)
 
 
-def rows(results: Path) -> list[tuple[str, int, str]]:
-    with sqlite3.connect(results / "ledger.sqlite") as database:
-        return database.execute("SELECT student, seed, verdict FROM attempts WHERE final").fetchall()
-
-
 def pending(results: Path) -> bool:
-    with sqlite3.connect(results / "ledger.sqlite") as database:
-        waiting = "SELECT 1 FROM attempts WHERE NOT final"
-        return len(rows(results)) < STUDENTS * SEEDS and bool(database.execute(waiting).fetchone())
-
-
-def look(results: Path) -> dict[str, int]:
-    """What is wrong with a finished grading."""
-    found = rows(results)
-    expected = {f"student-{number}" for number in range(STUDENTS)}
-    by_student = {student: [row for row in found if row[0] == student] for student in expected}
-    return {
-        "lost": sum(max(0, SEEDS - len(made)) for made in by_student.values()),
-        "doubled": sum(len(made) - len({seed for _, seed, _ in made}) for made in by_student.values()),
-        "charged": sum(verdict != "passed" for _, _, verdict in found),
-    }
+    return len(final_rows(results)) < STUDENTS * SEEDS and faults(results) > 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""A node's part of a cluster: one process that has the node's seats, gets jobs and gives results back."""
+
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from grader.rerun import bubblewrap, machine
+from grader.rerun.code import Code
+from grader.rerun.dataset import DATA, GradingData
+from grader.rerun.job import Job
+from grader.rerun.result import Result
+from grader.rerun.seats import Needs, Seats
+
+LINES_KEPT = 200
+SECONDS_BETWEEN_LINES = 0.5
+
+Files = dict[str, bytes]  # by name
+
+
+class Host:
+    """To be used by any number of threads; it lives as long as the thread that made it.
+
+    Args:
+        needs: What the jobs have in common; the folder of their data is one of this node's.
+        at_once, ahead: See Seats.
+        cores: Of this node's processor, for all trainings at once.
+    """
+
+    def __init__(self, needs: Needs, at_once: int, ahead: int, cores: int):
+        self.problem = bubblewrap.unavailable() if needs.sandboxed else None
+        self.folder = tempfile.TemporaryDirectory(prefix="fifteen-epochs-")
+        self.scratch = Path(self.folder.name)
+        self.data: dict[str, GradingData] = {}
+        self.lock = threading.Lock()
+        self.lines: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
+        machine.share_threads(needs.device, at_once, cores)
+        self.device = needs.device
+        if self.problem is None:
+            (self.scratch / DATA).mkdir()
+            # Ray may remove what it brought here while programs still run of it.
+            code = Code().copied(self.scratch / "code")
+            self.seats = Seats(replace(needs, data=self.scratch / DATA), at_once, ahead, code)
+            self.seats.__enter__()
+
+    def about(self) -> dict[str, Any]:
+        """`problem`, why nothing can run here; else `count`, the jobs that can be run at once, and the `machine`."""
+        if self.problem is not None:
+            return {"problem": self.problem}
+        return {"problem": None, "count": self.seats.count, "machine": machine.about(self.device)}
+
+    def run(self, number: int, job: Job, images: Callable[[], dict[str, Files]]) -> tuple[Result, Files]:
+        """Run a job. Returns its result, and what it leaves in its folder.
+
+        Args:
+            number: Of its lease; its lines are told under this number.
+            job: Its folders are another machine's.
+            images: Fetches the files of its data's two folders.
+        """
+        with tempfile.TemporaryDirectory(dir=self.scratch) as place:
+            folder = Path(place)
+            try:
+                own = replace(job, data=self.placed(job.data, images), folder=folder)
+                result = self.seats.run(own, lambda line: self.lines.append((number, line)))
+            except OSError as error:  # a full disk, say: this node's, and not the end of the grading
+                result = Result("infrastructure", f"the node cannot write: {error}")
+            return result, {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def placed(self, data: GradingData, images: Callable[[], dict[str, Files]]) -> GradingData:
+        """The data with folders of this node, fetched once."""
+        key = data.training.parent.name  # which the pages know the images by
+        with self.lock:
+            if key not in self.data:
+                place = self.scratch / DATA / key
+                for part, files in images().items():
+                    (place / part).mkdir(parents=True)
+                    for name, content in files.items():
+                        (place / part / name).write_bytes(content)
+                self.data[key] = replace(data, training=place / "training", scoring=place / "scoring")
+            return self.data[key]
+
+    def said(self) -> list[tuple[int, str]]:
+        """Lines of running jobs since the last call, with their numbers. Takes its time, so that it can be called again
+        at once."""
+        time.sleep(SECONDS_BETWEEN_LINES)
+        return [self.lines.popleft() for _ in range(len(self.lines))]
+
+    def close(self) -> None:
+        """End everything that runs."""
+        if self.problem is None:
+            self.seats.stop.set()
+            self.seats.__exit__()
+        self.folder.cleanup()

@@ -1,0 +1,42 @@
+"""A class of honest students to grade while something goes wrong, and the count of what became of them."""
+
+import sqlite3
+from pathlib import Path
+
+import yaml
+
+from tests.hostile.cases import Case, honest_config, write
+
+
+def write_class(folder: Path, students: int) -> None:
+    """Write so many submissions of the same configuration."""
+    config = yaml.safe_dump(honest_config(), sort_keys=False)
+    files = {"config.yaml": config}
+    for number in range(students):
+        files["student.yaml"] = f"id: student-{number}\nname: Student {number}\n"
+        write(Case("honest", "passed", files=files), folder / "written").rename(folder / f"student-{number}")
+    (folder / "written").rmdir()
+
+
+def final_rows(results: Path) -> list[tuple[str, int, str]]:
+    """Student, seed and verdict of each result that counts."""
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return database.execute("SELECT student, seed, verdict FROM attempts WHERE final").fetchall()
+
+
+def faults(results: Path) -> int:
+    """Attempts that failed through a fault of ours."""
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return database.execute("SELECT count(*) FROM attempts WHERE NOT final").fetchone()[0]
+
+
+def miscounted(results: Path, students: int, seeds: int) -> dict[str, int]:
+    """What is wrong with a finished grading: results `lost` and `doubled`, and students `charged` with what is ours."""
+    found = final_rows(results)
+    expected = [f"student-{number}" for number in range(students)]
+    by_student = {student: [row for row in found if row[0] == student] for student in expected}
+    return {
+        "lost": sum(max(0, seeds - len(made)) for made in by_student.values()),
+        "doubled": sum(len(made) - len({seed for _, seed, _ in made}) for made in by_student.values()),
+        "charged": sum(verdict != "passed" for _, _, verdict in found),
+    }
