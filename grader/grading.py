@@ -139,6 +139,7 @@ class Grading:
         self.seeds = {training_seed(secret, index): index for index in range(count)}
         self.progress = Progress(len(submissions))
         self.flags: dict[str, list[str]] = {}  # of each student, from the checks
+        self.work: dict[str, float] = {}
         self.schedule = Schedule(settings.back_off)
         self.open: dict[str, set[int]] = {}  # trainings of each student that wait or run, by their indices
         self.lost: set[tuple[str, int]] = set()  # trainings given up in this run, through no fault of a student's
@@ -180,7 +181,8 @@ class Grading:
         done = self.done(submission)
         if ended := next((r for seed, r in done.items() if seed is not None and r.accuracy is None), None):
             return ended
-        findings = check(submission, self.rules)
+        in_memory = replace(submission, files=dict(submission.files))
+        findings = check(in_memory, self.rules)
         flags = [] if self.settings.sandboxed else ["graded without a sandbox"]
         flags += [finding.what for finding in findings if finding.where == LATE]
         if found := rejections(findings):
@@ -192,14 +194,14 @@ class Grading:
         if None in done:  # rejected before, and for something that is no fault any more: a later deadline
             self.ledger.regrade(now(), submission.student)
             done = {}
-        self.flags[submission.student] = flags
+        self.flags[submission.student], self.work[submission.student] = flags, estimated_work(in_memory)
         return median(list(done.values())) if len(done) >= seeds_wanted(list(done.values()), self.rules) else None
 
     def want(self, submission: Submission) -> None:
         """Queue all trainings of a submission that are wanted by now: those near the target go on at once."""
         done = self.done(submission)
         waiting = self.open.setdefault(submission.student, set())
-        verified, work = submission.tier == "verified", estimated_work(submission)
+        verified, work = submission.tier == "verified", self.work[submission.student]
         for seed, index in list(self.seeds.items())[: seeds_wanted(list(done.values()), self.rules)]:
             if seed not in done and index not in waiting and (submission.student, index) not in self.lost:
                 waiting.add(index)

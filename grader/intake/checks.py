@@ -221,7 +221,7 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
         yield Finding("reject", "config.yaml", "is missing", "copy it from your run: runs/<name>/config.yaml")
         return
     try:
-        config = load(submission.files["config.yaml"])
+        config = submission.config
     except StrictYamlError as error:
         yield Finding("reject", "config.yaml", str(error), "copy it from your run: runs/<name>/config.yaml")
         return

@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from grader.intake.strict_yaml import StrictYamlError, load
+from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import Submission
 
 SQUARED, LINEAR = ("width", "widths"), ("depth", "convs_per_stage", "blocks", "blocks_per_stage")
@@ -12,7 +12,7 @@ SQUARED, LINEAR = ("width", "widths"), ("depth", "convs_per_stage", "blocks", "b
 def estimated_work(submission: Submission) -> float:
     """Epochs times the size of the network as far as its arguments tell it; 0 for what cannot be read."""
     try:
-        config = load(submission.files.get("config.yaml", b""))
+        config = submission.config
         arguments = config["model"]["network"].get("init_args") or {}
         epochs = config["trainer"]["max_epochs"]
         size = prod(typical(arguments[name]) ** 2 for name in SQUARED if name in arguments)

@@ -13,10 +13,12 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from grader.intake import repository
 from grader.intake.strict_yaml import StrictYamlError, load
@@ -56,12 +58,12 @@ class Submission:
     source: Path
     student: str
     name: str
-    files: dict[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
     unusable: str = ""
     submitted: datetime | None = None
     marked_late: bool = False
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of paths and contents: the same files give the same digest, however they were packed."""
         digest = hashlib.sha256(self.unusable.encode())
@@ -70,15 +72,20 @@ class Submission:
             digest.update(b"%d %d " % (len(name), len(content)) + name + content)
         return digest.hexdigest()
 
+    @cached_property
+    def config(self) -> Any:
+        """What config.yaml says, plain data. Raises StrictYamlError."""
+        return load(self.files.get("config.yaml", b""))
+
     @property
     def modules(self) -> dict[str, bytes]:
         """The student's own Python files, by file name."""
         return {path: content for path, content in self.files.items() if path.endswith(".py")}
 
-    @property
+    @cached_property
     def tier(self) -> str:
         """`verified` where all code that runs is ours, `audited` where the student's own runs too."""
-        return "audited" if self.modules else "verified"
+        return "audited" if any(path.endswith(".py") for path in self.files) else "verified"
 
 
 def take_in(source: Path, packed: Path | None = None, student: str = "", name: str = "") -> Submission:

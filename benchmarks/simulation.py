@@ -1,0 +1,198 @@
+"""A course graded on a cluster that is made up, by the grader's own schedule, leases and ledger: jobs only pass time.
+
+The clock is the cluster's own, so that a week takes minutes; what the grader itself takes is measured by a real one.
+"""
+
+import heapq
+import itertools
+import math
+import random
+import resource
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from grader.grading import Grading, Settings, circumstances, ready, seeds_wanted, taken_in
+from grader.intake.downloads import find_downloads
+from grader.intake.examples import CONCLUSION, REPORT
+from grader.rerun.job import Job
+from grader.rerun.leases import Leases
+from grader.rerun.result import Result
+from grader.rerun.seats import Needs
+from grader.results.ledger import Ledger
+from project.assignment import Assignment
+from project.cli import complete_config
+
+NODES, GPUS = 16, 4  # and so many on each node
+FAILING = 0.01  # share of the nodes that fail in an hour
+SECONDS_TO_COME_BACK = 1800
+SECONDS_TO_NOTICE = {
+    "dead": 2,
+    "cut off": 64,
+}  # as measured with Ray; what is cut off goes on, and tells when it is back
+SIZES = (100, 1_000, 10_000)
+
+
+@dataclass
+class Simulated:
+    """An engine whose nodes, time and trainings are made up.
+
+    Attributes:
+        busy: Seconds of GPUs in which they trained; `useful` is of those the part whose results count.
+        late: Results that came for a lease that had been ended.
+        failures: Of nodes.
+    """
+
+    seed: int
+    failing: float = FAILING
+    clock: float = 0.0
+    busy: float = 0.0
+    useful: float = 0.0
+    late: int = 0
+    failures: int = 0
+    results: int = 0
+    events: list[tuple] = field(default_factory=list)
+    order: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
+
+    def now(self) -> float:
+        return self.clock
+
+    def device(self, wanted: str) -> str:
+        return "cuda"
+
+    def about(self, device: str) -> dict[str, Any]:
+        return {"device": f"{NODES * GPUS} GPUs that are made up", "driver": None, "versions": {}}
+
+    def at(self, seconds: float, happens: str, *what: Any) -> None:
+        heapq.heappush(self.events, (seconds, next(self.order), happens, what))
+
+    def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Result]]:
+        leases = Leases(needs.longest)
+        free = {str(number): GPUS for number in range(NODES)}  # of the nodes that are there
+        back: dict[str, float] = {}  # of nodes that are cut off: when they can tell again
+        died: set[int] = set()  # leases whose jobs ended with their nodes
+        for node in free:
+            self.at(self.until_failure(), "fails", node)
+        while True:
+            while free and max(free.values()) and (job := work.next_job()):
+                node = max(free, key=free.get)
+                free[node] -= 1
+                lease = leases.give(job, node, self.clock)
+                seconds = self.seconds(job)
+                self.at(self.clock + seconds, "returns", lease.number, node, seconds)
+            if not leases and work.next_time() is None:
+                return
+            if (later := work.next_time()) is not None and later > self.clock:
+                self.at(later, "passes")
+            self.clock, _, happens, what = heapq.heappop(self.events)
+            if happens == "returns":
+                number, node, seconds = what
+                if number in died:
+                    continue
+                if back.get(node, 0.0) > self.clock:
+                    self.at(back[node], *("returns", *what))
+                elif lease := leases.end(number):
+                    self.busy, self.useful, self.results = self.busy + seconds, self.useful + seconds, self.results + 1
+                    free[node] += 1
+                    yield lease.job, self.result(lease.job)
+                else:
+                    self.late += 1  # the node was given up meanwhile
+            elif happens == "fails":
+                (node,) = what
+                self.failures += 1
+                how = self.draw.choice(list(SECONDS_TO_NOTICE))
+                if how == "dead":
+                    died |= {lease.number for lease in leases.of(node)}
+                back[node] = self.clock + SECONDS_TO_COME_BACK
+                del free[node]
+                self.at(self.clock + SECONDS_TO_NOTICE[how], "is noticed", node)
+                self.at(back[node], "is back", node)
+            elif happens == "is noticed":
+                for lease in leases.of(*what):
+                    leases.end(lease.number)
+                    self.busy += self.clock - (lease.ends - needs.longest)
+                    yield lease.job, Result("infrastructure", "the node was lost")
+            elif happens == "is back":
+                free[what[0]] = GPUS
+                self.at(self.clock + self.until_failure(), "fails", *what)
+
+    def until_failure(self) -> float:
+        return self.draw.expovariate(-math.log(1 - self.failing) / 3600) if self.failing else math.inf
+
+    def seconds(self, job: Job) -> float:
+        """Some four minutes, by the epochs and by chance."""
+        draw = random.Random(f"{job.submission.student} {job.seed} {self.seed}")
+        return 20 * epochs(int(job.submission.student[1:])) * draw.lognormvariate(0, 0.3)
+
+    def result(self, job: Job) -> Result:
+        """Some crash; a quarter is so near the target that two more trainings follow."""
+        draw = random.Random(f"{job.submission.student} {job.seed} {self.seed}")
+        if draw.random() < 0.02:
+            return Result("failed", "training crashed")
+        accuracy = random.Random(job.submission.student).gauss(0.82, 0.06) + draw.gauss(0, 0.003)
+        return Result("passed" if accuracy > 0.8 else "below_target", "", min(accuracy, 0.99), 15, 10**5, 240.0)
+
+
+def epochs(number: int) -> int:
+    """Of a student's trainings."""
+    return 3 + number % 13
+
+
+def write_course(folder: Path, count: int) -> None:
+    """So many archives, of 3 to 15 epochs."""
+    text = complete_config(["--config", "configs/quickstart.yaml"])
+    folder.mkdir()
+    for number in range(count):
+        config = text.replace("max_epochs: 15", f"max_epochs: {epochs(number)}")
+        files = {"config.yaml": config, "student.yaml": f"id: s{number}\nname: Student {number}\n"}
+        with zipfile.ZipFile(folder / f"s{number}.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, content in {**files, "REPORT.md": REPORT, "CONCLUSION.md": CONCLUSION}.items():
+                packed.writestr(name, content)
+
+
+def missing(done: list[Result], rules: Assignment) -> int:
+    """How many trainings a submission should have had besides."""
+    crashed = any(result.accuracy is None for result in done)
+    return 0 if crashed else max(0, seeds_wanted(done, rules) - len(done))
+
+
+def simulate(count: int, seed: int) -> dict[str, float]:
+    """Grade a course of so many submissions, and tell what came of it. To be called in a process of its own."""
+    rules, engine = Assignment.load(), Simulated(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder, results = Path(name, "submissions"), Path(name, "results")
+        write_course(folder, count)
+        results.mkdir()
+        settings = ready(Settings(sandboxed=False, secret=seed, engine=engine))
+        ledger = Ledger(results / "ledger.sqlite")
+        started = time.perf_counter()
+        submissions = {each.student: each for each in taken_in(find_downloads(folder, None), results)}
+        grading = Grading(submissions, ledger, results, rules, settings, seed, circumstances(rules, settings))
+        with redirect_stdout(StringIO()):
+            grading.run()
+        seconds = time.perf_counter() - started
+        found = ledger.database.execute("SELECT student, seed FROM attempts WHERE final").fetchall()
+        lost = sum(missing(list(grading.done(each).values()), rules) for each in submissions.values())
+        ledger.close()
+    return {
+        "submissions": count,
+        "results": len(found),
+        "lost": lost,
+        "doubled": len(found) - len(set(found)),
+        "late": engine.late,
+        "node failures": engine.failures,
+        "hours": engine.clock / 3600,
+        "utilisation": engine.busy / engine.clock / (NODES * GPUS),
+        "useful": engine.useful / engine.busy,
+        "grader's ms a result": 1000 * seconds / len(found),
+        "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    }
