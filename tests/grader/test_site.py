@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.course import Student, students, write_course
 from grader.results.markdown import rendered
 from grader.results.pseudonyms import pseudonyms
 from grader.results.site.assets import as_script
 from project.assignment import Assignment
 from tests.grader.conftest import TINY_GLYPHS
-from tests.grader.course import Student, students, write_course
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = (
