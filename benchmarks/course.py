@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grader.grading import RULES_FILE, publish, rules_digest, training_seed
+from grader.grading import rules_digest, training_seed
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.dataset import GradingData, prepare
 from grader.rerun.result import Result
 from grader.results.archive import keep
-from grader.results.folder import stored_secret
+from grader.results.folder import RULES_FILE, stored_secret
 from grader.results.ledger import Ledger
+from grader.results.publishing import publish
 from project.assignment import Assignment
 
 STRATEGIES = {

@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import time
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -31,19 +30,18 @@ from grader.rerun.repository import exported
 from grader.rerun.result import Result, wilson_interval
 from grader.rerun.seats import Needs
 from grader.results.archive import keep
-from grader.results.exports import as_table, export
-from grader.results.folder import locked, stored_secret
-from grader.results.ledger import Ledger
-from grader.results.ranking import median, standings
-from grader.results.site import build
+from grader.results.folder import RULES_FILE, locked, stored_secret
+from grader.results.ledger import Ledger, now
+from grader.results.publishing import publish
+from grader.results.ranking import median
 from grader.results.wandb_runs import mirror
 from grader.schedule import Schedule, Task
 from project.assignment import Assignment
 from project.errors import UserError
-from project.run import device_name, write_atomically
+from project.files import write_atomically
+from project.run import device_name
 
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
-RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
 WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site", "trainings_per_gpu")
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
@@ -294,17 +292,6 @@ def regrade(ledger: Ledger, student: str) -> None:
         ) from None
 
 
-def publish(ledger: Ledger, results: Path) -> str:
-    """Write the leaderboard's files and pages from the ledger, by the last run's rules, and return the table."""
-    rules = Assignment.load(results / RULES_FILE)
-    secret = stored_secret(results, None)
-    found = standings(ledger, rules.site.best)
-    entries = [standing.entry for standing in found]
-    export(results, asdict(rules), now(), ledger.circumstances().get("device", "nothing yet"), entries)
-    build(results, rules, found, ledger, secret)
-    return as_table(entries)
-
-
 def distinct(submissions: list[Submission]) -> list[Submission]:
     """Two submissions under one id: both get a verdict, the second under an id of its own."""
     seen: dict[str, Submission] = {}
@@ -379,7 +366,3 @@ def said_by(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
-
-
-def now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
