@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -16,8 +16,9 @@ ABOUT = {
     "target": "recipes on real photographs, whole processes (needs --images)",
     "routes": "whether both ways of making batches reach the same accuracy",
     "grading": "the grader's wall-clock against the same trainings run bare",
+    "rendering": "leaderboard and pages of large courses: seconds and memory",
 }
-ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5, "grading": 3}
+ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5, "grading": 3, "rendering": 3}
 
 
 def main(args: list[str]) -> int:
@@ -31,6 +32,7 @@ def main(args: list[str]) -> int:
         command.add_argument("--count", type=int, default=12_800, help="training images of an epoch")
         command.add_argument("--workers", type=int, help="of the template's DataLoader; one a core by default")
         command.add_argument("--recipes", default="cifar10_fast_cpu", help="of target, separated by commas")
+        command.add_argument("--submissions", default="1000,10000", help="of rendering: sizes, separated by commas")
     options = parser.parse_args(args)
     if options.command == "target" and not options.images:
         parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
@@ -57,6 +59,7 @@ def main(args: list[str]) -> int:
         "target": (options.recipes.split(","), options.images, options.rounds),
         "routes": (options.rounds,),
         "grading": (options.rounds,),
+        "rendering": ([int(size) for size in options.submissions.split(",")], options.rounds),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])
     if options.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from grader.desk import Desk, opened
-from grader.grading import Settings, circumstances, needs, now, publish, ready, rules_digest, training_seed
+from grader.grading import Settings, circumstances, needs, ready, rules_digest, training_seed
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.progress import Progress
@@ -17,6 +17,8 @@ from grader.rerun.dataset import prepare
 from grader.rerun.job import Job
 from grader.results.archive import kept
 from grader.results.folder import stored_secret
+from grader.results.ledger import now
+from grader.results.publishing import publish
 from grader.results.variants import WHOLE, contributions, variant, variant_names
 from project.cli import complete_config
 from project.errors import UserError

@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.grading import RULES_FILE, now, publish
 from grader.results import gradebooks
 from grader.results.bonus import Given, give
 from grader.results.feedback import feedback
-from grader.results.folder import locked, stored_secret
-from grader.results.ledger import Ledger
+from grader.results.folder import RULES_FILE, locked, stored_secret
+from grader.results.ledger import Ledger, now
 from grader.results.pseudonyms import shown_names
+from grader.results.publishing import publish
 from grader.results.ranking import Standing, standings
 from grader.results.review import review
 from grader.results.similarity import as_csv, similar
 from project.assignment import Assignment
 from project.errors import UserError
-from project.run import write_atomically
+from project.files import write_atomically
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
 

@@ -8,7 +8,6 @@ import sqlite3
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,20 +27,18 @@ from grader.rerun.repository import exported
 from grader.rerun.result import Result, wilson_interval
 from grader.rerun.seats import Needs
 from grader.results.archive import keep
-from grader.results.exports import as_table, export
-from grader.results.folder import locked, stored_secret
-from grader.results.ledger import Ledger
-from grader.results.ranking import median, standings
-from grader.results.site import build
+from grader.results.folder import RULES_FILE, locked, stored_secret
+from grader.results.ledger import Ledger, now
+from grader.results.publishing import publish
+from grader.results.ranking import median
 from grader.results.wandb_runs import mirror
 from grader.schedule import Schedule, Task
 from project.assignment import Assignment
 from project.errors import UserError
-from project.run import write_atomically
+from project.files import write_atomically
 
 SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
 SPARE_MINUTES = 10  # for all that a job does beside what the rules limit
-RULES_FILE = "assignment.json"  # in a results folder: the rules of the last run
 # rules that change no single training
 WITHOUT_BEARING = ("seeds", "seeds_near_target", "deadline", "late", "bonus", "site", "trainings_per_gpu")
 
@@ -343,17 +340,6 @@ def regrade(ledger: Ledger, student: str) -> None:
         ) from None
 
 
-def publish(ledger: Ledger, results: Path) -> str:
-    """Write the leaderboard's files and pages from the ledger, by the last run's rules, and return the table."""
-    rules = Assignment.load(results / RULES_FILE)
-    secret = stored_secret(results, None)
-    found = standings(ledger, rules.site.best)
-    entries = [standing.entry for standing in found]
-    export(results, asdict(rules), now(), ledger.circumstances().get("device", "nothing yet"), entries)
-    build(results, rules, found, ledger, secret)
-    return as_table(entries)
-
-
 def training_seed(secret: int, index: int) -> int:
     """The seed of the training number `index`: the same for every submission, known to none."""
     return int.from_bytes(hashlib.sha256(f"{secret} {index}".encode()).digest()[:4], "big") >> 1
@@ -386,7 +372,3 @@ def ready(settings: Settings) -> Settings:
 def code_version() -> str:
     """The repository's commit, with a mark where files differ from it; `unknown` outside a repository."""
     return said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown"
-
-
-def now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -32,6 +32,7 @@ from project.assignment import Assignment, conditions
 from project.diagnostics import GRADIENT_NORM
 from project.errors import UserError
 from project.figures import draw_learning_curves
+from project.files import write_atomically
 from project.strategies import Strategy, census
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
@@ -245,16 +246,3 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.get_num_threads()} threads)"
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
-    """Write a file so that a kill in the middle leaves the old one or none, never half of it.
-
-    Args:
-        mode: Of a file that others are not to read; what the user's mask takes away is not in it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.touch(mode)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

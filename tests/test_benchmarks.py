@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import epoch, startup, step, template
+from benchmarks import epoch, rendering, startup, step, template
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 
@@ -20,6 +20,7 @@ from benchmarks.measuring import ratio
         (["step", "--rounds=2"], {"step_logging"}),
         (["augment", "--rounds=2", "--count=256"], {"augment"}),
         (["startup", "--rounds=1"], {"help", "print_config"}),
+        (["rendering", "--rounds=2", "--submissions=2,4"], {"seconds_growth", "memory_growth"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -27,6 +28,8 @@ def test_the_file_has_the_ratios_with_their_spread(arguments, ratios, tmp_path, 
     monkeypatch.setattr(step, "STEPS", 20)
     monkeypatch.setattr(epoch, "alone", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(startup, "seconds", lambda *command: 1.0)
+    monkeypatch.setattr(rendering, "write_course", lambda results, count: None)
+    monkeypatch.setattr(rendering, "rendered", lambda results: (1.0, 2.0))
     assert main([*arguments, "--json", str(tmp_path / "found.json")]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert ratios <= set(found["ratios"])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from project.errors import UserError
 
+RULES_FILE = "assignment.json"  # the rules of the last run
+
 
 @contextmanager
 def locked(results: Path, wait: bool = False) -> Iterator[None]:

@@ -4,7 +4,9 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,35 @@ CREATE INDEX IF NOT EXISTS regrades_by_student ON regrades (student);
 CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed, round) WHERE final;
 """
 NO_SEED = -1
+# Every student's newest submission with all attempts at it in the newest round, oldest first, students in order of their ids.
+GRADED = """
+SELECT s.student, s.name, s.digest, s.tier, s.rules, a.final, a.result
+FROM submissions s
+LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
+LEFT JOIN attempts a
+    ON a.student = s.student AND a.digest = s.digest AND a.rules = s.rules AND a.round = coalesce(r.round, 0)
+WHERE s.id = (SELECT max(id) FROM submissions WHERE student = s.student)
+ORDER BY s.student, a.id
+"""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A student's newest submission, and what came of it since the student was last graded anew.
+
+    Attributes:
+        digest, tier, rules: Of the submission, and of the rules that it is graded by.
+        results: The final ones, in the order in which they ended.
+        infrastructure: The last attempt that failed through our own fault, if there is one.
+    """
+
+    student: str
+    name: str
+    digest: str
+    tier: str
+    rules: str
+    results: list[Result]
+    infrastructure: Result | None
 
 
 class Ledger:
@@ -176,6 +207,15 @@ class Ledger:
         results = [Result(**json.loads(row["result"])) for row in rows]
         return [result.seconds / result.epochs for result in results if result.seconds and result.epochs]
 
+    def graded(self) -> Iterator[Graded]:
+        """What every student has now, in order of the ids: one question for all, and one student at a time in memory."""
+        for about, rows in groupby(self.database.execute(GRADED), lambda row: row[:5]):
+            found: dict[int, list[Result]] = {True: [], False: []}
+            for row in rows:
+                if row["result"] is not None:
+                    found[row["final"]].append(Result(**json.loads(row["result"])))
+            yield Graded(*about, found[True], found[False][-1] if found[False] else None)
+
     def newest(self) -> list[sqlite3.Row]:
         """The newest submission of every student (student, name, digest, tier, rules), in order of the ids."""
         return self.database.execute(
@@ -183,16 +223,12 @@ class Ledger:
             " WHERE id IN (SELECT max(id) FROM submissions GROUP BY student) ORDER BY student"
         ).fetchall()
 
-    def last_infrastructure(self, student: str, digest: str, rules: str) -> Result | None:
-        """The last attempt at a submission that failed through our own fault."""
-        row = self.database.execute(
-            "SELECT result FROM attempts WHERE NOT final AND student = ? AND digest = ? AND rules = ? AND round = ?"
-            " ORDER BY id DESC LIMIT 1",
-            [student, digest, rules, self.round(student)],
-        ).fetchone()
-        return Result(**json.loads(row["result"])) if row else None
-
     def circumstances(self) -> dict[str, Any]:
         """Those of the last attempt: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
         return json.loads(row["circumstances"]) if row else {}
+
+
+def now() -> str:
+    """The time as the ledger writes it down: ISO 8601, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

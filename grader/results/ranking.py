@@ -5,12 +5,12 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 from grader.rerun.result import Result, wilson_interval
-from grader.results.ledger import Ledger
+from grader.results.ledger import Graded, Ledger
 
 UNRANKED = ("failed", "rejected", "infrastructure", "pending")  # in the order in which they are listed
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One student on the leaderboard.
 
@@ -49,18 +49,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Standing:
-    """An entry, and what it stands on.
+    """An entry, and what it stands on; the results themselves, which are large, stay in the ledger.
 
     Attributes:
-        digest, rules: Of the submission, and of the rules that it was graded by.
-        results: Of its trainings, in the order in which they ended.
+        digest: Of the submission.
         bonus: The last note on its report and conclusion, if there is one.
     """
 
     entry: Entry
     digest: str
-    rules: str
-    results: list[Result]
     bonus: sqlite3.Row | None
 
 
@@ -72,13 +69,12 @@ def standings(ledger: Ledger, best: int = 0) -> list[Standing]:
     """
     bonuses = ledger.bonuses()
     found = []
-    for student, name, digest, tier, rules in ledger.newest():
-        results = list(ledger.results(student, digest, rules).values())
-        made = entry(student, name, tier, results, ledger.last_infrastructure(student, digest, rules))
-        if bonus := bonuses.get(student):
+    for graded in ledger.graded():
+        made = entry(graded)
+        if bonus := bonuses.get(graded.student):
             made.bonus = bonus["report"] + bonus["conclusion"]
             made.total = None if made.total is None else round(made.total + made.bonus, 4)
-        found.append(Standing(made, digest, rules, results, bonus))
+        found.append(Standing(made, graded.digest, bonus))
     ranked = sorted(
         (s for s in found if s.entry.accuracy is not None), key=lambda s: (-s.entry.accuracy, s.entry.student)
     )
@@ -98,19 +94,18 @@ def place(ranked: list[Entry], best: int) -> None:
         entry.excellent = entry.verdict == "passed" and entry.rank <= best
 
 
-def entry(student: str, name: str, tier: str, results: list[Result], ours: Result | None) -> Entry:
+def entry(graded: Graded) -> Entry:
     """An entry without a rank."""
+    results, about = graded.results, (None, None, None, graded.student, graded.name)
     unusable = next((result for result in results if result.accuracy is None), None)
     if unusable is None and not results:
-        unusable = ours or Result("pending", "not graded yet")
+        unusable = graded.infrastructure or Result("pending", "not graded yet")
     if unusable:
-        return Entry(
-            None, None, None, student, name, unusable.verdict, tier, flags=unusable.flags, reason=unusable.reason
-        )
+        return Entry(*about, unusable.verdict, graded.tier, flags=unusable.flags, reason=unusable.reason)
     middle = median(results)
     low, high = wilson_interval(middle.accuracy, middle.details["samples"])
     return Entry(
-        *(None, None, None, student, name, middle.verdict, tier, middle.accuracy, low, high, len(results)),
+        *(*about, middle.verdict, graded.tier, middle.accuracy, low, high, len(results)),
         *(middle.epochs, middle.details.get("epochs_to_target"), middle.seconds, middle.parameters, middle.strategies),
         flags=sorted({flag for result in results for flag in result.flags}),
         total=round(100 * middle.accuracy, 4),

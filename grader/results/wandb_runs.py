@@ -9,13 +9,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from grader.rerun.result import Result
-from grader.results.ledger import Ledger
-from grader.results.ranking import Entry, Standing, standings
+from grader.results.ledger import Graded, Ledger
+from grader.results.ranking import Entry, standings
 
 PROJECT = "fifteen-epochs-grading"
 SECONDS = 600
@@ -56,29 +55,29 @@ def mirror(results: Path, mode: str) -> str:
 def log_all(results: Path, mode: str) -> str:
     """Log every rerun that has not been logged in this mode, then the leaderboard. Returns a line that says so."""
     folder = results / "wandb"
-    ledger = Ledger(results / "ledger.sqlite")
-    try:
-        found = standings(ledger)
-    finally:
-        ledger.close()
     prefix = "run" if mode == "online" else "offline-run"
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
-    new = [(s, index, result) for s, index, result in reruns(found) if run_id(result) not in logged]
+    ledger = Ledger(results / "ledger.sqlite")
+    try:
+        entries = [standing.entry for standing in standings(ledger)]
+        new = [each for each in reruns(ledger) if run_id(each[-1]) not in logged]
+    finally:
+        ledger.close()
     if not new:
         return ""
-    for standing, index, result in new:
-        log_rerun(results, mode, standing, index, result)
-    log_leaderboard(results, mode, [standing.entry for standing in found])
+    for graded, index, result in new:
+        log_rerun(results, mode, graded, index, result)
+    log_leaderboard(results, mode, entries)
     where = f"`wandb sync {folder}/offline-run-*` uploads them" if mode == "offline" else "uploaded"
     return f"W&B: {len(new)} runs and the leaderboard, {where}"
 
 
-def reruns(found: list[Standing]) -> Iterator[tuple[Standing, int, Result]]:
+def reruns(ledger: Ledger) -> Iterator[tuple[Graded, int, Result]]:
     """Every training that left something behind."""
-    for standing in found:
-        for index, result in enumerate(standing.results):
+    for graded in ledger.graded():
+        for index, result in enumerate(graded.results):
             if result.details.get("folder"):
-                yield standing, index, result
+                yield graded, index, result
 
 
 def run_id(result: Result) -> str:
@@ -86,21 +85,20 @@ def run_id(result: Result) -> str:
     return hashlib.sha256(result.details["folder"].encode()).hexdigest()[:12]
 
 
-def log_rerun(results: Path, mode: str, standing: Standing, index: int, result: Result) -> None:
-    entry = standing.entry
+def log_rerun(results: Path, mode: str, graded: Graded, index: int, result: Result) -> None:
     strategies = [name for names in result.strategies.values() for name in names]
     run = begin(
         results,
         mode,
         id=run_id(result),
-        name=f"{entry.student}-{index + 1}",
-        group=entry.student,
+        name=f"{graded.student}-{index + 1}",
+        group=graded.student,
         job_type="rerun",
-        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([result.verdict, entry.tier, *strategies])],
+        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([result.verdict, graded.tier, *strategies])],
         config={
-            "student": entry.student,
-            "digest": standing.digest,
-            "tier": entry.tier,
+            "student": graded.student,
+            "digest": graded.digest,
+            "tier": graded.tier,
             "strategies": result.strategies,
         },
     )
@@ -121,7 +119,7 @@ def log_leaderboard(results: Path, mode: str, entries: list[Entry]) -> None:
     import wandb
 
     run = begin(results, mode, name="leaderboard", job_type="leaderboard")
-    rows = [[asdict(entry)[column] for column in COLUMNS] for entry in entries]
+    rows = [[getattr(entry, column) for column in COLUMNS] for entry in entries]
     run.log({"leaderboard": wandb.Table(columns=list(COLUMNS), data=rows)})
     run.finish()
 

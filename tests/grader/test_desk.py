@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks.course import SECRET, Student, students, write_course
 from grader.ablation import ablate
 from grader.cli import main
 from grader.desk import opened
@@ -22,7 +23,6 @@ from grader.results.similarity import fingerprints, tokens
 from grader.results.variants import KEYS, variant, variant_names
 from project.assignment import Assignment
 from tests.grader.conftest import TINY_GLYPHS
-from tests.grader.course import SECRET, Student, students, write_course
 from tests.grader.engines import MadeUp
 
 FORMULA = '=HYPERLINK("http://192.0.2.1")'

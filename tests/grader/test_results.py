@@ -93,6 +93,22 @@ def test_the_median_of_the_seeds_decides(ledger, accuracies, median):
     assert entry.verdict == ("passed" if median > 0.8 else "below_target")
 
 
+def test_all_students_are_told_as_one_by_one(ledger):
+    add(ledger, "b", passed(0.9), passed(0.8), passed(0.85))
+    add(ledger, "a", passed(0.7), digest="first")
+    add(ledger, "a", Result("infrastructure", "full"), Result("infrastructure", "lost"), digest="second")
+    add(ledger, "c", passed(0.6), Result("infrastructure", "lost"))
+    add(ledger, "d")
+    ledger.regrade("now", "c")
+    ledger.record("then", "now", "c", "d", "rules", 0, passed(0.65), {})
+    found = list(ledger.graded())
+    assert [graded.student for graded in found] == ["a", "b", "c", "d"]
+    for graded in found:
+        assert graded.results == list(ledger.results(graded.student, graded.digest, graded.rules).values())
+    ours = [graded.infrastructure and graded.infrastructure.reason for graded in found]
+    assert ours == ["lost", None, None, None] and found[2].results == [passed(0.65)] and found[0].digest == "second"
+
+
 def test_a_seed_that_failed_decides(ledger):
     add(ledger, "kim", passed(0.9), Result("failed", "diverged"))
     assert (leaderboard(ledger)[0].verdict, leaderboard(ledger)[0].reason) == ("failed", "diverged")

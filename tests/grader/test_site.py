@@ -1,18 +1,33 @@
 """The published pages: what is on them and what must not be, and, in Chromium, that they work and that texts are inert."""
 
+import gc
+import importlib
+import json
+import re
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.course import Student, students, write_course
+from grader.desk import show_leaderboard
+from grader.rerun.result import Result
+from grader.results.ledger import Ledger
 from grader.results.markdown import rendered
 from grader.results.pseudonyms import pseudonyms
+from grader.results.ranking import median
+from grader.results.site import share
 from grader.results.site.assets import as_script
+from grader.results.site.pages import Pages
+from grader.results.site.pictures import drawn_name
 from project.assignment import Assignment
 from tests.grader.conftest import TINY_GLYPHS
-from tests.grader.course import Student, students, write_course
+
+build_module = importlib.import_module("grader.results.site.build")  # its package has a function of that name
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = (
@@ -30,6 +45,7 @@ $$ \\sum_{i=1}^n x_i^2 $$
     + "\u202e"
     + "a real sentence " * 50
 )
+PICTURE = "../assets/images/"
 NAME = '</script><script>window.pwned = 8</script><img src=x onerror="window.pwned=9">'
 
 
@@ -52,6 +68,17 @@ def pages(results: Path) -> dict[str, str]:
     return {str(path): path.read_text() for path in (results / "site").rglob("*.html")}
 
 
+def page_data(page: Path) -> dict:
+    return json.loads(re.search('id="data">(.*?)</script>', page.read_text())[1])
+
+
+def all_files(results: Path) -> dict[str, bytes]:
+    """The site's files, the time of their writing left out."""
+    site = results / "site"
+    files = {str(path.relative_to(site)): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    return {name: re.sub(rb"<p>Graded [^<]*</p>", b"", text) for name, text in files.items()}
+
+
 def test_pages_under_pseudonyms_know_neither_names_nor_ids(tmp_path, rules):
     everyone = students(12)
     everyone[9].reason = f"{everyone[9].id} crashed: {everyone[9].name}"
@@ -66,10 +93,10 @@ def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
     shown, kept_back = tmp_path / "shown", tmp_path / "kept-back"
     write_course(shown, students(3), rules)
     write_course(kept_back, students(3), replace(rules, site=replace(rules.site, reports=False, mistakes=0)))
-    assert all(
-        "one-cycle" in text and "data:image/png" in text for path, text in pages(shown).items() if "subm" in path
-    )
-    assert all("one-cycle" not in text and "data:image/png" not in text for text in pages(kept_back).values())
+    own = [text for path, text in pages(shown).items() if "submissions" in path]
+    assert all("one-cycle" in text and PICTURE in text for text in own)
+    assert all("one-cycle" not in text and PICTURE not in text for text in pages(kept_back).values())
+    assert list((kept_back / "site" / "assets" / "images").iterdir()) == []
 
 
 def test_pages_of_those_who_are_gone_go_too(tmp_path, rules):
@@ -78,6 +105,103 @@ def test_pages_of_those_who_are_gone_go_too(tmp_path, rules):
     write_course(tmp_path, [], rules)
     assert not (tmp_path / "site" / "submissions" / "stranger.html").exists() and len(pages(tmp_path)) == 4
     assert [path.name for path in tmp_path.glob(".site*")] == []
+
+
+def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_path, rules):
+    everyone = students(6)
+    for student in everyone:
+        student.trainings = 3
+    write_course(tmp_path, everyone, replace(rules, site=replace(rules.site, names="id")))
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    found = {graded.student: graded.results for graded in ledger.graded()}
+    ledger.close()
+    rows = {row["name"]: row for row in page_data(tmp_path / "site" / "index.html")["entries"]}
+    for student, results in found.items():
+        page = tmp_path / "site" / "submissions" / f"{student}.html"
+        data, text = page_data(page), page.read_text()
+        middle = results.index(median(results))
+        assert len(results) == len(data["curves"]) == text.count("<code>") == 3 and data["middle"] == middle
+        assert f"<tr><td>{middle + 1} (counts)</td><td>{100 * results[middle].accuracy:.2f} %</td>" in text
+        last = data["curves"][middle][-1]["val/accuracy"]
+        assert rows[student]["curve"][-1] == round(last, 4) and rows[student]["accuracy"] == results[middle].accuracy
+
+
+def test_two_processes_write_what_one_writes(course, tmp_path, monkeypatch):
+    shutil.copytree(course, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(share, "WORTH_IT", 1)
+    monkeypatch.setattr(share, "AT_ONCE", 2)
+    monkeypatch.setattr(share.os, "cpu_count", lambda: 2)
+    show_leaderboard(tmp_path)
+    assert all_files(tmp_path) == all_files(course)
+
+
+def test_where_a_second_process_fails_the_old_pages_stay(tmp_path, rules, monkeypatch):
+    write_course(tmp_path, students(3), rules)
+    before = all_files(tmp_path)
+    monkeypatch.setattr(share, "WORTH_IT", 1)
+    monkeypatch.setattr(share.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(share.sys, "executable", shutil.which("false"))
+    with pytest.raises(RuntimeError, match="status 1"):
+        show_leaderboard(tmp_path)
+    assert all_files(tmp_path) == before and list(tmp_path.glob(".site*")) == []
+
+
+def test_a_killed_rendering_leaves_the_old_pages_and_the_next_one_clears_up(tmp_path, rules):
+    write_course(tmp_path, students(3), rules)
+    before = all_files(tmp_path)
+    killed = (
+        "import os, sys; from pathlib import Path; from grader.desk import show_leaderboard;"
+        "from grader.results.site.pages import Pages; Pages.leaderboard = lambda *_: os._exit(9);"
+        "show_leaderboard(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, tmp_path], cwd=Path(__file__).parents[2])
+    assert done.returncode == 9 and all_files(tmp_path) == before and len(list(tmp_path.glob(".site-*"))) == 1
+    show_leaderboard(tmp_path)
+    assert all_files(tmp_path) == before and list(tmp_path.glob(".site*")) == []
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_new_pages_take_the_place_of_the_old_ones(at_once, tmp_path, monkeypatch):
+    if not at_once:
+        monkeypatch.setattr(build_module, "exchange", lambda first, second: False)
+    for text in ("first", "second"):
+        new = tmp_path / ".new"
+        new.mkdir()
+        (new / "index.html").write_text(text)
+        build_module.swap(new, tmp_path / "site")
+        assert (tmp_path / "site" / "index.html").read_text() == text
+        shutil.rmtree(new, ignore_errors=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypatch):
+    everyone = students(30)
+    for student in everyone:
+        student.trainings = 3
+    alive = []
+    submission = Pages.submission
+
+    def watched(self, standing, graded):
+        gc.collect()
+        alive.append(sum(type(thing) is Result for thing in gc.get_objects()))
+        return submission(self, standing, graded)
+
+    monkeypatch.setattr(Pages, "submission", watched)
+    write_course(tmp_path, everyone, rules)
+    assert len(alive) == 30 and max(alive) <= 2 * 3  # this student's, and the one's before
+
+
+def test_pages_are_written_without_torch():
+    asked = "import sys, grader.desk; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=Path(__file__).parents[2]).returncode == 0
+
+
+def test_an_image_s_name_does_not_tell_its_place(tmp_path, rules):
+    write_course(tmp_path, students(5), rules)
+    names = [path.stem for path in (tmp_path / "site" / "assets" / "images").iterdir()]
+    used = set(re.findall(f"{PICTURE}(\\w+)\\.png", "".join(pages(tmp_path).values())))
+    assert used == set(names) and all(len(name) == 16 for name in names)
+    assert drawn_name(1, "data", 5) != drawn_name(2, "data", 5) != drawn_name(2, "data", 6)
 
 
 def test_pseudonyms_are_the_same_each_time_and_no_two_are_equal():

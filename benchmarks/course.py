@@ -5,14 +5,16 @@ import math
 import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from grader.grading import RULES_FILE, publish, rules_digest, training_seed
+from grader.grading import rules_digest, training_seed
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.dataset import GradingData, prepare
 from grader.rerun.result import Result
 from grader.results.archive import keep
-from grader.results.folder import stored_secret
+from grader.results.folder import RULES_FILE, stored_secret
 from grader.results.ledger import Ledger
+from grader.results.publishing import publish
 from project.assignment import Assignment
 
 STRATEGIES = {
@@ -27,7 +29,7 @@ SECRET = 7
 
 @dataclass
 class Student:
-    """One made-up student. `accuracy` None is a rejected submission."""
+    """One made-up student. `accuracy` is of the first training; None is a rejected submission."""
 
     id: str
     name: str
@@ -36,6 +38,7 @@ class Student:
     flags: list[str] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=lambda: {"REPORT.md": REPORT, "CONCLUSION.md": CONCLUSION})
     reason: str = "config.yaml: trainer.max_epochs: 16 is not 1 to 15"
+    trainings: int = 1
 
 
 def students(count: int) -> list[Student]:
@@ -54,16 +57,25 @@ def students(count: int) -> list[Student]:
 
 def write_course(results: Path, everyone: list[Student], rules: Assignment) -> None:
     """Write the results folder of a graded course, and publish it."""
+    write_results(results, everyone, rules)
+    ledger = Ledger(results / "ledger.sqlite")
+    try:
+        publish(ledger, results)
+    finally:
+        ledger.close()
+
+
+def write_results(results: Path, everyone: list[Student], rules: Assignment) -> None:
+    """Write what grading a course leaves, without leaderboard and pages."""
     results.mkdir(parents=True, exist_ok=True)
     secret = stored_secret(results, SECRET)
     data = prepare(rules, secret, results)
     (results / RULES_FILE).write_text(json.dumps(asdict(rules)))
     ledger = Ledger(results / "ledger.sqlite")
-    ledger.database.execute("PRAGMA synchronous = OFF")
     try:
-        for number, student in enumerate(everyone):
-            add(results, ledger, student, f"{number:064x}", rules, rules_digest(rules, secret), data)
-        publish(ledger, results)
+        with ledger.all_or_nothing():
+            for number, student in enumerate(everyone):
+                add(results, ledger, student, f"{number:064x}", rules, rules_digest(rules, secret), data)
     finally:
         ledger.close()
 
@@ -71,7 +83,7 @@ def write_course(results: Path, everyone: list[Student], rules: Assignment) -> N
 def add(
     results: Path, ledger: Ledger, student: Student, digest: str, rules: Assignment, key: str, data: GradingData
 ) -> None:
-    """Add a student with one training."""
+    """Add a student with all trainings."""
     draw = random.Random(student.id)
     keep(results, digest, {name: text.encode() for name, text in student.texts.items()})
     ledger.take_in("2026-11-24", student.id, student.name, digest, student.tier, student.id, key)
@@ -80,42 +92,57 @@ def add(
         ledger.record("then", "now", student.id, digest, key, None, result, CIRCUMSTANCES)
         return
     strategies = {family: draw.sample(names, 1 + draw.randrange(2)) for family, names in STRATEGIES.items()}
-    folder = results / "attempts" / student.id / digest[:12]
-    folder.mkdir(parents=True)
-    curves = made_up_curves(student.accuracy, rules.max_epochs)
-    to_draw = {
+    parameters = int(10 ** draw.uniform(4, 6.5))
+    for index in range(student.trainings):
+        accuracy = student.accuracy + (draw.gauss(0, 0.005) if index else 0)
+        folder = results / "attempts" / student.id / f"{digest[-12:]}-{index + 1}"
+        folder.mkdir(parents=True)
+        curves = made_up_curves(accuracy, rules.max_epochs)
+        drawn = made_up_drawing(accuracy, curves, strategies, data, draw)
+        (folder / "to_draw.json").write_text(json.dumps(drawn))
+        reached = [row["epoch"] for row in curves if row["val/accuracy"] > rules.target_accuracy]
+        passed = accuracy > rules.target_accuracy
+        result = Result(
+            "passed" if passed else "below_target",
+            "" if passed else f"accuracy {accuracy:.2%} is not above {rules.target_accuracy:.0%}",
+            accuracy,
+            rules.max_epochs,
+            parameters,
+            draw.uniform(20, 900),
+            strategies,
+            student.flags,
+            {
+                "samples": len(data.labels_N),
+                "weights": f"{draw.getrandbits(256):064x}",
+                "peak_memory": 8 * 10**8,
+                "folder": str(folder.relative_to(results)),
+                "epochs_to_target": reached[0] if reached else None,
+            },
+        )
+        seed = training_seed(SECRET, index)
+        ledger.record("then", "now", student.id, digest, key, seed, result, CIRCUMSTANCES)
+
+
+def made_up_drawing(
+    accuracy: float,
+    curves: list[dict[str, float]],
+    strategies: dict[str, list[str]],
+    data: GradingData,
+    draw: random.Random,
+) -> dict[str, Any]:
+    """What a training leaves for the pages."""
+    images = draw.sample(range(len(data.labels_N)), min(24, len(data.labels_N)))
+    return {
         "classes": data.classes,
         "scoring": "/".join(data.scoring.parts[-3:]),
         "census": {family: [{"name": n, "evidence": "made up"} for n in names] for family, names in strategies.items()},
         "curves": curves,
-        "confusion": made_up_confusion(student.accuracy, len(data.classes), draw),
+        "confusion": made_up_confusion(accuracy, len(data.classes), draw),
         "mistakes": [
-            {"image": number, "label": number % 3, "predicted": number % 3 + 1, "share": 0.99 - number / 100}
-            for number in range(min(24, len(data.labels_N)))
+            {"image": image, "label": number % 3, "predicted": number % 3 + 1, "share": 0.99 - number / 100}
+            for number, image in enumerate(images)
         ],
     }
-    (folder / "to_draw.json").write_text(json.dumps(to_draw))
-    passed = student.accuracy > rules.target_accuracy
-    reached = [row["epoch"] for row in curves if row["val/accuracy"] > rules.target_accuracy]
-    result = Result(
-        "passed" if passed else "below_target",
-        "" if passed else f"accuracy {student.accuracy:.2%} is not above {rules.target_accuracy:.0%}",
-        student.accuracy,
-        rules.max_epochs,
-        int(10 ** draw.uniform(4, 6.5)),
-        draw.uniform(20, 900),
-        strategies,
-        student.flags,
-        {
-            "samples": len(data.labels_N),
-            "weights": "ab" * 32,
-            "peak_memory": 8 * 10**8,
-            "folder": str(folder.relative_to(results)),
-            "epochs_to_target": reached[0] if reached else None,
-        },
-    )
-    seed = training_seed(SECRET, 0)
-    ledger.record("then", "now", student.id, digest, key, seed, result, CIRCUMSTANCES)
 
 
 def made_up_curves(accuracy: float, epochs: int) -> list[dict[str, float]]:
