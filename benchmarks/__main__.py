@@ -16,9 +16,20 @@ ABOUT = {
     "target": "recipes on real photographs, whole processes (needs --images)",
     "routes": "whether both ways of making batches reach the same accuracy",
     "grading": "the grader's wall-clock against the same trainings run bare",
+    "simulation": "a course on a cluster that is made up: utilisation, what is lost, the grader's own cost",
     "rendering": "leaderboard and pages of large courses: seconds and memory",
 }
-ROUNDS = {"epoch": 5, "step": 7, "augment": 9, "startup": 7, "target": 3, "routes": 5, "grading": 3, "rendering": 3}
+ROUNDS = {
+    "epoch": 5,
+    "step": 7,
+    "augment": 9,
+    "startup": 7,
+    "target": 3,
+    "routes": 5,
+    "grading": 3,
+    "simulation": 1,
+    "rendering": 3,
+}
 
 
 def main(args: list[str]) -> int:
@@ -32,7 +43,9 @@ def main(args: list[str]) -> int:
         command.add_argument("--count", type=int, default=12_800, help="training images of an epoch")
         command.add_argument("--workers", type=int, help="of the template's DataLoader; one a core by default")
         command.add_argument("--recipes", default="cifar10_fast_cpu", help="of target, separated by commas")
-        command.add_argument("--submissions", default="1000,10000", help="of rendering: sizes, separated by commas")
+        command.add_argument(
+            "--submissions", default="1000,10000", help="of simulation and rendering: sizes, by commas"
+        )
     options = parser.parse_args(args)
     if options.command == "target" and not options.images:
         parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
@@ -50,6 +63,7 @@ def main(args: list[str]) -> int:
         source = ImageArchive(str(options.images)) if options.images else Glyphs()
     except UserError as error:
         parser.error(str(error))
+    sizes = [int(size) for size in options.submissions.split(",")]
     workers = torch.get_num_threads() if options.workers is None else options.workers
     arguments = {
         "epoch": (source, options.rounds, options.count, workers),
@@ -59,7 +73,8 @@ def main(args: list[str]) -> int:
         "target": (options.recipes.split(","), options.images, options.rounds),
         "routes": (options.rounds,),
         "grading": (options.rounds,),
-        "rendering": ([int(size) for size in options.submissions.split(",")], options.rounds),
+        "simulation": (sizes, options.rounds),
+        "rendering": (sizes, options.rounds),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])
     if options.json:

@@ -17,17 +17,19 @@ from benchmarks.measuring import in_turns, ratio, report
 from grader.grading import Settings, grade
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.intake.submission import take_in
+from grader.rerun.cluster import RayEngine
 from grader.rerun.dataset import prepare
-from grader.rerun.engine import LocalEngine
+from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import Job, rerun_config
 from project.assignment import Assignment
 from project.cli import complete_config
 
 SECRET = 1
-LENGTHS = {  # options of a training, and how many of them
-    "3s": (["--trainer.max_epochs=15"], 20),
-    "30s": (["--trainer.max_epochs=15", "--model.network.width=60", "--model.network.convs_per_stage=2"], 4),
+LENGTHS = {  # about how long a training takes on this machine, options of its network, and how many of them
+    "3s": (3, [], 20),
+    "30s": (30, ["--model.network.width=60", "--model.network.convs_per_stage=2"], 4),
 }
+TRIED = 2  # epochs, to see how long one takes
 
 
 def rules() -> Assignment:
@@ -61,7 +63,26 @@ def bare(folder: Path, scratch: Path) -> float:
     return total
 
 
-def graded(folder: Path, scratch: Path, threads: int, at_once: int = 1) -> float:
+def epochs(seconds: float, options: list[str], scratch: Path) -> int:
+    """As many as take about so many seconds here."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    write_submissions(folder, [*options, f"--trainer.max_epochs={TRIED}"], 1)
+    return max(1, min(15, round(seconds * TRIED / bare(folder, scratch))))
+
+
+def on_ray(folder: Path, scratch: Path, threads: int) -> float:
+    """The same on a Ray cluster of this machine alone, which is there before."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": torch.get_num_threads(), "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        return graded(folder, scratch, threads, RayEngine(cluster.address))
+    finally:
+        cluster.shutdown()
+
+
+def graded(folder: Path, scratch: Path, threads: int, engine: Engine) -> float:
     """Seconds of a whole grading: intake, checks, trainings, predictions, ledger, pages."""
     before = torch.get_num_threads()
     results = Path(tempfile.mkdtemp(dir=scratch))
@@ -69,7 +90,7 @@ def graded(folder: Path, scratch: Path, threads: int, at_once: int = 1) -> float
     try:
         started = time.perf_counter()
         with redirect_stdout(StringIO()) as said:
-            grade(folder, results, rules(), Settings("cpu", secret=SECRET, engine=LocalEngine(at_once)))
+            grade(folder, results, rules(), Settings("cpu", secret=SECRET, engine=engine))
         seconds = time.perf_counter() - started
     finally:
         torch.set_num_threads(before)
@@ -84,16 +105,20 @@ def main(rounds: int) -> dict:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         arms = {}
-        for length, (options, count) in LENGTHS.items():
-            folder = scratch / length
+        for length, (about, options, count) in LENGTHS.items():
+            folder, many = scratch / length, epochs(about, options, scratch)
+            print(f"trainings of about {about} s: {many} epochs, {count} of them", flush=True)
+            options = [*options, f"--trainer.max_epochs={many}"]
             write_submissions(folder, options, count)
             arms[f"bare {length}"] = lambda folder=folder: bare(folder, scratch)
-            arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, cores)
+            arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, cores, LocalEngine())
+        arms["on ray 3s"] = lambda: on_ray(scratch / "3s", scratch, cores)
         pair = scratch / "pair"
-        write_submissions(pair, LENGTHS["30s"][0], 2)
-        arms["one thread, one by one"] = lambda: graded(pair, scratch, 1)
-        arms["one thread, two at once"] = lambda: graded(pair, scratch, 1, at_once=2)
+        write_submissions(pair, options, 2)  # of the longer ones
+        arms["one thread, one by one"] = lambda: graded(pair, scratch, 1, LocalEngine())
+        arms["one thread, two at once"] = lambda: graded(pair, scratch, 1, LocalEngine(at_once=2))
         found = in_turns(arms, rounds, "s")
     ratios = {f"serial_{length}": ratio(found[f"graded {length}"], found[f"bare {length}"]) for length in LENGTHS}
     ratios["two_at_once"] = ratio(found["one thread, two at once"], found["one thread, one by one"])
+    ratios["ray_over_local"] = ratio(found["on ray 3s"], found["graded 3s"])
     return report("grading", found, ratios)

@@ -18,6 +18,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import alone, in_turns, report
 from grader.grading import Grading, Settings, circumstances, ready, seeds_wanted, taken_in
 from grader.intake.downloads import find_downloads
 from grader.intake.examples import CONCLUSION, REPORT
@@ -36,7 +37,6 @@ SECONDS_TO_NOTICE = {
     "dead": 2,
     "cut off": 64,
 }  # as measured with Ray; what is cut off goes on, and tells when it is back
-SIZES = (100, 1_000, 10_000)
 
 
 @dataclass
@@ -50,13 +50,12 @@ class Simulated:
     """
 
     seed: int
-    failing: float = FAILING
+    failing: float
     clock: float = 0.0
     busy: float = 0.0
     useful: float = 0.0
     late: int = 0
     failures: int = 0
-    results: int = 0
     events: list[tuple] = field(default_factory=list)
     order: Iterator[int] = field(default_factory=itertools.count)
 
@@ -101,7 +100,7 @@ class Simulated:
                 if back.get(node, 0.0) > self.clock:
                     self.at(back[node], *("returns", *what))
                 elif lease := leases.end(number):
-                    self.busy, self.useful, self.results = self.busy + seconds, self.useful + seconds, self.results + 1
+                    self.busy, self.useful = self.busy + seconds, self.useful + seconds
                     free[node] += 1
                     yield lease.job, self.result(lease.job)
                 else:
@@ -165,9 +164,9 @@ def missing(done: list[Result], rules: Assignment) -> int:
     return 0 if crashed else max(0, seeds_wanted(done, rules) - len(done))
 
 
-def simulate(count: int, seed: int) -> dict[str, float]:
+def simulate(count: int, seed: int, failing: float) -> dict[str, float]:
     """Grade a course of so many submissions, and tell what came of it. To be called in a process of its own."""
-    rules, engine = Assignment.load(), Simulated(seed)
+    rules, engine = Assignment.load(), Simulated(seed, failing)
     with tempfile.TemporaryDirectory() as name:
         folder, results = Path(name, "submissions"), Path(name, "results")
         write_course(folder, count)
@@ -185,6 +184,7 @@ def simulate(count: int, seed: int) -> dict[str, float]:
         ledger.close()
     return {
         "submissions": count,
+        "failing": failing,
         "results": len(found),
         "lost": lost,
         "doubled": len(found) - len(set(found)),
@@ -196,3 +196,21 @@ def simulate(count: int, seed: int) -> dict[str, float]:
         "grader's ms a result": 1000 * seconds / len(found),
         "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
+
+
+def main(sizes: list[int], rounds: int) -> dict:
+    """Courses of each size, with nodes that fail and with none that do, in processes of their own."""
+    courses: list[dict[str, float]] = []
+
+    def simulated(size: int, failing: float) -> float:
+        courses.append(alone(simulate, size, len(courses), failing))
+        print("  ".join(f"{name} {value:.4g}" for name, value in courses[-1].items()), flush=True)
+        return courses[-1]["grader's ms a result"]
+
+    arms = {
+        f"{size}, {failing:.0%} of nodes fail an hour": lambda size=size, failing=failing: simulated(size, failing)
+        for size in sizes
+        for failing in (0.0, FAILING)
+    }
+    found = in_turns(arms, rounds, "ms of the grader's for a result")
+    return report("simulation", found, {}, courses=courses)

@@ -223,6 +223,15 @@ class Ledger:
             " WHERE id IN (SELECT max(id) FROM submissions GROUP BY student) ORDER BY student"
         ).fetchall()
 
+    def devices(self) -> str:
+        """All that trained by the last rules; of a cluster's nodes they may differ. What was asked for, before any has."""
+        rows = self.database.execute(
+            "SELECT DISTINCT json_extract(circumstances, '$.device') FROM attempts WHERE final AND seed != ?"
+            " AND rules = (SELECT rules FROM attempts ORDER BY id DESC LIMIT 1)",
+            [NO_SEED],
+        )
+        return "; ".join(sorted(row[0] for row in rows)) or self.circumstances().get("device", "nothing yet")
+
     def circumstances(self) -> dict[str, Any]:
         """Those of the last attempt: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM attempts ORDER BY id DESC LIMIT 1").fetchone()

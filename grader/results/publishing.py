@@ -17,6 +17,6 @@ def publish(ledger: Ledger, results: Path) -> str:
     secret = stored_secret(results, None)
     found = standings(ledger, rules.site.best)
     entries = [standing.entry for standing in found]
-    export(results, asdict(rules), now(), ledger.circumstances().get("device", "nothing yet"), entries)
+    export(results, asdict(rules), now(), ledger.devices(), entries)
     build(results, rules, found, ledger, secret)
     return as_table(entries)

@@ -43,7 +43,6 @@ class Pages:
         self.names = shown_names(entries, rules.site.names, secret)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if rules.site.names == "name" else rules.site.names, secret)
-        circumstances = ledger.circumstances()
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -54,8 +53,8 @@ class Pages:
         environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
         environment.globals |= {
             "rules": rules,
-            "device": circumstances.get("device", ""),
-            "versions": circumstances.get("versions", {}),
+            "device": ledger.devices(),
+            "versions": ledger.circumstances().get("versions", {}),
             "percent": percent,
             "graded_at": datetime.now().astimezone().isoformat(" ", "minutes"),
         }
