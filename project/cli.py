@@ -98,6 +98,9 @@ class CommandLine(LightningCLI):
     """LightningCLI with overlays, run folders, and the data's shape passed on to the model."""
 
     known_settings: set[str] = set()
+    config_dump: dict[
+        str, Any
+    ] = {}  # else Lightning writes all settings as YAML and reads them, for hparams that nobody has
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         parser = super().init_parser(**kwargs)
