@@ -7,13 +7,11 @@ walls are around all of it; between one child and the next are those of `walls.p
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from grader.rerun.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, iso
 from grader.rerun.control_group import ControlGroup
 from grader.rerun.forker import GO, HERE, READY
 from grader.rerun.program import ENVIRONMENT, PYTHON, Program
+from grader.rerun.scratch import Scratch
 
 SHELF = "/shelf"
 ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
@@ -44,7 +43,8 @@ class ForkServer:
 
     def __init__(self, code: dict[str, Path], folders: list[Path], gpu: int | None = None, threads: int = 1):
         self.code, self.gpu, self.threads = code, gpu, threads
-        self.scratch = Path(tempfile.mkdtemp(prefix="fifteen-epochs-"))
+        self.folder = Scratch()
+        self.scratch = self.folder.path
         self.shelves = {folder: f"{SHELF}/{number}" for number, folder in enumerate(folders)}
         self.shelves[self.scratch] = f"{SHELF}/scratch"
         self.lock = threading.Lock()
@@ -61,7 +61,7 @@ class ForkServer:
     def close(self) -> None:
         """End it, and all programs."""
         self.end()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.folder.remove()
 
     def end(self) -> None:
         if self.process:

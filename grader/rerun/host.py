@@ -14,6 +14,7 @@ from grader.rerun.code import Code
 from grader.rerun.dataset import DATA, GradingData
 from grader.rerun.job import Job
 from grader.rerun.result import Result
+from grader.rerun.scratch import Scratch
 from grader.rerun.seats import Needs, Seats
 
 LINES_KEPT = 200
@@ -33,8 +34,8 @@ class Host:
 
     def __init__(self, needs: Needs, at_once: int, ahead: int, cores: int):
         self.problem = bubblewrap.unavailable() if needs.sandboxed else None
-        self.folder = tempfile.TemporaryDirectory(prefix="fifteen-epochs-")
-        self.scratch = Path(self.folder.name)
+        self.folder = Scratch()
+        self.scratch = self.folder.path
         self.data: dict[str, GradingData] = {}
         self.lock = threading.Lock()
         self.lines: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
@@ -94,4 +95,4 @@ class Host:
         if self.problem is None:
             self.seats.stop.set()
             self.seats.__exit__()
-        self.folder.cleanup()
+        self.folder.remove()
