@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import alone, in_turns, report
-from grader.grading import Grading, Settings, circumstances, ready, seeds_wanted, taken_in
+from grader.grading import Grading, Settings, circumstances, ready, taken_in
 from grader.intake.downloads import find_downloads
 from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.job import Job
@@ -27,6 +27,7 @@ from grader.rerun.leases import Leases
 from grader.rerun.result import Result
 from grader.rerun.seats import Needs
 from grader.results.ledger import Ledger
+from grader.results.ranking import seeds_wanted
 from project.assignment import Assignment
 from project.cli import complete_config
 

@@ -1,7 +1,7 @@
 """Reruns variants of one submission, to tell what each family contributed to it."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from grader.results.folder import stored_secret
 from grader.results.ledger import now
 from grader.results.publishing import publish
 from grader.results.variants import WHOLE, contributions, variant, variant_names
+from grader.schedule import MOST_ATTEMPTS
 from project.cli import complete_config
 from project.errors import UserError
 from project.figures import draw_contributions
@@ -78,11 +79,14 @@ def run_variants(desk: Desk, student: str, seeds: int | None, settings: Settings
     progress = Progress(len(jobs))
     about, known = (student, found["digest"], found["rules"]), circumstances(rules, settings)
     with progress.shown():
-        asked = needs(rules, settings, results)
-        for job, result in settings.engine.run(Queue(list(jobs), progress), asked) if jobs else ():
-            if result.verdict != "infrastructure":
-                ledger.record_variant(now(), *about, *jobs[job], result, known)
+        asked, queue = needs(rules, settings, results), Queue(list(jobs), progress)
+        for job, result in settings.engine.run(queue, asked) if jobs else ():
             progress.leave(job.folder.name)
+            if result.verdict != "infrastructure":
+                ledger.record_variant(now(), *about, *jobs[job], result, known | result.machine)
+            elif queue.again(job):
+                progress.tell(job.folder.name, f"infrastructure: {result.reason}")
+                continue
             progress.end(job.folder.name, result, ran=True)
     variants = ledger.variants(found["digest"], found["rules"])
     return contributions(variants, list(done.values()), rules.families)
@@ -93,12 +97,21 @@ class Queue:
 
     def __init__(self, jobs: list[Job], progress: Progress):
         self.jobs, self.progress = deque(jobs), progress
+        self.attempts: Counter[Job] = Counter()
 
     def next_job(self) -> Job | None:
         if not self.jobs:
             return None
         self.progress.begin(self.jobs[0].folder.name, "training")
+        self.attempts[self.jobs[0]] += 1
         return self.jobs.popleft()
+
+    def again(self, job: Job) -> bool:
+        """Have a job tried again, last of all; False where it has been tried often enough."""
+        if self.attempts[job] >= MOST_ATTEMPTS:
+            return False
+        self.jobs.append(job)
+        return True
 
     def next_time(self) -> float | None:
         return -math.inf if self.jobs else None

@@ -34,7 +34,7 @@ class Desk:
 
     @property
     def standings(self) -> list[Standing]:
-        return standings(self.ledger, self.rules.site.best)
+        return standings(self.ledger, self.rules)
 
 
 @contextmanager

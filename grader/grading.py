@@ -24,13 +24,13 @@ from grader.rerun.engine import Engine, LocalEngine
 from grader.rerun.job import Job
 from grader.rerun.machine import said_by
 from grader.rerun.repository import exported
-from grader.rerun.result import Result, wilson_interval
+from grader.rerun.result import Result
 from grader.rerun.seats import Needs
 from grader.results.archive import keep
 from grader.results.folder import RULES_FILE, locked, stored_secret
 from grader.results.ledger import Ledger, now
 from grader.results.publishing import publish
-from grader.results.ranking import median
+from grader.results.ranking import median, seeds_wanted
 from grader.results.wandb_runs import mirror
 from grader.schedule import Schedule, Task
 from project.assignment import Assignment
@@ -93,9 +93,9 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
             write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
             ledger = Ledger(results / "ledger.sqlite")
             try:
+                submissions = {each.student: each for each in taken_in(downloads, results)}
                 for student in settings.regrade:
                     regrade(ledger, student)
-                submissions = {each.student: each for each in taken_in(downloads, results)}
                 Grading(submissions, ledger, results, rules, settings, secret, known).run()
                 table = publish(ledger, results)
             finally:
@@ -241,7 +241,7 @@ class Grading:
         submission = self.submissions[task.student]
         result.flags += self.flags[task.student] + self.slowness(submission, result)
         folder = str(job.folder.relative_to(self.results))
-        result.details |= {"samples": len(self.data.labels_N), "folder": folder}
+        result.details |= {"samples": len(self.data.labels_N), "folder": folder, "training": task.index}
         self.record(submission, job.seed, started, result)
         if result.verdict == "infrastructure":
             self.progress.tell(self.label(job), f"infrastructure: {result.reason}")
@@ -317,18 +317,6 @@ def needs(rules: Assignment, settings: Settings, results: Path) -> Needs:
     # A turn to wait for, a training and two predictions, each within the limit; and what comes between.
     longest = 60 * (4 * rules.limits.minutes + SPARE_MINUTES)
     return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu, longest)
-
-
-def seeds_wanted(done: list[Result], rules: Assignment) -> int:
-    """How many trainings a submission gets: more, where its accuracy cannot be told from the target.
-
-    The first `rules.seeds` of `done`, which is in the order of the trainings, decide about that, and not what follows.
-    """
-    if len(done) < rules.seeds:
-        return rules.seeds
-    found = median(done[: rules.seeds])
-    low, high = wilson_interval(found.accuracy, found.details["samples"])
-    return max(rules.seeds, rules.seeds_near_target) if low <= rules.target_accuracy <= high else rules.seeds
 
 
 def regrade(ledger: Ledger, student: str) -> None:

@@ -27,7 +27,7 @@ SECONDS_BETWEEN_LOOKS = 3.0
 POLL_SECONDS = 0.5
 SECONDS_WITHOUT_HEAD = 30  # Ray itself ends our process after 60
 SECONDS_WITHOUT_NODES = 300
-LOSSES = 3  # of one node in a row, without a result between them, until it is left alone
+LOSSES = 3  # faults of ours on one node in a row, until it is left alone
 SECONDS_TO_CLOSE = 10
 
 
@@ -71,6 +71,7 @@ def nodes(address: str) -> list[dict[str, Any]]:
     """The nodes that are there, connecting first where that has not been done. Raises UserError where it cannot."""
     try:
         import ray
+        import ray.exceptions
     except ImportError:
         raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'") from None
     if not ray.is_initialized():
@@ -86,7 +87,7 @@ def nodes(address: str) -> list[dict[str, Any]]:
             hush()
             environment = {"working_dir": str(code)}
             ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             said = (str(error).strip().splitlines() or ["it does not answer"])[0]
             raise UserError(f"--address {address}: no Ray cluster there ({said}); see docs/cluster.md") from None
         finally:
@@ -111,7 +112,7 @@ class Node:
         host: The actor on it; None once it is lost or cannot be used.
         asked: What the host has been asked for and not answered: references, each with what it is about.
         count: Jobs that it can hold; 0 until it says so.
-        losses: How often its host was lost since its last result.
+        losses: Faults of ours there since its last result.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Cluster:
         self.head_seen = self.node_seen = engine.now()
         self.looked: float | None = None
         self.refused = ""  # why the last node that cannot be used cannot be
+        self.patient = False  # once a node could be used, one may come back
 
     def run(self) -> Iterator[tuple[Job, Result]]:
         while True:
@@ -164,18 +166,25 @@ class Cluster:
                     "again, and the same command goes on"
                 )
             return  # Ray would wait for it
+        try:
+            there = self.ray.nodes()
+        except self.ray.exceptions.RayError:  # it listens, and does not answer
+            return
         self.head_seen = now
-        for found in self.ray.nodes():
+        for found in there:
             if found["Alive"] and found["Resources"].get("GPU" if self.needs.device == "cuda" else "CPU", 0) >= 1:
                 node = self.nodes.setdefault(found["NodeID"], Node(found["NodeID"], found["NodeManagerAddress"]))
                 if node.host is None and node.losses < LOSSES:
                     self.settle(node, found["Resources"])
-        if any(node.host for node in self.nodes.values()):
-            self.node_seen = now
-        elif self.refused:
+        if any(node.count for node in self.nodes.values()):
+            self.node_seen, self.patient = now, True
+        elif self.refused and not self.patient and not any(node.host for node in self.nodes.values()):
             raise UserError(f"no node of the Ray cluster can be used: {self.refused}")
         elif now - self.node_seen > SECONDS_WITHOUT_NODES:
-            raise UserError("the Ray cluster has had no node to train on for minutes; the same command goes on later")
+            raise UserError(
+                "the Ray cluster has had no node to train on for minutes; are their CPUs and GPUs in use by others? "
+                "What is recorded is safe, and the same command goes on"
+            )
 
     def settle(self, node: Node, resources: dict[str, float]) -> None:
         """Have a host on a node."""
@@ -219,7 +228,8 @@ class Cluster:
         if not asked:
             time.sleep(POLL_SECONDS)
             return
-        for reference in self.ray.wait(list(asked), timeout=POLL_SECONDS)[0]:
+        self.ray.wait(list(asked), timeout=POLL_SECONDS)
+        for reference in self.ray.wait(list(asked), num_returns=len(asked), timeout=0)[0]:
             node = asked[reference]
             if reference not in node.asked:  # the node has been given up since
                 continue
@@ -228,9 +238,10 @@ class Cluster:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayTaskError as error:  # a fault in our own code there
                 if about not in (self.ABOUT, self.SAID):
-                    yield from self.end(about, Result("infrastructure", f"{node.name} failed: {last_line(error)}"))
-                    continue
-                yield from self.lose(node, last_line(error))
+                    failed = Result("infrastructure", f"{node.name} failed: {last_line(error)}")
+                    yield from self.returned(node, about, failed)
+                else:
+                    yield from self.lose(node, last_line(error))
             except self.ray.exceptions.RayError as error:
                 yield from self.lose(node, last_line(error))
             else:
@@ -240,8 +251,7 @@ class Cluster:
                     self.hear(node, answer)
                 else:
                     result, files = answer
-                    node.losses = 0
-                    yield from self.end(about, replace(result, machine=node.machine), files)
+                    yield from self.returned(node, about, replace(result, machine=node.machine), files)
 
     def welcome(self, node: Node, said: dict[str, Any]) -> None:
         """A host is there; use it, unless it cannot be."""
@@ -269,6 +279,15 @@ class Cluster:
             if lease := self.leases.held.get(number):
                 self.work.watch(lease.job, line)
         node.asked[node.host.said.remote()] = self.SAID
+
+    def returned(
+        self, node: Node, number: int, result: Result, files: Files | None = None
+    ) -> Iterator[tuple[Job, Result]]:
+        """A host gives a job back. One that fails and fails is given up: it would take all jobs, being free so soon."""
+        yield from self.end(number, result, files)
+        node.losses = node.losses + 1 if result.verdict == "infrastructure" else 0
+        if node.losses >= LOSSES:
+            yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.reason}")
 
     def end(self, number: int, result: Result, files: Files | None = None) -> Iterator[tuple[Job, Result]]:
         """Yield the job of a lease with its result; nothing where the lease has been ended before."""

@@ -18,7 +18,7 @@ from project.data import Glyphs
 from project.data.module import channel_statistics
 from project.data.sources import Source, TensorFolder, stratified_split
 from project.errors import UserError
-from project.run import write_atomically
+from project.files import write_atomically
 
 # Below a results folder. Programs of students' may have to do with what lies in the first, and never with the second.
 DATA, WITHHELD = "data", "withheld"

@@ -1,5 +1,6 @@
 """A node's part of a cluster: one process that has the node's seats, gets jobs and gives results back."""
 
+import shutil
 import tempfile
 import threading
 import time
@@ -52,6 +53,8 @@ class Host:
         """`problem`, why nothing can run here; else `count`, the jobs that can be run at once, and the `machine`."""
         if self.problem is not None:
             return {"problem": self.problem}
+        if not self.seats.count:
+            return {"problem": "torch sees no GPU there"}
         return {"problem": None, "count": self.seats.count, "machine": machine.about(self.device)}
 
     def run(self, number: int, job: Job, images: Callable[[], dict[str, Files]]) -> tuple[Result, Files]:
@@ -77,6 +80,7 @@ class Host:
         with self.lock:
             if key not in self.data:
                 place = self.scratch / DATA / key
+                shutil.rmtree(place, ignore_errors=True)  # of a time that failed
                 for part, files in images().items():
                     (place / part).mkdir(parents=True)
                     for name, content in files.items():

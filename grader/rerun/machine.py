@@ -30,15 +30,20 @@ def share_threads(device: str, at_once: int, cores: int) -> None:
 
 
 def gpus() -> list[int]:
-    """The GPUs that torch sees, in its order, by the numbers of their device files: a scheduler may hide some."""
+    """The GPUs that torch sees, in its order, by the numbers of their device files: a scheduler may hide some.
+
+    Raises UserError where these numbers cannot be told.
+    """
     visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
     if not visible:
         return list(range(torch.cuda.device_count()))
     listed = said_by("nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader")
     uuids = {uuid: number for number, _, uuid in (line.partition(", ") for line in listed.splitlines())}
     full = [next((uuid for uuid in uuids if uuid.startswith(each)), None) for each in visible]
-    numbers = [uuids.get(uuid, each) for uuid, each in zip(full, visible)]
-    return [int(number) for number in numbers if number.isdigit()][: torch.cuda.device_count()]
+    numbers = [uuids.get(uuid, each) for uuid, each in zip(full, visible)][: torch.cuda.device_count()]
+    if not all(number.isdigit() for number in numbers):
+        raise UserError(f"CUDA_VISIBLE_DEVICES={','.join(visible)}: nvidia-smi does not tell which devices these are")
+    return [int(number) for number in numbers]
 
 
 def about(device: str) -> dict[str, Any]:

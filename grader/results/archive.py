@@ -32,7 +32,7 @@ class Kept(Mapping[str, bytes]):
 def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> Kept:
     """Keep a submission's files, unless they are kept already."""
     archive = place(results, digest)
-    if not archive.exists():
+    if not archive.exists() or not zipfile.is_zipfile(archive):  # a power cut may have left half of it
         archive.parent.mkdir(exist_ok=True)
         temporary = archive.with_suffix(".tmp")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:

@@ -64,7 +64,7 @@ class Graded:
 
     Attributes:
         digest, tier, rules: Of the submission, and of the rules that it is graded by.
-        results: The final ones, in the order in which they ended.
+        results: The final ones, in the order of the trainings.
         infrastructure: The last attempt that failed through our own fault, if there is one.
     """
 
@@ -214,6 +214,9 @@ class Ledger:
             for row in rows:
                 if row["result"] is not None:
                     found[row["final"]].append(Result(**json.loads(row["result"])))
+            found[True].sort(
+                key=lambda result: result.details.get("training", 0)
+            )  # which may have ended in another order
             yield Graded(*about, found[True], found[False][-1] if found[False] else None)
 
     def newest(self) -> list[sqlite3.Row]:

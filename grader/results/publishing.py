@@ -15,7 +15,7 @@ def publish(ledger: Ledger, results: Path) -> str:
     """Write the leaderboard's files and pages from the ledger, by the last run's rules, and return the table."""
     rules = Assignment.load(results / RULES_FILE)
     secret = stored_secret(results, None)
-    found = standings(ledger, rules.site.best)
+    found = standings(ledger, rules)
     entries = [standing.entry for standing in found]
     export(results, asdict(rules), now(), ledger.devices(), entries)
     build(results, rules, found, ledger, secret)

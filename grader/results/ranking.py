@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from grader.rerun.result import Result, wilson_interval
 from grader.results.ledger import Graded, Ledger
+from project.assignment import Assignment
 
 UNRANKED = ("failed", "rejected", "infrastructure", "pending")  # in the order in which they are listed
 
@@ -61,16 +62,18 @@ class Standing:
     bonus: sqlite3.Row | None
 
 
-def standings(ledger: Ledger, best: int = 0) -> list[Standing]:
+def standings(ledger: Ledger, rules: Assignment | None = None) -> list[Standing]:
     """Every student's newest submission, best first, then those without an accuracy.
 
     Args:
-        best: So many of the highest ranks that pass are marked as excellent.
+        rules: They say how many are marked as the best, and how many trainings there should be.
     """
     bonuses = ledger.bonuses()
     found = []
     for graded in ledger.graded():
         made = entry(graded)
+        if made.accuracy is not None and rules and made.seeds < (wanted := seeds_wanted(graded.results, rules)):
+            made.flags.append(f"{made.seeds} of {wanted} trainings so far; the next run makes the others")
         if bonus := bonuses.get(graded.student):
             made.bonus = bonus["report"] + bonus["conclusion"]
             made.total = None if made.total is None else round(made.total + made.bonus, 4)
@@ -78,7 +81,7 @@ def standings(ledger: Ledger, best: int = 0) -> list[Standing]:
     ranked = sorted(
         (s for s in found if s.entry.accuracy is not None), key=lambda s: (-s.entry.accuracy, s.entry.student)
     )
-    place([standing.entry for standing in ranked], best)
+    place([standing.entry for standing in ranked], rules.site.best if rules else 0)
     rest = (s for s in found if s.entry.accuracy is None)
     return ranked + sorted(rest, key=lambda s: (UNRANKED.index(s.entry.verdict), s.entry.student))
 
@@ -111,6 +114,18 @@ def entry(graded: Graded) -> Entry:
         total=round(100 * middle.accuracy, 4),
         reason=middle.reason,
     )
+
+
+def seeds_wanted(done: list[Result], rules: Assignment) -> int:
+    """How many trainings a submission gets: more, where its accuracy cannot be told from the target.
+
+    The first `rules.seeds` of `done`, which is in the order of the trainings, decide about that, and not what follows.
+    """
+    if len(done) < rules.seeds:
+        return rules.seeds
+    found = median(done[: rules.seeds])
+    low, high = wilson_interval(found.accuracy, found.details["samples"])
+    return max(rules.seeds, rules.seeds_near_target) if low <= rules.target_accuracy <= high else rules.seeds
 
 
 def median(results: list[Result]) -> Result:

@@ -74,7 +74,7 @@ def contributions(
                 "kind": name.partition(" ")[0],
                 "mean": mean,
                 "std": statistics.stdev(scored) if complete and len(scored) > 1 else None,
-                "difference": None if name == WHOLE or not complete else mean - rows[0]["mean"],
+                "difference": mean - rows[0]["mean"] if rows and complete and rows[0]["mean"] is not None else None,
                 "seeds": len(results),
                 "reason": "" if complete else next(r.reason for r in results if r.accuracy is None),
             }

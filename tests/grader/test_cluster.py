@@ -4,6 +4,7 @@ import pytest
 
 from grader.cli import main
 from grader.rerun import machine
+from project.errors import UserError
 from tests.grader.conftest import needs_sandbox
 
 ray = pytest.importorskip("ray", reason="needs the ray extra: pip install '.[ray]'")
@@ -59,3 +60,11 @@ def test_gpus_go_by_the_numbers_of_their_devices(visible, numbers, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: len(numbers))
     monkeypatch.setattr(machine, "said_by", lambda *command: "2, GPU-aa11\n7, GPU-bb22")
     assert machine.gpus() == numbers
+
+
+def test_gpus_that_nobody_can_number_are_one_line(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1234")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr(machine, "said_by", lambda *command: "")
+    with pytest.raises(UserError, match="CUDA_VISIBLE_DEVICES=MIG-1234"):
+        machine.gpus()

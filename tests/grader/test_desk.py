@@ -14,7 +14,7 @@ from benchmarks.course import SECRET, Student, students, write_course
 from grader.ablation import ablate
 from grader.cli import main
 from grader.desk import opened
-from grader.grading import Settings, training_seed
+from grader.grading import Settings, grade, training_seed
 from grader.rerun.result import Result
 from grader.results import wandb_runs
 from grader.results.gradebooks import points
@@ -289,6 +289,17 @@ def test_where_wandb_is_down_grades_are_not_touched(course, monkeypatch):
 
 
 # ablation
+
+
+def test_a_lost_variant_is_tried_again(write_submission, rules, tmp_path):
+    made, results = Made(), tmp_path / "results"
+    good = lambda job: Result("passed", "", 0.9, 1, 10, 1.0)  # noqa: E731
+    grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=MadeUp(good)))
+    lost = iter([True, False, True])
+    result = made.result
+    made.result = lambda job: Result("infrastructure", "gone") if next(lost, False) else result(job)
+    table, _ = ablate(results, "kim", 1, Settings("cpu", False, engine=made))
+    assert len(made.jobs) == len({job.folder for job in made.jobs}) == 9 and table.count("\n") >= 9
 
 
 class Made(MadeUp):

@@ -359,7 +359,9 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     grade(folder, tmp_path / "results", asked, settings)
     assert "1 trainings failed through faults of ours" in capsys.readouterr().out
     assert attempts(tmp_path / "results") == 2 + MOST_ATTEMPTS
+    assert "2 of 3 trainings so far" in " ".join(entries(tmp_path / "results")["kim"]["flags"])
     grade(folder, tmp_path / "results", asked, replace(settings, engine=MadeUp(lambda job: Result(*good))))
+    assert not any("so far" in flag for flag in entries(tmp_path / "results")["kim"]["flags"])
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
 
 

@@ -70,7 +70,7 @@ def help_out(site: Path, results: Path, number: int, shares: int) -> Curves:
     rules, secret = Assignment.load(results / RULES_FILE), stored_secret(results, None)
     ledger = Ledger(results / "ledger.sqlite")
     try:
-        found = standings(ledger, rules.site.best)
+        found = standings(ledger, rules)
         pages = Pages(site, results, rules, [standing.entry for standing in found], ledger, secret)
         return write_share(site, pages, found, ledger, number, shares)
     finally:
