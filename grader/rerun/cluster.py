@@ -140,7 +140,7 @@ class Cluster:
         self.head_seen = self.node_seen = engine.now()
         self.looked: float | None = None
         self.refused = ""  # why the last node that cannot be used cannot be
-        self.patient = False  # once a node could be used, one may come back
+        self.welcomed = False  # whether any node could be used: then one may come back
 
     def run(self) -> Iterator[tuple[Job, Result]]:
         while True:
@@ -177,8 +177,8 @@ class Cluster:
                 if node.host is None and node.losses < LOSSES:
                     self.settle(node, found["Resources"])
         if any(node.count for node in self.nodes.values()):
-            self.node_seen, self.patient = now, True
-        elif self.refused and not self.patient and not any(node.host for node in self.nodes.values()):
+            self.node_seen, self.welcomed = now, True
+        elif self.refused and not self.welcomed and not any(node.host for node in self.nodes.values()):
             raise UserError(f"no node of the Ray cluster can be used: {self.refused}")
         elif now - self.node_seen > SECONDS_WITHOUT_NODES:
             raise UserError(
