@@ -1,4 +1,4 @@
-"""SpeedNet, and the filters it is meant to begin with."""
+"""SpeedNet with the filters it is meant to begin with, and the residual block."""
 
 import functools
 
@@ -9,7 +9,7 @@ from project.classifier import Classifier
 from project.data import Glyphs, ImageData
 from project.errors import UserError
 from project.initialization import PatchWhitening
-from project.networks import SpeedNet, views
+from project.networks import ResidualBlock, SpeedNet, views
 from project.normalization import BatchNormalization
 
 SMALL = functools.partial(SpeedNet, widths=[8, 8])
@@ -59,3 +59,14 @@ def test_whitened_filters_stay_as_they_are_where_frozen(frozen):
     step.step()
     still = {name for name, p in classifier.network.named_parameters() if torch.equal(p, before[name])}
     assert still == ({"stem.0.weight"} if frozen else set())
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_a_shortcut_is_a_1x1_convolution_with_the_block_s_stride(size):
+    block = ResidualBlock(4, 8, 2, None, torch.nn.ReLU)
+    for parameter in block.branch.parameters():
+        torch.nn.init.zeros_(parameter)
+    x_NCHW = torch.randn(2, 4, size, size)
+    (convolution,) = (layer for layer in block.shortcut.modules() if isinstance(layer, torch.nn.Conv2d))
+    strided = torch.nn.functional.conv2d(x_NCHW, convolution.weight, convolution.bias, stride=2)
+    torch.testing.assert_close(block(x_NCHW), strided.relu())
