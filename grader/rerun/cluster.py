@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,14 @@ class RayEngine:
 
 def nodes(address: str) -> list[dict[str, Any]]:
     """The nodes that are there, connecting first where that has not been done. Raises UserError where it cannot."""
-    try:
-        import ray
-        import ray.exceptions
-    except ImportError:
-        raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'") from None
+    if find_spec("ray") is None:
+        raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'")
+    if not reachable(address):  # Ray would try for minutes
+        raise UserError(f"--address {address}: nothing answers there; see docs/cluster.md for how to start a cluster")
+    import ray
+    import ray.exceptions
+
     if not ray.is_initialized():
-        if not reachable(address):  # Ray would try for minutes
-            raise UserError(
-                f"--address {address}: nothing answers there; see docs/cluster.md for how to start a cluster"
-            )
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         code = Path(tempfile.mkdtemp(prefix="fifteen-epochs-code-"))
         try:
