@@ -12,16 +12,17 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import alone, in_turns, report
-from grader.grading import Grading, Settings, circumstances, ready, taken_in
+from grader.grading import Grading, Settings, circumstances, needs, ready, taken_in
 from grader.intake.downloads import find_downloads
 from grader.intake.examples import CONCLUSION, REPORT
+from grader.rerun.engine import Train
 from grader.rerun.job import Job
 from grader.rerun.leases import Leases
 from grader.rerun.result import Result
@@ -74,6 +75,10 @@ class Simulated:
 
     def at(self, seconds: float, happens: str, *what: Any) -> None:
         heapq.heappush(self.events, (seconds, next(self.order), happens, what))
+
+    @contextmanager
+    def opened(self, needs: Needs) -> Iterator[Train]:
+        yield lambda work: self.run(work, needs)
 
     def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Result]]:
         leases = Leases(needs.longest)
@@ -177,8 +182,8 @@ def simulate(count: int, seed: int, failing: float) -> dict[str, float]:
         started = time.perf_counter()
         submissions = {each.student: each for each in taken_in(find_downloads(folder, None), results)}
         grading = Grading(submissions, ledger, results, rules, settings, seed, circumstances(rules, settings))
-        with redirect_stdout(StringIO()):
-            grading.run()
+        with redirect_stdout(StringIO()), engine.opened(needs(rules, settings, results)) as train:
+            grading.run(train)
         seconds = time.perf_counter() - started
         found = ledger.database.execute("SELECT student, seed FROM attempts WHERE final").fetchall()
         lost = sum(missing(list(grading.done(each).values()), rules) for each in submissions.values())

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, deque
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,9 +79,10 @@ def run_variants(desk: Desk, student: str, seeds: int | None, settings: Settings
                 jobs[job] = name, seed
     progress = Progress(len(jobs))
     about, known = (student, found["digest"], found["rules"]), circumstances(rules, settings)
-    with progress.shown():
-        asked, queue = needs(rules, settings, results), Queue(list(jobs), progress)
-        for job, result in settings.engine.run(queue, asked) if jobs else ():
+    queue = Queue(list(jobs), progress)
+    engine = settings.engine.opened(needs(rules, settings, results)) if jobs else nullcontext(lambda work: ())
+    with engine as train, progress.shown():
+        for job, result in train(queue):
             progress.leave(job.folder.name)
             if result.verdict != "infrastructure":
                 ledger.record_variant(now(), *about, *jobs[job], result, known | result.machine)

@@ -20,7 +20,7 @@ from grader.progress import Progress
 from grader.rerun import bubblewrap, sandbox
 from grader.rerun.code import REPOSITORY
 from grader.rerun.dataset import DATA, GradingData, prepare
-from grader.rerun.engine import Engine, LocalEngine
+from grader.rerun.engine import Engine, LocalEngine, Train
 from grader.rerun.job import Job
 from grader.rerun.machine import said_by
 from grader.rerun.repository import exported
@@ -93,10 +93,11 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
             write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
             ledger = Ledger(results / "ledger.sqlite")
             try:
-                submissions = {each.student: each for each in taken_in(downloads, results)}
-                for student in settings.regrade:
-                    regrade(ledger, student)
-                Grading(submissions, ledger, results, rules, settings, secret, known).run()
+                with settings.engine.opened(needs(rules, settings, results)) as train:
+                    submissions = {each.student: each for each in taken_in(downloads, results)}
+                    for student in settings.regrade:
+                        regrade(ledger, student)
+                    Grading(submissions, ledger, results, rules, settings, secret, known).run(train)
                 table = publish(ledger, results)
             finally:
                 ledger.close()
@@ -152,7 +153,8 @@ class Grading:
         """Of each verified training under these rules, as far as they have ended."""
         return self.ledger.epoch_seconds(self.key)
 
-    def run(self) -> None:
+    def run(self, train: Train) -> None:
+        """Have trained what is not recorded yet."""
         for submission in self.submissions.values():  # all are noted before the first is run
             source = printable(submission.source.name)
             about = (submission.student, submission.name, submission.digest, submission.tier, source, self.key)
@@ -165,8 +167,7 @@ class Grading:
                 else:
                     self.want(submission)
             if len(self.schedule):
-                asked = needs(self.rules, self.settings, self.results)
-                for job, result in self.engine.run(self, asked):
+                for job, result in train(self):
                     self.ended(job, result)
         if self.open:
             print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)

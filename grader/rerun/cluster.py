@@ -7,6 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Any
 from grader.rerun import machine
 from grader.rerun.code import REPOSITORY
 from grader.rerun.dataset import GradingData
-from grader.rerun.engine import Work
+from grader.rerun.engine import Train, Work
 from grader.rerun.host import Files, Host
 from grader.rerun.job import Job
 from grader.rerun.leases import Leases
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs
+from grader.rerun.seats import Needs, places
 from project.errors import UserError
 
 SHIPPED = ("project", "grader", "configs")  # what nodes need of this repository
@@ -59,11 +60,13 @@ class RayEngine:
         label = f"a Ray cluster of {count} node{'' if count == 1 else 's'}, on {'GPUs' if device == 'cuda' else 'CPUs'}"
         return {"device": label, "driver": None, "versions": machine.versions()}
 
-    def run(self, work: Work, needs: Needs) -> Iterator[tuple[Job, Result]]:
+    @contextmanager
+    def opened(self, needs: Needs) -> Iterator[Train]:
         nodes(self.address)
-        cluster = Cluster(self, work, needs)
+        cluster = Cluster(self, needs)
         try:
-            yield from cluster.run()
+            cluster.look()
+            yield cluster.run
         finally:
             cluster.close()
 
@@ -124,14 +127,20 @@ class Node:
 
 
 class Cluster:
-    """One run of jobs on a Ray cluster."""
+    """One run of jobs on a Ray cluster.
+
+    Attributes:
+        work: What is run, from `run` on.
+    """
 
     ABOUT, SAID = "about", "said"  # what a host can be asked beside jobs, which go by the numbers of their leases
 
-    def __init__(self, engine: RayEngine, work: Work, needs: Needs):
+    work: Work
+
+    def __init__(self, engine: RayEngine, needs: Needs):
         import ray
 
-        self.ray, self.engine, self.work, self.needs = ray, engine, work, needs
+        self.ray, self.engine, self.needs = ray, engine, needs
         self.leases = Leases(needs.longest)
         self.nodes: dict[str, Node] = {}
         self.images: dict[Path, Fetch] = {}
@@ -141,7 +150,9 @@ class Cluster:
         self.refused = ""  # why the last node that cannot be used cannot be
         self.welcomed = False  # whether any node could be used: then one may come back
 
-    def run(self) -> Iterator[tuple[Job, Result]]:
+    def run(self, work: Work) -> Iterator[tuple[Job, Result]]:
+        self.work = work
+        self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since it was opened
         while True:
             self.look()
             while (node := self.freest()) and (job := self.work.next_job()):
@@ -191,7 +202,7 @@ class Cluster:
 
         cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
         on_gpus = self.needs.device == "cuda"
-        jobs = gpus * (self.needs.per_gpu + self.engine.ahead) if on_gpus else self.engine.at_once
+        jobs = places(self.needs, gpus, self.engine.at_once, self.engine.ahead)
         remote = self.ray.remote(Host).options(
             num_cpus=cores,
             num_gpus=gpus if on_gpus else 0,

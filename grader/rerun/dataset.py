@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,8 @@ def prepare(rules: Assignment, secret: int, results: Path) -> GradingData:
             each.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
         try:
-            withheld = write(make_source(rules.dataset), rules, secret, temporary)
+            with one_thread():
+                withheld = write(make_source(rules.dataset), rules, secret, temporary)
             os.rename(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -80,6 +83,17 @@ def prepare(rules: Assignment, secret: int, results: Path) -> GradingData:
     withheld = json.loads(withheld_file.read_text(encoding="utf-8"))
     labels_N = torch.tensor(withheld.pop("labels"))
     return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute by a single thread: what others are at meanwhile would hold up several at each step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def write(source: Source, rules: Assignment, secret: int, folder: Path) -> dict[str, Any]:

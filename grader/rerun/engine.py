@@ -1,8 +1,9 @@
 """Where jobs run: an engine asks for jobs while it has room, and yields each with its result, in the order in which they end."""
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ class Work(Protocol):
         """Hear a line that a job printed. Called by any thread."""
 
 
+Train = Callable[[Work], Iterator[tuple[Job, Result]]]  # yields every job with its result, each once
+
+
 class Engine(Protocol):
     """Machines, as the grader sees them."""
 
@@ -38,8 +42,8 @@ class Engine(Protocol):
     def about(self, device: str) -> dict[str, Any]:
         """What results depend on, if they do not tell it themselves: see `machine.about`."""
 
-    def run(self, work: Work, needs: Needs) -> Iterator[tuple[Job, Result]]:
-        """Yield every job with its result, each once."""
+    def opened(self, needs: Needs) -> AbstractContextManager[Train]:
+        """Begin to get ready for such jobs; what else is to be done before the first of them can be done meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,24 @@ class LocalEngine:
     def about(self, device: str) -> dict[str, Any]:
         return machine.about(device)
 
-    def run(self, work: Work, needs: Needs) -> Iterator[tuple[Job, Result]]:
-        running: dict[Future, Job] = {}
+    @contextmanager
+    def opened(self, needs: Needs) -> Iterator[Train]:
         with Seats(needs, self.at_once, self.ahead) as seats, ThreadPoolExecutor(seats.count) as pool:
             try:
-                while True:
-                    while len(running) < seats.count and (job := work.next_job()) is not None:
-                        running[pool.submit(seats.run, job, lambda line, job=job: work.watch(job, line))] = job
-                    later = work.next_time() if len(running) < seats.count else None
-                    pause = None if later is None else max(0.0, later - self.now())
-                    if not running and pause is None:
-                        return
-                    if not running:
-                        time.sleep(pause)
-                    for future in wait(running, pause, FIRST_COMPLETED).done:
-                        yield running.pop(future), future.result()
+                yield lambda work: self.run(work, seats, pool)
             finally:
                 seats.stop.set()
+
+    def run(self, work: Work, seats: Seats, pool: Executor) -> Iterator[tuple[Job, Result]]:
+        running: dict[Future, Job] = {}
+        while True:
+            while len(running) < seats.count and (job := work.next_job()) is not None:
+                running[pool.submit(seats.run, job, lambda line, job=job: work.watch(job, line))] = job
+            later = work.next_time() if len(running) < seats.count else None
+            pause = None if later is None else max(0.0, later - self.now())
+            if not running and pause is None:
+                return
+            if not running:
+                time.sleep(pause)
+            for future in wait(running, pause, FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ class Seat:
     Attributes:
         gpu: Number of the GPU, where the job's device is one.
         threads: Of the processor, for its arithmetic.
-        turn: What a training must hold; it prepares before it does.
+        desk: What a program must hold while it prepares for a training, and trains.
+        turn: What it must hold besides while it trains; on a CPU also while what it trained predicts.
         per_gpu: How many may have their turn at once on this GPU.
         stop: Set, it ends whatever runs.
         launch: Starts a program in a sandbox.
@@ -82,6 +84,7 @@ class Seat:
 
     gpu: int = 0
     threads: int = field(default_factory=torch.get_num_threads)
+    desk: AbstractContextManager = field(default_factory=nullcontext)
     turn: Turn = field(default_factory=threading.Lock)
     per_gpu: int = 1
     stop: threading.Event | None = None
@@ -95,8 +98,9 @@ def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Se
     job.folder.mkdir(parents=True, exist_ok=True)
     seat = seat or Seat()
     with scratch_folder(seat.scratch) as scratch:
+        rerun = Rerun(job, seat, scratch, watch)
         try:
-            return Rerun(job, seat, scratch, watch).result()
+            return rerun.result()
         except Ended as ended:
             return ended.result
         except Unscorable as error:
@@ -106,6 +110,8 @@ def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Se
                 raise
             (job.folder / "fault.log").write_text(traceback.format_exc(), encoding="utf-8")
             return Result("infrastructure", f"the grader failed: {type(error).__name__}: {printable(str(error))}")
+        finally:
+            rerun.end_turn()
 
 
 @dataclass
@@ -116,6 +122,7 @@ class Rerun:
         scratch: Folder for what goes in and comes out.
         watch: Called with each line that a program prints.
         free: Share of the GPU's memory that was free when the training's turn came.
+        has_turn: Whether it holds the seat's turn.
     """
 
     job: Job
@@ -123,12 +130,16 @@ class Rerun:
     scratch: Path
     watch: Callable[[str], None]
     free: float | None = None
+    has_turn: bool = False
 
     def result(self) -> Result:
         """Train, predict, score. Raises Ended or Unscorable where it comes to no accuracy."""
         job = self.job
         config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
-        outcome, trained = self.launch("trainee", config, job.data.training)
+        with self.seat.desk:
+            outcome, trained = self.launch("trainee", config, job.data.training)
+        if job.device == "cuda":  # which the next one can have; a CPU's threads predict first
+            self.end_turn()
         for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
             keep(trained / left, job.folder / Path(left).name)
         judge_training(job, outcome, trained, self.free)
@@ -163,10 +174,16 @@ class Rerun:
         seconds = round(outcome.seconds, 2)
         return Result(verdict, reason, share, seconds=seconds, flags=flags, details=details, **summary)
 
-    def look_at_device(self) -> None:
+    def begin_turn(self) -> None:
         """The training's turn has come."""
+        self.has_turn = True
         if self.job.device == "cuda":
             self.free = gpu_free(self.seat.gpu, MOSTLY_FREE / self.seat.per_gpu)
+
+    def end_turn(self) -> None:
+        if self.has_turn:
+            self.seat.turn.release()
+        self.has_turn = False
 
     def logits(self, stage: str, weights: bytes | None) -> Tensor:
         """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
@@ -229,7 +246,7 @@ class Rerun:
             gpu=seat.gpu if job.device == "cuda" else None,
             environment={"OMP_NUM_THREADS": str(seat.threads)},
             turn=seat.turn if trains else None,
-            begins=self.look_at_device,
+            begins=self.begin_turn,
             stop=seat.stop,
         )
         launch = seat.launch if job.sandboxed else plainly

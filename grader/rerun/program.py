@@ -44,7 +44,7 @@ class Program:
         gpu: Number of the NVIDIA GPU that it may use; None for none.
         turn: What it has to hold while it works. It is started before that, so that it can prepare, and told to begin by a
             line on its standard input; its time counts from there.
-        begins: Called when it has its turn, before it is told.
+        begins: Called when it has its turn, before it is told. From here on the turn is the caller's to release.
         stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """
 

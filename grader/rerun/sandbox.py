@@ -60,7 +60,7 @@ def run(
     """Run a program to its end or to a limit; when this returns, no process of it is left.
 
     Args:
-        program: What to run.
+        program: What to run. Its turn is the caller's to release.
         limits: What it may use. Its time counts from its turn.
         log: File for the first LOG_BYTES of what it prints.
         watch: Called with each line it prints, control characters and all.
@@ -89,7 +89,6 @@ def run(
                     ending = exceeded
                     break
                 if waits and program.turn.acquire(timeout=POLL_SECONDS):
-                    stack.callback(program.turn.release)
                     waits = False
                     program.begins()
                     started = time.monotonic()

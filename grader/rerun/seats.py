@@ -39,7 +39,8 @@ class Seats:
     """What this machine has for jobs, from `with` on. To be used by any number of threads.
 
     While a GPU trains, the next one's program prepares and waits for its turn; what comes after a training, prediction and
-    scoring, goes on beside the next one. On a CPU that would only take from the training what it gives.
+    scoring, goes on beside the next one. On a CPU that would take more from a training than it gives, since threads that
+    compute wait for each other at every step: there, a program prepares while the one before it predicts.
 
     Args:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
@@ -54,11 +55,12 @@ class Seats:
         self.needs, self.code, self.stop, self.stack = needs, code or Code(), threading.Event(), ExitStack()
         seat = Seat(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
         if needs.device == "cpu":
-            places, self.seats = 1, [replace(seat, turn=threading.Lock()) for _ in range(at_once)]
+            desk, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
+            self.seats = [replace(seat, desk=desk, turn=turn)]
         else:
-            places, shared = needs.per_gpu + ahead, replace(seat, per_gpu=needs.per_gpu)
+            shared = replace(seat, per_gpu=needs.per_gpu)
             self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
-        self.count = places * len(self.seats)
+        self.count = places(needs, len(self.seats), at_once, ahead)
         self.busy = [0] * len(self.seats)
         self.lock, self.servers, self.ready = threading.Lock(), [], False
 
@@ -99,7 +101,11 @@ class Seats:
             print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
             return
         if self.servers:
-            servers = self.servers * len(self.seats) if self.needs.device == "cpu" else self.servers
             self.seats = [
-                replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(self.seats, servers)
+                replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(self.seats, self.servers)
             ]
+
+
+def places(needs: Needs, gpus: int, at_once: int, ahead: int) -> int:
+    """How many jobs a machine with so many GPUs can have at once: see Seats."""
+    return gpus * (needs.per_gpu + ahead) if needs.device == "cuda" else 2 * at_once

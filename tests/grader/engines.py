@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from grader.rerun.job import Job
@@ -24,7 +25,11 @@ class MadeUp:
     def about(self, device: str) -> dict[str, Any]:
         return {"device": "CPU: made up", "driver": None, "versions": {}}
 
-    def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Result]]:
+    @contextmanager
+    def opened(self, needs: Needs) -> Iterator[Callable[[Any], Iterator[tuple[Job, Result]]]]:
+        yield self.run
+
+    def run(self, work: Any) -> Iterator[tuple[Job, Result]]:
         while (later := work.next_time()) is not None:
             if job := work.next_job():
                 yield job, self.result(job)

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from grader.rerun import engine as engines
+from grader.rerun import job as jobs
 from grader.rerun import sandbox, seats
 from grader.rerun.engine import LocalEngine
+from grader.rerun.job import Job, Seat, run_job
 from grader.rerun.program import Program
 from grader.rerun.result import Result
 from grader.rerun.sandbox import Stopped
@@ -49,23 +51,29 @@ class Watched:
         self.prepared = self.training = self.most_prepared = self.most_training = 0
 
     def __call__(self, job, watch, seat):
-        with self.lock:
-            self.prepared += 1
-            self.most_prepared = max(self.most_prepared, self.prepared)
-        with seat.turn:
+        with seat.desk:
+            with self.lock:
+                self.prepared += 1
+                self.most_prepared = max(self.most_prepared, self.prepared)
+            seat.turn.acquire()
             with self.lock:
                 self.training += 1
                 self.most_training = max(self.most_training, self.training)
             time.sleep(0.03)
             with self.lock:
                 self.training -= 1
-        with self.lock:
-            self.prepared -= 1
+                self.prepared -= 1
+        seat.turn.release()
         return Result("passed", str(job.name), 0.9)
 
 
 def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
     return Needs(device, False, Path(), per_gpu)
+
+
+def ran(engine: LocalEngine, work: Jobs, needs: Needs = needs()) -> list:
+    with engine.opened(needs) as train:
+        return list(train(work))
 
 
 @pytest.mark.parametrize(
@@ -76,19 +84,46 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
     watched = Watched()
     monkeypatch.setattr(seats, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    results = list(LocalEngine(at_once=2, ahead=1).run(Jobs(24, device), needs(device, per_gpu)))
+    results = ran(LocalEngine(at_once=2, ahead=1), Jobs(24, device), needs(device, per_gpu))
     assert sorted(int(result.reason) for _, result in results) == list(range(24))
     assert all(str(job.name) == result.reason for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_cpu_predicts_before_the_next_one_trains_and_a_gpu_beside_it(device, crashes, monkeypatch, tmp_path):
+    """Whatever becomes of it, a job leaves its seat to the next one."""
+    seat, seen = Seat(desk=threading.Lock(), turn=threading.Lock()), {}
+
+    def launch(self, stage, *arguments):
+        if stage == "trainee":
+            seat.turn.acquire()
+            self.begin_turn()
+        seen[stage] = seat.desk.locked(), seat.turn.locked()
+        if crashes and stage == "predictor":
+            raise RuntimeError("a fault")
+        return SimpleNamespace(seconds=1.0, peak_memory=1), tmp_path
+
+    monkeypatch.setattr(jobs.Rerun, "launch", launch)
+    monkeypatch.setattr(jobs, "rerun_config", lambda job, data: {"trainer": {"max_epochs": 1}, "data": {}})
+    for name in ("keep", "judge_training", "read_output", "read_summary", "judge", "read_logits", "gpu_free"):
+        monkeypatch.setattr(jobs, name, lambda *arguments: b"")
+    data = SimpleNamespace(training=tmp_path, scoring=tmp_path, labels_N=[], classes=[], mean=[0.5], std=[0.5])
+    job = Job(SimpleNamespace(), 0, SimpleNamespace(), data, device, tmp_path)
+    assert run_job(job, seat=seat).verdict == "infrastructure"  # there are no logits to score
+    assert seen == {"trainee": (True, True), "predictor": (False, device == "cpu")}
+    assert not seat.desk.locked() and not seat.turn.locked()
+
+
 def test_it_asks_again_after_each_result(monkeypatch):
     monkeypatch.setattr(seats, "run_job", Watched())
     work, seen = Jobs(1), []
-    for job, _ in LocalEngine().run(work, needs()):
-        seen.append(job.name)
-        if job.name < 5:
-            work.add(job.name + 1)
+    with LocalEngine().opened(needs()) as train:
+        for job, _ in train(work):
+            seen.append(job.name)
+            if job.name < 5:
+                work.add(job.name + 1)
     assert seen == list(range(6))
 
 
@@ -96,7 +131,7 @@ def test_it_waits_for_what_is_to_be_tried_later(monkeypatch):
     monkeypatch.setattr(seats, "run_job", Watched())
     work = Jobs(2)
     work.ready_at = time.monotonic() + 0.3
-    assert len(list(LocalEngine(at_once=2).run(work, needs()))) == 2 and time.monotonic() > work.ready_at
+    assert len(ran(LocalEngine(at_once=2), work)) == 2 and time.monotonic() > work.ready_at
 
 
 def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
@@ -113,7 +148,7 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
     monkeypatch.setattr(seats, "run_job", until_stopped)
     monkeypatch.setattr(engines, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        list(LocalEngine().run(Jobs(1), needs()))
+        ran(LocalEngine(), Jobs(1))
     assert ended.is_set() and threading.active_count() < 10
 
 
@@ -135,7 +170,7 @@ def test_a_program_prepares_before_its_turn_and_its_time_counts_from_there(waiti
     program = Program(**{**vars(waiting_program), "turn": turn})
     outcome = sandbox.run(program, Limits(minutes=1.2 / 60), tmp_path / "log", lambda line: lines.append(line.strip()))
     assert outcome.ending == "exited" and outcome.status == 0 and 0.25 < outcome.seconds < 1.2
-    assert lines == ["ready", "begun"] and not turn.locked()
+    assert lines == ["ready", "begun"] and turn.locked()
 
 
 @needs_sandbox

@@ -319,7 +319,7 @@ class Cluster(MadeUp):
         super().__init__(result)
         self.taken: list[list[str]] = []  # of each time that it asked
 
-    def run(self, work, needs):
+    def run(self, work):
         while jobs := list(iter(work.next_job, None)):
             self.taken.append([job.folder.name[-1] for job in jobs])
             yield from ((job, self.result(job)) for job in reversed(jobs))
