@@ -112,6 +112,7 @@ def main(rounds: int) -> dict:
             write_submissions(folder, options, count)
             arms[f"bare {length}"] = lambda folder=folder: bare(folder, scratch)
             arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, cores, LocalEngine())
+            arms[f"at once {length}"] = lambda folder=folder: graded(folder, scratch, 1, LocalEngine(at_once=cores))
         arms["on ray 3s"] = lambda: on_ray(scratch / "3s", scratch, cores)
         pair = scratch / "pair"
         write_submissions(pair, options, 2)  # of the longer ones
@@ -119,6 +120,7 @@ def main(rounds: int) -> dict:
         arms["one thread, two at once"] = lambda: graded(pair, scratch, 1, LocalEngine(at_once=2))
         found = in_turns(arms, rounds, "s")
     ratios = {f"serial_{length}": ratio(found[f"graded {length}"], found[f"bare {length}"]) for length in LENGTHS}
+    ratios |= {f"at_once_{length}": ratio(found[f"at once {length}"], found[f"bare {length}"]) for length in LENGTHS}
     ratios["two_at_once"] = ratio(found["one thread, two at once"], found["one thread, one by one"])
     ratios["ray_over_local"] = ratio(found["on ray 3s"], found["graded 3s"])
     return report("grading", found, ratios)

@@ -25,8 +25,8 @@ from grader.intake.examples import CONCLUSION, REPORT
 from grader.rerun.engine import Train
 from grader.rerun.job import Job
 from grader.rerun.leases import Leases
+from grader.rerun.needs import Needs
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs
 from grader.results.ledger import Ledger
 from grader.results.ranking import seeds_wanted
 from project.assignment import Assignment

@@ -225,9 +225,10 @@ def chosen_engine(options: argparse.Namespace) -> Any:
     import torch
 
     from grader.rerun.engine import LocalEngine
-    from grader.rerun.machine import share_threads
+    from grader.rerun.machine import thread_share
 
-    share_threads(options.device, options.jobs, torch.get_num_threads())  # the leaderboard says how many each has
+    # The leaderboard says how many each has.
+    torch.set_num_threads(thread_share(options.device, options.jobs, torch.get_num_threads()))
     return LocalEngine(options.jobs)
 
 

@@ -23,9 +23,9 @@ from grader.rerun.dataset import DATA, GradingData, prepare
 from grader.rerun.engine import Engine, LocalEngine, Train
 from grader.rerun.job import Job
 from grader.rerun.machine import said_by
+from grader.rerun.needs import Needs
 from grader.rerun.repository import exported
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs
 from grader.results.archive import keep
 from grader.results.folder import RULES_FILE, locked, stored_secret
 from grader.results.ledger import Ledger, now
@@ -167,6 +167,7 @@ class Grading:
                 else:
                     self.want(submission)
             if len(self.schedule):
+                self.data  # noqa: B018  made while machines get ready
                 for job, result in train(self):
                     self.ended(job, result)
         if self.open:

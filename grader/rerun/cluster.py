@@ -20,8 +20,9 @@ from grader.rerun.engine import Train, Work
 from grader.rerun.host import Files, Host
 from grader.rerun.job import Job
 from grader.rerun.leases import Leases
+from grader.rerun.needs import Needs
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs, places
+from grader.rerun.seats import places
 from project.errors import UserError
 
 SHIPPED = ("project", "grader", "configs")  # what nodes need of this repository

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from grader.rerun import machine
 from grader.rerun.job import Job
+from grader.rerun.needs import Needs
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs, Seats
+from grader.rerun.seats import Seats
 
 
 class Work(Protocol):

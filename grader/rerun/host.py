@@ -8,16 +8,19 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.rerun import bubblewrap, machine
 from grader.rerun.code import Code
-from grader.rerun.dataset import DATA, GradingData
-from grader.rerun.job import Job
+from grader.rerun.needs import Needs, fork_servers
 from grader.rerun.result import Result
 from grader.rerun.scratch import Scratch
-from grader.rerun.seats import Needs, Seats
 
+if TYPE_CHECKING:  # with them comes torch: a fork server imports it at the same time as we do
+    from grader.rerun.dataset import GradingData
+    from grader.rerun.job import Job
+
+DATA = "data"
 LINES_KEPT = 200
 SECONDS_BETWEEN_LINES = 0.5
 
@@ -40,13 +43,20 @@ class Host:
         self.data: dict[str, GradingData] = {}
         self.lock = threading.Lock()
         self.lines: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
-        machine.share_threads(needs.device, at_once, cores)
         self.device = needs.device
         if self.problem is None:
             (self.scratch / DATA).mkdir()
             # Ray may remove what it brought here while programs still run of it.
-            code = Code().copied(self.scratch / "code")
-            self.seats = Seats(replace(needs, data=self.scratch / DATA), at_once, ahead, code)
+            code, needs = Code().copied(self.scratch / "code"), replace(needs, data=self.scratch / DATA)
+            threads = machine.thread_share(needs.device, at_once, cores)
+            servers = fork_servers(needs, code, threads)
+
+            import torch
+
+            from grader.rerun.seats import Seats
+
+            torch.set_num_threads(threads)
+            self.seats = Seats(needs, at_once, ahead, code, servers)
             self.seats.__enter__()
 
     def about(self) -> dict[str, Any]:
@@ -57,7 +67,7 @@ class Host:
             return {"problem": "torch sees no GPU there"}
         return {"problem": None, "count": self.seats.count, "machine": machine.about(self.device)}
 
-    def run(self, number: int, job: Job, images: Callable[[], dict[str, Files]]) -> tuple[Result, Files]:
+    def run(self, number: int, job: "Job", images: Callable[[], dict[str, Files]]) -> tuple[Result, Files]:
         """Run a job. Returns its result, and what it leaves in its folder.
 
         Args:
@@ -74,7 +84,7 @@ class Host:
                 result = Result("infrastructure", f"the node cannot write: {error}")
             return result, {file.name: file.read_bytes() for file in folder.iterdir()}
 
-    def placed(self, data: GradingData, images: Callable[[], dict[str, Files]]) -> GradingData:
+    def placed(self, data: "GradingData", images: Callable[[], dict[str, Files]]) -> "GradingData":
         """The data with folders of this node, fetched once."""
         key = data.training.parent.name  # which the pages know the images by
         with self.lock:

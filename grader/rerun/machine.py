@@ -1,4 +1,7 @@
-"""The machine that trains: its device, and what else a result depends on besides the submission."""
+"""The machine that trains: its device, and what else a result depends on besides the submission.
+
+torch is imported where it is asked: whoever has no GPU need not wait for it.
+"""
 
 import os
 import platform
@@ -6,16 +9,15 @@ import subprocess
 from importlib import metadata
 from typing import Any
 
-import torch
-
 from project.errors import UserError
-from project.run import device_name
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
 def chosen_device(device: str) -> str:
     """cuda or cpu. Raises UserError where cuda is asked for and not there."""
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -23,10 +25,10 @@ def chosen_device(device: str) -> str:
     return device
 
 
-def share_threads(device: str, at_once: int, cores: int) -> None:
-    """Give each training its share of the processor's cores: one for each GPU, or of those at once on a CPU."""
-    shares = (torch.cuda.device_count() if device != "cpu" else 0) or at_once
-    torch.set_num_threads(max(1, cores // shares))
+def thread_share(device: str, at_once: int, cores: int) -> int:
+    """Each training's threads of a processor with so many cores: as many train at once as there are GPUs, or `at_once`
+    on a CPU."""
+    return max(1, cores // (at_once if device == "cpu" else len(gpus()) or at_once))
 
 
 def gpus() -> list[int]:
@@ -34,6 +36,8 @@ def gpus() -> list[int]:
 
     Raises UserError where these numbers cannot be told.
     """
+    import torch
+
     visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
     if not visible:
         return list(range(torch.cuda.device_count()))
@@ -60,6 +64,10 @@ def versions() -> dict[str, str]:
 
 
 def device_label(device: str) -> str:
+    import torch
+
+    from project.run import device_name
+
     return f"{'GPU' if device == 'cuda' else 'CPU'}: {device_name(torch.device(device))}"
 
 

@@ -1,11 +1,9 @@
 """A machine's places to train: which device each has, and what starts programs there."""
 
-import math
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
@@ -13,26 +11,8 @@ from grader.rerun.code import Code
 from grader.rerun.fork_server import ForkServer
 from grader.rerun.job import Job, Seat, run_job
 from grader.rerun.machine import gpus
+from grader.rerun.needs import Needs, fork_servers
 from grader.rerun.result import Result
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the jobs to come have in common.
-
-    Attributes:
-        device: `cuda` or `cpu`.
-        sandboxed: Whether they run in sandboxes.
-        data: Folder that all of their data lies in. It exists, and may still be empty.
-        per_gpu: Trainings at once on each GPU.
-        longest: Seconds within which a job ends, whatever it does, waiting included.
-    """
-
-    device: str
-    sandboxed: bool
-    data: Path
-    per_gpu: int = 1
-    longest: float = math.inf
 
 
 class Seats:
@@ -46,12 +26,20 @@ class Seats:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
         ahead: Jobs for each GPU beside those that train.
         code: That programs run; by default this repository's.
+        servers: Of `fork_servers`, where that has been called; they are ended with the seats.
 
     Attributes:
         count: Jobs that can be run at once.
     """
 
-    def __init__(self, needs: Needs, at_once: int = 1, ahead: int = 1, code: Code | None = None):
+    def __init__(
+        self,
+        needs: Needs,
+        at_once: int = 1,
+        ahead: int = 1,
+        code: Code | None = None,
+        servers: list[ForkServer] | None = None,
+    ):
         self.needs, self.code, self.stop, self.stack = needs, code or Code(), threading.Event(), ExitStack()
         seat = Seat(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
         if needs.device == "cpu":
@@ -62,17 +50,14 @@ class Seats:
             self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
         self.count = places(needs, len(self.seats), at_once, ahead)
         self.busy = [0] * len(self.seats)
-        self.lock, self.servers, self.ready = threading.Lock(), [], False
+        self.lock, self.servers, self.ready = threading.Lock(), servers, False
 
     def __enter__(self) -> "Seats":
         """Begin to import what programs will be forked from."""
-        if self.needs.sandboxed:
-            devices = [None] if self.needs.device == "cpu" else [seat.gpu for seat in self.seats]
-            inputs, threads = self.code.inputs, torch.get_num_threads()
-            made = [ForkServer(inputs, [self.needs.data], gpu, threads) for gpu in devices]
-            self.servers = [self.stack.enter_context(server) for server in made]
-            for server in self.servers:
-                server.start()
+        if self.servers is None:
+            self.servers = fork_servers(self.needs, self.code, torch.get_num_threads())
+        for server in self.servers:
+            self.stack.enter_context(server)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from grader.rerun.job import Job
+from grader.rerun.needs import Needs
 from grader.rerun.result import Result
-from grader.rerun.seats import Needs
 
 
 class MadeUp:

@@ -1,9 +1,16 @@
 """The engine on a Ray cluster: what goes wrong there loses nothing, and what cannot be is one line."""
 
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from grader.cli import main
-from grader.rerun import machine
+from grader.rerun import cluster, machine
+from grader.rerun.cluster import RayEngine
+from grader.rerun.needs import Needs
+from grader.rerun.result import Result
 from project.errors import UserError
 from tests.grader.conftest import needs_sandbox
 
@@ -68,3 +75,131 @@ def test_gpus_that_nobody_can_number_are_one_line(monkeypatch):
     monkeypatch.setattr(machine, "said_by", lambda *command: "")
     with pytest.raises(UserError, match="CUDA_VISIBLE_DEVICES=MIG-1234"):
         machine.gpus()
+
+
+class MadeUpRay:
+    """Stands in for Ray: nodes whose hosts answer at once, or never.
+
+    Args:
+        nodes: By name, what becomes of a job there; None for a host that never answers.
+    """
+
+    def __init__(self, nodes: dict[str, Callable[[str], Result] | None]):
+        self.hosts, self.answers = nodes, {}
+        self.settled, self.killed, self.done = [], [], []
+
+    def get_runtime_context(self):
+        return SimpleNamespace(gcs_address="here:1")
+
+    def nodes(self):
+        return [
+            {"NodeID": f"{i:056x}", "NodeManagerAddress": name, "Alive": True, "Resources": {"CPU": 1.0}}
+            for i, name in enumerate(self.hosts)
+        ]
+
+    def remote(self, actor):
+        return SimpleNamespace(options=self.options)
+
+    def options(self, scheduling_strategy, **more):
+        name = list(self.hosts)[int(scheduling_strategy.node_id, 16)]
+        return SimpleNamespace(remote=lambda *arguments: self.host(name))
+
+    def host(self, name: str):
+        self.settled.append(name)
+        said = {"problem": None, "count": 2, "machine": {"versions": machine.versions(), "device": "CPU: made up"}}
+
+        def asked(answer: Callable) -> SimpleNamespace:
+            def remote(*arguments):
+                reference = object()
+                if self.hosts[name]:
+                    self.answers[reference] = lambda: answer(*arguments)
+                return reference
+
+            return SimpleNamespace(remote=remote)
+
+        def run(number, job, images):
+            self.done.append((name, job.name))
+            return self.hosts[name](job.name), {}
+
+        return SimpleNamespace(
+            name=name, about=asked(lambda: said), run=asked(run), said=asked(list), close=asked(list)
+        )
+
+    def wait(self, references, num_returns=1, timeout=None):
+        return [reference for reference in references if reference in self.answers][:num_returns], []
+
+    def get(self, reference):
+        return self.answers.pop(reference)()
+
+    def kill(self, host):
+        self.killed.append(host.name)
+
+    def put(self, files):
+        return "images"
+
+    def shutdown(self):
+        pass
+
+
+@pytest.fixture
+def graded_on(monkeypatch, tmp_path):
+    """Runs so many jobs on nodes that are made up; a job that fails through no fault of its own is queued again."""
+
+    def graded_on(nodes, count: int):
+        made = MadeUpRay(nodes)
+        monkeypatch.setattr(cluster, "nodes", lambda address: None)
+        monkeypatch.setattr(cluster, "reachable", lambda address: True)
+        monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.0)
+        monkeypatch.setattr(cluster.RayEngine, "now", lambda self: next(clock))
+        monkeypatch.setattr(cluster, "replace", lambda changed, **changes: changed)
+        clock, waiting = iter(range(10**6)), [str(number) for number in range(count)]
+        work = SimpleNamespace(
+            next_job=lambda: described(waiting.pop(0)) if waiting else None,
+            next_time=lambda: -1.0 if waiting else None,
+            watch=None,
+        )
+
+        def described(name: str) -> SimpleNamespace:
+            data = SimpleNamespace(training=tmp_path, scoring=tmp_path)
+            return SimpleNamespace(name=name, folder=tmp_path, data=data, submission=SimpleNamespace(files={}))
+
+        results = []
+        for name in ("get_runtime_context", "nodes", "remote", "wait", "get", "kill", "put", "shutdown"):
+            monkeypatch.setattr(ray, name, getattr(made, name))
+        with RayEngine("here:1").opened(Needs("cpu", False, Path(), longest=10**5)) as train:
+            for job, result in train(work):
+                results.append((job.name, result.verdict))
+                if result.verdict == "infrastructure":
+                    waiting.append(job.name)
+        return made, results
+
+    return graded_on
+
+
+def good(job: str) -> Result:
+    return Result("passed", "", 0.9)
+
+
+def test_a_node_that_fails_and_fails_is_left_alone_and_others_do_its_jobs(graded_on):
+    made, results = graded_on({"sound": good, "broken": lambda job: Result("infrastructure", "disk full")}, 12)
+    passed = [name for name, verdict in results if verdict == "passed"]
+    assert sorted(passed, key=int) == [str(number) for number in range(12)]
+    assert made.killed.count("broken") == 1 and made.settled.count("broken") == 1
+    assert cluster.LOSSES <= sum(node == "broken" for node, _ in made.done) <= cluster.LOSSES + 2
+
+
+def test_a_node_that_fails_now_and_then_is_kept(graded_on):
+    times = iter(range(10**6))
+    sometimes = lambda job: Result("infrastructure", "disk full") if next(times) % 2 else good(job)  # noqa: E731
+    made, results = graded_on({"unreliable": sometimes}, 12)
+    assert sum(verdict == "passed" for _, verdict in results) == 12 and made.settled == ["unreliable"]
+
+
+def test_a_host_that_never_answers_gets_no_job(graded_on):
+    made, results = graded_on({"silent": None, "sound": good}, 6)
+    assert len(results) == 6 and {node for node, _ in made.done} == {"sound"}
+
+
+def test_a_cluster_where_no_host_answers_is_one_line(graded_on):
+    with pytest.raises(UserError, match="has had no node to train on for minutes"):
+        graded_on({"silent": None}, 6)

@@ -14,10 +14,10 @@ from grader.rerun import job as jobs
 from grader.rerun import sandbox, seats
 from grader.rerun.engine import LocalEngine
 from grader.rerun.job import Job, Seat, run_job
+from grader.rerun.needs import Needs
 from grader.rerun.program import Program
 from grader.rerun.result import Result
 from grader.rerun.sandbox import Stopped
-from grader.rerun.seats import Needs
 from project.assignment import Limits
 from tests.grader.conftest import needs_sandbox
 
@@ -71,7 +71,7 @@ def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
     return Needs(device, False, Path(), per_gpu)
 
 
-def ran(engine: LocalEngine, work: Jobs, needs: Needs = needs()) -> list:
+def ran(engine: LocalEngine, work: Jobs, needs: Needs) -> list:
     with engine.opened(needs) as train:
         return list(train(work))
 
@@ -131,7 +131,7 @@ def test_it_waits_for_what_is_to_be_tried_later(monkeypatch):
     monkeypatch.setattr(seats, "run_job", Watched())
     work = Jobs(2)
     work.ready_at = time.monotonic() + 0.3
-    assert len(ran(LocalEngine(at_once=2), work)) == 2 and time.monotonic() > work.ready_at
+    assert len(ran(LocalEngine(at_once=2), work, needs())) == 2 and time.monotonic() > work.ready_at
 
 
 def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
@@ -148,7 +148,7 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
     monkeypatch.setattr(seats, "run_job", until_stopped)
     monkeypatch.setattr(engines, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        ran(LocalEngine(), Jobs(1))
+        ran(LocalEngine(), Jobs(1), needs())
     assert ended.is_set() and threading.active_count() < 10
 
 
