@@ -316,8 +316,8 @@ def opened(source: Path, student: str = "", name: str = "") -> Submission:
 def needs(rules: Assignment, settings: Settings, results: Path) -> Needs:
     """What all jobs for a results folder ask of an engine."""
     (results / DATA).mkdir(exist_ok=True)
-    # A turn to wait for, a training and two predictions, each within the limit; and what comes between.
-    longest = 60 * (4 * rules.limits.minutes + SPARE_MINUTES)
+    # A training and two predictions of its own, each within the limit, as many to wait for, and what comes between.
+    longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
     return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu, longest)
 
 

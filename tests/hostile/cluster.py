@@ -21,7 +21,7 @@ from tests.hostile.cases import RULES
 from tests.hostile.classroom import faults, miscounted, write_class
 
 STUDENTS, SEEDS = 4, 2
-PATIENCE = 0.3  # minutes of a training, of which a lease allows four
+PATIENCE = 0.3  # minutes of a training, of which a lease allows six
 HOST, FORK_SERVER = "ray::Host", "/app/forker.py"
 GRADER = """
 import signal, sys
