@@ -1,4 +1,8 @@
-"""What the grader costs beside the trainings: its wall-clock against the same trainings run bare, one at a time."""
+"""What the grader costs beside the trainings: its wall-clock against the same trainings run bare, one at a time.
+
+`serial` is about the grader as it comes: on a CPU it trains one submission on each core. `one_by_one` is about `--jobs 1`,
+where each has all cores, as it has when it is run bare.
+"""
 
 import json
 import subprocess
@@ -70,14 +74,14 @@ def epochs(seconds: float, options: list[str], scratch: Path) -> int:
     return max(1, min(15, round(seconds * TRIED / bare(folder, scratch))))
 
 
-def on_ray(folder: Path, scratch: Path, threads: int) -> float:
+def on_ray(folder: Path, scratch: Path) -> float:
     """The same on a Ray cluster of this machine alone, which is there before."""
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": torch.get_num_threads(), "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
-        return graded(folder, scratch, threads, RayEngine(cluster.address))
+        return graded(folder, scratch, 1, RayEngine(cluster.address))
     finally:
         cluster.shutdown()
 
@@ -111,16 +115,16 @@ def main(rounds: int) -> dict:
             options = [*options, f"--trainer.max_epochs={many}"]
             write_submissions(folder, options, count)
             arms[f"bare {length}"] = lambda folder=folder: bare(folder, scratch)
-            arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, cores, LocalEngine())
-            arms[f"at once {length}"] = lambda folder=folder: graded(folder, scratch, 1, LocalEngine(at_once=cores))
-        arms["on ray 3s"] = lambda: on_ray(scratch / "3s", scratch, cores)
+            arms[f"graded {length}"] = lambda folder=folder: graded(folder, scratch, 1, LocalEngine(at_once=cores))
+            arms[f"--jobs 1 {length}"] = lambda folder=folder: graded(folder, scratch, cores, LocalEngine())
+        arms["on ray 3s"] = lambda: on_ray(scratch / "3s", scratch)
         pair = scratch / "pair"
         write_submissions(pair, options, 2)  # of the longer ones
         arms["one thread, one by one"] = lambda: graded(pair, scratch, 1, LocalEngine())
         arms["one thread, two at once"] = lambda: graded(pair, scratch, 1, LocalEngine(at_once=2))
         found = in_turns(arms, rounds, "s")
     ratios = {f"serial_{length}": ratio(found[f"graded {length}"], found[f"bare {length}"]) for length in LENGTHS}
-    ratios |= {f"at_once_{length}": ratio(found[f"at once {length}"], found[f"bare {length}"]) for length in LENGTHS}
+    ratios |= {f"one_by_one_{each}": ratio(found[f"--jobs 1 {each}"], found[f"bare {each}"]) for each in LENGTHS}
     ratios["two_at_once"] = ratio(found["one thread, two at once"], found["one thread, one by one"])
     ratios["ray_over_local"] = ratio(found["on ray 3s"], found["graded 3s"])
     return report("grading", found, ratios)

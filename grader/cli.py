@@ -140,7 +140,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--address", metavar="HOST:PORT", help=f"ray: the cluster's head ({ADDRESS})")
     parser.add_argument(
-        "--jobs", type=positive, default=1, metavar="N", help="trainings at once on a machine's CPU (1)"
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="trainings at once on a machine's CPU (as many as it has cores, and memory for)",
     )
 
 
@@ -207,14 +210,14 @@ def run(options: argparse.Namespace) -> int:
         wait=options.wait,
         wandb=options.wandb,
         max_hours=options.max_hours,
-        engine=chosen_engine(options),
+        engine=chosen_engine(options, rules),
     )
     print("\n" + grade(options.folder, options.out, rules, settings))
     print(f"\n{options.out / 'site' / 'index.html'} is the page to publish.")
     return 0
 
 
-def chosen_engine(options: argparse.Namespace) -> Any:
+def chosen_engine(options: argparse.Namespace, rules: Any) -> Any:
     if options.engine == "ray":
         from grader.rerun.cluster import RayEngine
 
@@ -225,11 +228,12 @@ def chosen_engine(options: argparse.Namespace) -> Any:
     import torch
 
     from grader.rerun.engine import LocalEngine
-    from grader.rerun.machine import thread_share
+    from grader.rerun.machine import at_once_on_cpu, thread_share
 
-    # The leaderboard says how many each has.
-    torch.set_num_threads(thread_share(options.device, options.jobs, torch.get_num_threads()))
-    return LocalEngine(options.jobs)
+    cores = torch.get_num_threads()
+    at_once = options.jobs or at_once_on_cpu(rules.limits.memory_gb, cores)
+    torch.set_num_threads(thread_share(options.device, at_once, cores))  # the leaderboard says how many each has
+    return LocalEngine(at_once)
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -285,8 +289,12 @@ def export(options: argparse.Namespace) -> int:
 def ablate(options: argparse.Namespace) -> int:
     from grader.ablation import ablate
     from grader.grading import Settings
+    from grader.results.folder import RULES_FILE
+    from project.assignment import Assignment
 
-    settings = Settings(options.device, not options.unsafe_no_sandbox, engine=chosen_engine(options))
+    graded_by = options.results / RULES_FILE
+    rules = Assignment.load(graded_by if graded_by.exists() else RULES)
+    settings = Settings(options.device, not options.unsafe_no_sandbox, engine=chosen_engine(options, rules))
     table, figure = ablate(options.results, options.student, options.seeds, settings)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
     return 0

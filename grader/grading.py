@@ -318,7 +318,8 @@ def needs(rules: Assignment, settings: Settings, results: Path) -> Needs:
     (results / DATA).mkdir(exist_ok=True)
     # A training and two predictions of its own, each within the limit, as many to wait for, and what comes between.
     longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
-    return Needs(settings.device, settings.sandboxed, results / DATA, rules.trainings_per_gpu, longest)
+    memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
+    return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
 
 
 def regrade(ledger: Ledger, student: str) -> None:

@@ -40,11 +40,11 @@ class RayEngine:
 
     Attributes:
         address: Of the head, HOST:PORT.
-        at_once, ahead: See Seats, of each node.
+        at_once, ahead: See Seats, of each node; without `at_once`, as `at_once_on_cpu` says.
     """
 
     address: str
-    at_once: int = 1
+    at_once: int | None = None
     ahead: int = 1
 
     def now(self) -> float:
@@ -203,14 +203,16 @@ class Cluster:
 
         cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
         on_gpus = self.needs.device == "cuda"
-        jobs = places(self.needs, gpus, self.engine.at_once, self.engine.ahead)
+        memory = resources.get("memory", 0.0)  # what Ray leaves to those who ask for it
+        at_once = self.engine.at_once or machine.at_once_on_cpu(self.needs.memory_gb, cores, memory)
+        jobs = places(self.needs, gpus, at_once, self.engine.ahead)
         remote = self.ray.remote(Host).options(
             num_cpus=cores,
             num_gpus=gpus if on_gpus else 0,
             max_concurrency=jobs + 2,  # for the questions beside
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         )
-        node.host = remote.remote(self.needs, self.engine.at_once, self.engine.ahead, max(1, cores))
+        node.host = remote.remote(self.needs, at_once, self.engine.ahead, max(1, cores))
         node.asked = {node.host.about.remote(): self.ABOUT}
 
     def freest(self) -> Node | None:

@@ -25,6 +25,20 @@ def chosen_device(device: str) -> str:
     return device
 
 
+def at_once_on_cpu(memory_gb: float, cores: int, memory: float | None = None) -> int:
+    """How many trainings at once take the least time in all: one for each core, as far as there is memory for them.
+
+    A small network's steps do not get faster by as many times as there are threads, and each thread waits at every step
+    for the slowest: whatever else the machine does holds up all of them.
+
+    Args:
+        memory_gb: That each may use.
+        memory: Of the machine, in bytes; by default this one's.
+    """
+    memory = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(cores, int(memory / 1e9 / memory_gb)))
+
+
 def thread_share(device: str, at_once: int, cores: int) -> int:
     """Each training's threads of a processor with so many cores: as many train at once as there are GPUs, or `at_once`
     on a CPU."""

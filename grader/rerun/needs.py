@@ -17,6 +17,7 @@ class Needs:
         device: `cuda` or `cpu`.
         sandboxed: Whether they run in sandboxes.
         data: Folder that all of their data lies in. It exists, and may still be empty.
+        memory_gb: That each may use of the machine's memory.
         per_gpu: Trainings at once on each GPU.
         longest: Seconds within which a job ends, whatever it does, waiting included.
     """
@@ -24,6 +25,7 @@ class Needs:
     device: str
     sandboxed: bool
     data: Path
+    memory_gb: float = 8.0
     per_gpu: int = 1
     longest: float = math.inf
 

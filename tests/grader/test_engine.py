@@ -11,7 +11,7 @@ import pytest
 
 from grader.rerun import engine as engines
 from grader.rerun import job as jobs
-from grader.rerun import sandbox, seats
+from grader.rerun import machine, sandbox, seats
 from grader.rerun.engine import LocalEngine
 from grader.rerun.job import Job, Seat, run_job
 from grader.rerun.needs import Needs
@@ -68,7 +68,7 @@ class Watched:
 
 
 def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
-    return Needs(device, False, Path(), per_gpu)
+    return Needs(device, False, Path(), per_gpu=per_gpu)
 
 
 def ran(engine: LocalEngine, work: Jobs, needs: Needs) -> list:
@@ -88,6 +88,15 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
     assert sorted(int(result.reason) for _, result in results) == list(range(24))
     assert all(str(job.name) == result.reason for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "cores", "gigabytes", "at_once"),
+    [(8, 2, 24, 2), (8, 16, 64, 8), (8, 16, 7.9, 1), (0.5, 4, 1000, 4)],
+)
+def test_on_a_cpu_as_many_train_as_there_are_cores_and_memory_for(memory_gb, cores, gigabytes, at_once):
+    assert machine.at_once_on_cpu(memory_gb, cores, gigabytes * 10**9) == at_once
+    assert machine.thread_share("cpu", at_once, cores) == cores // at_once
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
