@@ -26,9 +26,9 @@ def chosen_device(device: str) -> str:
 
 
 def at_once_on_cpu(memory_gb: float, cores: int, memory: float | None = None) -> int:
-    """How many trainings at once take the least time in all: one for each core, as far as there is memory for them.
+    """How many trainings at once: one for each core, as far as there is memory for them.
 
-    A small network's steps do not get faster by as many times as there are threads, and each thread waits at every step
+    On 2 cores, where it was measured, that takes the least time in all (docs/speed.md). A small network's steps do not get faster by as many times as there are threads, and each thread waits at every step
     for the slowest: whatever else the machine does holds up all of them.
 
     Args:
