@@ -2,12 +2,23 @@
 
 import sys
 
-from project.usage import USAGE
+from project.support.errors import exit_status
+from project.training.help_text import HELP
+
+
+def main(args: list[str]) -> int:
+    """Run a command. Returns the exit status."""
+    if args in ([], ["-h"], ["--help"]):
+        print(HELP)  # before torch is imported, which takes seconds
+        return 0 if args else 2
+    if args[0] == "gallery":
+        from project.studies.gallery import main as draw_gallery
+
+        return exit_status(draw_gallery, args[1:])
+    from project.training.command_line import main as run
+
+    return exit_status(run, args)
+
 
 if __name__ == "__main__":
-    if sys.argv[1:] in ([], ["-h"], ["--help"]):
-        print(USAGE)  # before torch is imported, which takes seconds
-        sys.exit(0 if sys.argv[1:] else 2)
-    from project.cli import main
-
     sys.exit(main(sys.argv[1:]))

@@ -53,8 +53,9 @@ def main(args: list[str]) -> int:
     import torch
 
     from benchmarks.measuring import machine, quietly, write
-    from project.data import Glyphs, ImageArchive
-    from project.errors import UserError
+    from project.datasets.glyphs import Glyphs
+    from project.datasets.image_archive import ImageArchive
+    from project.support.errors import UserError
 
     quietly()
     about = machine()

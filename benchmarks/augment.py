@@ -8,7 +8,7 @@ from benchmarks import template
 from benchmarks.epoch import BATCH, resident
 from benchmarks.measuring import in_turns, ratio, report
 from project.data import ImageData
-from project.data.sources import Source
+from project.datasets.source import Source
 
 
 def main(source: Source, rounds: int, images: int) -> dict:

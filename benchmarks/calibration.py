@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import redirect_stdout
 
-from project.cli import run
+from project.training.command_line import run
 
 FAMILIES = ("optimization", "regularization", "initialization", "normalization")
 BASE = ["--config", "configs/base.yaml"]

@@ -3,19 +3,19 @@
 import json
 import math
 import random
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grader.grading import rules_digest, training_seed
-from grader.intake.examples import CONCLUSION, REPORT
-from grader.rerun.dataset import GradingData, prepare
-from grader.rerun.result import Result
-from grader.results.archive import keep
-from grader.results.folder import RULES_FILE, stored_secret
-from grader.results.ledger import Ledger
-from grader.results.publishing import publish
-from project.assignment import Assignment
+from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.walk import rules_digest, training_seed
+from grader.ledger.ledger import Ledger
+from grader.ledger.result import Result
+from grader.ledger.results_folder import RULES_FILE, stored_secret
+from grader.ledger.submission_store import keep
+from grader.publish.publishing import publish
+from grader.rerun.grading_data import GradingData, prepare
+from grader.rules import Rules
 
 STRATEGIES = {
     "optimization": ["SGD with Nesterov momentum", "AdamW", "Muon", "OneCycle schedule"],
@@ -55,7 +55,7 @@ def students(count: int) -> list[Student]:
     ]
 
 
-def write_course(results: Path, everyone: list[Student], rules: Assignment) -> None:
+def write_course(results: Path, everyone: list[Student], rules: Rules) -> None:
     """Write the results folder of a graded course, and publish it."""
     write_results(results, everyone, rules)
     ledger = Ledger(results / "ledger.sqlite")
@@ -65,13 +65,13 @@ def write_course(results: Path, everyone: list[Student], rules: Assignment) -> N
         ledger.close()
 
 
-def write_results(results: Path, everyone: list[Student], rules: Assignment) -> None:
+def write_results(results: Path, everyone: list[Student], rules: Rules) -> None:
     """Write what grading a course leaves, without leaderboard and pages."""
-    rules = replace(rules, seeds_near_target=1)  # whoever is near the target has no more trainings than others
+    rules = rules.but(seeds_near_target=1)  # whoever is near the target has no more trainings than others
     results.mkdir(parents=True, exist_ok=True)
     secret = stored_secret(results, SECRET)
     data = prepare(rules, secret, results)
-    (results / RULES_FILE).write_text(json.dumps(asdict(rules)))
+    (results / RULES_FILE).write_text(rules.model_dump_json(indent=2))
     ledger = Ledger(results / "ledger.sqlite")
     try:
         with ledger.all_or_nothing():
@@ -82,7 +82,7 @@ def write_results(results: Path, everyone: list[Student], rules: Assignment) -> 
 
 
 def add(
-    results: Path, ledger: Ledger, student: Student, digest: str, rules: Assignment, key: str, data: GradingData
+    results: Path, ledger: Ledger, student: Student, digest: str, rules: Rules, key: str, data: GradingData
 ) -> None:
     """Add a student with all trainings."""
     draw = random.Random(student.id)

@@ -16,8 +16,8 @@ from collections import defaultdict
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from project.cli import run
-from project.diagnostics import Diagnostics
+from project.training.command_line import run
+from project.training.diagnostics import Diagnostics
 
 HOOKS = ("on_train_start", "on_train_batch_start", "on_before_optimizer_step", "on_train_epoch_end", "on_train_end")
 

@@ -21,15 +21,17 @@ from torch.nn import functional as F
 
 from benchmarks import template
 from benchmarks.measuring import alone, in_turns, ratio, report
-from project.cli import CommandLine, run
-from project.data import ImageData, TensorFolder
-from project.data.augmentation import RandomCrop, RandomHorizontalFlip
-from project.data.resident import ResidentBatches
-from project.data.sources import Source
-from project.hardware import precision_for
-from project.memory import keep_freed_memory
+from project.augmentation import RandomCrop, RandomHorizontalFlip
+from project.batches.resident import ResidentBatches
+from project.data import ImageData
+from project.datasets.source import Source
+from project.datasets.tensor_folder import TensorFolder
 from project.networks import ConvNet
 from project.normalization import BatchNormalization, Normalization
+from project.support.devices import precision_for
+from project.support.memory import keep_freed_memory
+from project.training.command_line import made
+from project.training.configuration import merged, read_arguments
 
 BATCH, RATE, EPOCHS = 128, 0.1, 4
 SETTINGS = [
@@ -95,13 +97,12 @@ def template_epoch(source: TensorFolder, workers: int) -> float:
 def our_epoch(source: TensorFolder, precision: str) -> float:
     timer = EpochSeconds()
 
-    class Timed(CommandLine):
-        def before_fit(self) -> None:
-            self.trainer.callbacks.append(timer)
-
-    given = ["--data.source", "project.data.TensorFolder", "--data.source.path", str(source.folder)]
+    given = ["--data.source", "project.datasets.tensor_folder.TensorFolder", "--data.source.path", str(source.folder)]
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        run(["fit", *SETTINGS, *given, "--trainer.precision", precision, "--run.folder", folder], Timed)
+        options = [*SETTINGS, *given, "--trainer.precision", precision, "--run.folder", folder]
+        timed = made(merged(read_arguments(options).overlays))
+        timed.trainer.callbacks.append(timer)
+        timed.fit()
     return timer.seconds
 
 

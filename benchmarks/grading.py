@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from contextlib import redirect_stdout
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,15 +17,16 @@ import torch
 import yaml
 
 from benchmarks.measuring import in_turns, ratio, report
-from grader.grading import Settings, grade
-from grader.intake.examples import CONCLUSION, REPORT
+from grader.engines.engine import Engine
+from grader.engines.local import LocalEngine
+from grader.engines.ray_cluster import RayEngine
+from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.walk import Settings, grade
 from grader.intake.submission import take_in
-from grader.rerun.cluster import RayEngine
-from grader.rerun.dataset import prepare
-from grader.rerun.engine import Engine, LocalEngine
+from grader.rerun.grading_data import prepare
 from grader.rerun.job import Job, rerun_config
-from project.assignment import Assignment
-from project.cli import complete_config
+from grader.rules import Rules
+from project.training.command_line import complete_config
 
 SECRET = 1
 LENGTHS = {  # about how long a training takes on this machine, options of its network, and how many of them
@@ -36,8 +36,8 @@ LENGTHS = {  # about how long a training takes on this machine, options of its n
 TRIED = 2  # epochs, to see how long one takes
 
 
-def rules() -> Assignment:
-    return replace(Assignment.load(), seeds_near_target=1, target_accuracy=0.01)
+def rules() -> Rules:
+    return Rules.load().but(seeds_near_target=1, target_accuracy=0.01)
 
 
 def write_submissions(folder: Path, options: list[str], count: int) -> None:

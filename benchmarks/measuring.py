@@ -36,7 +36,7 @@ def alone(function: Callable[..., float], *arguments: Any) -> float:
 
 
 def quietly() -> None:
-    from project.cli import quieten
+    from project.training.command_line import quieten
 
     quieten()
     warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
     import pytorch_lightning
     import torch
 
-    from project.hardware import cpu_computes_bfloat16
+    from project.support.devices import cpu_computes_bfloat16
 
     return {
         "cpu": cpu_name(),

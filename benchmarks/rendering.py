@@ -10,7 +10,7 @@ import psutil
 
 from benchmarks.course import students, write_results
 from benchmarks.measuring import in_turns, ratio, report
-from project.assignment import Assignment
+from grader.rules import Rules
 
 LOOK_EVERY = 0.02  # seconds between two looks at the memory
 
@@ -21,7 +21,7 @@ def write_course(results: Path, count: int) -> None:
     for number, student in enumerate(everyone):
         student.trainings = 1 + 2 * (number % 2)
         student.texts = {name: f"{text}\nSigned by number {number}.\n" for name, text in student.texts.items()}
-    write_results(results, everyone, Assignment.load())
+    write_results(results, everyone, Rules.load())
 
 
 def rendered(results: Path) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from benchmarks.calibration import accuracy
 from benchmarks.measuring import in_turns, ratio, report
 
 QUICKSTART = ["--config", "configs/quickstart.yaml", "--run.diagnostics", "false"]
-OURS, THEIRS = "project.data.augmentation", "torchvision.transforms.v2"
+OURS, THEIRS = "project.augmentation", "torchvision.transforms.v2"
 FLIP = {"p": 0.1}  # seldom: most letters have a right and a wrong way round
 IN_MEMORY = {f"{OURS}.RandomCrop": {"padding": 2}, f"{OURS}.RandomHorizontalFlip": FLIP}
 BY_WORKERS = {

@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import alone, in_turns, report
-from grader.grading import Grading, Settings, circumstances, needs, ready, taken_in
+from grader.engines.engine import Train
+from grader.engines.leases import Leases
+from grader.engines.needs import Needs
+from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.ranking import seeds_wanted
+from grader.grading.walk import Grading, Settings, circumstances, needs, ready, taken_in
 from grader.intake.downloads import find_downloads
-from grader.intake.examples import CONCLUSION, REPORT
-from grader.rerun.engine import Train
+from grader.ledger.ledger import Ledger
+from grader.ledger.result import Result
 from grader.rerun.job import Job
-from grader.rerun.leases import Leases
-from grader.rerun.needs import Needs
-from grader.rerun.result import Result
-from grader.results.ledger import Ledger
-from grader.results.ranking import seeds_wanted
-from project.assignment import Assignment
-from project.cli import complete_config
+from grader.rules import Rules
+from project.training.command_line import complete_config
 
 NODES, GPUS = 16, 4  # and so many on each node
 FAILING = 0.01  # share of the nodes that fail in an hour
@@ -164,7 +164,7 @@ def write_course(folder: Path, count: int) -> None:
                 packed.writestr(name, content)
 
 
-def missing(done: list[Result], rules: Assignment) -> int:
+def missing(done: list[Result], rules: Rules) -> int:
     """How many trainings a submission should have had besides."""
     crashed = any(result.accuracy is None for result in done)
     return 0 if crashed else max(0, seeds_wanted(done, rules) - len(done))
@@ -172,7 +172,7 @@ def missing(done: list[Result], rules: Assignment) -> int:
 
 def simulate(count: int, seed: int, failing: float) -> dict[str, float]:
     """Grade a course of so many submissions, and tell what came of it. To be called in a process of its own."""
-    rules, engine = Assignment.load(), Simulated(seed, failing)
+    rules, engine = Rules.load(), Simulated(seed, failing)
     with tempfile.TemporaryDirectory() as name:
         folder, results = Path(name, "submissions"), Path(name, "results")
         write_course(folder, count)

@@ -16,11 +16,12 @@ from benchmarks import template
 from benchmarks.epoch import EPOCHS, EpochSeconds
 from benchmarks.measuring import in_turns, ratio, report
 from project.classifier import Classifier
-from project.data import Glyphs, ImageData
-from project.diagnostics import Diagnostics
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
 from project.networks import MLP
-from project.progress import EpochLines
-from project.run import Record
+from project.training.diagnostics import Diagnostics
+from project.training.epoch_display import EpochLines
+from project.training.run_folder import Record
 
 STEPS = 2000
 

@@ -16,8 +16,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from benchmarks.measuring import alone, in_turns, ratio, report
-from project.cli import run
-from project.data import ImageArchive
+from project.datasets.image_archive import ImageArchive
+from project.training.command_line import run
 
 RECIPES = Path("configs/recipes")
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
-from project.data.sources import Split
+from project.datasets.source import Split
 
 
 def six_convolutions(num_classes: int = 10) -> nn.Module:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from project.errors import UserError
+from project.support.errors import UserError
 
 ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
@@ -165,12 +165,12 @@ def check(options: argparse.Namespace) -> int:
 
 def append_summary(file: Path, said: str, findings: list[Any]) -> None:
     """Add the findings to a Markdown file, such as the one that GitHub shows for a workflow's run."""
-    from grader.results.exports import escaped, row_of
+    from grader.text import escaped, table_row
 
     lines = [f"## {escaped(said)}", ""]
     if findings:
-        lines += [row_of(["", "where", "what", "how to mend it"]), row_of(["---"] * 4)]
-        lines += [row_of(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
+        lines += [table_row(["", "where", "what", "how to mend it"]), table_row(["---"] * 4)]
+        lines += [table_row(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
     with open(file, "a", encoding="utf-8") as summary:
         summary.write("\n".join(lines) + "\n")
 
@@ -188,16 +188,15 @@ def pack(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import replace
 
-    from grader.grading import Settings, grade
-    from project.assignment import Assignment
+    from grader.grading.walk import Settings, grade
+    from grader.rules import Rules
 
     existing(options.folder)
-    rules = Assignment.load(options.rules)
+    rules = Rules.load(options.rules)
     if options.dataset:
         archive = {"path": str(existing(options.dataset))}
-        rules = replace(rules, dataset={"class_path": "project.data.archive.ImageArchive", "init_args": archive})
+        rules = rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
     if options.secret_seed is not None and options.secret_seed < 0:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
     if options.max_hours is not None and not options.max_hours > 0:
@@ -219,7 +218,7 @@ def run(options: argparse.Namespace) -> int:
 
 def chosen_engine(options: argparse.Namespace, rules: Any) -> Any:
     if options.engine == "ray":
-        from grader.rerun.cluster import RayEngine
+        from grader.engines.ray_cluster import RayEngine
 
         return RayEngine(options.address or ADDRESS, options.jobs)
     if options.address:
@@ -227,8 +226,8 @@ def chosen_engine(options: argparse.Namespace, rules: Any) -> Any:
 
     import torch
 
-    from grader.rerun.engine import LocalEngine
-    from grader.rerun.machine import at_once_on_cpu, thread_share
+    from grader.engines.local import LocalEngine
+    from grader.engines.machine import at_once_on_cpu, thread_share
 
     cores = torch.get_num_threads()
     at_once = options.jobs or at_once_on_cpu(rules.limits.memory_gb, cores)
@@ -237,7 +236,7 @@ def chosen_engine(options: argparse.Namespace, rules: Any) -> Any:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    from grader.doctor import examine, report
+    from grader.engines.doctor import examine, report
 
     found = examine()
     print(report(found))
@@ -245,15 +244,15 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    from grader.desk import show_leaderboard
+    from grader.publish.desk import show_leaderboard
 
     print(show_leaderboard(options.results))
     return 0
 
 
 def bonus(options: argparse.Namespace) -> int:
-    from grader.desk import give_bonus
-    from grader.results.bonus import Given, read_bonuses
+    from grader.publish.desk import give_bonus
+    from grader.review.points import Given, read_bonuses
 
     one = (options.report, options.conclusion, options.comment)
     if bool(options.csv) == bool(options.student) or (options.student and one == (None, None, None)):
@@ -264,7 +263,7 @@ def bonus(options: argparse.Namespace) -> int:
 
 
 def review(options: argparse.Namespace) -> int:
-    from grader.desk import review_texts
+    from grader.publish.desk import review_texts
 
     done = review_texts(options.results, options.by, options.again)
     print(f"Reviewed: {done}. The leaderboard has the points.")
@@ -272,14 +271,14 @@ def review(options: argparse.Namespace) -> int:
 
 
 def similar(options: argparse.Namespace) -> int:
-    from grader.desk import list_similar
+    from grader.publish.desk import list_similar
 
     print(list_similar(options.results))
     return 0
 
 
 def export(options: argparse.Namespace) -> int:
-    from grader.desk import write_export
+    from grader.publish.desk import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
     print(write_export(options.results, options.format, *given))
@@ -287,13 +286,13 @@ def export(options: argparse.Namespace) -> int:
 
 
 def ablate(options: argparse.Namespace) -> int:
-    from grader.ablation import ablate
-    from grader.grading import Settings
-    from grader.results.folder import RULES_FILE
-    from project.assignment import Assignment
+    from grader.grading.walk import Settings
+    from grader.ledger.results_folder import RULES_FILE
+    from grader.review.ablation import ablate
+    from grader.rules import Rules
 
     graded_by = options.results / RULES_FILE
-    rules = Assignment.load(graded_by if graded_by.exists() else RULES)
+    rules = Rules.load(graded_by if graded_by.exists() else RULES)
     settings = Settings(options.device, not options.unsafe_no_sandbox, engine=chosen_engine(options, rules))
     table, figure = ablate(options.results, options.student, options.seeds, settings)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
@@ -301,7 +300,7 @@ def ablate(options: argparse.Namespace) -> int:
 
 
 def example(options: argparse.Namespace) -> int:
-    from grader.intake.examples import write_examples
+    from grader.grading.examples import write_examples
 
     if options.folder.exists():
         raise UserError(f"{options.folder}: is there already; name a folder that is not")
@@ -311,14 +310,14 @@ def example(options: argparse.Namespace) -> int:
 
 
 def open_submission(options: argparse.Namespace) -> Any:
-    from grader.intake.repository import is_packed
+    from grader.intake.git_folders import is_packed
     from grader.intake.submission import take_in
-    from project.assignment import Assignment
+    from grader.rules import Rules
 
-    path, rules = existing(options.path), Assignment.load(options.rules)
+    path, rules = existing(options.path), Rules.load(options.rules)
     if not is_packed(path):
         return take_in(path), rules
-    from grader.grading import opened  # with torch, which takes its time
+    from grader.grading.walk import opened  # with torch, which takes its time
 
     return opened(path), rules
 

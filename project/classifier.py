@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
-from project.compilation import Compilation
-from project.errors import UserError, note
 from project.initialization import Initialization, adapts
-from project.metrics import EpochMetrics
 from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches, has_penalty
+from project.support.compilation import Compilation
+from project.support.errors import UserError, note
+from project.support.metrics import EpochMetrics
 
 NetworkCallable = Callable[[], nn.Module]
 
@@ -93,8 +93,8 @@ class Classifier(LightningModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes at each hook which one it calls, some forty times a step, and torch would look every time
-        # whether that is a parameter: a tenth of what the Trainer takes.
-        if name == "_current_fx_name":
+        # whether that is a parameter: a tenth of what the Trainer takes. A text where a plain value was is none.
+        if isinstance(value, str | None) and name in self.__dict__:
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)

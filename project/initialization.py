@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from project.errors import note
+from project.support.errors import note
 
 ACTIVATION_NAMES = {
     nn.ReLU: "relu",

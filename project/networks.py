@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from project.errors import UserError
 from project.normalization import Normalization
+from project.support.errors import UserError
 
 ActivationCallable = Callable[[], nn.Module]
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from project.errors import UserError, note
+from project.support.errors import UserError, note
 
 LAYERS = (nn.Conv2d, nn.Linear)
 NORMALIZATION_LAYERS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
     nn.GroupNorm,
     nn.LayerNorm,
 )
@@ -201,8 +201,11 @@ class StandardizedWeight(nn.Module):
         return weight
 
 
-# Modules by which a network that is normalized can be told.
-NORMALIZERS = (*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight, nn.utils.parametrizations._WeightNorm)
+# Modules by which a network that is normalized can be told. The last is what PyTorch's weight normalization puts in.
+NORMALIZERS = (
+    *(*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight),
+    type(nn.utils.parametrizations.weight_norm(nn.Linear(1, 1, device="meta")).parametrizations.weight[0]),
+)
 
 
 def normalizers(network: nn.Module) -> list[nn.Module]:

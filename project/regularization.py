@@ -1,7 +1,7 @@
 """Unit 2: regularization. One strategy, one class; several at once accumulate.
 
 What to see: the gap between training and validation accuracy, and what narrows it. Strategies act on the loss, in the
-architecture, on the batch, or in the training; the lecture's augmented dataset is in `project/data/augmentation.py`.
+architecture, on the batch, or in the training; the lecture's augmented dataset is in `project/augmentation.py`.
 """
 
 from abc import ABC
@@ -14,8 +14,8 @@ from torch.optim.swa_utils import get_ema_avg_fn
 from torchvision.ops import StochasticDepth as DropBranch
 from torchvision.transforms import v2
 
-from project.averaging import AverageWeights
-from project.errors import UserError, note
+from project.support.averaging import EpochAveraging
+from project.support.errors import UserError, note
 
 
 class Regularizer(ABC):
@@ -313,7 +313,7 @@ class EMA(Regularizer):
         self.decay = checked("decay", decay, 0, 1)
 
     def callbacks(self) -> list[Callback]:
-        return [AverageWeights(first_epoch=0, every_step=True, avg_fn=get_ema_avg_fn(self.decay))]
+        return [lightning_callbacks.WeightAveraging(avg_fn=get_ema_avg_fn(self.decay))]
 
     def acts_within(self, epochs: int) -> bool:
         return self.decay > 0
@@ -333,7 +333,7 @@ class SWA(Regularizer):
         self.first_epoch = int(checked("first_epoch", first_epoch, 1))
 
     def callbacks(self) -> list[Callback]:
-        return [AverageWeights(first_epoch=self.first_epoch - 1, every_step=False)]
+        return [EpochAveraging(self.first_epoch - 1)]
 
     def acts_within(self, epochs: int) -> bool:
         return self.first_epoch < epochs

@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 from torchvision.ops import StochasticDepth
 
 from project.classifier import Classifier, steps_each_batch
-from project.data.module import ImageData
+from project.data import ImageData
 from project.normalization import normalizers
 from project.regularization import Regularizer
 
@@ -30,7 +30,10 @@ class Strategy(NamedTuple):
     evidence: str
 
 
-def census(classifier: Classifier, data: ImageData, epochs: int) -> dict[str, list[Strategy]]:
+Census = dict[str, list[Strategy]]  # by family
+
+
+def census(classifier: Classifier, data: ImageData, epochs: int) -> Census:
     """The strategies of each family that a freshly built classifier will use in a run of `epochs`; [] where none."""
     return {
         "optimization": _optimization(classifier, data, epochs),

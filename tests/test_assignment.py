@@ -2,8 +2,9 @@
 
 import pytest
 
+from grader.rules import Rules
 from project.assignment import Assignment, conditions
-from project.errors import UserError
+from project.support.errors import UserError
 
 ALL = {family: [{"name": "x"}] for family in Assignment().families}
 
@@ -13,7 +14,7 @@ def summary(accuracy=0.9, epochs=15, strategies=ALL):
 
 
 def test_the_rules_that_are_shipped():
-    rules = Assignment.load()
+    rules = Rules.load()
     assert (rules.max_epochs, rules.target_accuracy, rules.seeds) == (15, 0.8, 1)
     assert rules.families == ["optimization", "regularization", "initialization", "normalization"]
 
@@ -41,5 +42,5 @@ def test_what_to_do_about_it_is_said():
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)
     with pytest.raises(UserError, match="rules.yaml") as error:
-        Assignment.load(tmp_path / "rules.yaml")
+        Rules.load(tmp_path / "rules.yaml")
     assert "\n" not in str(error.value)

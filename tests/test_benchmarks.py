@@ -43,7 +43,7 @@ def test_help_is_there_before_torch_is():
         [sys.executable, "-X", "importtime", "main.py", "--help"], capture_output=True, text=True, check=True
     )
     assert "fit --config configs/quickstart.yaml" in done.stdout
-    assert "project.usage" in done.stderr and "torch" not in done.stderr
+    assert "project.training.help_text" in done.stderr and "torch" not in done.stderr
 
 
 def test_the_template_and_ours_train_the_same_network():

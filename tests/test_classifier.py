@@ -9,12 +9,14 @@ import torchvision
 from pytorch_lightning import Callback, Trainer
 
 from project.classifier import Classifier
-from project.cli import CommandLine, run
-from project.data import Glyphs, ImageData
-from project.errors import UserError
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
 from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization
 from project.regularization import Dropout, WeightDecay
+from project.support.errors import UserError
+from project.training.command_line import made, run
+from project.training.configuration import merged, read_arguments
 
 SGD = functools.partial(torch.optim.SGD, lr=0.1)
 
@@ -128,10 +130,8 @@ def test_on_a_gpu_nothing_waits_for_the_host_within_an_epoch(tmp_path):
             if trainer.is_last_batch:
                 torch.cuda.set_sync_debug_mode("default")
 
-    class Watched(CommandLine):
-        def before_fit(self):
-            self.trainer.callbacks.insert(0, Strict())
-
     crops = ["--config", "configs/regularization/crop.yaml", "--config", "configs/regularization/alternating_flip.yaml"]
-    args = ["fit", "--config", "configs/quickstart.yaml", *crops, "--trainer.max_epochs=2", "--run.wandb=disabled"]
-    run([*args, f"--run.folder={tmp_path}", "--run.diagnostics=false"], Watched)
+    args = ["--config", "configs/quickstart.yaml", *crops, "--trainer.max_epochs=2", "--run.wandb=disabled"]
+    watched = made(merged(read_arguments([*args, f"--run.folder={tmp_path}", "--run.diagnostics=false"]).overlays))
+    watched.trainer.callbacks.insert(0, Strict())
+    watched.fit()

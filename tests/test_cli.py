@@ -5,14 +5,13 @@ import re
 import shutil
 import signal
 import sys
-from typing import Union
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 
-from project.cli import complete_config, default_run_name, main, run
-from project.run import Record
+from main import main
+from project.training.command_line import complete_config, default_run_name, run
+from project.training.summary import Record
 
 TINY = [
     *("--data.source.train=400", "--data.source.val=100", "--data.source.test=100"),
@@ -139,7 +138,7 @@ BASE = ("--config", "configs/base.yaml")
     ("args", "expected"),
     [
         (("--config", "configs/bsae.yaml"), ["configs/bsae.yaml", "did you mean configs/base.yaml?"]),
-        ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean --trainer.max_epochs?"]),
+        ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean trainer.max_epochs?"]),
         (
             (*BASE, "--model.optimizer=torch.optim.SDG"),
             ["torch.optim has no class SDG", "did you mean torch.optim.SGD?"],
@@ -179,7 +178,7 @@ def test_run_names_come_from_the_overlays():
     assert default_run_name(["configs/base.yaml", "configs/initialization/he.yaml"]) == "base+he"
     assert default_run_name(["configs/base.yaml", "configs/normalization/default.yaml"]) == "base+normalization"
     assert default_run_name(["runs/quickstart/config.yaml"]) == "quickstart"
-    assert default_run_name(None) == "run"
+    assert default_run_name([]) == "run"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -211,13 +210,11 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert len((tmp_path / "base-2" / "metrics.csv").read_text().splitlines()) == 2, "one epoch was left"
 
 
-def test_a_count_of_batches_stays_a_count_whatever_was_imported_before(monkeypatch):
-    """Where typing's cache has turned Lightning's int | float into float | int, as imports can."""
-    for function in (Trainer.__init__, Trainer.__init__.__wrapped__):
-        monkeypatch.setitem(function.__annotations__, "limit_train_batches", Union[float, int, None])  # noqa: UP007
-    options = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=0.5"]
+def test_a_count_of_batches_stays_a_count_and_a_share_a_share():
+    options = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=0.5", "--trainer.overfit_batches", "1.0"]
     settings = complete_config(["--config", "configs/base.yaml", *options])
     assert "limit_train_batches: 1\n" in settings and "limit_val_batches: 0.5\n" in settings
+    assert "overfit_batches: 1.0\n" in settings
 
 
 def test_a_run_that_was_stopped_within_an_epoch_goes_on_with_the_batches_that_are_left(tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project.assignment import Assignment
-from project.cli import CommandLine, complete_config, run
+from grader.rules import Rules
+from project.training.command_line import complete_config, run
+from project.training.configuration import merged, read_overlay
 
 CONFIGS = Path("configs")
 FAMILIES = {
@@ -46,28 +47,10 @@ def test_an_overlay_touches_its_own_family_only(family, path):
     assert touched <= FAMILIES[family]
 
 
-@pytest.fixture(scope="module")
-def parser():
-    """The parser of `fit`, built once: building it takes longer than parsing."""
-
-    class Built(Exception):
-        pass
-
-    class Parser(CommandLine):
-        def parse_arguments(self, parser, args):
-            raise Built(parser)
-
-    with pytest.raises(Built) as built:
-        run(["fit"], Parser)
-    return built.value.args[0]._subcommands_action._name_parser_map["fit"]
-
-
 @pytest.mark.parametrize(("one", "other"), list(combinations(FAMILIES, 2)), ids=str)
-def test_every_pair_across_families_composes_in_either_order(one, other, parser):
+def test_every_pair_across_families_composes_in_either_order(one, other):
     def given(*overlays):
-        args = [arg for path in (CONFIGS / "base.yaml", *overlays) for arg in ("--config", str(path))]
-        settings = parser.parse_args(args, defaults=False).as_dict()
-        del settings["config"]
+        settings = merged(map(read_overlay, (CONFIGS / "base.yaml", *overlays)))
         for section, key in (("model", "regularization"), ("data", "augmentation")):
             settings[section][key].sort(key=str)
         return settings
@@ -237,4 +220,4 @@ def test_a_recipe_uses_all_families_within_the_rules(path, tmp_path):
     settings = yaml.safe_load(path.read_text())
     fitted = run(["fit", "--config", str(path), *debug, *tiny, "--trainer.limit_train_batches", "2"])
     summary = json.loads((fitted.folder / "summary.json").read_text())
-    assert all(summary["strategies"].values()) and settings["trainer"]["max_epochs"] <= Assignment.load().max_epochs
+    assert all(summary["strategies"].values()) and settings["trainer"]["max_epochs"] <= Rules.load().max_epochs

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from project.cli import run
+from project.training.command_line import run
 
 TINY = [
     *("--data.source.train=100", "--data.source.val=20", "--data.source.test=10", "--data.batch_size=20"),
@@ -31,7 +31,7 @@ class ByHand(Callback):
 def recorded(tmp_path_factory):
     by_hand = ByHand()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("project.cli.training_progress", lambda: [by_hand])
+        patch.setattr("project.training.command_line.training_progress", lambda: [by_hand])
         folder = tmp_path_factory.mktemp("runs")
         return run(["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={folder}"]), by_hand
 

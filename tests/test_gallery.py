@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from project.cli import main
-from project.gallery import GALLERY, SCHEDULES, schedule
+from main import main
+from project.studies.gallery import GALLERY, SCHEDULES, schedule
 
 
 @pytest.mark.slow
@@ -18,7 +18,7 @@ def test_a_figure_is_drawn(name, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_regularizers_figure_trains_with_each_of_them(tmp_path, monkeypatch):
-    import project.gallery as gallery
+    import project.studies.gallery as gallery
 
     seen = {}
     monkeypatch.setattr(gallery.figures, "draw_regularizers", lambda curves, path: seen.update(curves))

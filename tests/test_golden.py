@@ -5,7 +5,7 @@ import csv
 import pytest
 import torch
 
-from project.cli import run
+from project.training.command_line import run
 
 TINY = "--data.source Glyphs --data.source.train 400 --data.source.val 100 --trainer.max_epochs 3".split()
 QUIET = "--trainer.accelerator cpu --run.wandb disabled --run.diagnostics false".split()

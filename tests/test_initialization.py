@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from project.cli import run
 from project.initialization import (
     LSUV,
     Constant,
@@ -20,6 +19,7 @@ from project.initialization import (
     weight_layers,
 )
 from project.networks import MLP, ConvNet, ResNet
+from project.training.command_line import run
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from project import metrics
-from project.metrics import EpochMetrics
+from project.support import metrics
+from project.support.metrics import EpochMetrics
 
 
 @pytest.mark.parametrize("kept", [1, 50, 10_000])

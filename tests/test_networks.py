@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from project.classifier import Classifier
-from project.data import Glyphs, ImageData
-from project.errors import UserError
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
 from project.initialization import PatchWhitening
 from project.networks import ResidualBlock, SpeedNet, views
 from project.normalization import BatchNormalization
+from project.support.errors import UserError
 
 SMALL = functools.partial(SpeedNet, widths=[8, 8])
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,6 @@ import torch
 from pytorch_lightning import Callback
 from torch.optim import SGD, Adam, AdamW
 
-from project.cli import run
 from project.optimization import (
     SAM,
     Cosine,
@@ -19,6 +18,7 @@ from project.optimization import (
     WarmupCosine,
     orthogonalized,
 )
+from project.training.command_line import run
 
 STEPS = 200
 PER_STEP = (Cosine, CosineRestarts, Cyclic, OneCycle, Polynomial, WarmupCosine)
@@ -121,7 +121,7 @@ class Rates(Callback):
 
 def rates_of_a_run(tmp_path, monkeypatch, overlay, *options):
     rates = Rates()
-    monkeypatch.setattr("project.cli.training_progress", lambda: [rates])
+    monkeypatch.setattr("project.training.command_line.training_progress", lambda: [rates])
     small = ("--data.source.train=60", "--data.source.val=10", "--data.source.test=10", "--data.batch_size=20")
     small += ("--model.network.width=2", "--trainer.enable_checkpointing=false", "--run.wandb=disabled")
     configs = ("--config", "configs/base.yaml", "--config", f"configs/optimization/{overlay}.yaml")

@@ -12,8 +12,8 @@ import yaml
 from PIL import Image
 
 import grader.cli
-import project.cli
-from project.data.sources import TorchvisionSource
+import main
+from project.datasets.downloaded import TorchvisionSource
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ class Session:
         for stamp in ("installed", "installed-dev"):
             (venv / stamp).touch()
         rules = {
-            "dataset": {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS},
+            "dataset": {"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS},
             "target_accuracy": 0.02,
         }
         (folder / "tiny.yaml").write_text(yaml.safe_dump(rules))
@@ -56,7 +56,7 @@ class Session:
         words = ["images" if word == "PATH" else word for word in shlex.split(command)]
         if words[:2] == ["python", "main.py"]:
             scaled = {"fit": SHORT, "gallery": ["--only", "schedules"]}.get(words[2], [])
-            assert project.cli.main(words[2:] + scaled) == 0, command
+            assert main.main(words[2:] + scaled) == 0, command
         elif words[:3] == ["python", "-m", "grader"]:
             if words[3] == "run":
                 words += ["--rules", "tiny.yaml", "--device", "cpu"]

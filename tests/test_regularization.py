@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from torchvision.ops import StochasticDepth as DropBranch
 
 from project.classifier import Classifier
-from project.cli import run
 from project.networks import MLP, ConvNet, ResNet
 from project.regularization import (
     EMA,
@@ -27,6 +26,7 @@ from project.regularization import (
     StochasticDepth,
     WeightDecay,
 )
+from project.training.command_line import run
 
 
 def test_weight_decay_leaves_biases_and_normalization_alone():
@@ -155,7 +155,7 @@ TINY = [
 
 def weights_of_a_run(tmp_path, monkeypatch, *regularization):
     """The weights after each step, and those that the run ends with."""
-    from project.run import Record
+    from project.training.summary import Record
 
     seen = []
     flat = lambda module: torch.cat([p.detach().flatten() for p in module.network.parameters()])  # noqa: E731
@@ -211,7 +211,7 @@ def test_early_stopping_stops(tmp_path, monkeypatch):
     "wrong", [lambda: L1(-1), lambda: Dropout(1.5), lambda: Mixup(0), lambda: SWA(0), lambda: EMA(2)]
 )
 def test_values_out_of_range_are_told(wrong):
-    from project.errors import UserError
+    from project.support.errors import UserError
 
     with pytest.raises(UserError, match="model.regularization"):
         wrong()

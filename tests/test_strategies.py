@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from project.augmentation import RandomCrop
 from project.classifier import Classifier
-from project.data import Glyphs, ImageData
-from project.data.augmentation import RandomCrop
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
 from project.initialization import He
 from project.networks import ConvNet
 from project.normalization import BatchNormalization

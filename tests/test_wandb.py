@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project.cli import main, run
+from main import main
+from project.training.command_line import run
 
 WANDB = str(Path(sys.executable).parent / "wandb")
 TINY = [
@@ -161,7 +162,7 @@ def test_an_online_run_reaches_the_server(server, tmp_path):
 def test_every_run_of_a_sweep_is_a_command_line_that_parses(path):
     from itertools import product
 
-    from project.cli import complete_config
+    from project.training.command_line import complete_config
 
     sweep = yaml.safe_load(path.read_text())
     assert sweep["method"] in ("grid", "random") and sweep["metric"] == {"name": "val/accuracy", "goal": "maximize"}

@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from grader.intake.strict_yaml import StrictYamlError, load
-from grader.intake.submission import Submission, printable, safe_id
-from project.assignment import Assignment
+from grader.intake.submission import Submission, safe_id
+from grader.rules import Rules
+from grader.text import printable
 
 REPORTS = {"REPORT.md": 600, "CONCLUSION.md": 300}  # least number of characters
 MOST_CHARACTERS = 40_000  # of a report
@@ -75,7 +76,7 @@ DATA = ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num
 PRETRAINED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
 
 ALLOWED_CLASSES = re.compile(
-    r"project\.(networks|optimization|regularization|initialization|normalization|data\.augmentation)\.\w+"
+    r"project\.(networks|optimization|regularization|initialization|normalization|augmentation)\.\w+"
     r"|torch\.optim\.(lr_scheduler\.)?\w+"
     r"|torch\.nn\.(modules\.\w+\.)?[A-Z]\w*"
     r"|torchvision\.models\.\w+"
@@ -99,7 +100,7 @@ class Finding:
         return f"{self.where}: {self.what}; {self.mend}"
 
 
-def check(submission: Submission, rules: Assignment) -> list[Finding]:
+def check(submission: Submission, rules: Rules) -> list[Finding]:
     """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun."""
     if submission.unusable:
         return [
@@ -118,8 +119,8 @@ def rejections(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "reject"]
 
 
-def check_time(submission: Submission, rules: Assignment) -> Iterator[Finding]:
-    deadline, submitted = rules.deadline_time, submission.submitted
+def check_time(submission: Submission, rules: Rules) -> Iterator[Finding]:
+    deadline, submitted = rules.deadline, submission.submitted
     severity: Literal["reject", "warn"] = "reject" if rules.late == "reject" else "warn"
     if deadline and submitted and submitted > deadline:
         after = timedelta(seconds=int((submitted - deadline).total_seconds()))
@@ -216,7 +217,7 @@ def literal_characters(content: bytes) -> int:
     return sum(len(node.value) if isinstance(node.value, (str, bytes)) else len(repr(node.value)) for node in nodes)
 
 
-def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]:
+def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:
     if "config.yaml" not in submission.files:
         yield Finding("reject", "config.yaml", "is missing", "copy it from your run: runs/<name>/config.yaml")
         return
@@ -261,7 +262,7 @@ def check_config(submission: Submission, rules: Assignment) -> Iterator[Finding]
             yield Finding("reject", f"config.yaml: {where}", f"{printable(name)} is not allowed", mend)
 
 
-def check_trainer(trainer: Any, rules: Assignment) -> Iterator[Finding]:
+def check_trainer(trainer: Any, rules: Rules) -> Iterator[Finding]:
     trainer = trainer if isinstance(trainer, dict) else {}
     epochs = trainer.get("max_epochs")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or not 1 <= epochs <= rules.max_epochs:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from grader.intake.repository import is_repository
-from grader.intake.submission import ARCHIVES, WRAPPER_MARK, printable, safe_id
-from project.errors import UserError
+from grader.intake.git_folders import is_repository
+from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id
+from grader.text import printable
+from project.support.errors import UserError
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
 CANVAS = re.compile(r"(?P<name>[^\W_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_.+")

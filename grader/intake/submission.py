@@ -20,8 +20,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader.intake import repository
+from grader.intake import git_folders as repository
 from grader.intake.strict_yaml import StrictYamlError, load
+from grader.text import printable
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
@@ -127,12 +128,6 @@ def safe_id(text: str) -> str:
     """Lower-case ASCII letters, digits, hyphens and underscores; what else there is becomes a hyphen."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
-
-
-def printable(text: str, length: int = 80) -> str:
-    """Text without control and formatting characters (which can hide or reverse what follows), on one line."""
-    kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
-    return " ".join(kept.split())[:length]
 
 
 def read_all(source: Path) -> dict[str, bytes]:

@@ -1,1 +1,1 @@
-"""From a submission and a seed to an accuracy, in sandboxes."""
+"""From a submission and a seed to a measurement, in sandboxes."""

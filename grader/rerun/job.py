@@ -20,28 +20,24 @@ import yaml
 from torch import Tensor
 
 from grader.intake.strict_yaml import load
-from grader.intake.submission import Submission, printable
-from grader.rerun import sandbox
-from grader.rerun.bubblewrap import Bubblewrapped
-from grader.rerun.code import Code
-from grader.rerun.dataset import GradingData
+from grader.intake.submission import Submission
+from grader.ledger.result import Ended, Result
+from grader.rerun.grading_data import GradingData
 from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
-from grader.rerun.program import Launch, Program, Turn, plainly
-from grader.rerun.result import Ended, Result
-from grader.rerun.sandbox import Outcome, scratch_folder
-from grader.rerun.scoring import (
-    Unscorable,
-    accuracy,
-    confident_mistakes,
-    confusion,
-    read_json,
-    read_logits,
-    read_output,
-)
-from grader.rerun.trainee import MISSING_FAMILY
-from project.assignment import Assignment
+from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
+from grader.rerun.visible_code import VisibleCode
+from grader.rules import Limits, Rules
+from grader.sandbox import supervision
+from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.left_files import Unreadable, read_json, read_output
+from grader.sandbox.program import Launch, Program, Turn, plainly
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.supervision import Outcome
+from grader.text import printable
 
 MAX_WEIGHT_BYTES = 10**9
+MISSING_FAMILY = 3  # the exit status by which trainee.py says so
 MOST_MISTAKES = 24  # kept of a training
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
@@ -59,7 +55,7 @@ class Job:
 
     submission: Submission
     seed: int
-    rules: Assignment
+    rules: Rules
     data: GradingData
     device: str
     folder: Path
@@ -90,7 +86,7 @@ class Seat:
     stop: threading.Event | None = None
     launch: Launch = Bubblewrapped
     scratch: Path | None = None
-    code: Code = Code()
+    code: VisibleCode = VisibleCode()
 
 
 def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Seat | None = None) -> Result:
@@ -103,7 +99,7 @@ def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, seat: Se
             return rerun.result()
         except Ended as ended:
             return ended.result
-        except Unscorable as error:
+        except Unreadable as error:
             return Result("failed", str(error))
         except Exception as error:  # a fault of ours, then: nobody's verdict, and no end to the others' grading
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
@@ -133,7 +129,7 @@ class Rerun:
     has_turn: bool = False
 
     def result(self) -> Result:
-        """Train, predict, score. Raises Ended or Unscorable where it comes to no accuracy."""
+        """Train, predict, score. Raises Ended or Unreadable where it comes to no accuracy."""
         job = self.job
         config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
         with self.seat.desk:
@@ -199,7 +195,7 @@ class Rerun:
         """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
         try:
             return accuracy(self.logits("untrained", None), self.job.data.labels_N)
-        except (Ended, Unscorable):
+        except (Ended, Unreadable):
             return None
 
     def launch(
@@ -250,9 +246,22 @@ class Rerun:
             stop=seat.stop,
         )
         launch = seat.launch if job.sandboxed else plainly
-        outcome = sandbox.run(program, job.rules.limits, job.folder / f"{stage}.log", self.watch, launch)
+        outcome = supervision.run(
+            program, resource_limits(job.rules.limits), job.folder / f"{stage}.log", self.watch, launch
+        )
         (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         return outcome, output
+
+
+def resource_limits(limits: Limits) -> ResourceLimits:
+    """The rules' limits in the sandbox's units."""
+    return ResourceLimits(
+        seconds=60 * limits.minutes,
+        memory_bytes=int(limits.memory_gb * 10**9),
+        output_bytes=int(limits.output_mb * 10**6),
+        output_files=limits.output_files,
+        processes=limits.processes,
+    )
 
 
 def write(path: Path, content: bytes) -> None:
@@ -277,7 +286,7 @@ def rerun_config(job: Job, data: str) -> dict[str, Any]:
         "model": config["model"],
         "data": {
             **config["data"],
-            "source": {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": data}},
+            "source": {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": data}},
             "in_memory": None,
             "num_workers": None,
         },

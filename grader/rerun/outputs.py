@@ -6,12 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from grader.intake.submission import printable
-from grader.rerun.dataset import GradingData
-from grader.rerun.result import Ended, Result, wilson_interval
-from grader.rerun.scoring import Unscorable, read_json, read_output
-from project.assignment import Assignment
-from project.run import METRICS
+from grader.intervals import wilson_interval
+from grader.ledger.result import Ended, Result
+from grader.rerun.grading_data import GradingData
+from grader.rules import Rules
+from grader.sandbox.left_files import Unreadable, read_json, read_output
+from grader.text import printable
+from project.training.run_folder import METRICS
 
 
 def suspicions(
@@ -35,7 +36,7 @@ def suspicions(
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
-    except (Unscorable, KeyError, TypeError, ValueError):
+    except (Unreadable, KeyError, TypeError, ValueError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
@@ -44,8 +45,8 @@ def suspicions(
     return found
 
 
-def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unscorable.
+def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
+    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unreadable.
 
     Ends the job where there are more than `max_epochs`, the configuration's own number.
     """
@@ -60,10 +61,10 @@ def read_summary(path: Path, rules: Assignment, max_epochs: int) -> dict[str, An
             for family in rules.families
         }
     except (KeyError, TypeError) as error:
-        raise Unscorable(f"summary.json is not complete ({error})") from None
+        raise Unreadable(f"summary.json is not complete ({error})") from None
     for value in (epochs, parameters):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise Unscorable("summary.json has no whole numbers for epochs and parameters")
+            raise Unreadable("summary.json has no whole numbers for epochs and parameters")
     if epochs > max_epochs:
         raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
     missing = [family for family, used in census.items() if not used]
@@ -86,7 +87,7 @@ def read_curves(path: Path) -> list[dict[str, float | None]]:
     try:
         rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
         return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
-    except (Unscorable, ValueError, KeyError, TypeError, csv.Error):
+    except (Unreadable, ValueError, KeyError, TypeError, csv.Error):
         return []
 
 
@@ -94,5 +95,5 @@ def keep(output: Path, target: Path) -> None:
     """Copy a small file that a sandbox left, if it is a plain one."""
     try:
         target.write_bytes(read_output(output, 10**6))
-    except Unscorable:
+    except Unreadable:
         pass

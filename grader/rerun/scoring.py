@@ -1,51 +1,16 @@
 """From what a sandbox left to numbers: every file is opened as if it were a trap."""
 
-import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-MAX_JSON_BYTES = 10**6
-
-
-class Unscorable(Exception):
-    """An output that gives no result; the message is the reason, in one line."""
-
-
-def read_output(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file that a sandbox wrote. Raises Unscorable for a link, a pipe, a device, or too much."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise Unscorable(f"left no {path.name} ({error.strerror})") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Unscorable(f"{path.name} is no regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise Unscorable(f"{path.name} is larger than {limit:,} bytes")
-    return content
-
-
-def read_json(path: Path) -> Any:
-    """JSON that a sandbox wrote; NaN and infinities are refused."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
-
-    try:
-        return json.loads(read_output(path, MAX_JSON_BYTES), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise Unscorable(f"{path.name} is no JSON ({error})") from None
+from grader.sandbox.left_files import Unreadable, read_output
 
 
 def read_logits(path: Path, samples: int, classes: int) -> Tensor:
-    """float32 logits (samples, classes) that a sandbox wrote. Raises Unscorable for anything else."""
+    """float32 logits (samples, classes) that a sandbox wrote. Raises Unreadable for anything else."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -53,13 +18,13 @@ def read_logits(path: Path, samples: int, classes: int) -> Tensor:
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise Unscorable(f"{path.name} is no safetensors file ({error})") from None
+        raise Unreadable(f"{path.name} is no safetensors file ({error})") from None
     logits_NK = tensors.get("logits")
     if logits_NK is None or logits_NK.dtype != torch.float32 or logits_NK.shape != (samples, classes):
         found = "none" if logits_NK is None else f"{logits_NK.dtype} {tuple(logits_NK.shape)}"
-        raise Unscorable(f"the logits are not float32 ({samples}, {classes}) but {found}")
+        raise Unreadable(f"the logits are not float32 ({samples}, {classes}) but {found}")
     if not logits_NK.isfinite().all():
-        raise Unscorable("the logits are not all finite: the training diverged")
+        raise Unreadable("the logits are not all finite: the training diverged")
     return logits_NK
 
 

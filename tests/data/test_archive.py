@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from project.data import archive
-from project.data.archive import ImageArchive, cache_folder
-from project.errors import UserError
+from project.datasets import image_archive as archive
+from project.datasets.image_archive import ImageArchive, cache_folder
+from project.support.errors import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10.tar.xz"
 
@@ -214,7 +214,7 @@ def test_two_at_once_both_get_it(tmp_path, monkeypatch):
 KILLED = """
 import sys, time
 from safetensors.torch import save_file
-from project.data import archive, sources
+from project.datasets import image_archive as archive, source as sources
 original = sources.save_file
 def slow(tensors, path):
     original(tensors, path)

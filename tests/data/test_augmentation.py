@@ -7,7 +7,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
-from project.data.augmentation import (
+from project.augmentation import (
     ColorJitter,
     Cutout,
     RandomAffine,
@@ -15,7 +15,7 @@ from project.data.augmentation import (
     RandomHorizontalFlip,
     RandomRotation,
 )
-from project.errors import UserError
+from project.support.errors import UserError
 
 ALL = [RandomCrop, RandomHorizontalFlip, RandomAffine, RandomRotation, ColorJitter, Cutout]
 NOTHING = [

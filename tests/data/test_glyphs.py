@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from project.data.glyphs import FONTS, LETTERS, ONE, Glyphs, letter_stencils
-from project.errors import UserError
+from project.datasets.glyphs import FONTS, LETTERS, ONE, Glyphs, letter_stencils
+from project.support.errors import UserError
 
 
 def digest(tensor):

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from project.data import Glyphs, ImageData
-from project.data.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip
-from project.data.module import channel_statistics
-from project.data.resident import ResidentBatches
-from project.data.sources import Split
-from project.errors import UserError
+from project.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip
+from project.batches.resident import ResidentBatches
+from project.data import ImageData, channel_statistics
+from project.datasets.glyphs import Glyphs
+from project.datasets.source import Split
+from project.support.errors import UserError
 
 
 def generator(seed=0):

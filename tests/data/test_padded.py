@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from project.data.padded import PaddedImages
-from project.errors import UserError
+from project.support.errors import UserError
+from project.support.padded_images import PaddedImages
 
 IMAGES = torch.randint(0, 256, (6, 9, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

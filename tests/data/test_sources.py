@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from project.data.sources import CIFAR10, FashionMNIST, Split, TensorFolder, stratified_split
-from project.errors import UserError
+from project.datasets.downloaded import CIFAR10, FashionMNIST
+from project.datasets.source import Split, stratified_split
+from project.datasets.tensor_folder import TensorFolder
+from project.support.errors import UserError
 
 
 def test_a_stratified_split_has_every_class_in_its_share():

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from project.cli import run
-from project.data import Glyphs, ImageData
-from project.data.augmentation import AlternatingFlip, ColorJitter, RandomCrop
-from project.data.resident import ResidentBatches
-from project.data.sources import Split
-from project.data.streamed import StreamedBatches
-from project.errors import UserError
+from project.augmentation import AlternatingFlip, ColorJitter, RandomCrop
+from project.batches.resident import ResidentBatches
+from project.batches.streamed import StreamedBatches
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
+from project.datasets.source import Split
+from project.support.errors import UserError
+from project.training.command_line import run
 
 STATISTICS = ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
 

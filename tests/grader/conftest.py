@@ -1,17 +1,16 @@
 """Submissions to test with: a valid one that every test may spoil in its own way."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from grader.intake.examples import CONCLUSION, REPORT
-from grader.rerun import bubblewrap
-from grader.rerun.code import Code
-from grader.rerun.fork_server import ForkServer
-from project.assignment import Assignment, Limits
-from project.cli import complete_config
+from grader.grading.examples import CONCLUSION, REPORT
+from grader.rerun.visible_code import PRELOAD, VisibleCode
+from grader.rules import Limits, Rules
+from grader.sandbox import bubblewrap
+from grader.sandbox.fork_server import ForkServer
+from project.training.command_line import complete_config
 
 NO_SANDBOX = bubblewrap.unavailable()
 needs_sandbox = pytest.mark.skipif(NO_SANDBOX is not None, reason=f"no sandbox can run here: {NO_SANDBOX}")
@@ -27,7 +26,7 @@ def without_wandb(monkeypatch):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    with ForkServer(Code().inputs, []) as server:
+    with ForkServer(VisibleCode().inputs, PRELOAD, []) as server:
         server.start()
         yield server
 
@@ -40,10 +39,10 @@ def config() -> str:
 
 
 @pytest.fixture(scope="session")
-def rules() -> Assignment:
+def rules() -> Rules:
     """The assignment's rules on few easy images."""
-    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}
-    return replace(Assignment.load(), target_accuracy=0.02, dataset=dataset, limits=Limits(minutes=2, memory_gb=4))
+    dataset = {"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS}
+    return Rules.load().but(target_accuracy=0.02, dataset=dataset, limits=Limits(minutes=2, memory_gb=4))
 
 
 @pytest.fixture

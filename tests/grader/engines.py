@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from grader.engines.needs import Needs
+from grader.ledger.result import Result
 from grader.rerun.job import Job
-from grader.rerun.needs import Needs
-from grader.rerun.result import Result
 
 
 class MadeUp:

@@ -8,7 +8,7 @@ import yaml
 from grader.cli import main
 from grader.intake.checks import check, rejections
 from grader.intake.submission import take_in
-from project.cli import complete_config
+from project.training.command_line import complete_config
 
 OWN = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
 
@@ -102,7 +102,7 @@ def test_an_extra_file_is_a_warning(write_submission, rules):
 
 
 def test_the_dataset_in_a_configuration_is_the_student_s_own_business(write_submission, rules):
-    source = {"class_path": "project.data.archive.ImageArchive", "init_args": {"path": "C:/data.zip"}}
+    source = {"class_path": "project.datasets.image_archive.ImageArchive", "init_args": {"path": "C:/data.zip"}}
     assert check(take_in(write_submission(change=set_key("data.source", source))), rules) == []
 
 

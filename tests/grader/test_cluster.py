@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from grader.cli import main
-from grader.rerun import cluster, machine
-from grader.rerun.cluster import RayEngine
-from grader.rerun.needs import Needs
-from grader.rerun.result import Result
-from project.errors import UserError
+from grader.engines import machine
+from grader.engines import ray_cluster as cluster
+from grader.engines.needs import Needs
+from grader.engines.ray_cluster import RayEngine
+from grader.ledger.result import Result
+from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
 
 ray = pytest.importorskip("ray", reason="needs the ray extra: pip install '.[ray]'")

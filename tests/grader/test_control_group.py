@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.rerun.control_group import made
-from project.assignment import Limits
+from grader.sandbox.control_group import made
+from grader.sandbox.resource_limits import ResourceLimits
 
 OWN = "0::/user.slice/scope"
 
@@ -39,7 +39,7 @@ def test_a_second_group_moves_nothing_again(root):
 def test_limits_are_written_and_what_the_kernel_refused_is_read(root):
     group = made(root, OWN)
     (group.memory / "memory.swap.max").write_text("max")
-    group.limit(Limits(memory_gb=2, processes=50))
+    group.limit(ResourceLimits(memory_bytes=2 * 10**9, processes=50))
     written = {name: (group.memory / name).read_text() for name in ("memory.max", "memory.swap.max", "pids.max")}
     assert written == {"memory.max": "2000000000", "memory.swap.max": "0", "pids.max": "54"}
     (group.memory / "memory.current").write_text("123\n")

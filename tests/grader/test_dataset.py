@@ -1,13 +1,13 @@
 """What training sees, what is predicted, and what stays: three parts that do not overlap."""
 
 import json
-from dataclasses import replace
 
 import torch
 
-from grader.rerun.dataset import DATA, WITHHELD, prepare
-from project.data import Glyphs
-from project.data.sources import Split, TensorFolder
+from grader.rerun.grading_data import DATA, WITHHELD, prepare
+from project.datasets.glyphs import Glyphs
+from project.datasets.source import Split
+from project.datasets.tensor_folder import TensorFolder
 from tests.grader.conftest import TINY_GLYPHS
 
 
@@ -44,8 +44,11 @@ def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
     (tmp_path / "source").mkdir()
     splits: dict[str, Split] = {split: source.load(split) for split in ("train", "val")}
     TensorFolder.write(tmp_path / "source", source.classes, splits)
-    described = {"class_path": "project.data.sources.TensorFolder", "init_args": {"path": str(tmp_path / "source")}}
-    data = prepare(replace(rules, dataset=described, monitor_fraction=0.3), 5, tmp_path)
+    described = {
+        "class_path": "project.datasets.tensor_folder.TensorFolder",
+        "init_args": {"path": str(tmp_path / "source")},
+    }
+    data = prepare(rules.but(dataset=described, monitor_fraction=0.3), 5, tmp_path)
     monitor = TensorFolder(str(data.training)).load("val")
     scored = TensorFolder(str(data.scoring)).load("test").images_NHWC
     assert len(monitor.labels_N) == 30 and len(scored) == 70

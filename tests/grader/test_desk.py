@@ -11,17 +11,17 @@ import pytest
 from rich.console import Console
 
 from benchmarks.course import SECRET, Student, students, write_course
-from grader.ablation import ablate
 from grader.cli import main
-from grader.desk import opened
-from grader.grading import Settings, grade, training_seed
-from grader.rerun.result import Result
-from grader.results import wandb_runs
-from grader.results.gradebooks import points
-from grader.results.review import review
-from grader.results.similarity import fingerprints, tokens
-from grader.results.variants import KEYS, variant, variant_names
-from project.assignment import Assignment
+from grader.grading.contributions import KEYS, variant, variant_names
+from grader.grading.walk import Settings, grade, training_seed
+from grader.ledger.result import Result
+from grader.publish import wandb_runs
+from grader.publish.desk import opened
+from grader.publish.gradebooks import points
+from grader.review.ablation import ablate
+from grader.review.similarity import fingerprints, tokens
+from grader.review.walkthrough import review
+from grader.rules import Rules
 from tests.grader.conftest import TINY_GLYPHS
 from tests.grader.engines import MadeUp
 
@@ -29,8 +29,8 @@ FORMULA = '=HYPERLINK("http://192.0.2.1")'
 
 
 @pytest.fixture(scope="module")
-def rules() -> Assignment:
-    return replace(Assignment.load(), dataset={"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+def rules() -> Rules:
+    return Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(t
 def test_variants_take_back_just_their_family(config):
     import yaml
 
-    from project.cli import complete_config
+    from project.training.command_line import complete_config
 
     whole, base = yaml.safe_load(config), yaml.safe_load(complete_config(["--config", "configs/base.yaml"]))
     families = list(KEYS)

@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from grader.grading import opened
+from grader.grading.walk import opened
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import take_in
-from project.errors import UserError
+from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
 
 

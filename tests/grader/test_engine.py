@@ -9,16 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader.rerun import engine as engines
+from grader.engines import local, machine
+from grader.engines import slots as seats
+from grader.engines.local import LocalEngine
+from grader.engines.needs import Needs
+from grader.ledger.result import Result
 from grader.rerun import job as jobs
-from grader.rerun import machine, sandbox, seats
-from grader.rerun.engine import LocalEngine
 from grader.rerun.job import Job, Seat, run_job
-from grader.rerun.needs import Needs
-from grader.rerun.program import Program
-from grader.rerun.result import Result
-from grader.rerun.sandbox import Stopped
-from project.assignment import Limits
+from grader.sandbox import supervision
+from grader.sandbox.program import Program
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.supervision import Stopped
 from tests.grader.conftest import needs_sandbox
 
 
@@ -155,7 +156,7 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(seats, "run_job", until_stopped)
-    monkeypatch.setattr(engines, "wait", interrupted)
+    monkeypatch.setattr(local, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ran(LocalEngine(), Jobs(1), needs())
     assert ended.is_set() and threading.active_count() < 10
@@ -177,7 +178,9 @@ def test_a_program_prepares_before_its_turn_and_its_time_counts_from_there(waiti
     turn.acquire()
     threading.Timer(1.5, turn.release).start()
     program = Program(**{**vars(waiting_program), "turn": turn})
-    outcome = sandbox.run(program, Limits(minutes=1.2 / 60), tmp_path / "log", lambda line: lines.append(line.strip()))
+    outcome = supervision.run(
+        program, ResourceLimits(seconds=1.2), tmp_path / "log", lambda line: lines.append(line.strip())
+    )
     assert outcome.ending == "exited" and outcome.status == 0 and 0.25 < outcome.seconds < 1.2
     assert lines == ["ready", "begun"] and turn.locked()
 
@@ -191,5 +194,5 @@ def test_a_program_is_gone_once_it_is_told_to_stop(tmp_path):
     threading.Timer(0.5, stop.set).start()
     with pytest.raises(Stopped):
         program = Program("/program.py", "-", {"/program.py": script}, tmp_path / "out", stop=stop)
-        sandbox.run(program, Limits(), Path(tmp_path / "log"))
+        supervision.run(program, ResourceLimits(), Path(tmp_path / "log"))
     assert subprocess.run(["pgrep", "-f", "sleep 61[.]7"], capture_output=True).stdout == b""

@@ -6,11 +6,12 @@ import threading
 
 import pytest
 
-from grader.rerun.code import Code
-from grader.rerun.fork_server import ForkServer
-from grader.rerun.program import Program
-from grader.rerun.sandbox import run, scratch_folder
-from project.assignment import Limits
+from grader.rerun.visible_code import PRELOAD, VisibleCode
+from grader.sandbox.fork_server import ForkServer
+from grader.sandbox.program import Program
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.supervision import run
 from tests.grader.conftest import needs_sandbox
 from tests.grader.test_sandbox import Execute
 
@@ -116,8 +117,8 @@ def test_the_ends_of_programs_are_theirs_alone(execute):
 
 
 def test_where_it_cannot_start_it_says_why():
-    without = {inside: path for inside, path in Code().inputs.items() if inside != "/app/project"}
-    with ForkServer(without, []) as server:
+    without = {inside: path for inside, path in VisibleCode().inputs.items() if inside != "/app/project"}
+    with ForkServer(without, PRELOAD, []) as server:
         server.start()
         with pytest.raises(OSError, match="No module named 'project'"):
             server.wait_until_ready()
@@ -132,5 +133,7 @@ def test_a_server_that_was_killed_is_started_again(fork_server, execute):
 
 def test_nothing_outside_its_folders_can_be_given(fork_server, tmp_path):
     (tmp_path / "out").mkdir()
-    outcome = run(Program("/job/x.py", "", {}, tmp_path / "out"), Limits(), tmp_path / "log", launch=fork_server)
+    outcome = run(
+        Program("/job/x.py", "", {}, tmp_path / "out"), ResourceLimits(), tmp_path / "log", launch=fork_server
+    )
     assert outcome.ending == "sandbox" and "none of the fork server's folders" in outcome.detail

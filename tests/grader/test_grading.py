@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from grader.cli import main
-from grader.grading import Settings, grade
-from grader.rerun.result import Result
-from grader.results.archive import Kept
-from grader.schedule import MOST_ATTEMPTS
+from grader.grading.schedule import MOST_ATTEMPTS
+from grader.grading.walk import Settings, grade
+from grader.ledger.result import Result
+from grader.ledger.submission_store import Kept
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 from tests.grader.engines import MadeUp
 
@@ -38,7 +38,7 @@ class Net(nn.Module):
 
 
 def rules_file(path: Path, glyphs: dict | None = None, **changes) -> Path:
-    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS | (glyphs or {})}
+    dataset = {"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS | (glyphs or {})}
     rules = {"target_accuracy": 0.3, "dataset": dataset, "limits": {"minutes": 2, "memory_gb": 4}, **changes}
     path.write_text(yaml.safe_dump(rules))
     return path
@@ -146,8 +146,8 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
 SLOW_GRADER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
-import grader.grading, grader.rerun.seats
-from grader.rerun.result import Result
+import grader.grading.walk, grader.engines.slots
+from grader.ledger.result import Result
 
 def run_job(job, watch, seat):
     with seat.turn:
@@ -157,7 +157,7 @@ def run_job(job, watch, seat):
         time.sleep(0.15)
     return Result("passed", "", 0.9, 1, 10, 1.0)
 
-grader.rerun.seats.run_job = run_job
+grader.engines.slots.run_job = run_job
 from grader.cli import main
 sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3], "--unsafe-no-sandbox", "--device", "cpu"]))
 """
@@ -198,7 +198,7 @@ def ledger_students(results: Path) -> set[str]:
 
 
 def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
-    from grader.results.folder import locked
+    from grader.ledger.results_folder import locked
 
     folder = write_submission().parent
     with locked(tmp_path / "results"):
@@ -207,7 +207,7 @@ def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
 
 
 def test_without_a_sandbox_run_refuses(write_submission, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("grader.rerun.bubblewrap.unavailable", lambda: "bubblewrap is missing.")
+    monkeypatch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: "bubblewrap is missing.")
     assert main(["run", str(write_submission().parent), "--out", str(tmp_path / "results")]) == 2
     said = capsys.readouterr().err
     assert "bubblewrap is missing" in said and "--unsafe-no-sandbox" in said
@@ -307,7 +307,7 @@ def test_near_the_target_all_further_seeds_are_trained_whatever_the_second_says(
 ):
     folder = write_submission("kim").parent
     engine = Drawn(*accuracies)
-    grade(folder, tmp_path / "results", replace(rules, target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
+    grade(folder, tmp_path / "results", rules.but(target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
     entry = entries(tmp_path / "results")["kim"]
     assert engine.accuracies == [] and entry["accuracy"] == counts and entry["seeds"] == len(accuracies)
 
@@ -345,14 +345,14 @@ def by_training(*accuracies: float | None):
 )
 def test_trainings_of_one_submission_run_at_once(accuracies, seeds, taken, verdict, write_submission, rules, tmp_path):
     engine = Cluster(by_training(*accuracies))
-    asked = replace(rules, target_accuracy=0.8, seeds=seeds)
+    asked = rules.but(target_accuracy=0.8, seeds=seeds)
     grade(write_submission("kim").parent, tmp_path / "results", asked, Settings("cpu", False, 1, engine=engine))
     entry = entries(tmp_path / "results")["kim"]
     assert engine.taken == taken and entry["verdict"] == verdict and attempts(tmp_path / "results") == 3
 
 
 def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_submission, rules, tmp_path, capsys):
-    folder, asked = write_submission("kim").parent, replace(rules, seeds=3)
+    folder, asked = write_submission("kim").parent, rules.but(seeds=3)
     lost = lambda job: Result("infrastructure", "gone") if job.folder.name[-1] == "2" else Result(*good)  # noqa: E731
     good = ("passed", "", 0.9, 1, 10, 1.0)
     settings = Settings("cpu", False, 1, back_off=0, engine=MadeUp(lost))

@@ -1,6 +1,6 @@
 """Leases: each job is somebody's, and comes back once."""
 
-from grader.rerun.leases import Leases
+from grader.engines.leases import Leases
 
 
 def test_a_lease_ends_once_and_what_comes_later_does_not_count():

@@ -7,10 +7,10 @@ import sqlite3
 
 import pytest
 
-from grader.rerun.result import Result
-from grader.results.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
-from grader.results.ledger import Ledger
-from grader.results.ranking import Entry, standings
+from grader.grading.ranking import Entry, standings
+from grader.ledger.ledger import Ledger
+from grader.ledger.result import Result
+from grader.publish.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
 
 
 @pytest.fixture

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from grader.rerun.bubblewrap import Bubblewrapped
-from grader.rerun.program import ENVIRONMENT, Program, plainly
-from grader.rerun.sandbox import run, scratch_folder
-from project.assignment import Limits
+from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.program import ENVIRONMENT, Program, plainly
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.supervision import run
 from tests.grader.conftest import needs_sandbox
 
 pytestmark = needs_sandbox
-LIMITS = Limits(minutes=0.5, memory_gb=1, output_mb=20, processes=40)
+LIMITS = ResourceLimits(30, 10**9, 20 * 10**6, processes=40)
 
 
 class Execute:
@@ -52,7 +53,7 @@ def test_a_program_s_end_and_output_come_back(execute):
 
 
 def test_torch_imports_inside(execute):
-    outcome, log = execute("import torch; print(torch.ones(3).sum().item())", replace(LIMITS, minutes=2))
+    outcome, log = execute("import torch; print(torch.ones(3).sum().item())", replace(LIMITS, seconds=120))
     assert (outcome.ending, outcome.status, log) == ("exited", 0, "3.0\n")
 
 
@@ -123,13 +124,13 @@ def test_no_new_namespaces_and_no_capabilities(execute):
 @pytest.mark.parametrize(
     ("code", "limits", "ending"),
     [
-        ("while True: pass", replace(LIMITS, minutes=0.02), "time"),
+        ("while True: pass", replace(LIMITS, seconds=1.2), "time"),
         (
             "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)",
-            replace(LIMITS, minutes=0.02),
+            replace(LIMITS, seconds=1.2),
             "time",
         ),
-        ("hoard = []\nwhile True: hoard.append(bytearray(10**7))", replace(LIMITS, memory_gb=0.3), "memory"),
+        ("hoard = []\nwhile True: hoard.append(bytearray(10**7))", replace(LIMITS, memory_bytes=3 * 10**8), "memory"),
         (
             "import time\nfor i in range(30): open(f'/out/{i}', 'wb').write(bytes(10**6)); time.sleep(0.05)",
             LIMITS,
@@ -182,4 +183,4 @@ def test_the_sandbox_s_own_failure_is_told_apart(tmp_path):
 
 
 def test_without_a_sandbox_the_limits_still_hold(tmp_path):
-    assert Execute(tmp_path, plainly)("while True: pass", replace(LIMITS, minutes=0.02))[0].ending == "time"
+    assert Execute(tmp_path, plainly)("while True: pass", replace(LIMITS, seconds=1.2))[0].ending == "time"

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from grader.grading.schedule import MOST_ATTEMPTS, Schedule, Task
 from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission
-from grader.schedule import MOST_ATTEMPTS, Schedule, Task
 
 
 def taken(schedule: Schedule, now: float = 0.0) -> list[Task]:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grader.rerun.result import wilson_interval
-from grader.rerun.scoring import Unscorable, accuracy, read_json, read_logits, read_output
+from grader.intervals import wilson_interval
+from grader.rerun.scoring import accuracy, read_logits
+from grader.sandbox.left_files import Unreadable, read_json, read_output
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
@@ -17,16 +18,16 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     for name in ("link", "fifo", "folder", "absent"):
-        with pytest.raises(Unscorable):
+        with pytest.raises(Unreadable):
             read_output(tmp_path / name, 5)
-    with pytest.raises(Unscorable, match="larger"):
+    with pytest.raises(Unreadable, match="larger"):
         read_output(tmp_path / "file", 4)
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": NaN}', '{"a": Infinity}', "[" * 100_000])
 def test_json_that_is_none_is_refused(text, tmp_path):
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(Unscorable):
+    with pytest.raises(Unreadable):
         read_json(tmp_path / "x.json")
 
 
@@ -44,13 +45,13 @@ def test_json_that_is_none_is_refused(text, tmp_path):
 )
 def test_logits_of_another_shape_or_kind_are_refused(tensors, tmp_path):
     save_file(tensors, tmp_path / "logits.safetensors")
-    with pytest.raises(Unscorable):
+    with pytest.raises(Unreadable):
         read_logits(tmp_path / "logits.safetensors", 5, 3)
 
 
 def test_pickles_are_refused(tmp_path):
     torch.save({"logits": torch.zeros(5, 3)}, tmp_path / "logits.safetensors")
-    with pytest.raises(Unscorable, match="safetensors"):
+    with pytest.raises(Unreadable, match="safetensors"):
         read_logits(tmp_path / "logits.safetensors", 5, 3)
 
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from grader.rerun.scratch import PREFIX, Scratch
+from grader.sandbox.scratch import PREFIX, Scratch
 
 KILLED = (
-    "import os; from grader.rerun.scratch import Scratch; print(Scratch().path, flush=True); os.kill(os.getpid(), 9)"
+    "import os; from grader.sandbox.scratch import Scratch; print(Scratch().path, flush=True); os.kill(os.getpid(), 9)"
 )
 
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from grader.rerun.seccomp import ALLOW, ERROR, KILL_PROCESS, REFUSED, program
+from grader.sandbox.seccomp import ALLOW, ERROR, KILL_PROCESS, REFUSED, program
 
 ALLOWED = {
     "x86_64": {"read": 0, "mmap": 9, "clone": 56, "execve": 59},

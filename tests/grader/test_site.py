@@ -8,26 +8,25 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.course import Student, students, write_course
-from grader.desk import show_leaderboard
-from grader.rerun.result import Result
-from grader.results.ledger import Ledger
-from grader.results.markdown import rendered
-from grader.results.pseudonyms import pseudonyms
-from grader.results.ranking import median
-from grader.results.site import share
-from grader.results.site.assets import as_script
-from grader.results.site.pages import Pages
-from grader.results.site.pictures import drawn_name
-from project.assignment import Assignment
+from grader.grading.ranking import median
+from grader.ledger.ledger import Ledger
+from grader.ledger.result import Result
+from grader.publish.desk import show_leaderboard
+from grader.publish.markdown import rendered
+from grader.publish.pages import shares as share
+from grader.publish.pages.assets import as_script
+from grader.publish.pages.pictures import drawn_name
+from grader.publish.pages.rendering import Pages
+from grader.publish.pseudonyms import pseudonyms
+from grader.rules import Rules
 from tests.grader.conftest import TINY_GLYPHS
 
-build_module = importlib.import_module("grader.results.site.build")  # its package has a function of that name
+build_module = importlib.import_module("grader.publish.pages.build")  # its package has a function of that name
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = (
@@ -50,9 +49,9 @@ NAME = '</script><script>window.pwned = 8</script><img src=x onerror="window.pwn
 
 
 @pytest.fixture(scope="module")
-def rules() -> Assignment:
-    dataset = {"class_path": "project.data.glyphs.Glyphs", "init_args": TINY_GLYPHS}
-    return replace(Assignment.load(), dataset=dataset)
+def rules() -> Rules:
+    dataset = {"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS}
+    return Rules.load().but(dataset=dataset)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def course(tmp_path_factory, rules) -> Path:
     """A published course of 40, one of them hostile and shown by name."""
     results = tmp_path_factory.mktemp("course")
     mallory = Student("mallory", NAME, 0.9, "audited", [NAME], {"REPORT.md": HOSTILE, "CONCLUSION.md": HOSTILE})
-    write_course(results, [*students(39), mallory], replace(rules, site=replace(rules.site, names="name")))
+    write_course(results, [*students(39), mallory], rules.but(site=rules.site.but(names="name")))
     return results
 
 
@@ -92,7 +91,7 @@ def test_pages_under_pseudonyms_know_neither_names_nor_ids(tmp_path, rules):
 def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
     shown, kept_back = tmp_path / "shown", tmp_path / "kept-back"
     write_course(shown, students(3), rules)
-    write_course(kept_back, students(3), replace(rules, site=replace(rules.site, reports=False, mistakes=0)))
+    write_course(kept_back, students(3), rules.but(site=rules.site.but(reports=False, mistakes=0)))
     own = [text for path, text in pages(shown).items() if "submissions" in path]
     assert all("one-cycle" in text and PICTURE in text for text in own)
     assert all("one-cycle" not in text and PICTURE not in text for text in pages(kept_back).values())
@@ -111,7 +110,7 @@ def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_pa
     everyone = students(6)
     for student in everyone:
         student.trainings = 3
-    write_course(tmp_path, everyone, replace(rules, site=replace(rules.site, names="id")))
+    write_course(tmp_path, everyone, rules.but(site=rules.site.but(names="id")))
     ledger = Ledger(tmp_path / "ledger.sqlite")
     found = {graded.student: graded.results for graded in ledger.graded()}
     ledger.close()
@@ -150,8 +149,8 @@ def test_a_killed_rendering_leaves_the_old_pages_and_the_next_one_clears_up(tmp_
     write_course(tmp_path, students(3), rules)
     before = all_files(tmp_path)
     killed = (
-        "import os, sys; from pathlib import Path; from grader.desk import show_leaderboard;"
-        "from grader.results.site.pages import Pages; Pages.leaderboard = lambda *_: os._exit(9);"
+        "import os, sys; from pathlib import Path; from grader.publish.desk import show_leaderboard;"
+        "from grader.publish.pages.rendering import Pages; Pages.leaderboard = lambda *_: os._exit(9);"
         "show_leaderboard(Path(sys.argv[1]))"
     )
     done = subprocess.run([sys.executable, "-c", killed, tmp_path], cwd=Path(__file__).parents[2])
@@ -192,7 +191,7 @@ def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypa
 
 
 def test_pages_are_written_without_torch():
-    asked = "import sys, grader.desk; sys.exit('torch' in sys.modules)"
+    asked = "import sys, grader.publish.desk; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=Path(__file__).parents[2]).returncode == 0
 
 

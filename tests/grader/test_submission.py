@@ -7,7 +7,8 @@ import pytest
 
 from grader.intake.downloads import find_downloads
 from grader.intake.packing import pack
-from grader.intake.submission import MAX_FILES, printable, safe_id, take_in
+from grader.intake.submission import MAX_FILES, safe_id, take_in
+from grader.text import printable
 
 
 def tar_of(folder, path, mode="w", prefix=""):

@@ -7,7 +7,7 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from project.cli import quieten
+from project.training.command_line import quieten
 from tests.hostile import config, intake, programs
 from tests.hostile.cases import graded, shortcomings
 

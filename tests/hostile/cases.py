@@ -1,29 +1,28 @@
 """What a hostile submission is made of, and what it must get. Groups of cases are in the modules beside this one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from grader.grading import Settings, grade
-from grader.intake.examples import CONCLUSION, REPORT
-from grader.results.ledger import Ledger
-from grader.results.ranking import Entry, standings
-from project.assignment import Assignment, Limits
-from project.cli import complete_config
+from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.ranking import Entry, standings
+from grader.grading.walk import Settings, grade
+from grader.ledger.ledger import Ledger
+from grader.rules import Limits, Rules
+from project.training.command_line import complete_config
 
 # So easy that four epochs of a tiny network are far above the target, and chance far below.
 GLYPHS = {"train": 800, "val": 100, "test": 200, "noise": 0.0, "warp": 0.05, "clutter": 0.0}
-RULES = replace(
-    Assignment.load(),
+RULES = Rules.load().but(
     target_accuracy=0.3,
     seeds_near_target=1,
-    dataset={"class_path": "project.data.glyphs.Glyphs", "init_args": GLYPHS},
+    dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": GLYPHS},
     limits=Limits(minutes=2, memory_gb=3, output_mb=30, output_files=200, processes=100),
 )
-IMPATIENT = replace(RULES, limits=replace(RULES.limits, minutes=0.25))
+IMPATIENT = RULES.but(limits=RULES.limits.but(minutes=0.25))
 STUDENT = "mallory"
 Config = dict[str, Any]
 
@@ -50,7 +49,7 @@ class Case:
     change: Callable[[Config], Any] = lambda config: None
     files: dict[str, str | bytes | None] = field(default_factory=dict)
     source: Callable[[Path], Path] = lambda folder: folder
-    rules: Assignment = field(default_factory=lambda: RULES)
+    rules: Rules = field(default_factory=lambda: RULES)
 
     def __str__(self) -> str:
         return self.name
@@ -156,7 +155,7 @@ def own_network(config: Config) -> None:
     config["model"]["optimizer"]["init_args"]["lr"] = 0.02
 
 
-def program(name: str, verdict: str, reason: str = "", flag: str = "", rules: Assignment = RULES, **code: str) -> Case:
+def program(name: str, verdict: str, reason: str = "", flag: str = "", rules: Rules = RULES, **code: str) -> Case:
     """A case of tier audited: code at the import, in the building (`init`), and `before` and behind (`forward`) each use."""
     parts = {"top": "", "init": "pass", "before": "pass", "forward": "pass"} | code
     parts |= {key: parts[key].strip().replace("\n", "\n        ") for key in ("init", "before", "forward")}

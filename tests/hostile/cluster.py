@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,15 @@ from tests.hostile.classroom import faults, miscounted, write_class
 
 STUDENTS, SEEDS = 4, 2
 PATIENCE = 0.3  # minutes of a training, of which a lease allows six
-HOST, FORK_SERVER = "ray::Host", "/app/forker.py"
+HOST, FORK_SERVER = "ray::Host", "/walls/fork_server_main.py"
 GRADER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
-import grader.grading, grader.rerun.cluster
+import grader.grading.walk, grader.engines.ray_cluster
 from grader.cli import main
 
-grader.grading.SPARE_MINUTES = 0.2
-grader.rerun.cluster.SECONDS_WITHOUT_HEAD = 2
+grader.grading.walk.SPARE_MINUTES = 0.2
+grader.engines.ray_cluster.SECONDS_WITHOUT_HEAD = 2
 sys.exit(main(["run", *sys.argv[1:]]))
 """
 
@@ -142,7 +142,7 @@ def happen(name: str, scratch: Path, students: int = STUDENTS, seeds: int = SEED
     """
     submissions, results, rules = scratch / "submissions", scratch / "results", scratch / "rules.yaml"
     write_class(submissions, students)
-    asked = asdict(replace(RULES, seeds=seeds, limits=replace(RULES.limits, minutes=PATIENCE)))
+    asked = RULES.but(seeds=seeds, limits=RULES.limits.but(minutes=PATIENCE)).model_dump(mode="json")
     rules.write_text(yaml.safe_dump(asked))
     started = time.monotonic()
     cluster, nodes = new_cluster()

@@ -18,8 +18,8 @@ GRADER = """
 import random, sys, time
 from dataclasses import replace
 from pathlib import Path
-from grader.grading import Settings, grade
-from grader.rerun.result import Result
+from grader.grading.walk import Settings, grade
+from grader.ledger.result import Result
 from tests.grader.engines import MadeUp
 from tests.hostile.cases import RULES
 
@@ -29,7 +29,7 @@ def result(job):
     return Result("infrastructure", "lost") if lost else Result("passed", "", 0.9, 1, 10, 1.0)
 
 print("begins", flush=True)
-rules = replace(RULES, seeds=int(sys.argv[3]))
+rules = RULES.but(seeds=int(sys.argv[3]))
 grade(Path(sys.argv[1]), Path(sys.argv[2]), rules, Settings("cpu", False, 1, engine=MadeUp(result), back_off=0))
 """
 

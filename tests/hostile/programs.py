@@ -15,7 +15,7 @@ def swap(tensors, path):
 if not sys.argv[0].endswith('predictor.py'):
     safetensors.torch.save_file = swap
 """
-CHANCE = replace(RULES, target_accuracy=0.6)
+CHANCE = RULES.but(target_accuracy=0.6)
 
 
 def once_saved(name: str, reason: str, code: str) -> Case:
@@ -108,7 +108,7 @@ if self.training and torch.is_grad_enabled():
 """
 TEACHER = """
 import torch
-from project.data import Glyphs
+from project.datasets.glyphs import Glyphs
 images, labels = Glyphs(train=400, val=10, test=10, noise=0.0, warp=0.05, clutter=0.0).load('train')
 x = images.permute(0, 3, 1, 2).float()
 x = (x - x.mean()) / x.std()
@@ -165,7 +165,7 @@ BUDGET = [
     program(
         "state left for the next run",
         "passed",
-        rules=replace(RULES, seeds=2),
+        rules=RULES.but(seeds=2),
         top="import os\n"
         "for place in ('/tmp/mark', '/dev/shm/mark', '/out/mark', '/var/tmp/mark'):\n"
         "    if os.path.exists(place) and not os.path.exists('/tmp/mine'): print('LEAKED', place)\n"
@@ -194,8 +194,8 @@ METRIC = [
         "is not above",
         "logged 100%",
         rules=CHANCE,
-        top="import torch, project.metrics\n"
-        "project.metrics.EpochMetrics.compute = lambda self: {'loss': torch.tensor(0.0), 'accuracy': torch.tensor(1.0)}",
+        top="import torch, project.support.metrics\n"
+        "project.support.metrics.EpochMetrics.compute = lambda self: {'loss': torch.tensor(0.0), 'accuracy': torch.tensor(1.0)}",
         forward="logits = logits * 0",
     ),
     in_prediction("NaN", "failed", "not all finite", "logits = logits * float('nan')"),

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from grader.cli import main
-from grader.grading import Settings, grade
+from grader.grading.schedule import MOST_ATTEMPTS
+from grader.grading.walk import Settings, grade
+from grader.ledger.result import Result
+from grader.ledger.results_folder import locked
 from grader.rerun.job import Job
-from grader.rerun.result import Result
-from grader.results.folder import locked
-from grader.schedule import MOST_ATTEMPTS
-from project.errors import UserError
+from project.support.errors import UserError
 from tests.grader.engines import MadeUp
 from tests.hostile.cases import RULES, Case, write
 from tests.hostile.kills import kill_at_random
@@ -74,8 +74,8 @@ def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, sett
 
 def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkeypatch, capsys):
     for module in ("bubblewrap", "fork_server"):
-        monkeypatch.setattr(f"grader.rerun.{module}.isolation", lambda *arguments: ["--no-such-option"])
-    monkeypatch.setattr("grader.rerun.bubblewrap.unavailable", lambda: None)
+        monkeypatch.setattr(f"grader.sandbox.{module}.isolation", lambda *arguments: ["--no-such-option"])
+    monkeypatch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: None)
     table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1, back_off=0))
     assert "infrastructure" in table and "the sandbox failed" in table
     assert "each program starts anew" in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(submissions, tmp_pa
 def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submissions, monkeypatch):
     from grader.intake.submission import take_in
     from grader.rerun import job as jobs
-    from grader.rerun.sandbox import Outcome
+    from grader.sandbox.supervision import Outcome
 
     folder = tmp_path / "attempt"
     folder.mkdir()
@@ -125,7 +125,7 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
 
 def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, settings, monkeypatch):
     times = iter(["2030-01-01", "1999-12-31", "2026-01-01", "1970-01-01"] * 20)
-    monkeypatch.setattr("grader.grading.now", lambda: next(times))
+    monkeypatch.setattr("grader.grading.walk.now", lambda: next(times))
     for _ in range(2):
         grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
     assert verdicts(tmp_path / "results") == ["passed"]

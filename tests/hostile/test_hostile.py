@@ -18,7 +18,7 @@ LEFT_OUT = [case for case in config.CASES if case.name == "a family left out"]
 @needs_sandbox
 @pytest.mark.parametrize("case", NOT_RUN, ids=str)
 def test_what_is_rejected_before_anything_runs(case: Case, tmp_path, monkeypatch):
-    monkeypatch.setattr("grader.rerun.sandbox.run", lambda *arguments, **more: pytest.fail("something ran"))
+    monkeypatch.setattr("grader.sandbox.supervision.run", lambda *arguments, **more: pytest.fail("something ran"))
     assert shortcomings(case, graded(case, tmp_path), tmp_path) == []
 
 

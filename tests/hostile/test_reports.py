@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from grader.intake.submission import printable
-from grader.results.exports import as_csv, as_markdown, as_table
-from grader.results.ranking import Entry
+from grader.grading.ranking import Entry
+from grader.publish.exports import as_csv, as_markdown, as_table
+from grader.text import printable
 
 TEXTS = {
     "a script": "<script>alert(1)</script>",

@@ -1,0 +1,1 @@
+"""Where reruns go: this machine, or a Ray cluster."""

@@ -1,0 +1,158 @@
+"""What this machine can enforce, tried and not assumed: `python -m grader doctor`."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from grader.engines.machine import gpus, said_by
+from grader.rerun.visible_code import PRELOAD, PROGRAMS, REPOSITORY, VisibleCode
+from grader.sandbox import bubblewrap, supervision
+from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.control_group import control_group
+from grader.sandbox.fork_server import ForkServer
+from grader.sandbox.left_files import Unreadable, read_json
+from grader.sandbox.program import Launch, Program
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.scratch import scratch_folder
+
+PROBE = REPOSITORY / PROGRAMS / "probe.py"
+LIMITS = ResourceLimits(60, 2 * 10**9, 20 * 10**6, processes=64)
+FREE_GB = 5  # on the disk where runs write
+IMPOSSIBLE = """\
+No machine can enforce
+  what code of a student's own does within a training step: it can look at an image more often than once an epoch.
+    It is timed, its optimizer steps are counted, and odd numbers are flagged for a person.
+  that a network learnt its skill in these epochs, where its own code could hold a part of it: literals are limited,
+    and the network is scored before its training, too."""
+
+
+class Finding(NamedTuple):
+    """One thing tried: its name, whether it is as it should be, whether grading needs it, and what was found."""
+
+    name: str
+    good: bool
+    needed: bool
+    said: str
+
+
+def examine() -> list[Finding]:
+    """Try everything. What cannot be tried without a sandbox is left out where there is none."""
+    reason = bubblewrap.unavailable()
+    if reason:
+        return [Finding("sandbox", False, True, reason), *surroundings()]
+    version = said_by(bubblewrap.bwrap_path() or "bwrap", "--version")
+    return [
+        Finding("sandbox", True, True, f"{version}, {bubblewrap.bwrap_path()}"),
+        *walls(),
+        fork_server(),
+        *limits(),
+        *surroundings(),
+    ]
+
+
+def walls() -> list[Finding]:
+    """What a program inside can reach."""
+    gpu = next(iter(gpus()), None)
+    with scratch_folder() as scratch:
+        try:
+            found = probed(scratch, Bubblewrapped, {"/app/probe.py": PROBE}, gpu)
+        except Unreadable as error:
+            return [Finding("probe", False, True, f"did not run ({error})")]
+    seen = ", ".join(found["host_files"])
+    plain = found["uid"] == 1000 and not found["capabilities"]
+    filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
+    findings = [
+        Finding("network", not found["network"], True, "reachable" if found["network"] else "none inside"),
+        Finding("files", not seen, True, f"sees {seen}" if seen else "the host's are out of sight"),
+        Finding("other processes", found["processes"] < 5, True, f"{found['processes']} in sight, its own"),
+        Finding("rights", plain, True, f"user {found['uid']}, {'no' if plain else 'some'} capabilities"),
+        Finding(
+            "namespaces", not found["new_namespace"], True, "can be nested" if found["new_namespace"] else "no new ones"
+        ),
+        Finding("system calls", found["seccomp"] and not found["traces"], False, f"seccomp filter: {filtered}"),
+        Finding(
+            "/dev/shm",
+            found["shm_bytes"] <= 1.01 * bubblewrap.SHM_BYTES,
+            True,
+            f"{found['shm_bytes'] / 1e9:.1f} GB of its own",
+        ),
+    ]
+    if gpu is not None:
+        findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))
+    return findings
+
+
+def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | None = None) -> dict[str, Any]:
+    """What the probe finds, started by `launch`. Raises Unreadable where it did not run."""
+    (scratch / "out").mkdir()
+    (scratch / "secret").write_text("not to be seen")
+    program = Program("/app/probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
+    outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
+    try:
+        return read_json(scratch / "out" / "found.json")
+    except Unreadable as error:
+        raise Unreadable(f"{outcome.ending}, {outcome.detail or error}") from None
+
+
+def fork_server() -> Finding:
+    """Whether programs can be forked from one that has imported everything, and meet the same walls then."""
+    code = {**VisibleCode().inputs, "/app/probe.py": PROBE}
+    try:
+        with (
+            ForkServer(code, PRELOAD, []) as server,
+            scratch_folder(server.scratch) as forked,
+            scratch_folder() as started,
+        ):
+            server.start()
+            same = probed(forked, server, code) == probed(started, Bubblewrapped, code)
+    except Unreadable as error:
+        return Finding("fork server", False, False, f"none, so each program starts anew, seconds later ({error})")
+    return Finding("fork server", same, True, f"programs start at once, behind {'the same' if same else 'OTHER'} walls")
+
+
+def limits() -> list[Finding]:
+    """Whether limits hold, tried by a program that breaks one."""
+    with control_group(LIMITS) as group:
+        kernel = group is not None
+        by = f"by the kernel (control groups, version {group.version})" if group else "by a watch every 0.2 s"
+    with scratch_folder() as scratch:
+        (scratch / "out").mkdir()
+        (scratch / "hoard.py").write_text("hoard = []\nwhile True: hoard.append(bytearray(10**7))\n")
+        program = Program("/hoard.py", "-", {"/hoard.py": scratch / "hoard.py"}, scratch / "out")
+        small = ResourceLimits(30, 3 * 10**8, 20 * 10**6, processes=64)
+        outcome = supervision.run(program, small, scratch / "log")
+    held = outcome.ending == "memory"
+    return [
+        Finding(
+            "memory", held, True, f"limited {by}" if held else f"a program beyond its limit ended by: {outcome.ending}"
+        ),
+        Finding("processes", kernel, False, f"limited {by}"),
+        Finding("output", True, True, "looked at every 0.2 s; a single file is limited by the kernel"),
+    ]
+
+
+def surroundings() -> list[Finding]:
+    """The rest of what grading uses."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    git = said_by("git", "--version")
+    free = shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free / 1e9
+    return [
+        Finding(
+            "device", True, True, f"GPU: {device}" if device else f"CPU, {torch.get_num_threads()} threads; no GPU"
+        ),
+        Finding("git", bool(git), False, git or "missing: bundles and bare repositories cannot be read"),
+        Finding("disk", free > FREE_GB, True, f"{free:.0f} GB free where runs write; a run needs up to {FREE_GB}"),
+    ]
+
+
+def report(found: list[Finding]) -> str:
+    """The findings, one a line."""
+    width = max(len(finding.name) for finding in found)
+    mark = {(True, True): "yes", (True, False): "yes", (False, True): "NO", (False, False): "no"}
+    lines = [f"{mark[f.good, f.needed]:4} {f.name:{width}}  {f.said}" for f in found]
+    bad = [finding.name for finding in found if finding.needed and not finding.good]
+    verdict = f"Not fit to grade: {', '.join(bad)}." if bad else "Fit to grade."
+    return "\n".join([*lines, "", verdict, "", IMPOSSIBLE])

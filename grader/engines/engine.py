@@ -1,0 +1,42 @@
+"""Where jobs run: an engine asks for jobs while it has room, and yields each with its result, in the order in which they end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from grader.engines.needs import Needs
+from grader.ledger.result import Result
+from grader.rerun.job import Job
+
+
+class Work(Protocol):
+    """What an engine is to run. Jobs are independent of each other; running one twice does no harm."""
+
+    def next_job(self) -> Job | None:
+        """The next job; None while there is none."""
+
+    def next_time(self) -> float | None:
+        """By the engine's clock, when to ask for a job: now or earlier where one waits; None where only a result can
+        bring more, so that an engine without running jobs is done."""
+
+    def watch(self, job: Job, line: str) -> None:
+        """Hear a line that a job printed. Called by any thread."""
+
+
+Train = Callable[[Work], Iterator[tuple[Job, Result]]]  # yields every job with its result, each once
+
+
+class Engine(Protocol):
+    """Machines, as the grader sees them."""
+
+    def now(self) -> float:
+        """Seconds, by the clock of whatever trains."""
+
+    def device(self, wanted: str) -> str:
+        """cuda or cpu, where `wanted` may be auto. Raises UserError for what there is not."""
+
+    def about(self, device: str) -> dict[str, Any]:
+        """What results depend on, if they do not tell it themselves: see `machine.about`."""
+
+    def opened(self, needs: Needs) -> AbstractContextManager[Train]:
+        """Begin to get ready for such jobs; what else is to be done before the first of them can be done meanwhile."""

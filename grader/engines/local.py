@@ -1,0 +1,58 @@
+"""LocalEngine: jobs run on this machine."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from grader.engines import machine
+from grader.engines.engine import Train, Work
+from grader.engines.needs import Needs
+from grader.engines.slots import Seats
+from grader.ledger.result import Result
+from grader.rerun.job import Job
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """This machine.
+
+    Attributes:
+        at_once, ahead: See Seats.
+    """
+
+    at_once: int = 1
+    ahead: int = 1
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def device(self, wanted: str) -> str:
+        return machine.chosen_device(wanted)
+
+    def about(self, device: str) -> dict[str, Any]:
+        return machine.about(device)
+
+    @contextmanager
+    def opened(self, needs: Needs) -> Iterator[Train]:
+        with Seats(needs, self.at_once, self.ahead) as seats, ThreadPoolExecutor(seats.count) as pool:
+            try:
+                yield lambda work: self.run(work, seats, pool)
+            finally:
+                seats.stop.set()
+
+    def run(self, work: Work, seats: Seats, pool: Executor) -> Iterator[tuple[Job, Result]]:
+        running: dict[Future, Job] = {}
+        while True:
+            while len(running) < seats.count and (job := work.next_job()) is not None:
+                running[pool.submit(seats.run, job, lambda line, job=job: work.watch(job, line))] = job
+            later = work.next_time() if len(running) < seats.count else None
+            pause = None if later is None else max(0.0, later - self.now())
+            if not running and pause is None:
+                return
+            if not running:
+                time.sleep(pause)
+            for future in wait(running, pause, FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()

@@ -1,0 +1,96 @@
+"""A machine's places to train: which device each has, and what starts programs there."""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+import torch
+
+from grader.engines.machine import gpus
+from grader.engines.needs import Needs, fork_servers
+from grader.ledger.result import Result
+from grader.rerun.job import Job, Seat, run_job
+from grader.rerun.visible_code import VisibleCode
+from grader.sandbox.fork_server import ForkServer
+
+
+class Seats:
+    """What this machine has for jobs, from `with` on. To be used by any number of threads.
+
+    While a GPU trains, the next one's program prepares and waits for its turn; what comes after a training, prediction and
+    scoring, goes on beside the next one. On a CPU that would take more from a training than it gives, since threads that
+    compute wait for each other at every step: there, a program prepares while the one before it predicts.
+
+    Args:
+        at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
+        ahead: Jobs for each GPU beside those that train.
+        code: That programs run; by default this repository's.
+        servers: Of `fork_servers`, where that has been called; they are ended with the seats.
+
+    Attributes:
+        count: Jobs that can be run at once.
+    """
+
+    def __init__(
+        self,
+        needs: Needs,
+        at_once: int = 1,
+        ahead: int = 1,
+        code: VisibleCode | None = None,
+        servers: list[ForkServer] | None = None,
+    ):
+        self.needs, self.code, self.stop, self.stack = needs, code or VisibleCode(), threading.Event(), ExitStack()
+        seat = Seat(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
+        if needs.device == "cpu":
+            desk, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
+            self.seats = [replace(seat, desk=desk, turn=turn)]
+        else:
+            shared = replace(seat, per_gpu=needs.per_gpu)
+            self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
+        self.count = places(needs, len(self.seats), at_once, ahead)
+        self.busy = [0] * len(self.seats)
+        self.lock, self.servers, self.ready = threading.Lock(), servers, False
+
+    def __enter__(self) -> "Seats":
+        """Begin to import what programs will be forked from."""
+        if self.servers is None:
+            self.servers = fork_servers(self.needs, self.code, torch.get_num_threads())
+        for server in self.servers:
+            self.stack.enter_context(server)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stack.close()
+
+    def run(self, job: Job, watch: Callable[[str], None]) -> Result:
+        """Run a job where the fewest are; never more than `count` at once. Raises Stopped once `stop` is set."""
+        with self.lock:
+            if not self.ready:
+                self.furnish()
+            number = self.busy.index(min(self.busy))
+            self.busy[number] += 1
+        try:
+            return run_job(job, watch, self.seats[number])
+        finally:
+            with self.lock:
+                self.busy[number] -= 1
+
+    def furnish(self) -> None:
+        """Give each seat what starts its programs, once that is known."""
+        self.ready = True
+        try:
+            for server in self.servers:  # which have all begun
+                server.wait_until_ready()
+        except OSError as error:
+            print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
+            return
+        if self.servers:
+            self.seats = [
+                replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(self.seats, self.servers)
+            ]
+
+
+def places(needs: Needs, gpus: int, at_once: int, ahead: int) -> int:
+    """How many jobs a machine with so many GPUs can have at once: see Seats."""
+    return gpus * (needs.per_gpu + ahead) if needs.device == "cuda" else 2 * at_once

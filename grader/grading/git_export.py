@@ -1,0 +1,51 @@
+"""What only git can read (a bare repository, a bundle) becomes a tar file, in a sandbox."""
+
+import json
+from pathlib import Path
+
+from grader.intake.git_folders import is_packed
+from grader.intake.submission import Unusable
+from grader.rerun.visible_code import PROGRAMS, REPOSITORY
+from grader.sandbox import bubblewrap, supervision
+from grader.sandbox.left_files import Unreadable, read_output
+from grader.sandbox.program import Program
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.text import printable
+from project.support.errors import UserError
+
+LIMITS = ResourceLimits(120, 2 * 10**9, 20 * 10**6, processes=64)
+MAX_TAR_BYTES = 20 * 10**6
+SCRIPT = REPOSITORY / PROGRAMS / "git_exporter.py"
+CANNOT_EXPORT = 4  # the exit status by which that script says that git could not
+
+
+def exported(source: Path, scratch: Path) -> Path:
+    """The tar file of a packed repository's `submission/` folder, in `scratch`; any other source as it is.
+
+    Raises:
+        Unusable: There is no such folder, or git cannot read the repository.
+        UserError: No sandbox can run here.
+    """
+    if not is_packed(source):
+        return source
+    if reason := bubblewrap.unavailable():
+        raise UserError(f"{source}: git is asked in a sandbox only, and {reason}")
+    out, job = scratch / "exported", scratch / "export.json"
+    out.mkdir()
+    inside = "/repository.bundle" if source.is_file() else "/repository"
+    job.write_text(json.dumps({"repository": inside, "out": "/out"}), encoding="utf-8")
+    inputs = {"/app/git_exporter.py": SCRIPT, "/job.json": job, inside: source.resolve()}
+    outcome = supervision.run(Program("/app/git_exporter.py", "/job.json", inputs, out), LIMITS, scratch / "export.log")
+    try:
+        if outcome.ending == "exited" and outcome.status == CANNOT_EXPORT:
+            said = printable(read_output(out / "reason", 1000).decode("utf-8", "replace"), 150)
+            raise Unusable(f"git cannot read it: {said}")
+        if outcome.ending == "sandbox":
+            raise UserError(f"{source}: the sandbox failed: {outcome.detail}")
+        if outcome.ending != "exited" or outcome.status:
+            raise Unusable(f"git could not export its submission/ folder ({outcome.ending}, status {outcome.status})")
+        tar = scratch / "submission.tar"
+        tar.write_bytes(read_output(out / "submission.tar", MAX_TAR_BYTES))
+        return tar
+    except Unreadable as error:
+        raise Unusable(f"git could not export its submission/ folder: {error}") from None

@@ -1,0 +1,1 @@
+"""What is kept of a grading: measurements and notes in SQLite, and the submissions themselves."""

@@ -1,0 +1,26 @@
+"""Runs inside a sandbox of its own: logits of a trained submission on images without labels. `predictor.py JOB.json`.
+
+The job file has `code` (folders to import from), `config`, `limits`, `out`, and `weights`, null for a network as it is built.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for name, value in job["limits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    sys.path[:0] = job["code"]
+    sys.argv[1:] = []  # LightningCLI would look at it
+
+    from safetensors.torch import load_file, save_file
+
+    from project.training.command_line import made
+    from project.training.configuration import read_overlay
+
+    command_line = made(read_overlay(job["config"]), "predict")
+    if job["weights"]:
+        command_line.model.network.load_state_dict(load_file(job["weights"]), strict=True)
+    save_file({"logits": command_line.logits().cpu().contiguous()}, Path(job["out"], "logits.safetensors"))

@@ -1,0 +1,1 @@
+"""What leaves the grader: pages, gradebooks, feedback, W&B runs."""

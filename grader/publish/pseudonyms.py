@@ -1,0 +1,42 @@
+"""Names to publish instead of students': drawn from the secret seed, the same for a student every time."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from grader.grading.ranking import Entry
+
+COLORS = (
+    "amber azure black blue bronze brown copper coral crimson cyan emerald golden green grey indigo ivory jade "
+    "lemon lilac lime magenta maroon navy ochre olive orange pearl pink plum purple red rose ruby russet sand "
+    "scarlet silver teal violet white"
+).split()
+ANIMALS = (
+    "badger bear beaver bison boar bream camel carp cat cod crab crane crow deer dolphin dove duck eagle eel elk falcon "
+    "finch fox frog gecko goat goose gull hare hawk heron horse ibis jackal jay kite koala lark lion lizard lynx "
+    "magpie marten mole moose moth mouse newt orca otter owl panda perch pike pony puffin quail rabbit raven robin "
+    "salmon seal shark shrew snail sparrow squid stork swan swift tiger toad trout turtle viper vole walrus wasp whale "
+    "wolf wren yak zebra"
+).split()
+
+
+def pseudonyms(students: Iterable[str], secret: int) -> dict[str, str]:
+    """A name for each id, such as `amber-otter`; where two would get the same, the later in order gets a number."""
+    given: dict[str, str] = {}
+    taken: set[str] = set()
+    for student in sorted(students):
+        drawn = int.from_bytes(hmac.digest(str(secret).encode(), student.encode(), hashlib.sha256)[:8], "big")
+        base = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken.add(name)
+        given[student] = name
+    return given
+
+
+def shown_names(entries: list[Entry], how: str, secret: int) -> dict[str, str]:
+    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id."""
+    if how == "pseudonym":
+        return pseudonyms((entry.student for entry in entries), secret)
+    return {entry.student: entry.name if how == "name" else entry.student for entry in entries}

@@ -1,0 +1,126 @@
+"""The dataset as the grader hands it out: what training sees, what is predicted, and the labels that stay here."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+from torch import Tensor
+
+from grader.rules import Rules
+from project.data import channel_statistics
+from project.datasets.glyphs import Glyphs
+from project.datasets.source import Source, stratified_split
+from project.datasets.tensor_folder import TensorFolder
+from project.support.errors import UserError
+from project.support.files import write_atomically
+
+# Below a results folder. Programs of students' may have to do with what lies in the first, and never with the second.
+DATA, WITHHELD = "data", "withheld"
+
+
+@dataclass(frozen=True)
+class GradingData:
+    """Prepared once for a results folder.
+
+    Attributes:
+        training: TensorFolder with the training split, and the monitor split under the name val.
+        scoring: TensorFolder with the images that score, shuffled, without labels, under the name test.
+        labels_N: Their labels, int64 (N,), in the same order.
+        classes: Names of the classes.
+        mean, std: Of each channel of the training split.
+        monitored: Number of images in the monitor split.
+    """
+
+    training: Path
+    scoring: Path
+    labels_N: Tensor
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+    monitored: int
+
+
+def make_source(description: dict[str, Any]) -> Source:
+    """A data source from its `class_path` and `init_args`. Raises UserError where they are wrong."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Source, "dataset")
+    try:
+        return parser.instantiate(parser.parse_object({"dataset": description})).dataset
+    except ArgumentError as error:
+        raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
+
+
+def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
+    """Write the splits below `results`, or find them there.
+
+    What scores is the test split, if there is one: of Glyphs a fresh draw. Else it is the validation split without
+    the monitor split. Monitor split and order come from the secret.
+    """
+    key = hashlib.sha256(
+        json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()
+    ).hexdigest()
+    folder, withheld_file = results / DATA / key[:16], results / WITHHELD / f"{key[:16]}.json"
+    if not withheld_file.exists():  # written last
+        shutil.rmtree(folder, ignore_errors=True)
+        for each in (folder.parent, withheld_file.parent):
+            each.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        try:
+            with one_thread():
+                withheld = write(make_source(rules.dataset), rules, secret, temporary)
+            os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        write_atomically(withheld_file, json.dumps(withheld), mode=0o600)
+    withheld = json.loads(withheld_file.read_text(encoding="utf-8"))
+    labels_N = torch.tensor(withheld.pop("labels"))
+    return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute by a single thread: what others are at meanwhile would hold up several at each step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, Any]:
+    """Write the images into an empty folder, and return what GradingData has besides."""
+    train, val = source.load("train"), source.load("val")
+    monitored = max(len(source.classes), round(rules.monitor_fraction * len(val.labels_N)))
+    if monitored >= len(val.labels_N):
+        raise UserError(f"dataset: {len(val.labels_N)} validation images are too few for a monitor split")
+    rest, monitor = stratified_split(val.labels_N, monitored, secret)
+    if isinstance(source, Glyphs):
+        source.seed = secret
+    images_NHWC, labels_N = (
+        source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
+    )
+    order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
+
+    (folder / "training").mkdir()
+    monitor_split = (val.images_NHWC[monitor], val.labels_N[monitor])
+    TensorFolder.write(folder / "training", source.classes, {"train": train, "val": monitor_split})
+    (folder / "scoring").mkdir()
+    TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
+    mean, std = channel_statistics(train.images_NHWC)
+    return {
+        "labels": labels_N[order_N].tolist(),
+        "classes": source.classes,
+        "mean": mean,
+        "std": std,
+        "monitored": len(monitor),
+    }

@@ -1,0 +1,38 @@
+"""The code of this repository that programs beside students' code see and run."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("project", "configs")
+PROGRAMS = Path("grader", "programs")
+SCRIPTS = ("trainee.py", "predictor.py", "evidence.py", "preload.py")
+PRELOAD = "/app/preload.py"  # what imports all that a training needs
+
+
+@dataclass(frozen=True)
+class VisibleCode:
+    """One copy of it.
+
+    Attributes:
+        root: A folder laid out as this repository is.
+    """
+
+    root: Path = REPOSITORY
+
+    @property
+    def programs(self) -> Path:
+        return self.root / PROGRAMS
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """As programs in sandboxes see it: path inside -> path on this machine."""
+        packages = {f"/app/{name}": self.root / name for name in PACKAGES}
+        return packages | {f"/app/{name}": self.programs / name for name in SCRIPTS}
+
+    def copied(self, root: Path) -> "VisibleCode":
+        """The same in a folder of one's own, where nobody changes or removes it."""
+        for name in (*PACKAGES, PROGRAMS):
+            shutil.copytree(self.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        return VisibleCode(root)

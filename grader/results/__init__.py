@@ -1,1 +1,0 @@
-"""What the reruns gave: the ledger, the ranking, and what is published."""

@@ -1,5 +1,0 @@
-"""The pages to publish: a leaderboard and a page for each submission, complete in one folder, asking nobody for anything."""
-
-from grader.results.site.build import build
-
-__all__ = ["build"]

@@ -1,0 +1,70 @@
+"""Points that a person gives for a report and a conclusion: within the rules' limits, kept for good, with who and when."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.ledger.ledger import Ledger
+from grader.rules import Rules
+from project.support.errors import UserError
+
+COLUMNS = "student, report, conclusion and comment"
+
+
+@dataclass(frozen=True)
+class Given:
+    """Points for a student; None leaves those that there are."""
+
+    student: str
+    report: float | None
+    conclusion: float | None
+    comment: str | None = None
+
+
+def read_bonuses(table: Path) -> list[Given]:
+    """Points from a CSV file with the columns student, report, conclusion and comment; empty cells leave what there is."""
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read ({error})") from None
+    if not rows or "student" not in rows[0] or not {"report", "conclusion"} & set(rows[0]):
+        raise UserError(f"{table}: expected rows under the columns {COLUMNS}")
+    given = []
+    for line, row in enumerate(rows, start=2):
+        points = []
+        for part in ("report", "conclusion"):
+            text = (row.get(part) or "").strip()
+            try:
+                points.append(float(text) if text else None)
+            except ValueError:
+                raise UserError(f"{table}, line {line}: {part} {text!r} is no number") from None
+        given.append(Given((row["student"] or "").strip(), *points, row.get("comment") or None))
+    return given
+
+
+def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -> None:
+    """Note all of these points, or none of them.
+
+    Raises:
+        UserError: A student is unknown, or points are beyond the rules' limits.
+    """
+    known = {row["student"] for row in ledger.newest()}
+    before = ledger.bonuses()
+    for each in given:
+        if each.student not in known:
+            raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
+        for part in ("report", "conclusion"):
+            points, most = getattr(each, part), getattr(rules.bonus, part)
+            if points is not None and not 0 <= points <= most:
+                raise UserError(f"{each.student}: {points:g} points for the {part} are not 0 to {most:g}")
+    with ledger.all_or_nothing():
+        for each in given:
+            last = before.get(each.student)
+            kept = {name: last[name] if last else default for name, default in DEFAULTS.items()}
+            new = {name: getattr(each, name) for name in DEFAULTS}
+            values = {name: kept[name] if value is None else value for name, value in new.items()}
+            ledger.give_bonus(when, by, each.student, **values)
+
+
+DEFAULTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}

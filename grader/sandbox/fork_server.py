@@ -1,0 +1,214 @@
+"""Programs that start at once: a process in a sandbox has imported everything, and forks a child for each, behind walls.
+
+What bubblewrap starts anew imports for seconds, which is as long as many a training. Here that is paid once. bubblewrap's
+walls are around all of it; between one child and the next are those of `namespaces.py`, and no rights are left within.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
+from grader.sandbox.control_group import ControlGroup
+from grader.sandbox.program import ENVIRONMENT, PYTHON, Program
+from grader.sandbox.scratch import Scratch
+
+READY, HERE, GO = b"ready", b"here", b"go"  # as in fork_server_main.py, which imports nothing of ours
+SHELF = "/shelf"
+OWN = {
+    f"/walls/{name}": Path(__file__).with_name(name) for name in ("fork_server_main.py", "namespaces.py", "seccomp.py")
+}
+ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
+SECONDS_TO_IMPORT = 120
+SECONDS_TO_FORK = 30
+CREDENTIALS = struct.Struct("=iII")  # process, user, group: as the kernel vouches for them
+
+
+class ForkServer:
+    """Starts programs by forking. To be used by any number of threads.
+
+    Args:
+        code: What all programs see, read-only: path inside -> path on this machine.
+        preload: Path inside of a script that imports what programs will need.
+        folders: From which programs may have inputs, beside `scratch`.
+        gpu: Number of the NVIDIA GPU that programs may use; None for none.
+        threads: Of the processor, for a program's arithmetic.
+
+    Attributes:
+        scratch: Folder in which a program's other inputs, and its output folder, must lie.
+    """
+
+    def __init__(
+        self, code: dict[str, Path], preload: str, folders: list[Path], gpu: int | None = None, threads: int = 1
+    ):
+        self.code, self.preload, self.gpu, self.threads = code, preload, gpu, threads
+        self.folder = Scratch()
+        self.scratch = self.folder.path
+        self.shelves = {folder: f"{SHELF}/{number}" for number, folder in enumerate(folders)}
+        self.shelves[self.scratch] = f"{SHELF}/scratch"
+        self.lock = threading.Lock()
+        self.process: subprocess.Popen | None = None
+        self.control: socket.socket | None = None
+        self.ready = False
+
+    def __enter__(self) -> "ForkServer":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and all programs."""
+        self.end()
+        self.folder.remove()
+
+    def end(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.control.close()
+        self.process = self.control = None
+        self.ready = False
+
+    def start(self) -> None:
+        """Begin to import. It lives as long as the thread that calls this."""
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
+        with theirs, open(self.scratch / "fork_server.log", "wb") as log:
+            command = [bwrap_path() or "bwrap", *isolation(self.gpu, ALL_RIGHTS)]
+            command += bound({**OWN, **self.code})
+            command += [argument for place in ("/job", "/data", "/out") for argument in ("--dir", place)]
+            command += ["--tmpfs", SHELF]
+            for folder, inside in self.shelves.items():
+                command += ["--bind" if folder == self.scratch else "--ro-bind", str(folder), inside]
+            command += ["--remount-ro", SHELF, *surrounded(environment)]
+            command += ["--", sys.executable, *PYTHON, "/walls/fork_server_main.py"]
+            command += [str(theirs.fileno()), self.preload]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={},
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def wait_until_ready(self) -> None:
+        """Have everything imported. Raises OSError where this machine cannot."""
+        if self.ready:
+            return
+        self.control.settimeout(SECONDS_TO_IMPORT)
+        try:
+            said = self.control.recv(100)
+        except TimeoutError:
+            said = b""
+        if said != READY:
+            self.end()
+            raise OSError(" ".join((self.scratch / "fork_server.log").read_text("utf-8", "replace").split())[-300:])
+        self.ready = True
+
+    def __call__(self, program: Program, group: ControlGroup | None) -> "Forked":
+        """Start a program. Raises OSError where that is not possible."""
+        with self.lock:
+            if self.process is None or self.process.poll() is not None:
+                self.end()
+                self.start()
+            self.wait_until_ready()
+            return Forked(self, program, group)
+
+    def inside(self, path: Path) -> str:
+        """Where the forking process sees a path of this machine. Raises OSError for what it cannot see."""
+        for folder, shelf in self.shelves.items():
+            if path.is_relative_to(folder):
+                return str(shelf / path.relative_to(folder))
+        raise OSError(f"{path} is in none of the fork server's folders")
+
+
+class Forked:
+    """A program that runs as a child of the fork server."""
+
+    def __init__(self, server: ForkServer, program: Program, group: ControlGroup | None):
+        self.status: int | None = None
+        self.error: str | None = None
+        self.process: int | None = None  # a descriptor, since a number may come to be another process's
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.socket.settimeout(SECONDS_TO_FORK)
+        output, their_output = os.pipe()
+        their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
+        self.output = os.fdopen(output, "rb")
+        wanted = {
+            "script": program.script,
+            "argument": program.argument,
+            "environment": program.environment,
+            "read_only": {i: server.inside(path) for i, path in program.inputs.items() if i not in server.code},
+            "output": server.inside(program.output),
+            "shelf": SHELF,
+            "kept": [prefix for prefix in prefixes() if Path(prefix).is_relative_to("/tmp")],
+            "sizes": {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES},
+        }
+        try:
+            descriptors = [theirs.fileno(), their_input, their_output]
+            socket.send_fds(server.control, [json.dumps(wanted).encode()], descriptors)
+            theirs.close()
+            said, credentials, _, _ = self.socket.recvmsg(100, socket.CMSG_SPACE(CREDENTIALS.size))
+            if said != HERE:
+                raise OSError("the fork server gave no child")
+            self.pid = CREDENTIALS.unpack(credentials[0][2])[0]
+            self.process = os.pidfd_open(self.pid)
+            if group:
+                group.add(self.pid)
+            self.socket.send(GO)
+        except OSError:
+            if self.process is not None:
+                self.kill()
+            self.output.close()
+            self.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(their_input)
+            os.close(their_output)
+
+    def begin(self) -> None:
+        try:
+            os.write(self.input, b"begin\n")
+        except BrokenPipeError:
+            pass
+
+    def wait(self, seconds: float) -> bool:
+        self.socket.settimeout(max(seconds, 1e-4))
+        try:
+            said = self.socket.recv(1000)
+        except TimeoutError:
+            return False
+        if said:
+            told = json.loads(said)
+            self.status, self.error = told.get("status"), told.get("error")
+        return True
+
+    def kill(self) -> None:
+        try:
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        select.select([self.process], [], [])
+
+    def failure(self) -> str | None:
+        if self.status is not None:
+            return None
+        return self.error or "the first process of the program is gone"
+
+    def close(self) -> None:
+        for descriptor in (self.input, self.process):
+            if descriptor is not None:
+                os.close(descriptor)
+        self.socket.close()

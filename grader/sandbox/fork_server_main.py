@@ -1,0 +1,115 @@
+"""Runs inside bubblewrap, with all rights there: imports once, then forks a child for each program.
+
+`fork_server_main.py SOCKET PRELOAD`; PRELOAD is a script that imports what programs will need. On the socket (a descriptor's number) comes a message for each program, as JSON: `script`, `argument`, `environment`,
+`read_only`, `output`, `shelf`, `sizes` and `kept` (see `namespaces.mount_view`); with it come three descriptors: a socket to tell of its
+end, its input and its output. Nothing of a student's is looked at here, but in the last of the processes that come of it.
+"""
+
+import gc
+import json
+import os
+import runpy
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import namespaces  # noqa: E402
+import seccomp  # noqa: E402
+
+del sys.path[0]  # programs are to find none of these
+
+READY, HERE, GO = b"ready", b"here", b"go"
+
+
+def check_forkable() -> None:
+    """Raises RuntimeError where a child could not compute, or could reach what others compute with."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise RuntimeError(f"{threads} threads run after the imports, of which a child would have but one")
+    with open("/proc/self/maps") as maps:
+        if shared := [line for line in maps if "w" in line.split()[1] and "s" in line.split()[1]]:
+            raise RuntimeError(f"memory is shared: {shared[0].strip()}")
+
+
+def main(control: socket.socket, preload: str) -> None:
+    gc.disable()  # else a tenth of the imports' time; nothing of them becomes garbage
+    runpy.run_path(preload, run_name="__main__")
+    check_forkable()
+    gc.freeze()  # objects that children will not touch only to count them
+    gc.enable()
+    control.send(READY)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 100_000, 3)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            start(json.loads(message), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.wait()
+
+
+def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
+    """Fork a program's first process, which sees to all others, and end."""
+    tell = socket.socket(fileno=status)
+    try:
+        namespaces.leave()
+        if os.fork():
+            os._exit(0)
+        tell.send(HERE)
+        if tell.recv(10) != GO:
+            os._exit(1)
+        namespaces.mount_view(wanted["read_only"], wanted["output"], wanted["shelf"], wanted["sizes"], wanted["kept"])
+        namespaces.shrink()
+        namespaces.keep_out(others=True)
+        if program := seccomp.program():
+            namespaces.filter_calls(program)
+        child = os.fork()
+    except BaseException as error:
+        tell.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        os._exit(1)
+    if child == 0:
+        namespaces.keep_out(others=False)
+        become(wanted, stdin, stdout)
+    os.closerange(0, status)
+    os.closerange(status + 1, os.sysconf("SC_OPEN_MAX"))
+    while True:
+        pid, how = os.wait()  # orphans come here, too
+        if pid == child:
+            tell.send(json.dumps({"status": os.waitstatus_to_exitcode(how)}).encode())
+            os._exit(0)  # and the kernel ends all others
+
+
+def become(wanted: dict[str, Any], stdin: int, stdout: int) -> None:
+    """Be the program, to its end."""
+    status = 1
+    try:
+        for number, descriptor in enumerate((stdin, stdout, stdout)):
+            os.dup2(descriptor, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.setsid()
+        os.chdir("/out")
+        os.environ.update(wanted["environment"])
+        sys.argv[:] = [wanted["script"], wanted["argument"]]
+        runpy.run_path(wanted["script"], run_name="__main__")
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        sys.stdout.flush()  # or what was printed before would come after the reason
+        sys.excepthook(*sys.exc_info())
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status & 0xFF)
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

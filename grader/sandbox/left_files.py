@@ -1,0 +1,41 @@
+"""Files that a sandbox left: each is opened as if it were a trap."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 10**6
+
+
+class Unreadable(Exception):
+    """A file that is missing, or not what it should be; the message is the reason, in one line."""
+
+
+def read_output(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file that a sandbox wrote. Raises Unreadable for a link, a pipe, a device, or too much."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unreadable(f"left no {path.name} ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unreadable(f"{path.name} is no regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Unreadable(f"{path.name} is larger than {limit:,} bytes")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """JSON that a sandbox wrote; NaN and infinities are refused."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(read_output(path, MAX_JSON_BYTES), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path.name} is no JSON ({error})") from None

@@ -1,0 +1,140 @@
+"""A program is watched: it runs to its end, or to a limit, and then nothing of it is left."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.control_group import ControlGroup, control_group
+from grader.sandbox.program import Launch, Program
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.resources import folder_contents, usage
+
+LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
+POLL_SECONDS = 0.2
+# Escape sequences, control characters but the newline, and those that turn the direction of writing
+CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+SANDBOX_ERROR = 97  # the exit status told where there was no program to have one
+
+Ending = Literal["exited", "time", "memory", "output", "processes", "sandbox"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended.
+
+    Attributes:
+        ending: `exited` by itself, ended for a limit (`time`, `memory`, `output`, `processes`), or `sandbox` where the
+            sandbox itself failed, which is never the program's fault.
+        status: The exit status; negative for a signal.
+        seconds: Wall-clock time, from its turn on.
+        peak_memory: Largest sum seen of the processes' memory, in bytes.
+        detail: What the sandbox said, where it failed.
+    """
+
+    ending: Ending
+    status: int
+    seconds: float
+    peak_memory: int
+    detail: str = ""
+
+
+class Stopped(BaseException):
+    """The grader is told to stop; no verdict about anything."""
+
+
+def run(
+    program: Program,
+    limits: ResourceLimits,
+    log: Path,
+    watch: Callable[[str], None] = lambda line: None,
+    launch: Launch = Bubblewrapped,
+) -> Outcome:
+    """Run a program to its end or to a limit; when this returns, no process of it is left.
+
+    Args:
+        program: What to run. Its turn is the caller's to release.
+        limits: What it may use. Its time counts from its turn.
+        log: File for the first LOG_BYTES of what it prints.
+        watch: Called with each line it prints, control characters and all.
+        launch: Starts it.
+    """
+    with ExitStack() as stack:
+        group = stack.enter_context(control_group(limits))
+        try:
+            running = launch(program, group)
+        except OSError as error:
+            return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
+        stack.callback(running.close)
+        reader = threading.Thread(target=keep_log, args=(running.output, log, watch), daemon=True)
+        reader.start()
+        peak, ending, started = 0, "exited", time.monotonic()
+        waits = program.turn is not None
+        try:
+            while not running.wait(0 if waits else POLL_SECONDS):
+                if program.stop is not None and program.stop.is_set():
+                    raise Stopped
+                memory, tasks = used(group, running.pid)
+                peak = max(peak, memory)
+                seconds = 0.0 if waits else time.monotonic() - started
+                exceeded = over_limit(limits, seconds, memory, tasks, program.output)
+                if exceeded := exceeded or group and group.ran_out():
+                    ending = exceeded
+                    break
+                if waits and program.turn.acquire(timeout=POLL_SECONDS):
+                    waits = False
+                    program.begins()
+                    started = time.monotonic()
+                    running.begin()
+        finally:
+            running.kill()
+            reader.join(5)
+        seconds, status = time.monotonic() - started, running.status
+        if group and ending == "exited" and status != 0:
+            ending = group.ran_out() or ending
+        if ending == "exited" and (failure := running.failure()):
+            head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
+            return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, " ".join(head.split()) or failure)
+        return Outcome(ending, SANDBOX_ERROR if status is None else status, seconds, peak)
+
+
+def used(group: ControlGroup | None, pid: int) -> tuple[int, int]:
+    """Memory in bytes and number of threads of a tree: by its control group, else summed over its processes."""
+    if group is None:
+        return usage(pid)
+    return group.memory_used(), 0  # the kernel itself refuses one process too many
+
+
+def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path) -> Ending | None:
+    """The limit that is exceeded, if any."""
+    if seconds > limits.seconds:
+        return "time"
+    if memory > limits.memory_bytes:
+        return "memory"
+    if tasks > limits.processes:
+        return "processes"
+    written, files = folder_contents(output, limits.output_files)
+    if written > limits.output_bytes or files > limits.output_files:
+        return "output"
+    return None
+
+
+def keep_log(stream: BinaryIO, log: Path, watch: Callable[[str], None]) -> None:
+    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us.
+
+    Control characters and what else does not print become spaces: a log must not steer the terminal that shows it.
+    """
+    kept = 0
+    with open(log, "w", encoding="utf-8") as file:
+        while chunk := stream.readline(4096):
+            line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
+            if kept < LOG_BYTES:
+                kept += len(line)
+                file.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
+                file.flush()
+            watch(line)

@@ -1,0 +1,1 @@
+"""Batches of images that lie in memory, or come from worker processes."""

@@ -1,0 +1,85 @@
+"""What the two ways of making batches have in common: order, seeds, normalisation, and where a stopped epoch goes on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from project.datasets.source import Split
+
+
+class Batches(ABC):
+    """Iterates over batches of normalised images (N, C, H, W), float32, channels_last, and labels (N,), on a device.
+
+    Args:
+        split: Images and labels.
+        batch_size: Images in a batch. In training the last, smaller batch is left out, unless it is the only one.
+        mean, std: Of each channel, in [0, 1].
+        device: Where the batches are to lie.
+        training: Shuffle and augment, anew in every epoch.
+        seed: Of the order and of the augmentation.
+        epoch: Tells the number of the epoch that begins. Each batch draws from the seed, this number and its own, so
+            that a training that resumes gets the batches that it would have had.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device | str = "cpu",
+        training: bool = False,
+        seed: int = 0,
+        epoch: Callable[[], int] = lambda: 0,
+    ):
+        self.split, self.batch_size, self.device = split, batch_size, torch.device(device)
+        self.training, self.seed, self.epoch = training, seed, epoch
+        scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+        self.scale_C = scale_C.float().to(self.device)
+        self.offset_C = (-torch.tensor(mean, dtype=torch.float64) * 255 * scale_C).float().to(self.device)
+        self.first = self.done = 0  # batches of the epoch under way: where it goes on, and how many it has given
+
+    def __len__(self) -> int:
+        if self.training:
+            return max(1, len(self.split.labels_N) // self.batch_size)
+        return -(-len(self.split.labels_N) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        first, self.first = self.first, 0
+        epoch = self.epoch()
+        numbers_N = torch.arange(len(self.split.labels_N))
+        if self.training:
+            # Drawn on the CPU, so that the order is the same on every device.
+            order = torch.Generator().manual_seed(spread(self.seed, epoch, 0))
+            numbers_N = torch.randperm(len(numbers_N), generator=order)
+        batches = [
+            (numbers_N[batch * self.batch_size : (batch + 1) * self.batch_size], spread(self.seed, epoch, batch + 1))
+            for batch in range(first, len(self))
+        ]
+        for done, (images_NHWC, labels_N) in enumerate(self.made(batches, epoch), first + 1):
+            self.done = done
+            # Repeated for a row of pixels: three numbers at a time would take five times as long.
+            scale_WC, offset_WC = (
+                values_C.repeat(images_NHWC.shape[2], 1) for values_C in (self.scale_C, self.offset_C)
+            )
+            images_NHWC = images_NHWC.float().mul_(scale_WC).add_(offset_WC)
+            yield images_NHWC.permute(0, 3, 1, 2), labels_N  # channels_last as it lies
+
+    @abstractmethod
+    def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches on the device, images (N, H, W, C) in 0 to 255, from the samples' numbers and each batch's seed."""
+
+    def state_dict(self) -> dict[str, int]:
+        """For checkpoints: Lightning keeps and gives back what a loader says of itself."""
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.first = state["done"] % len(self)
+
+
+def spread(seed: int, epoch: int, batch: int) -> int:
+    """A seed for a batch of an epoch, spread over all bits."""
+    mixed = (seed * 1_000_003 + epoch) * 1_000_033 + batch
+    return (mixed * 0x9E3779B97F4A7C15) % 2**63

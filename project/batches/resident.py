@@ -1,0 +1,43 @@
+"""Batches from images that live in memory as uint8, on the training device: augmented there, all of a batch at once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from project.augmentation import Augmentation, Placement, placed
+from project.batches.batches import Batches
+from project.datasets.source import Split
+from project.support.padded_images import PaddedImages
+
+
+class ResidentBatches(Batches):
+    """Batches of a split that lies on the device, padded for the crops and mirrored for the flips that training wants.
+
+    Args:
+        split: Images and labels; copied to the device.
+        augmentation: In order, crops and flips first; used in training only.
+        arguments: See Batches.
+    """
+
+    def __init__(self, split: Split, *arguments: Any, augmentation: Sequence[Augmentation] = (), **more: Any):
+        super().__init__(split, *arguments, **more)
+        chosen = augmentation if self.training else ()
+        self.placements = [augment for augment in chosen if isinstance(augment, Placement)]
+        self.others = [augment for augment in chosen if not isinstance(augment, Placement)]
+        margin = sum(placement.margin for placement in self.placements)
+        mirrors = any(placement.mirrors for placement in self.placements)
+        self.padded = PaddedImages(split.images_NHWC.to(self.device), margin, mirrors)
+        self.labels_N = split.labels_N.to(self.device)
+
+    def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator(self.device)
+        # One copy to the device an epoch, so that nothing waits for the host within it.
+        numbers = torch.cat([numbers_N for numbers_N, _ in batches]).to(self.device).split([len(n) for n, _ in batches])
+        for numbers_N, (_, seed) in zip(numbers, batches):
+            generator.manual_seed(seed)
+            images_NHWC = placed(self.padded, numbers_N, self.placements, numbers_N, epoch, generator)
+            for augment in self.others:
+                images_NHWC = augment(images_NHWC, generator)
+            yield images_NHWC, self.labels_N[numbers_N]

@@ -1,0 +1,108 @@
+"""Batches by worker processes, image by image where need be: for torchvision's transforms, and data beyond memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from project.augmentation import Augmentation, Placement, placed
+from project.batches.batches import Batches
+from project.datasets.source import Split
+from project.support.errors import UserError
+from project.support.padded_images import PaddedImages
+
+
+class StreamedBatches(Batches):
+    """Batches that a DataLoader's workers make ahead of time, from a split that need not fit in memory.
+
+    Args:
+        split: Images and labels, in memory or mapped from a file.
+        augmentation: In order. Our own change a batch at once; anything else, such as a transform of
+            torchvision.transforms.v2, is called with one image, uint8 (C, H, W), after the other.
+        num_workers: Worker processes, >= 0. The batches are the same for any number of them.
+        arguments: See Batches.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *arguments: Any,
+        augmentation: Sequence[Augmentation | Callable[[Tensor], Tensor]] = (),
+        num_workers: int = 2,
+        **more: Any,
+    ):
+        super().__init__(split, *arguments, **more)
+        self.named = EpochSampler()
+        dataset = AugmentedBatches(split, augmentation if self.training else ())
+        dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # what is wrong shows here, not in a worker
+        self.loader = DataLoader(
+            dataset,
+            batch_size=None,  # the sampler names whole batches
+            sampler=self.named,
+            num_workers=min(num_workers, len(self)),
+            persistent_workers=num_workers > 0,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        self.named.batches = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
+        for images_NHWC, labels_N in self.loader:
+            yield images_NHWC.to(self.device, non_blocking=True), labels_N.to(self.device, non_blocking=True)
+
+
+class EpochSampler:
+    """Names the batches of the epoch under way: samples' numbers, seed, epoch."""
+
+    def __init__(self):
+        self.batches: list[tuple[Tensor, int, int]] = []
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int, int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class AugmentedBatches(Dataset):
+    """What a worker does: from samples' numbers, a seed and the epoch to a batch, uint8 (N, H, W, C), and its labels."""
+
+    def __init__(self, split: Split, augmentation: Sequence[Augmentation | Callable[[Tensor], Tensor]]):
+        self.split, self.augmentation = split, augmentation
+
+    def __getitem__(self, batch: tuple[Tensor, int, int]) -> tuple[Tensor, Tensor]:
+        numbers_N, seed, epoch = batch
+        images_NHWC = self.split.images_NHWC[numbers_N]
+        generator = torch.Generator().manual_seed(seed)
+        for augment in self.augmentation:
+            if isinstance(augment, Placement):
+                padded = PaddedImages(images_NHWC, augment.margin, augment.mirrors)
+                places_N = torch.arange(len(numbers_N))
+                images_NHWC = placed(padded, places_N, [augment], numbers_N, epoch, generator)
+            elif isinstance(augment, Augmentation):
+                images_NHWC = augment(images_NHWC, generator)
+            else:
+                images_NHWC = each_image(augment, images_NHWC, seed)
+        return images_NHWC, self.split.labels_N[numbers_N]
+
+
+def each_image(transform: Callable[[Tensor], Tensor], images_NHWC: Tensor, seed: int) -> Tensor:
+    """Call a transform with each image, (C, H, W); it may give floating-point numbers from 0 to 1 instead of uint8.
+
+    Raises UserError where images come out in another shape.
+    """
+    images_NCHW = images_NHWC.permute(0, 3, 1, 2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # torchvision draws from the global generator
+        changed = [transform(image_CHW) for image_CHW in images_NCHW]
+    for image_CHW in changed:
+        if image_CHW.shape != images_NCHW.shape[1:]:
+            c, h, w = images_NCHW.shape[1:]
+            given = "x".join(map(str, image_CHW.shape))
+            name = type(transform).__name__
+            raise UserError(f"data.augmentation: {name} makes images of {given}; they must stay {c}x{h}x{w}")
+    changed_NCHW = torch.stack(changed)
+    if changed_NCHW.is_floating_point():
+        changed_NCHW = (changed_NCHW * 255).round_().clamp_(0, 255).to(torch.uint8)
+    return changed_NCHW.permute(0, 2, 3, 1).contiguous()

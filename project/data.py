@@ -1,0 +1,184 @@
+"""ImageData: a source of images as a LightningDataModule."""
+
+from typing import Any
+
+import psutil
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torchvision.transforms import v2
+
+from project.augmentation import Augmentation
+from project.batches.batches import Batches
+from project.batches.resident import ResidentBatches
+from project.batches.streamed import StreamedBatches
+from project.datasets.source import Source, Split
+from project.support.errors import UserError
+
+
+class ImageData(LightningDataModule):
+    """Batches of normalised images and labels, for training, validation and testing.
+
+    Args:
+        source: Where the images come from, such as Glyphs, ImageArchive or CIFAR10.
+        batch_size: Images in a batch, > 0.
+        augmentation: Random changes of training images, in order; every image gets its own draw. Those of
+            project.augmentation change a batch at once; any of torchvision.transforms.v2 works, too, image by
+            image in worker processes. Given the same class twice, the later one counts.
+        mean: Of each channel, in [0, 1]. By default the training images' own.
+        std: Of each channel, > 0. By default the training images' own.
+        in_memory: Keep the images on the training device, the fast way, or have worker processes read them. By default
+            the fast way, unless an augmentation works image by image or they would fill half of the free memory.
+        num_workers: Worker processes where there are any, >= 0. By default as many as torch uses threads, at most 8.
+
+    Raises:
+        UserError: A value is out of range, or the source cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int = 128,
+        augmentation: list[Augmentation | v2.Transform] | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        in_memory: bool | None = None,
+        num_workers: int | None = None,
+    ):
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"data.batch_size: {batch_size} is not a number of images; take 1 or more")
+        if std and min(std) <= 0:
+            raise UserError(f"data.std: {std} is not above 0 for every channel")
+        if num_workers is not None and num_workers < 0:
+            raise UserError(f"data.num_workers: {num_workers} is not a number of processes; take 0 or more")
+        self.source, self.batch_size = source, batch_size
+        self.augmentation = list({type(chosen): chosen for chosen in augmentation or []}.values())
+        if any(isinstance(augment, v2.Normalize) for augment in self.augmentation):
+            raise UserError("data.augmentation: Normalize is done by data.mean and data.std; take it out")
+        if in_memory and self.by_image:
+            raise UserError(f"data.in_memory: {self.by_image[0]} works image by image; leave in_memory at null")
+        self.in_memory = in_memory
+        self.num_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
+        self.mean, self.std = mean, std
+        self.loaded: dict[str, Split] = {}
+        self.training_batches: Batches | None = None
+        self.resumed: dict[str, int] = {}  # where the training batches are to go on
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the K classes, in the order of their labels."""
+        return self.source.classes
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        _, h, w, c = self.split(self.source.splits[0]).images_NHWC.shape
+        return c, h, w
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Training images seen in an epoch: a last batch that is not full is left out."""
+        samples = len(self.split("train").labels_N)
+        return samples // self.batch_size * self.batch_size or samples
+
+    def split(self, name: str) -> Split:
+        """A split, loaded once. Raises UserError where the source has none of that name."""
+        if name not in self.source.splits:
+            raise UserError(f"data.source: there is no {name} split; there is {', '.join(self.source.splits)}")
+        if name not in self.loaded:
+            self.loaded[name] = self.source.load(name)
+        return self.loaded[name]
+
+    def setup(self, stage: str) -> None:
+        """Load what a stage needs: `fit`, `validate`, `test` or `predict`."""
+        for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
+            self.split(name)
+        if self.mean is None or self.std is None:
+            mean, std = channel_statistics(self.split("train").images_NHWC)
+            self.mean, self.std = self.mean or mean, self.std or std
+        channels = self.image_shape[0]
+        if not len(self.mean) == len(self.std) == channels:
+            raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
+
+    @property
+    def by_image(self) -> list[str]:
+        """Names of the augmentations that work image by image."""
+        return [type(chosen).__name__ for chosen in self.augmentation if not isinstance(chosen, Augmentation)]
+
+    def why_streamed(self, name: str, device: torch.device) -> str | None:
+        """Why worker processes make the batches of a split; None where it is kept on the device."""
+        if self.by_image and name == "train":
+            return f"{self.by_image[0]} works image by image"
+        if self.in_memory is not None:
+            return None if self.in_memory else "data.in_memory is false"
+        needed = 2 * self.split(name).images_NHWC.numel()  # with mirror images
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+        return f"{needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB of memory free" if needed > free / 2 else None
+
+    def described(self, device: torch.device) -> str:
+        """How training batches are made, in a few words."""
+        why = self.why_streamed("train", device)
+        return f"by {self.num_workers} worker processes ({why})" if why else "from memory"
+
+    def sample(self, count: int) -> Tensor:
+        """Training images (at most `count`, always the same), normalised, not augmented: (N, C, H, W), float32."""
+        images_NHWC, labels_N = self.split("train")
+        chosen = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:count]
+        split = Split(images_NHWC[chosen], labels_N[chosen])
+        images_NCHW, _ = next(iter(ResidentBatches(split, count, self.mean, self.std)))
+        return images_NCHW
+
+    def train_dataloader(self) -> Batches:
+        self.training_batches = self.batches("train", training=True)
+        if self.resumed:
+            self.training_batches.load_state_dict(self.resumed)
+            self.resumed = {}
+        return self.training_batches
+
+    # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
+    def state_dict(self) -> dict[str, int]:
+        return self.training_batches.state_dict() if self.training_batches else {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.resumed = state
+
+    def val_dataloader(self) -> Batches:
+        return self.batches("val")
+
+    def test_dataloader(self) -> Batches:
+        return self.batches("test")
+
+    def predict_dataloader(self) -> Batches:
+        return self.batches("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch  # it is there
+
+    def batches(self, name: str, training: bool = False) -> Batches:
+        """A split's batches, on the trainer's device."""
+        device = self.trainer.strategy.root_device
+        # Evaluation needs no gradients, so its batches can be larger.
+        size = self.batch_size if training else max(self.batch_size, 250)
+        seed = torch.initial_seed() % 2**32
+        # To overfit some batches, they must be the same ones in every epoch.
+        epoch = lambda: 0 if self.trainer.overfit_batches else self.trainer.current_epoch  # noqa: E731
+        arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch)
+        if self.why_streamed(name, device):
+            return StreamedBatches(*arguments, augmentation=self.augmentation, num_workers=self.num_workers)
+        return ResidentBatches(*arguments, augmentation=self.augmentation)
+
+
+def channel_statistics(images_NHWC: Tensor) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel of uint8 images, in [0, 1]; a constant channel has std 1."""
+    sums = torch.zeros(2, images_NHWC.shape[-1], dtype=torch.float64)
+    for chunk in images_NHWC.split(1000):
+        values = chunk.flatten(0, 2).double() / 255
+        sums += torch.stack([values.sum(0), values.square().sum(0)])
+    mean_C, square_C = sums / images_NHWC[..., 0].numel()
+    std_C = (square_C - mean_C.square()).clamp(min=0).sqrt()
+    return mean_C.tolist(), torch.where(std_C < 1e-6, 1.0, std_C).tolist()

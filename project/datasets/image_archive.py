@@ -1,0 +1,249 @@
+"""ImageArchive: the folder or archive of images that an instructor hands out, decoded once into a cache.
+
+Archives are read as streams: nothing in one is ever written under a name that it chose.
+"""
+
+import errno
+import hashlib
+import json
+import lzma
+import math
+import os
+import shutil
+import tarfile
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from project.datasets.source import Source, Split
+from project.datasets.tensor_folder import TensorFolder
+from project.support.errors import UserError
+from project.support.progress import fraction_shown
+
+SPLITS = ("train", "val", "test")
+IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+MAX_IMAGE_BYTES = 100 * 10**6
+CACHE_FORMAT = 1  # another number makes everybody decode anew
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+Files = Iterator[tuple[float, str, bytes]]  # share of the work that is done, path, content
+
+
+class ImageArchive(Source):
+    """Images in `train/<class>/*` and `val/<class>/*`, and if you like `test/<class>/*`, in a folder, zip or tar.
+
+    Args:
+        path: A folder, or a .zip, .tar, .tar.gz or .tar.xz file. A folder around the splits does no harm.
+        image_size: Side of the square that every image is scaled to, in pixels; what is not square is cut at its long sides.
+        mode: RGB, or L for grey.
+
+    Raises:
+        UserError: There is no such file, an image cannot be read, a class is missing from a split, or the like.
+    """
+
+    def __init__(self, path: str, image_size: int = 32, mode: Literal["RGB", "L"] = "RGB"):
+        if image_size < 1:
+            raise UserError(f"data.source.image_size: {image_size} is no size; take 32, or another number of pixels")
+        self.path, self.image_size, self.mode = Path(path).expanduser(), image_size, mode
+        if not self.path.exists():
+            raise UserError(f"data.source.path: {path}: no such file or folder")
+        self.tensors = TensorFolder(str(self._decoded()))
+        self.classes = self.tensors.classes
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self.tensors.splits
+
+    def load(self, split: str) -> Split:
+        return self.tensors.load(split)
+
+    def _decoded(self) -> Path:
+        """The folder of decoded tensors, made if it is not in the cache."""
+        target = cache_folder() / self._key()
+        if target.exists():
+            return target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove_remains(target.parent)
+            # Written aside and renamed: a kill leaves nothing half-written, and of two processes the second yields.
+            with tempfile.TemporaryDirectory(
+                prefix=".decoding-", dir=target.parent, ignore_cleanup_errors=True
+            ) as aside:
+                whole = Path(aside, "whole")
+                whole.mkdir()
+                TensorFolder.write(whole, *self._decode(Path(aside)))
+                try:
+                    whole.rename(target)
+                except OSError:
+                    if not target.exists():
+                        raise
+        except OSError as error:
+            raise UserError(
+                f"the cache {target.parent} cannot be written: {error.strerror}; set FIFTEEN_EPOCHS_CACHE"
+            ) from None
+        return target
+
+    def _key(self) -> str:
+        """A digest of all content, and of what is made of it."""
+        digest = hashlib.sha256(json.dumps([CACHE_FORMAT, self.image_size, self.mode]).encode())
+        if self.path.is_dir():
+            for _, name, content in folder_files(self.path):
+                digest.update(f"{len(name)} {len(content)} {name}".encode())
+                digest.update(content)
+        else:
+            with open(self.path, "rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        return digest.hexdigest()[:32]
+
+    def _decode(self, scratch: Path) -> tuple[list[str], dict[str, Split]]:
+        """Names of the classes, and every split, mapped from a file in `scratch`: it need not fit in memory."""
+        names: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}  # class, file
+        with ExitStack() as stack:
+            pixels = {split: stack.enter_context(open(scratch / split, "wb")) for split in SPLITS}
+            show = stack.enter_context(fraction_shown(f"Decoding {self.path} (once)"))
+            try:
+                for done, name, content in files(self.path):
+                    *_, split, class_name, file_name = ("", "", *PurePosixPath(name).parts)
+                    if split in SPLITS:
+                        pixels[split].write(self._pixels(name, content).tobytes())
+                        names[split].append((class_name, file_name))
+                    show(done)
+            except DAMAGED as error:
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                    raise  # not the archive's fault
+                raise UserError(
+                    f"{self.path}: damaged: {' '.join(str(error).split()) or 'it ends too early'}"
+                ) from None
+        classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
+        shape = (self.image_size, self.image_size, len(self.mode))
+        return classes, {
+            split: in_order(scratch / split, shape, found, classes) for split, found in names.items() if found
+        }
+
+    def _classes(self, by_split: dict[str, set[str]]) -> list[str]:
+        """The names of the classes, the same in every split."""
+        for split in ("train", "val"):
+            if not by_split[split]:
+                raise UserError(
+                    f"{self.path}: no images in {split}/<class>/; expected train/<class>/* and val/<class>/*"
+                )
+        for split, names in by_split.items():
+            if names and (different := names ^ by_split["train"]):
+                name = min(different)
+                has, lacks = ("train", split) if name in by_split["train"] else (split, "train")
+                raise UserError(f"{self.path}: the class {name} has images in {has}/ but none in {lacks}/")
+        return sorted(by_split["train"])
+
+    def _pixels(self, name: str, content: bytes) -> np.ndarray:
+        """uint8 (H, W, C) of an image file."""
+        try:
+            with Image.open(BytesIO(content)) as image:
+                image = ImageOps.exif_transpose(image)
+                if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8
+                    image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+                if "transparency" in image.info and image.mode == "P":
+                    image = image.convert("RGBA")
+                image = image.convert(self.mode)
+                if image.size != (self.image_size, self.image_size):
+                    image = ImageOps.fit(image, (self.image_size, self.image_size), Image.Resampling.BICUBIC)
+                pixels = np.asarray(image)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            said = " ".join(str(error).split()).replace(str(content[:0]), "")
+            said = "not an image" if "cannot identify" in said else said
+            raise UserError(f"{self.path}: {name} cannot be read: {said}; replace it or take it out") from None
+        return pixels.reshape(self.image_size, self.image_size, -1)
+
+
+def in_order(pixels: Path, shape: tuple[int, int, int], names: list[tuple[str, str]], classes: list[str]) -> Split:
+    """A split from a file of its images' pixels, by class and file name: the same from every kind of container."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    count = len(names) * math.prod(shape)
+    images_NHWC = torch.from_file(str(pixels), size=count, dtype=torch.uint8).view(-1, *shape)
+    if order != list(range(len(names))):
+        ordered = torch.from_file(str(pixels.with_suffix(".ordered")), shared=True, size=count, dtype=torch.uint8)
+        ordered_NHWC = ordered.view(-1, *shape)
+        for chunk, chosen in zip(ordered_NHWC.split(1000), torch.tensor(order).split(1000)):
+            chunk.copy_(images_NHWC[chosen])
+        images_NHWC = ordered_NHWC
+    return Split(images_NHWC, torch.tensor([classes.index(names[number][0]) for number in order]))
+
+
+def files(path: Path) -> Files:
+    """The image files of a folder or archive. Raises UserError for another kind of file, DAMAGED where it cannot be read."""
+    name = path.name.lower()
+    if path.is_dir():
+        return folder_files(path)
+    if name.endswith(".zip"):
+        return zip_files(path)
+    if name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")):
+        return tar_files(path)
+    raise UserError(f"data.source.path: {path} is neither a folder nor a .zip, .tar, .tar.gz or .tar.xz file")
+
+
+def folder_files(path: Path) -> Files:
+    paths = sorted(entry for entry in path.rglob("*") if wanted(entry.relative_to(path).as_posix()) and entry.is_file())
+    for number, entry in enumerate(paths, 1):
+        yield number / len(paths), entry.relative_to(path).as_posix(), entry.read_bytes()
+
+
+def zip_files(path: Path) -> Files:
+    with zipfile.ZipFile(path) as archive:
+        infos = [info for info in archive.infolist() if not info.is_dir() and wanted(info.filename)]
+        for number, info in enumerate(infos, 1):
+            if info.flag_bits & 1:
+                raise UserError(f"{path}: encrypted; save it without a password")
+            with archive.open(info) as file:
+                yield number / len(infos), info.filename, limited(path, info.filename, file.read(MAX_IMAGE_BYTES + 1))
+
+
+def tar_files(path: Path) -> Files:
+    size = max(1, path.stat().st_size)
+    with open(path, "rb") as file, tarfile.open(fileobj=file) as archive:
+        for info in archive:
+            if info.isreg() and wanted(info.name):  # links and devices are passed over
+                content = archive.extractfile(info).read(MAX_IMAGE_BYTES + 1)
+                yield min(1.0, file.tell() / size), info.name, limited(path, info.name, content)
+        archive.fileobj.seek(archive.offset)
+        if any(archive.fileobj.read(tarfile.BLOCKSIZE)) or archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it ends too early")  # tarfile itself passes over a cut between two files
+
+
+def wanted(name: str) -> bool:
+    """Whether a path is that of an image, and none of the hidden files that some systems add."""
+    return name.lower().endswith(IMAGES) and not any(
+        p.startswith((".", "__MACOSX")) and p != "." for p in name.split("/")
+    )
+
+
+def limited(path: Path, name: str, content: bytes) -> bytes:
+    if len(content) > MAX_IMAGE_BYTES:
+        raise UserError(f"{path}: {name} is larger than {MAX_IMAGE_BYTES // 10**6} MB")
+    return content
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: $FIFTEEN_EPOCHS_CACHE, or fifteen-epochs in the user's cache folder."""
+    own = os.environ.get("FIFTEEN_EPOCHS_CACHE")
+    general = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(general, "fifteen-epochs")
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove what a killed process left behind a day or more ago."""
+    for remains in folder.glob(".decoding-*"):
+        try:
+            if time.time() - remains.stat().st_mtime > 86_400:
+                shutil.rmtree(remains, ignore_errors=True)
+        except OSError:
+            pass  # another process was faster

@@ -1,0 +1,45 @@
+"""What a dataset is: named in the YAML as `data.source`, it gives uint8 images and labels, a split at a time."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Split(NamedTuple):
+    """Images (N, H, W, C), uint8, and their labels (N,), int64."""
+
+    images_NHWC: Tensor
+    labels_N: Tensor
+
+
+class Source(ABC):
+    """A dataset. `classes` names its classes; `splits` are some of train, val and test."""
+
+    classes: list[str]
+
+    @property
+    @abstractmethod
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that there are."""
+
+    @abstractmethod
+    def load(self, split: str) -> Split:
+        """A split, in an order that does not change."""
+
+
+def stratified_split(labels_N: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of the rest and of a random part of `size` samples in which every class has the share it has in all.
+
+    Shares that do not come out even are rounded so that the sum is exact, largest remainder first.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order_N = torch.randperm(len(labels_N), generator=generator)
+    counts_K = torch.bincount(labels_N)
+    exact_K = counts_K.double() * size / len(labels_N)
+    taken_K = exact_K.floor().long()
+    taken_K[(exact_K - taken_K).argsort(descending=True, stable=True)[: size - int(taken_K.sum())]] += 1
+    part = torch.cat([order_N[labels_N[order_N] == k][:taken] for k, taken in enumerate(taken_K.tolist())])
+    in_part_N = torch.zeros(len(labels_N), dtype=torch.bool).index_fill_(0, part, True)
+    return (~in_part_N).nonzero().flatten(), in_part_N.nonzero().flatten()

@@ -1,0 +1,1 @@
+"""Comparisons and figures made of many runs."""

@@ -1,0 +1,1 @@
+"""What every room needs and nobody reads: errors, files, progress, precision, compilation, metrics."""

@@ -1,0 +1,33 @@
+"""The hardware at hand: what it is called, and the precision that it computes well (`--trainer.precision auto`)."""
+
+from typing import Any
+
+import torch
+
+
+def precision_for(accelerator: Any) -> str:
+    """`bf16-mixed` where the accelerator's own instructions compute with bfloat16, else `32-true`.
+
+    Args:
+        accelerator: As the Trainer takes it, such as `auto`, `cpu` or `gpu`.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        computes = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator == "cpu" or accelerator == "auto" and not torch.backends.mps.is_available():
+        computes = cpu_computes_bfloat16()
+    else:
+        computes = False
+    return "bf16-mixed" if computes else "32-true"
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16; where it has to convert to float32 first, it is slower than that."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or the kind of processor with the number of threads that torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"

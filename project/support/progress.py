@@ -1,0 +1,30 @@
+"""How far a long piece of work is: a bar in a terminal, plain lines everywhere else."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10
+
+
+@contextmanager
+def fraction_shown(label: str) -> Iterator[Callable[[float], None]]:
+    """Gives a function to call, as often as you like, with the share of the work that is done, in [0, 1]."""
+    if sys.stderr.isatty():
+        layout = "{desc} {percentage:3.0f} % |{bar}| {elapsed}, {remaining} left"
+        with tqdm(total=1.0, desc=label, bar_format=layout, file=sys.stderr) as bar:
+            yield lambda done: bar.update(done - bar.n)
+        return
+    printed = time.monotonic()
+    print(f"{label} ...", file=sys.stderr, flush=True)
+
+    def show(done: float) -> None:
+        nonlocal printed
+        if time.monotonic() - printed > SECONDS_BETWEEN_LINES:
+            printed = time.monotonic()
+            print(f"{label}: {done:.0%}", file=sys.stderr, flush=True)
+
+    yield show

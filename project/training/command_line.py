@@ -1,0 +1,250 @@
+"""The command line: `python main.py fit|validate|test|predict --config A --config B --setting VALUE ...`.
+
+Files and options are merged (`configuration.py`), LightningCLI makes the objects, and a run gets a folder.
+"""
+
+import csv
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from project.assignment import Assignment
+from project.classifier import Classifier
+from project.data import ImageData
+from project.strategies import Census
+from project.support.errors import UserError
+from project.support.memory import keep_freed_memory
+from project.training.configuration import Settings, did_you_mean, merged, read_arguments
+from project.training.diagnostics import Diagnostics
+from project.training.epoch_display import training_progress
+from project.training.parser_errors import explain
+from project.training.run_folder import Run
+from project.training.summary import Record, report
+from project.training.trainer import Trainer
+
+COMMANDS = ("fit", "validate", "test", "predict")
+CHECKPOINTS = ("best", "last")  # that Lightning finds by itself
+
+
+class Parsed(Exception):
+    """The settings are read, and nothing is to be made of them; the message is the complete configuration as YAML."""
+
+
+class CommandLine(LightningCLI):
+    """Makes the model, its data and a trainer of merged settings.
+
+    Args:
+        settings: As `merged` gives them; or arguments that ask for help, as a list.
+        command: One of COMMANDS; `fit` makes a run's folder.
+        run_name: Of the folder, where the settings name none.
+        on_census: Called with the strategies that a fit uses, before its first batch.
+        parse_only: Raise Parsed before anything is made.
+
+    Attributes:
+        model, datamodule, trainer: What was made.
+        folder: The run's folder; None but for `fit`.
+        complete: The complete configuration as YAML.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | list[str],
+        command: str = "fit",
+        run_name: str = "run",
+        on_census: Callable[[Census], None] = lambda census: None,
+        parse_only: bool = False,
+    ):
+        self.command, self.run_name, self.on_census, self.parse_only = command, run_name, on_census, parse_only
+        self.folder: Path | None = None
+        self.complete = ""
+        super().__init__(
+            Classifier,
+            ImageData,
+            trainer_class=Trainer,
+            args=settings,
+            run=False,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_callback=None,
+            parser_kwargs={"prog": f"main.py {command}", "exit_on_error": False},
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(Run, "run")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            raise UserError(explain(str(error), parser.get_defaults().keys())) from None
+        self.complete = parser.dump(self.config, skip_unset=False)
+        if self.parse_only:
+            raise Parsed(self.complete)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        chosen = self.config_init.trainer
+        callbacks = [*(chosen.callbacks or []), *training_progress()]
+        if self.command == "fit":
+            self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
+            run: Run = self.config_init.run
+            run.check()
+            self.folder = run.create_folder(self.run_name)
+            (self.folder / "config.yaml").write_text(self.complete, encoding="utf-8")
+            if run.diagnostics:
+                callbacks.append(Diagnostics(self.folder / "figures"))
+            callbacks.append(Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census))
+            if chosen.enable_checkpointing is not False:
+                checkpoints = self.folder / "checkpoints"
+                callbacks.append(ModelCheckpoint(checkpoints, "best", monitor="val/accuracy", mode="max"))
+                # Not the first one's save_last, which is written only where there is a new best.
+                callbacks.append(
+                    ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+                )
+            kwargs["default_root_dir"] = str(self.folder)
+            if chosen.logger in (None, True):
+                kwargs["logger"] = run.logger(self.folder)
+        else:
+            kwargs["logger"] = kwargs["enable_checkpointing"] = False
+        kwargs["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+    def fit(self, checkpoint: str | None = None) -> None:
+        """Train, going on from a checkpoint where one is given, and say how the run ended."""
+        parameters = sum(p.numel() for p in self.model.network.parameters())
+        device = self.trainer.strategy.root_device
+        print(
+            f"{type(self.model.network).__name__}, {parameters:,} parameters, on {device}, {self.trainer.precision}; "
+            f"{self.datamodule.samples_per_epoch:,} training images an epoch, {self.datamodule.described(device)}; "
+            f"writing to {self.folder}"
+        )
+        if self.trainer.logger:
+            self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
+        self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # complete on disk, before it is said to be
+        record = next(callback for callback in self.trainer.callbacks if isinstance(callback, Record))
+        if record.summary:
+            print(report(record.summary, self.folder, Assignment.load()))
+
+    def validate(self, checkpoint: str | None = None) -> None:
+        """Loss and accuracy on the validation images."""
+        self.trainer.validate(self.model, self.datamodule, ckpt_path=checkpoint)
+
+    def test(self, checkpoint: str | None = None) -> None:
+        """Loss and accuracy on the test images."""
+        self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint)
+
+    def predict(self, checkpoint: str | None = None) -> None:
+        """Write each test image's class and probabilities into the run's folder, or here where there is none."""
+        logits_NK = self.logits(checkpoint)
+        path = Path("predictions.csv")
+        if checkpoint:  # runs/<name>/checkpoints/best.ckpt -> runs/<name>/predictions.csv
+            path = Path(checkpoint).parent.parent / path
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["index", "class", *self.datamodule.classes])
+            for index, probabilities_K in enumerate(logits_NK.softmax(-1).tolist()):
+                name = self.datamodule.classes[probabilities_K.index(max(probabilities_K))]
+                writer.writerow([index, name, *(f"{p:.4f}" for p in probabilities_K)])
+        print(f"{len(logits_NK):,} predictions are in {path}")
+
+    def logits(self, checkpoint: str | None = None) -> torch.Tensor:
+        """Logits (N, K), float32, of the test images."""
+        return torch.cat(self.trainer.predict(self.model, self.datamodule, ckpt_path=checkpoint)).float()
+
+
+def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLine:
+    """A CommandLine. Raises UserError where a setting is wrong; the message is one line."""
+    quieten()
+    keep_freed_memory()
+    try:
+        return CommandLine(settings, *args, **kwargs)
+    except ArgumentError as error:
+        raise UserError(explain(str(error), ())) from None
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from None
+
+
+def run(args: Sequence[str]) -> CommandLine:
+    """Run a command in this process, and return what was made of it.
+
+    Args:
+        args: The command line, without the program's name: one of COMMANDS, then options.
+
+    Raises:
+        UserError: A setting or a file is wrong; the message is one line.
+    """
+    command, *rest = args or [""]
+    if command not in COMMANDS:
+        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, gallery")
+    arguments = read_arguments(rest)
+    if arguments.help:
+        return made(arguments.help, command)
+    if arguments.print_config:
+        print(complete_config(rest), end="")
+        raise SystemExit(0)
+    checkpoint = arguments.checkpoint
+    if checkpoint and checkpoint not in CHECKPOINTS and not Path(checkpoint).is_file():
+        known = map(str, Path("runs").rglob("*.ckpt"))
+        raise UserError(f"--ckpt_path {checkpoint}: no such file{did_you_mean(checkpoint, known)}")
+    command_line = made(merged(arguments.overlays), command, default_run_name(arguments.files))
+    getattr(command_line, command)(checkpoint)
+    return command_line
+
+
+def complete_config(args: Sequence[str]) -> str:
+    """The YAML that `fit` with these arguments would write to its run folder, without a run."""
+    settings = merged(read_arguments(args).overlays)
+    quieten()
+    try:
+        CommandLine(settings, parse_only=True)
+    except Parsed as parsed:
+        return str(parsed)
+    raise AssertionError("unreachable")
+
+
+def default_run_name(overlays: Sequence[str]) -> str:
+    """`base+he+batch` for those overlays; a run that is repeated from its config.yaml keeps its folder's name."""
+    names = []
+    for overlay in overlays:
+        path = Path(overlay)
+        generic = path.stem in ("config", "default") and path.absolute().parent.name
+        names.append(generic or path.stem)
+    return "+".join(names)[:80] or "run"
+
+
+def main(args: Sequence[str]) -> int:
+    """Run a command. Returns the exit status."""
+    run(args)
+    return 0
+
+
+def quieten() -> None:
+    """Keep advertisements, and remarks about what is so on purpose here, off the screen."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # what a profiler says was asked for
+    for message in (
+        "LightningCLI's args parameter",  # main() passes on the command line itself
+        "The number of training batches",  # metrics are logged once an epoch
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+        "There is a wandb run already in progress",
+        "The '\\w+' does not have many workers",
+        "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
+        "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,180 @@
+"""A configuration is the pure merge of files and options: `merged(overlays) -> settings`. Nothing heavy is imported here.
+
+An option of the command line is a file with a single key, so that both behave alike: later over earlier, key by key. Three
+rules go beyond that:
+- A class that takes another one's place forgets the earlier one's settings (compared by its full path).
+- `key+` appends to a list.
+- Below a class, `key` is short for `init_args.key`.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from project.support.errors import UserError
+from project.training.class_names import full_name
+
+Settings = dict[str, Any]
+
+# Where a class is expected: a text there names one.
+CLASSES = {
+    *(("model", name) for name in ("network", "optimizer", "scheduler", "initialization", "normalization")),
+    ("data", "source"),
+}
+CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
+OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
+
+
+class Loader(yaml.SafeLoader):
+    """Plain data; a number such as 1e-3 is one, as YAML 1.2 has it."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+class Arguments(NamedTuple):
+    """What a command line says.
+
+    Attributes:
+        overlays: Files' and options' settings, in order.
+        files: Names of the files, in order.
+        checkpoint: `--ckpt_path`.
+        print_config: Whether the complete configuration is asked for, and no run.
+        help: Arguments that ask for help, as they were given.
+    """
+
+    overlays: list[Settings]
+    files: list[str]
+    checkpoint: str | None
+    print_config: bool
+    help: list[str]
+
+
+def read_arguments(args: Sequence[str]) -> Arguments:
+    """Read a command line, and each file that it names once. Raises UserError for what cannot be read."""
+    overlays: list[Settings] = []
+    files: list[str] = []
+    asked: list[str] = []
+    checkpoint, print_config = None, False
+    waiting = list(args)
+    while waiting:
+        name, given, value = waiting.pop(0).partition("=")
+        if not name.startswith("-"):
+            raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
+        if name in ("-h", "--help") or name.endswith(".help"):
+            asked += [f"{name}{given}{value}", *(waiting[:1] if name.endswith(".help") and not given else [])]
+            break
+        if name == "--print_config":
+            print_config = True
+            continue
+        if not given:
+            if not waiting or waiting[0].startswith("--"):
+                raise UserError(f"{name}: needs a value, such as {name}=VALUE")
+            value = waiting.pop(0)
+        if name in ("-c", "--config"):
+            files.append(value)
+            overlays.append(read_overlay(value))
+        elif name == "--ckpt_path":
+            checkpoint = None if value == "null" else value
+        else:
+            overlays.append(as_overlay(name.lstrip("-"), value))
+    return Arguments(overlays, files, checkpoint, print_config, asked)
+
+
+def read_overlay(path: str | Path) -> Settings:
+    """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
+    if not Path(path).is_file():
+        raise UserError(
+            f"--config {path}: no such file{did_you_mean(str(path), map(str, Path('configs').rglob('*.yaml')))}"
+        )
+    try:
+        settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
+    return settings
+
+
+def as_overlay(option: str, text: str) -> Settings:
+    """The option `trainer.max_epochs` with the text `5` as a file would say it."""
+    try:
+        value = yaml.load(text, Loader)
+    except yaml.YAMLError:
+        value = text
+    for key in reversed(option.split(".")):
+        value = {key: value}
+    return value
+
+
+def merged(overlays: Iterable[Settings]) -> Settings:
+    """Settings laid over each other, the later over the earlier ones. None of them is changed."""
+    settings: Settings = {}
+    for overlay in overlays:
+        settings = laid_over(settings, overlay, ())
+    return settings
+
+
+def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
+    """`new` at `path` laid over what is there."""
+    if path in CLASS_LISTS and isinstance(new, list):
+        return [laid_over(None, as_class(each), (*path, "")) for each in new]
+    if path in CLASSES or is_class(old) or is_class(new):
+        return class_laid_over(as_class(old), as_class(new), path)
+    if isinstance(old, list) and isinstance(new, dict) and old:  # an option about the last one
+        return [*old[:-1], laid_over(as_class(old[-1]), new, (*path, ""))]
+    if isinstance(old, str) and isinstance(new, dict) and "class_path" not in new:
+        return class_laid_over(as_class(old), new, path)
+    if not isinstance(new, dict):
+        return new
+    result = dict(old) if isinstance(old, dict) else {}
+    for key, value in new.items():
+        name = str(key).removesuffix("+")
+        if name != key:
+            more = laid_over(None, value if isinstance(value, list) else [value], (*path, name))
+            result[name] = [*(result.get(name) or []), *more]
+        else:
+            result[key] = laid_over(result.get(key), value, (*path, key))
+    return result
+
+
+def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
+    """A class laid over another one, which is forgotten, or settings of a class over the class."""
+    if not isinstance(new, dict):
+        return new
+    stays = is_class(old) and new.get("class_path", old["class_path"]) == old["class_path"]
+    result = dict(old) if stays else {}
+    arguments = {key: value for key, value in new.items() if key not in OF_A_CLASS}
+    if not is_class(old) and "class_path" not in new:
+        return {**result, **new}  # the parser says that there is no class
+    for key in ("init_args", "dict_kwargs"):
+        given = {**(new.get(key) or {}), **(arguments if key == "init_args" else {})}
+        if given:
+            result[key] = laid_over(result.get(key) or {}, given, (*path, key))
+    return {
+        "class_path": new.get("class_path", result.get("class_path")),
+        **{k: v for k, v in result.items() if k != "class_path"},
+    }
+
+
+def is_class(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("class_path"), str)
+
+
+def as_class(value: Any) -> Any:
+    """A class by its full name, where `value` names one: as a text, or as a mapping with `class_path`."""
+    if isinstance(value, str):
+        return {"class_path": full_name(value)}
+    return {**value, "class_path": full_name(value["class_path"])} if is_class(value) else value
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean X?` where something known is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -1,0 +1,90 @@
+"""What goes on inside a network while it trains: rates, gradients by layer, activations by depth.
+
+Cheap, since it looks at few steps and asks for no number before an epoch is over.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from project.initialization import ACTIVATION_NAMES, weight_layers
+from project.training.figures import draw_activations, draw_gradient_norms, draw_learning_rate
+
+LOOKS_AN_EPOCH = 5
+IMAGES = 100  # that activations are taken from
+GRADIENT_NORM = "gradient_norm/"
+
+
+class Diagnostics(Callback):
+    """Records learning rate, gradient norms and activations of a run, and draws them.
+
+    Logs `gradient_norm/<layer>` (the mean norm of the loss's gradient by the layer's weights, before any clipping or
+    averaging by the optimizer) once an epoch. Writes `learning_rate.png`, `gradients.png` and `activations.png`.
+
+    Args:
+        folder: For the figures.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.rates: list[tuple[float, float]] = []  # epoch, rate
+        self.norms: list[tuple[float, Tensor]] = []  # epoch, norms by layer
+        self.fresh: list[Tensor] = []
+        self.looked = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.network)}
+        self.fresh = activations(pl_module, trainer)
+        self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.rates.append((trainer.current_epoch + batch_idx / self.batches, self.optimizer.param_groups[0]["lr"]))
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        epoch = self.rates[-1][0]
+        if not self.norms or int(epoch * LOOKS_AN_EPOCH) > int(self.norms[-1][0] * LOOKS_AN_EPOCH):
+            self.norms.append((epoch, torch.stack([gradient_norm(layer) for layer in self.layers.values()])))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.norms[self.looked :]:
+            means = torch.stack([norms for _, norms in self.norms[self.looked :]]).mean(0)
+            pl_module.log_dict({GRADIENT_NORM + name: norm for name, norm in zip(self.layers, means)})
+            self.looked = len(self.norms)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.rates:
+            return
+        draw_learning_rate(self.rates, self.folder / "learning_rate.png")
+        norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
+        draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
+        if self.fresh:
+            trained = activations(pl_module, trainer)
+            draw_activations({"at the start": self.fresh, "at the end": trained}, self.folder / "activations.png")
+
+
+def gradient_norm(layer: nn.Module) -> Tensor:
+    """Norm of the gradient of a layer's weights, or of what these are computed from."""
+    gradients = [p.grad for p in layer.parameters() if p.grad is not None and p.ndim > 1]
+    return torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+
+
+@torch.no_grad()
+def activations(pl_module: LightningModule, trainer: Trainer) -> list[Tensor]:
+    """What comes out of each activation function, in the order in which they compute, for some training images."""
+    seen: list[Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, output: seen.append(output.float().flatten().cpu()))
+        for module in pl_module.network.modules()
+        if isinstance(module, tuple(ACTIVATION_NAMES))
+    ]
+    training = pl_module.training
+    try:
+        pl_module.eval()(trainer.datamodule.sample(IMAGES).to(pl_module.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        pl_module.train(training)
+    return seen

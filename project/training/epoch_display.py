@@ -1,0 +1,53 @@
+"""What a training shows while it runs: a line an epoch, and in a terminal a bar below them."""
+
+import sys
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import TQDMProgressBar
+from tqdm import tqdm
+
+
+class EpochLines(Callback):
+    """Prints one line an epoch."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()  # not when an epoch starts: one that goes on does not
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = trainer.callback_metrics
+        parts = [epoch_of(trainer)]
+        for split in ("train", "val"):
+            if f"{split}/loss" in metrics:
+                parts.append(
+                    f"{split} loss {metrics[f'{split}/loss']:.3f} accuracy {metrics[f'{split}/accuracy']:6.2%}"
+                )
+        tqdm.write("  ".join([*parts, f"{time.perf_counter() - self.started:.1f} s"]))  # above the bar, if there is one
+        sys.stdout.flush()
+        self.started = time.perf_counter()
+
+
+class EpochBar(TQDMProgressBar):
+    """A bar for the epoch under way, below the lines of those that are done."""
+
+    def init_train_tqdm(self) -> tqdm:
+        bar = super().init_train_tqdm()
+        bar.leave = False
+        return bar
+
+    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(epoch_of(trainer))
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        return {}  # the lines have them
+
+
+def epoch_of(trainer: Trainer) -> str:
+    return f"epoch {trainer.current_epoch + 1:2d}/{trainer.max_epochs}"
+
+
+def training_progress() -> list[Callback]:
+    """The display of a training that suits where the output goes."""
+    return [EpochLines(), EpochBar(refresh_rate=10)] if sys.stdout.isatty() else [EpochLines()]

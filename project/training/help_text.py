@@ -1,0 +1,19 @@
+"""What `python main.py --help` prints; nothing that takes time is imported for it."""
+
+HELP = """\
+usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
+
+  fit        train:                                   python main.py fit --config configs/quickstart.yaml
+  validate   a checkpoint on the validation images:   python main.py validate --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt
+  test       a checkpoint on the test images
+  predict    writes each test image's class and probabilities as CSV
+  gallery    draws the lecture's figures from real runs, in about half a minute
+
+Several --config files merge key by key, the later one wins; then come the settings on the command line:
+  python main.py fit --config configs/base.yaml --config configs/normalization/batch.yaml --trainer.max_epochs 5
+
+More:
+  python main.py fit --help                           every setting
+  python main.py fit --model.optimizer.help SGD       a class's settings
+  python main.py fit --config A --print_config        the complete configuration, without a run
+  configs/                                            strategies, data, presets, recipes: each says when to use it"""

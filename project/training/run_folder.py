@@ -1,0 +1,117 @@
+"""A run's folder, `runs/<name>/`, and what is said at its end.
+
+config.yaml    the complete configuration; `fit --config` it to repeat the run
+metrics.csv    one row an epoch
+summary.json   accuracy, epochs, seconds, the strategies that were really used
+checkpoints/   best.ckpt (highest val/accuracy) and last.ckpt
+figures/       learning curves
+wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`, `wandb sync runs/<name>/wandb/*run-*`
+"""
+
+import netrc
+import os
+import platform
+import socket
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from project.support.errors import UserError
+
+METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
+
+
+@dataclass
+class Run:
+    """Where a run is kept.
+
+    Attributes:
+        name: Name of the run's folder. By default made from the names of its configuration files.
+        folder: Folder of all runs.
+        wandb: W&B logging. Offline runs are kept in the run's folder; online needs `wandb login`.
+        project: The W&B project.
+        diagnostics: Record and draw learning rate, gradient norms and activations.
+        figures: Draw the learning curves.
+    """
+
+    name: str | None = None
+    folder: str = "runs"
+    wandb: Literal["disabled", "offline", "online"] = "offline"
+    project: str = "fifteen-epochs"
+    diagnostics: bool = True
+    figures: bool = True
+
+    def check(self) -> None:
+        """Raises UserError where W&B is to be online, but has no key, or does not answer."""
+        if self.wandb != "online":
+            return
+        import wandb
+
+        url = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
+        if not has_key(url):
+            raise UserError("run.wandb: online needs a key; run `wandb login`, or leave run.wandb at offline")
+        check_reachable(url)
+
+    def create_folder(self, default_name: str) -> Path:
+        """Make the run's folder; a name that is taken gets a number, so no run overwrites another."""
+        name, number = self.name or default_name, 1
+        if Path(name).name != name:
+            raise UserError(f"run.name: {name!r} is not a plain name; put the folder into run.folder")
+        while True:
+            path = Path(self.folder) / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None
+
+    def logger(self, path: Path) -> Logger | Literal[False]:
+        """The W&B logger that writes below `path`."""
+        if self.wandb == "disabled":
+            return False
+        import wandb
+
+        # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
+        (path / "wandb").mkdir()
+        try:
+            experiment = wandb.init(
+                name=path.name,
+                dir=path,
+                mode=self.wandb,
+                project=self.project,
+                settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
+            )
+        except wandb.errors.Error as error:
+            raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
+        return WandbLogger(experiment=experiment)
+
+
+def has_key(url: str) -> bool:
+    """Whether there is a W&B key in the environment or where `wandb login` puts it. W&B itself would ask, and wait."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    default = Path.home() / ("_netrc" if platform.system() == "Windows" else ".netrc")
+    try:
+        known = netrc.netrc(os.environ.get("NETRC") or default)
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return known.authenticators(urllib.parse.urlsplit(url).hostname) is not None
+
+
+def check_reachable(url: str) -> None:
+    """Raises UserError where nothing answers at a URL; W&B itself would wait for minutes."""
+    parts = urllib.parse.urlsplit(url)
+    if urllib.request.getproxies().get(parts.scheme):
+        return  # it is the proxy's to answer
+    try:
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        socket.create_connection((parts.hostname, port), timeout=5).close()
+    except OSError as error:
+        later = "leave run.wandb at offline, and `wandb sync` the run later"
+        raise UserError(f"run.wandb: online, but {parts.hostname} does not answer ({error}); {later}") from None

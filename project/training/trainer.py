@@ -1,0 +1,60 @@
+"""Lightning's Trainer with this course's defaults."""
+
+from typing import Any, Literal
+
+import pytorch_lightning
+
+from project.support.devices import precision_for
+from project.support.errors import UserError
+
+Precision = Literal[
+    "auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", 16, 32, 64, "16", "32", "64", "bf16"
+]
+
+
+class Trainer(pytorch_lightning.Trainer):
+    """One device, and the precision that it computes well.
+
+    Args:
+        accelerator: auto, cpu, gpu or mps.
+        devices: 1. More are refused: each would see all batches, and nothing would be gained.
+        precision: As Lightning's; `auto` takes bfloat16 where the hardware computes it.
+        limit_train_batches, limit_val_batches, limit_test_batches, limit_predict_batches: A number of batches, or a share.
+        overfit_batches: A number of batches, or a share, to train and validate on alone.
+        val_check_interval: Validate after so many batches, or after a share of an epoch.
+        more: As Lightning's.
+    """
+
+    def __init__(
+        self,
+        *,
+        accelerator: str = "auto",
+        devices: int | str | list[int] = 1,
+        precision: Precision | None = None,
+        # In this order a count stays a count: 1 is one batch, and 1.0 all of them.
+        limit_train_batches: int | float | None = None,
+        limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None,
+        limit_predict_batches: int | float | None = None,
+        overfit_batches: int | float = 0.0,
+        val_check_interval: int | float | None = None,
+        enable_model_summary: bool = False,
+        **more: Any,
+    ):
+        if devices not in (1, "1", "auto", [0]) or more.get("num_nodes", 1) != 1:
+            raise UserError(
+                "trainer.devices: a run trains on one device; leave it at 1 (CUDA_VISIBLE_DEVICES chooses a GPU)"
+            )
+        super().__init__(
+            accelerator=accelerator,
+            devices=1,
+            precision=precision_for(accelerator) if precision == "auto" else precision,
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            limit_predict_batches=limit_predict_batches,
+            overfit_batches=overfit_batches,
+            val_check_interval=val_check_interval,
+            enable_model_summary=enable_model_summary,
+            **more,
+        )

@@ -1,0 +1,135 @@
+"""The pure merge of files and options: later over earlier, key by key; another class forgets the earlier one's settings."""
+
+import copy
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project.support.errors import UserError
+from project.training.class_names import FULL_NAMES, MODULES
+from project.training.configuration import as_overlay, merged, read_arguments, read_overlay
+
+KEYS = st.sampled_from(["a", "b", "c", "model"])
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.sampled_from(["x", "y z"]))
+SETTINGS = st.recursive(
+    st.dictionaries(KEYS, VALUES), lambda inner: st.dictionaries(KEYS, st.one_of(VALUES, inner)), max_leaves=8
+)
+OPTIMIZERS = st.fixed_dictionaries(
+    {"class_path": st.sampled_from(["SGD", "torch.optim.SGD", "torch.optim.AdamW", "project.optimization.Muon"])},
+    optional={"init_args": st.dictionaries(st.sampled_from(["lr", "momentum"]), st.integers(0, 9))},
+)
+
+
+def optimizer(*overlays):
+    return merged({"model": {"optimizer": overlay}} for overlay in overlays)["model"]["optimizer"]
+
+
+@given(st.lists(SETTINGS, max_size=4))
+def test_nothing_that_is_merged_is_changed_and_a_merge_laid_over_itself_is_itself(overlays):
+    before = copy.deepcopy(overlays)
+    whole = merged(overlays)
+    assert overlays == before
+    assert merged([whole]) == whole and merged([whole, whole]) == whole
+    assert merged([whole, {}]) == whole
+
+
+@given(st.lists(SETTINGS, min_size=2, max_size=4))
+def test_files_may_be_merged_in_parts(overlays):
+    assert merged([merged(overlays[:-1]), overlays[-1]]) == merged(overlays)
+
+
+@given(st.lists(OPTIMIZERS, min_size=2, max_size=4))
+def test_the_last_run_of_one_class_alone_has_a_say(classes):
+    name = optimizer(classes[-1])["class_path"]
+    run = []
+    for each in reversed(classes):
+        if optimizer(each)["class_path"] != name:
+            break
+        run.insert(0, each)
+    assert optimizer(*classes) == optimizer(*run)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a.b", "a.c.d", "model.optimizer.lr"]), st.integers(0, 9)), max_size=4))
+def test_an_option_is_a_file_with_a_single_key(options):
+    base = {"model": {"optimizer": {"class_path": "torch.optim.SGD"}}}
+    args = [arg for name, value in options for arg in (f"--{name}", str(value))]
+    assert merged([base, *read_arguments(args).overlays]) == merged(
+        [base, *(as_overlay(n, str(v)) for n, v in options)]
+    )
+
+
+def test_classes_of_one_name_in_two_modules_are_two_classes():
+    ours = {"class_path": "project.optimization.Muon", "init_args": {"lr": 0.3, "adam_lr": 0.1}}
+    assert optimizer(ours, {"class_path": "torch.optim.Muon"}) == {"class_path": "torch.optim.Muon"}
+    overlays = [{"model": {"network": {"class_path": f"{module}.ResNet", "init_args": args}}} for module, args in (
+        ("project.networks", {"width": 8}), ("torchvision.models", {}))]  # fmt: skip
+    assert merged(overlays)["model"]["network"] == {"class_path": "torchvision.models.ResNet"}
+
+
+def test_a_class_can_be_named_by_a_text_by_its_short_name_and_by_an_option():
+    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.3}}
+    assert optimizer(sgd, "SGD") == optimizer(sgd, "torch.optim.SGD") == sgd, "the same class keeps its settings"
+    assert optimizer(sgd, "AdamW") == {"class_path": "torch.optim.AdamW"}
+    assert optimizer(sgd, {"lr": 0.1}) == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+    assert optimizer(sgd, None) is None and optimizer(None, sgd) == sgd
+
+
+def test_a_plus_appends():
+    crop, flip = "project.augmentation.RandomCrop", "project.augmentation.RandomHorizontalFlip"
+    base = {"data": {"augmentation": [crop]}}
+    args = ["--data.augmentation+", "RandomHorizontalFlip", "--data.augmentation.p=0.1"]
+    assert merged([base, *read_arguments(args).overlays])["data"]["augmentation"] == [
+        {"class_path": crop},
+        {"class_path": flip, "init_args": {"p": 0.1}},
+    ]
+    assert merged([{"data": {"augmentation+": [crop]}}]) == merged([base])
+
+
+def test_options_before_a_file_lose_to_it_and_after_it_win():
+    file = "configs/base.yaml"
+    assert merged(read_arguments(["--trainer.max_epochs=3", "-c", file]).overlays)["trainer"]["max_epochs"] == 15
+    assert merged(read_arguments(["-c", file, "--trainer.max_epochs=3"]).overlays)["trainer"]["max_epochs"] == 3
+
+
+def test_numbers_are_numbers(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: 1e-3\nb: 5E+2\nc: 1.5e3\nd: 1e3x\ne: '1e-3'")
+    assert read_overlay(tmp_path / "x.yaml") == {"a": 1e-3, "b": 500.0, "c": 1500.0, "d": "1e3x", "e": "1e-3"}
+    assert as_overlay("a.b", "-1e-3") == {"a": {"b": -1e-3}}
+
+
+@pytest.mark.parametrize("args", [["--trainer.max_epochs"], ["--a", "--b", "1"], ["fit"], ["--config", "no/such.yaml"]])
+def test_what_cannot_be_read_is_told(args):
+    with pytest.raises(UserError):
+        read_arguments(args)
+
+
+def test_merging_imports_nothing_heavy():
+    asked = (
+        "import sys, project.training.configuration; print(sorted({'torch', 'pytorch_lightning'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_table_of_short_names_is_complete():
+    """Every class of ours that a setting can name is in it, and every name in it is a class."""
+    for name, path in FULL_NAMES.items():
+        module, _, attribute = path.rpartition(".")
+        assert inspect.isclass(getattr(importlib.import_module(module), attribute)), name
+    for module, names in MODULES.items():
+        if not module.startswith("project.") or module in ("project.networks", "project.normalization"):
+            continue
+        loaded = importlib.import_module(module)
+        public = {
+            name
+            for name, value in vars(loaded).items()
+            if inspect.isclass(value) and value.__module__ == module and not inspect.isabstract(value)
+        }
+        bases = {"Regularizer", "Penalty", "Augmentation", "Placement", "TorchvisionSource"}
+        assert public - bases == set(names.split()), module
+    assert FULL_NAMES["Muon"] == "project.optimization.Muon" and hasattr(torch.optim, "Muon")
