@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def printable(text: str, length: int = 80) -> str:
     """Text without control and formatting characters (which can hide or reverse what follows), on one line."""
-    kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text[: 10 * length])
     return " ".join(kept.split())[:length]
 
 

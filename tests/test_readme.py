@@ -115,3 +115,12 @@ def test_the_table_of_overlays_is_complete():
     families = ("optimization", "regularization", "initialization", "normalization")
     overlays = {f"{family}/{path.stem}" for family in families for path in (ROOT / "configs" / family).glob("*.yaml")}
     assert set(re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE)) == overlays
+
+
+def test_the_oldest_python_is_the_same_everywhere():
+    """3.11 at least, whose `-P` keeps the grader's programs from importing what lies in a working directory."""
+    oldest = re.search(r'requires-python = ">=(3\.\d+)"', (ROOT / "pyproject.toml").read_text())[1]
+    said = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md")}
+    tested = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
+    assert int(oldest.partition(".")[2]) >= 11 and tested["python"][0] == oldest
+    assert all(re.search(r"Python (3\.\d+)", text)[1] == oldest for text in said.values())

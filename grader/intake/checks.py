@@ -1,11 +1,15 @@
 """What is wrong with a submission, found without executing anything of it."""
 
 import ast
+import codecs
 import re
 import sys
+import tokenize
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -36,6 +40,9 @@ TAKEN_NAMES = {
     ),
     *("evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
 }
+# Python's parser takes a time that grows with the square of a long line's length; within these bounds it takes a second.
+MOST_CODE = 200_000  # bytes of a submission's modules
+LONGEST_LINE = 2_000  # bytes
 LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
 LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and label tables are larger
 
@@ -170,10 +177,7 @@ def check_reports(submission: Submission) -> Iterator[Finding]:
 
 
 def check_files(submission: Submission) -> Iterator[Finding]:
-    if sum(map(literal_characters, submission.modules.values())) > LARGE_LITERALS:
-        mend = "a network's weights come from training alone"
-        yield Finding("reject", "*.py", "literals as large as weights or a table, all together", mend)
-    for path, content in submission.files.items():
+    for path in submission.files:
         if path in EXPECTED:
             continue
         where = printable(path)
@@ -185,36 +189,53 @@ def check_files(submission: Submission) -> Iterator[Finding]:
             )
         elif PurePosixPath(path).stem in TAKEN_NAMES:
             yield Finding("reject", where, "has the name of a library", "give it a name of its own")
-        else:
-            yield from check_module(where, content)
+    yield from check_code(submission.modules)
 
 
-def check_module(where: str, content: bytes) -> Iterator[Finding]:
-    """A module must parse, and hold no weights or tables in disguise."""
-    try:
-        tree = ast.parse(content, where)
-        literals = [
-            node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set))
-        ]
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        yield Finding("reject", where, f"does not parse: {printable(str(error))}", "try it: python -m py_compile")
+def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
+    """Modules must parse, and hold no weights or tables in disguise. Nothing is parsed that could take long."""
+    size = sum(map(len, modules.values()))
+    if size > MOST_CODE:
+        mend = f"hand in what your configuration uses, at most {MOST_CODE // 1000} kB"
+        yield Finding("reject", "*.py", f"{size // 1000} kB of code, all together", mend)
         return
-    for node in literals:
-        length = sum(len(line) for line in content.splitlines()[node.lineno - 1 : node.end_lineno])
-        size = len(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) else 0
-        if size > LARGE_LITERAL or (not isinstance(node, ast.Constant) and length > LARGE_LITERAL):
-            mend = "a network's weights come from training alone"
-            yield Finding("reject", f"{where}: line {node.lineno}", "a literal as large as weights or a table", mend)
-            return
+    training_alone, characters = "a network's weights come from training alone", 0
+    for path, content in modules.items():
+        where, lines = printable(path), content.splitlines(keepends=True)
+        if long := next((number for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE), None):
+            yield Finding("reject", f"{where}: line {long}", f"is longer than {LONGEST_LINE} bytes", "break it up")
+            continue
+        try:
+            found = list(literals(where, content, lines))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            mend = "save it as UTF-8, and try it: python -m py_compile"
+            yield Finding("reject", where, f"does not parse: {printable(str(error))}", mend)
+            continue
+        characters += sum(length for node, length in found if isinstance(node, ast.Constant))
+        if large := next((node for node, length in found if length > LARGE_LITERAL), None):
+            what = "a literal as large as weights or a table"
+            yield Finding("reject", f"{where}: line {large.lineno}", what, training_alone)
+    if characters > LARGE_LITERALS:
+        yield Finding("reject", "*.py", "literals as large as weights or a table, all together", training_alone)
 
 
-def literal_characters(content: bytes) -> int:
-    """Characters of all texts and bytes in a module; 0 for one that does not parse, which another check says."""
-    try:
-        nodes = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Constant)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return 0
-    return sum(len(node.value) if isinstance(node.value, (str, bytes)) else len(repr(node.value)) for node in nodes)
+def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[ast.expr, int]]:
+    """A module's texts, numbers and containers, with their lengths in characters.
+
+    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse, or is not UTF-8.
+    """
+    encoding = codecs.lookup(tokenize.detect_encoding(iter(lines).__next__)[0]).name
+    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide what comes out of them
+        raise SyntaxError(f"its encoding is {encoding}")
+    with warnings.catch_warnings(action="ignore"):  # such as those of a backslash: they are the student's to see
+        tree = ast.parse(content, where)
+    starts = [0, *accumulate(map(len, lines))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            yield node, len(node.value)
+        elif isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set)):
+            start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+            yield node, end - start
 
 
 def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:

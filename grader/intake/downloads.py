@@ -8,7 +8,7 @@ name belongs to whom its student.yaml names.
 import csv
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.intake.git_folders import is_repository
@@ -117,4 +117,4 @@ def server_time(text: str) -> datetime:
 
 
 def modified(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)

@@ -29,6 +29,13 @@ MAX_FILE_BYTES = 2 * 10**6
 MAX_TOTAL_BYTES = 10 * 10**6
 MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES  # of an archive, and of what a tar unpacks to
 MAX_DEPTH = 6
+# What an archive may have to say of itself, since what reads it may take the square of that; see `zip_entries`, `tar_entries`.
+MAX_NAMES = 10_000
+MAX_NAME = 1000  # characters
+MAX_EXTRA = 1000  # bytes of a field in a zip
+MAX_HEADER = 4000  # bytes of an extended header in a tar
+MAX_HEADERS = 100_000  # bytes of all of them
+UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
@@ -126,7 +133,7 @@ def fallback_id(source: Path) -> str:
 
 def safe_id(text: str) -> str:
     """Lower-case ASCII letters, digits, hyphens and underscores; what else there is becomes a hyphen."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    ascii_text = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
 
 
@@ -136,6 +143,8 @@ def read_all(source: Path) -> dict[str, bytes]:
     folded: set[str] = set()
     total = 0
     for name, size, read in entries(source):
+        if len(name) > MAX_NAME:
+            raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
         if any(part in IGNORED for part in path.parts) or path.name.startswith("._"):
             continue
@@ -225,7 +234,13 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def zip_entries(source: Path) -> Entries:
-    with zipfile.ZipFile(source) as archive:
+    content = source.read_bytes()
+    for number, listed in enumerate(re.finditer(b"PK\1\2", content)):  # before zipfile looks at each of millions
+        extra = content[listed.start() + 30 : listed.start() + 32]
+        if number == MAX_NAMES or int.from_bytes(extra, "little") > MAX_EXTRA:
+            raise Unusable(UNUSUAL)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        packed = 0
         for info in archive.infolist():
             if info.is_dir():
                 continue
@@ -236,12 +251,31 @@ def zip_entries(source: Path) -> Entries:
                 raise Unusable("the zip is encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise Unusable("the zip is compressed in an unusual way; zip it anew")
+            packed += info.compress_size
+            if packed > len(content):  # files that lie in each other
+                raise Unusable(UNUSUAL)
             yield info.filename, info.file_size, lambda limit: archive.open(info).read(limit)
 
 
 def tar_entries(source: Path) -> Entries:
-    with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:") as archive:
+    class Header(tarfile.TarInfo):
+        """Extended headers must be short, and few: until Python 3.11.10, tarfile takes the square of their lengths to read them."""
+
+        left = MAX_HEADERS
+
+        @classmethod
+        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+            header = super().frombuf(buf, encoding, errors)
+            if not header.isreg():
+                Header.left -= header.size
+                if not 0 <= header.size <= MAX_HEADER or Header.left < 0:
+                    raise Unusable(UNUSUAL)
+            return header
+
+    with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:", tarinfo=Header) as archive:
         for info in archive:
+            if info.size < 0:  # the next would be one from before
+                raise Unusable(UNUSUAL)
             if info.isdir():
                 continue
             if not info.isreg():

@@ -67,7 +67,7 @@ def review_texts(results: Path, by: str | None, again: bool) -> int:
     """Walk through reports and conclusions, then publish the points. Returns how many students got some."""
     with opened(results) as desk:
         try:
-            return review(desk.ledger, results, desk.rules, desk.standings, by or getpass.getuser(), now(), again)
+            return review(desk.ledger, results, desk.rules, desk.standings, by or getpass.getuser(), again)
         finally:
             publish(desk.ledger, results)
 

@@ -7,7 +7,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 
 from grader.grading.ranking import Standing, band
-from grader.ledger.ledger import Ledger
+from grader.ledger.ledger import Ledger, now
 from grader.ledger.submission_store import kept, kept_text
 from grader.review.points import Given, give
 from grader.rules import Rules
@@ -29,7 +29,6 @@ def review(
     rules: Rules,
     standings: list[Standing],
     by: str,
-    now: str,
     again: bool = False,
     console: Console | None = None,
 ) -> int:
@@ -60,7 +59,7 @@ def review(
         except (Stop, EOFError):
             break
         if points != [None, None] or comment:
-            give(ledger, rules, [Given(standing.entry.student, *points, comment)], by, now)
+            give(ledger, rules, [Given(standing.entry.student, *points, comment)], by, now())
             done += 1
     return done
 
@@ -82,9 +81,9 @@ def clean(text: str) -> str:
 
 def ask(console: Console, part: str, most: float, given: float | None) -> float | None:
     """Points for a part; None to leave what there is. Asks again until the answer makes sense."""
-    now = "" if given is None else f", now {given:g}"
+    so_far = "" if given is None else f", now {given:g}"
     while True:
-        answer = console.input(f"{part}, 0 to {most:g}{now} ({HELP}): ", markup=False).strip().lower()
+        answer = console.input(f"{part}, 0 to {most:g}{so_far} ({HELP}): ", markup=False).strip().lower()
         if answer == "q":
             raise Stop
         if answer == "s":

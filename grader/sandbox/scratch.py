@@ -24,8 +24,10 @@ class Scratch:
     def __init__(self):
         sweep(Path(tempfile.gettempdir()))
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self.lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+        unseen = self.path / f"{LOCK}.new"
+        self.lock = os.open(unseen, os.O_WRONLY | os.O_CREAT, 0o600)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
+        unseen.rename(self.path / LOCK)  # held before another process's sweep can see it
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

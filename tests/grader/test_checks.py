@@ -1,12 +1,13 @@
 """The checks: a valid submission has no findings; every spoiled one has exactly the finding that it must have."""
 
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
 
 from grader.cli import main
-from grader.intake.checks import check, rejections
+from grader.intake.checks import check, check_code, rejections
 from grader.intake.submission import take_in
 from project.training.command_line import complete_config
 
@@ -86,7 +87,10 @@ def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission,
         ({"config.yaml": "[" * 5000}, "config.yaml"),
         ({"mine_py": "def broken(:"}, "mine.py"),
         ({"mine_py": f"WEIGHTS = '{'A' * 30_000}'"}, "mine.py: line 1"),
-        ({"mine_py": f"TABLE = {list(range(9000))}"}, "mine.py: line 1"),
+        ({"mine_py": "\nWEIGHTS = (\n" + f"'{'A' * 900}'\n" * 30 + ")"}, "mine.py: line 3"),
+        ({"mine_py": "\nTABLE = [\n" + "1, 2, 3, 4,\n" * 2000 + "]"}, "mine.py: line 2"),
+        ({f"mine{i}_py": f"TEXT = '''{'A' * 99}\n{'A' * 999}'''\n" * 6 for i in range(10)}, "*.py"),
+        ({"mine_py": "MANY = 0x" + "f" * 5000}, "mine.py: line 1"),
         ({"not a module.py": OWN}, "not a module.py"),
     ],
     ids=str,
@@ -94,6 +98,43 @@ def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission,
 def test_a_broken_file_is_rejected_with_its_place(files, where, write_submission, rules):
     found = rejections(check(take_in(write_submission(**files)), rules))
     assert where in [finding.where for finding in found], found
+
+
+@pytest.mark.parametrize(
+    ("module", "where", "what"),
+    [
+        ("0\n" * 1_000_000, "*.py", "2000 kB of code"),
+        ("[\n" * 1_000_000, "*.py", "2000 kB of code"),
+        ("\0\n" * 1_000_000, "*.py", "2000 kB of code"),
+        ("x" * 199_000, "mine.py: line 1", "longer than"),
+        ("0\n" * 61_000, "*.py", "as large as weights"),
+        ("[\n" * 99_000, "mine.py", "too many nested"),
+        ("(\n" + "x+\n" * 60_000 + "x)", "mine.py", "recursion"),
+        ("-\\\n" * 60_000 + "x", "mine.py", "does not parse"),
+        ("".join(" " * depth + "if x:\n" for depth in range(200)), "mine.py", "too many levels"),
+        ("\0\n" * 99_000, "mine.py", "null bytes"),
+        ("# coding: punycode\n" + ("a" * 999 + "-\n") * 190, "mine.py", "encoding is punycode"),
+        ("\r# coding: utf-7\r+AAo-", "mine.py", "encoding is utf-7"),
+    ],
+    ids=lambda value: repr(value[:9]) if isinstance(value, str) else "",
+)
+def test_a_module_that_could_keep_the_grader_busy_is_rejected(module, where, what):
+    (finding,) = check_code({"mine.py": module.encode()})
+    assert finding.where == where and what in finding.what and finding.severity == "reject"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["''\n" * 30_000, ("[" * 150 + "]" * 150 + "\n") * 100, ("x" + "\u0301" * 450 + "\u0323" * 450 + "\n") * 50],
+    ids=["texts", "brackets", "accents"],
+)
+def test_a_module_of_many_parts_is_looked_at_but_once(module):
+    assert not list(check_code({"mine.py": module.encode()}))
+
+
+def test_a_module_s_warnings_are_not_the_grader_s(recwarn):
+    warnings.simplefilter("always")
+    assert not list(check_code({"mine.py": b"PATTERN = '\\d'"})) and not recwarn.list
 
 
 def test_an_extra_file_is_a_warning(write_submission, rules):

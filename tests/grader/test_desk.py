@@ -103,11 +103,21 @@ def test_a_review_asks_for_each_and_can_be_stopped(course):
     console = Console(file=output, width=100)
     console.input = lambda prompt="", **_: next(answers)
     with opened(course) as desk:
-        done = review(desk.ledger, course, desk.rules, desk.standings, "kang", "now", console=console)
+        done = review(desk.ledger, course, desk.rules, desk.standings, "kang", console=console)
         given = desk.ledger.bonuses()
         left = [standing.entry.student for standing in desk.standings if standing.bonus is None]
     assert done == 1 and given["kim-minji-101"]["report"] == 4.0 and "kim-minji-101" not in left
     assert "is not 0 to 5" in output.getvalue() and "one-cycle" in output.getvalue()
+
+
+def test_points_of_a_review_bear_the_time_at_which_they_were_given(course, monkeypatch):
+    clock = iter(["09:00", "09:05", "09:10", "09:15"])
+    monkeypatch.setattr("grader.review.walkthrough.now", lambda: next(clock))
+    console = Console(file=io.StringIO())
+    console.input = lambda prompt="", **_: "1"
+    with opened(course) as desk:
+        assert review(desk.ledger, course, desk.rules, desk.standings, "kang", console=console) == 4
+        assert sorted(row["at"] for row in desk.ledger.bonuses().values()) == ["09:00", "09:05", "09:10", "09:15"]
 
 
 def test_the_best_are_marked_if_they_pass(course, rules, tmp_path):

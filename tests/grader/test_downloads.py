@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tarfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.grader.conftest import needs_sandbox
 
 
 def at(day: int) -> datetime:
-    return datetime(2026, 12, day, tzinfo=timezone.utc)
+    return datetime(2026, 12, day, tzinfo=UTC)
 
 
 def download(folder, name, day=1, make="file"):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from grader.sandbox.scratch import PREFIX, Scratch
+from grader.sandbox.scratch import LOCK, PREFIX, Scratch, sweep
 
 KILLED = (
     "import os; from grader.sandbox.scratch import Scratch; print(Scratch().path, flush=True); os.kill(os.getpid(), 9)"
@@ -29,6 +29,22 @@ def test_what_a_killed_process_left_the_next_one_removes(temporary):
     alive.remove()
     other.remove()
     assert not list(temporary.iterdir())
+
+
+def test_what_is_being_made_stays_whenever_another_process_sweeps(temporary):
+    def sweep_at_each_line(frame, event, argument):
+        if frame.f_code is Scratch.__init__.__code__:
+            sweep(temporary)
+            return sweep_at_each_line
+
+    before = sys.gettrace()
+    sys.settrace(sweep_at_each_line)
+    try:
+        made = Scratch()
+    finally:
+        sys.settrace(before)
+    sweep(temporary)
+    assert [path.name for path in made.path.iterdir()] == [LOCK]
 
 
 def test_what_only_looks_like_one_stays(temporary):

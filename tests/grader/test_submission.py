@@ -1,5 +1,6 @@
 """Intake: the same submission from every container, and nothing that reaches beyond it."""
 
+import struct
 import tarfile
 import zipfile
 
@@ -80,6 +81,90 @@ def test_links_and_devices_in_tars_are_unusable(kind, tmp_path):
     assert "link or a device" in take_in(tmp_path / "x.tar").unusable
 
 
+def forged_zip(path, entries, content=b""):
+    """A zip's list of names, each with (extra field, packed size, place), behind `content`."""
+    head = struct.Struct("<4s4B4HL2L5H2L")
+    listed = b"".join(
+        head.pack(b"PK\1\2", 20, 3, 20, 0, 0, 8, 0, 33, 0, size, 9, len(name), len(extra), 0, 0, 0, 0, place)
+        + name
+        + extra
+        for name, extra, size, place in entries
+    )
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *[len(entries)] * 2, len(listed), len(content), 0)
+    path.write_bytes(content + listed + end)
+    return path
+
+
+def overlapping(count):
+    """Files that are all unpacked from the same megabytes, and come to nothing: what is in them are empty blocks."""
+    packed = b"\0\0\0\xff\xff" * 200_000
+    names = [b"%03d" % number for number in range(count)]
+    head = struct.Struct("<4s2B4HL2L2H")
+    size = head.size + 3
+    heads = [
+        head.pack(b"PK\3\4", 20, 0, 0, 8, 0, 33, 0, len(packed), 9, 3, (count - 1 - index) * size) + name
+        for index, name in enumerate(names)
+    ]
+    return [(name, b"", len(packed), index * size) for index, name in enumerate(names)], b"".join(heads) + packed
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        ([(b"%x/" % number, b"", 0, 0) for number in range(60_000)],),
+        ([(b"%x/" % number, b"\x09\0\0\0" * 16_000, 0, 0) for number in range(9)],),
+        overlapping(20),
+    ],
+    ids=["names", "extra fields", "overlapping files"],
+)
+def test_zips_that_could_keep_the_grader_busy_are_unusable(forged, tmp_path):
+    assert "unusual" in take_in(forged_zip(tmp_path / "x.zip", *forged)).unusable
+
+
+@pytest.mark.parametrize("name", ["__MACOSX" + "/a" * 30_000, "a" * 60_000])
+def test_endless_names_are_unusable(name, tmp_path):
+    assert "name of more than" in take_in(zip_of({name: "", "config.yaml": ""}, tmp_path / "x.zip")).unusable
+
+
+def extended(kind, records, name="config.yaml", size=0):
+    """A tar's member behind an extended header."""
+    blocks = b""
+    for about, content in ((member("x", len(records), kind), records), (member(name, size), b"")):
+        blocks += about + content + bytes(-len(content) % 512)
+    return blocks
+
+
+def member(name, size=0, kind=tarfile.REGTYPE):
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        extended(tarfile.XHDTYPE, b"1" * 20_000),
+        extended(tarfile.XGLTYPE, b"2 " * 9_999 + b"x="),
+        extended(tarfile.GNUTYPE_LONGNAME, b"a/" * 9_000),
+        extended(tarfile.XHDTYPE, b"1" * 4000, "._x") * 500,
+        extended(tarfile.XHDTYPE, b"14 size=-1536\n", "._x"),
+        member("._x", -2048, tarfile.XHDTYPE) * 2,
+        member("._x", -2048),
+    ],
+    ids=["digits", "keys", "long name", "many", "size below 0", "header below 0", "file below 0"],
+)
+def test_tars_that_could_keep_the_grader_busy_are_unusable(blocks, tmp_path):
+    (tmp_path / "x.tar").write_bytes(blocks + bytes(1024))
+    assert "unusual" in take_in(tmp_path / "x.tar").unusable
+
+
+def test_a_tar_s_extended_headers_are_read(write_submission, tmp_path):
+    folder = write_submission()
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(folder, "가나다" * 40)
+    assert take_in(tmp_path / "x.tar").digest == take_in(folder).digest
+
+
 def test_links_in_folders_are_unusable(write_submission):
     folder = write_submission()
     (folder / "secret.py").symlink_to("/etc/passwd")
@@ -125,6 +210,7 @@ def test_names_are_safe_whatever_they_are():
     assert safe_id("../../etc/passwd") == "etc-passwd"
     assert safe_id("Kim Minji 김민지") == "kim-minji"
     assert safe_id("김민지") == "" and len(safe_id("x" * 500)) == 64
+    assert safe_id("a" + "\u0301\u0323" * 100_000) == "a" and printable("a" * 10**7) == "a" * 80
     assert printable("a\x1b[31mred\u202eevil\nline\0") == "a [31mred evil line"
 
 
