@@ -111,7 +111,7 @@ def fork_server() -> Finding:
 
 def limits() -> list[Finding]:
     """Whether limits hold, tried by a program that breaks one."""
-    with control_group(LIMITS) as group:
+    with control_group(int(LIMITS.memory_gb * 10**9), LIMITS.processes) as group:
         kernel = group is not None
         by = f"by the kernel (control groups, version {group.version})" if group else "by a watch every 0.2 s"
     with scratch_folder() as scratch:

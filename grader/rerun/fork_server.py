@@ -13,10 +13,11 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from grader.rerun.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
-from grader.rerun.control_group import ControlGroup
+from grader.rerun.control_group import ControlGroup, parent_group
 from grader.rerun.forker import GO, HERE, READY
 from grader.rerun.program import ENVIRONMENT, PYTHON, Program
 from grader.rerun.scratch import Scratch
@@ -73,6 +74,8 @@ class ForkServer:
 
     def start(self) -> None:
         """Begin to import. It lives as long as the thread that calls this."""
+        with suppress(OSError):
+            parent_group()  # which nothing is to be started in
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         with theirs, open(self.scratch / "forker.log", "wb") as log:
