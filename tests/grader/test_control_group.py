@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from grader import doctor
 from grader.rerun import control_group as module
 from grader.rerun import sandbox
 from grader.rerun.bubblewrap import Bubblewrapped
@@ -89,6 +90,23 @@ def test_nothing_runs_without_limits_that_others_had(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "parent_group", lambda root: parent)
     assert attempt(plainly, tmp_path).ending == "sandbox"
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_the_doctor_says_who_limits(kernel, group, monkeypatch):
+    def parent() -> ControlGroup:
+        if kernel:
+            return group
+        raise OSError("the reason")
+
+    monkeypatch.setattr(doctor, "parent_group", parent)
+    monkeypatch.setattr(doctor, "ended_by", lambda code: "memory" if "hoard" in code else "processes")
+    memory, processes, _ = doctor.limits()
+    assert memory.good and processes.good == kernel
+    for finding in (memory, processes):
+        assert ("by the kernel" in finding.said) == kernel and ("the reason" in finding.said) != kernel
+    monkeypatch.setattr(doctor, "ended_by", lambda code: "exited")
+    assert not any(finding.good for finding in doctor.limits()[:2])
 
 
 @pytest.mark.parametrize("waits", [True, False])

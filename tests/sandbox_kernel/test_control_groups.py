@@ -205,3 +205,13 @@ def test_where_no_controllers_are_given_there_is_no_group_and_the_reason_is_told
         parent_group()
     with control_group(10**8, 20) as group:
         assert group is None
+
+
+@in_guest
+def test_the_doctor_says_who_limits():
+    from grader.doctor import limits
+
+    scope()
+    said = {finding.name: finding for finding in limits()}
+    for name in ("memory", "processes"):
+        assert said[name].good and said[name].said == "limited by the kernel (control groups, version 2)"
