@@ -13,10 +13,11 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
-from grader.sandbox.control_group import ControlGroup
+from grader.sandbox.control_group import ControlGroup, parent_group
 from grader.sandbox.program import ENVIRONMENT, PYTHON, Program
 from grader.sandbox.scratch import Scratch
 
@@ -79,6 +80,8 @@ class ForkServer:
 
     def start(self) -> None:
         """Begin to import. It lives as long as the thread that calls this."""
+        with suppress(OSError):
+            parent_group()  # which nothing is to be started in
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         with theirs, open(self.scratch / "fork_server.log", "wb") as log:

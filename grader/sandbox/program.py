@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -22,6 +23,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 PYTHON = ("-s", "-P")  # nothing to import from a home or a working directory
+HELD = ("/bin/sh", "-c", 'read -r go && exec "$@"', "sh")  # before a command: not before a line on its standard input
 
 
 class Turn(Protocol):
@@ -97,6 +99,7 @@ class Process:
 
     Args:
         command: Its command line.
+        group: That it is in before it begins. Raises OSError where it cannot be.
         descriptors: That it inherits.
     """
 
@@ -109,8 +112,8 @@ class Process:
         descriptors: Sequence[int] = (),
     ):
         self.process = subprocess.Popen(
-            group.joined(command) if group else command,
-            stdin=subprocess.DEVNULL if program.turn is None else subprocess.PIPE,
+            [*HELD, *command] if group else command,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -119,17 +122,30 @@ class Process:
             pass_fds=descriptors,
         )
         self.pid, self.output = self.process.pid, self.process.stdout
+        try:
+            if group:
+                group.add(self.pid)
+                self.tell("go")
+        except OSError:
+            self.kill()
+            self.process.stdin.close()
+            self.output.close()
+            raise
+        if program.turn is None:
+            self.process.stdin.close()
 
     @property
     def status(self) -> int | None:
         return self.process.returncode
 
     def begin(self) -> None:
-        try:
-            self.process.stdin.write(b"begin\n")
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass
+        self.tell("begin")
+        self.process.stdin.close()
+
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input, if it is still there."""
+        with suppress(BrokenPipeError):
+            os.write(self.process.stdin.fileno(), f"{line}\n".encode())
 
     def wait(self, seconds: float) -> bool:
         try:

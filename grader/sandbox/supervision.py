@@ -65,8 +65,8 @@ def run(
         launch: Starts it.
     """
     with ExitStack() as stack:
-        group = stack.enter_context(control_group(limits))
         try:
+            group = stack.enter_context(control_group(limits.memory_bytes, limits.processes))
             running = launch(program, group)
         except OSError as error:
             return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
@@ -79,7 +79,11 @@ def run(
             while not running.wait(0 if waits else POLL_SECONDS):
                 if program.stop is not None and program.stop.is_set():
                     raise Stopped
-                memory, tasks = used(group, running.pid)
+                try:
+                    memory, tasks = used(group, running.pid)
+                except OSError as error:
+                    seconds = time.monotonic() - started
+                    return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 seconds = 0.0 if waits else time.monotonic() - started
                 exceeded = over_limit(limits, seconds, memory, tasks, program.output)
@@ -97,6 +101,8 @@ def run(
         seconds, status = time.monotonic() - started, running.status
         if group and ending == "exited" and status != 0:
             ending = group.ran_out() or ending
+        if ending == "machine":
+            return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, "the machine ran out of memory")
         if ending == "exited" and (failure := running.failure()):
             head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
             return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, " ".join(head.split()) or failure)

@@ -1,0 +1,1 @@
+"""In place of the fork server's preloading: nothing."""
