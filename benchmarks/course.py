@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.examples import CONCLUSION, REPORT
-from grader.grading.walk import rules_digest, training_seed
-from grader.ledger.ledger import Ledger
-from grader.ledger.result import Result
-from grader.ledger.results_folder import RULES_FILE, stored_secret
+from grader.grading.settings import training_seed
+from grader.grading.verdicts import checks_by
+from grader.ledger.ledger import Noted
+from grader.ledger.measurement import Measurement, Strategy
+from grader.ledger.results_folder import OpenResults, open_results, store_rules
 from grader.ledger.submission_store import keep
 from grader.publish.publishing import publish
-from grader.rerun.grading_data import GradingData, prepare
+from grader.rerun.grading_data import GradingData, images_key, prepare
 from grader.rules import Rules
 
 STRATEGIES = {
@@ -58,39 +59,36 @@ def students(count: int) -> list[Student]:
 def write_course(results: Path, everyone: list[Student], rules: Rules) -> None:
     """Write the results folder of a graded course, and publish it."""
     write_results(results, everyone, rules)
-    ledger = Ledger(results / "ledger.sqlite")
-    try:
-        publish(ledger, results)
-    finally:
-        ledger.close()
+    with open_results(results) as opened:
+        publish(opened)
 
 
 def write_results(results: Path, everyone: list[Student], rules: Rules) -> None:
-    """Write what grading a course leaves, without leaderboard and pages."""
-    rules = rules.but(seeds_near_target=1)  # whoever is near the target has no more trainings than others
-    results.mkdir(parents=True, exist_ok=True)
-    secret = stored_secret(results, SECRET)
-    data = prepare(rules, secret, results)
-    (results / RULES_FILE).write_text(rules.model_dump_json(indent=2))
-    ledger = Ledger(results / "ledger.sqlite")
-    try:
-        with ledger.all_or_nothing():
+    """Write what grading a course leaves, without leaderboard and pages.
+
+    All are ranked by as many trainings as the one who has most.
+    """
+    rules = rules.but(seeds=max((student.trainings for student in everyone), default=1), seeds_near_target=1)
+    with open_results(results, new=True, secret=SECRET) as opened:
+        store_rules(results, rules)
+        data = prepare(rules, opened.secret, results)
+        with opened.ledger.all_or_nothing():
             for number, student in enumerate(everyone):
-                add(results, ledger, student, f"{number:064x}", rules, rules_digest(rules, secret), data)
-    finally:
-        ledger.close()
+                add(opened, student, f"{number:064x}", rules, data)
 
 
-def add(
-    results: Path, ledger: Ledger, student: Student, digest: str, rules: Rules, key: str, data: GradingData
-) -> None:
+def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: GradingData) -> None:
     """Add a student with all trainings."""
     draw = random.Random(student.id)
+    results, ledger = opened.folder, opened.ledger
     keep(results, digest, {name: text.encode() for name, text in student.texts.items()})
-    ledger.take_in("2026-11-24", student.id, student.name, digest, student.tier, student.id, key)
+    images = images_key(rules, opened.secret)
+    ledger.note("2026-11-24", Noted(student.id, student.name, digest, student.tier, student.id, None, False, images))
+    where, _, what = student.reason.partition(": ")
+    rejected = {"severity": "reject", "where": where, "what": what, "mend": "train again with 15 or fewer"}
+    checks = checks_by(rules)
+    ledger.note_findings(student.id, digest, checks, [rejected] if student.accuracy is None else [])
     if student.accuracy is None:
-        result = Result("rejected", student.reason)
-        ledger.record("then", "now", student.id, digest, key, None, result, CIRCUMSTANCES)
         return
     strategies = {family: draw.sample(names, 1 + draw.randrange(2)) for family, names in STRATEGIES.items()}
     parameters = int(10 ** draw.uniform(4, 6.5))
@@ -99,44 +97,34 @@ def add(
         folder = results / "attempts" / student.id / f"{digest[-12:]}-{index + 1}"
         folder.mkdir(parents=True)
         curves = made_up_curves(accuracy, rules.max_epochs)
-        drawn = made_up_drawing(accuracy, curves, strategies, data, draw)
+        drawn = made_up_drawing(accuracy, curves, data, draw)
         (folder / "to_draw.json").write_text(json.dumps(drawn))
-        reached = [row["epoch"] for row in curves if row["val/accuracy"] > rules.target_accuracy]
-        passed = accuracy > rules.target_accuracy
-        result = Result(
-            "passed" if passed else "below_target",
-            "" if passed else f"accuracy {accuracy:.2%} is not above {rules.target_accuracy:.0%}",
-            accuracy,
-            rules.max_epochs,
-            parameters,
-            draw.uniform(20, 900),
-            strategies,
-            student.flags,
-            {
-                "samples": len(data.labels_N),
-                "weights": f"{draw.getrandbits(256):064x}",
-                "peak_memory": 8 * 10**8,
-                "folder": str(folder.relative_to(results)),
-                "epochs_to_target": reached[0] if reached else None,
-            },
+        measurement = Measurement(
+            outcome="scored",
+            accuracy=accuracy,
+            samples=len(data.labels_N),
+            epochs=rules.max_epochs,
+            parameters=parameters,
+            seconds=draw.uniform(20, 900),
+            peak_memory=8 * 10**8,
+            strategies={f: [Strategy(name=n, evidence="made up") for n in names] for f, names in strategies.items()},
+            val_accuracy=[row["val/accuracy"] for row in curves],
+            flags=student.flags,
+            weights=f"{draw.getrandbits(256):064x}",
+            folder=str(folder.relative_to(results)),
         )
-        seed = training_seed(SECRET, index)
-        ledger.record("then", "now", student.id, digest, key, seed, result, CIRCUMSTANCES)
+        (graded,) = ledger.graded(checks, student.id)
+        ledger.record("then", graded, index, training_seed(SECRET, index), measurement, CIRCUMSTANCES)
 
 
 def made_up_drawing(
-    accuracy: float,
-    curves: list[dict[str, float]],
-    strategies: dict[str, list[str]],
-    data: GradingData,
-    draw: random.Random,
+    accuracy: float, curves: list[dict[str, float]], data: GradingData, draw: random.Random
 ) -> dict[str, Any]:
     """What a training leaves for the pages."""
     images = draw.sample(range(len(data.labels_N)), min(24, len(data.labels_N)))
     return {
         "classes": data.classes,
         "scoring": "/".join(data.scoring.parts[-3:]),
-        "census": {family: [{"name": n, "evidence": "made up"} for n in names] for family, names in strategies.items()},
         "curves": curves,
         "confusion": made_up_confusion(accuracy, len(data.classes), draw),
         "mistakes": [

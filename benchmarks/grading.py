@@ -21,10 +21,14 @@ from grader.engines.engine import Engine
 from grader.engines.local import LocalEngine
 from grader.engines.ray_cluster import RayEngine
 from grader.grading.examples import CONCLUSION, REPORT
-from grader.grading.walk import Settings, grade
+from grader.grading.settings import Settings
+from grader.grading.walk import grade
 from grader.intake.submission import take_in
+from grader.ledger.results_folder import open_results
+from grader.publish.publishing import publish
+from grader.rerun.configuration import rerun_config
 from grader.rerun.grading_data import prepare
-from grader.rerun.job import Job, rerun_config
+from grader.rerun.job import Job
 from grader.rules import Rules
 from project.training.command_line import complete_config
 
@@ -94,7 +98,9 @@ def graded(folder: Path, scratch: Path, threads: int, engine: Engine) -> float:
     try:
         started = time.perf_counter()
         with redirect_stdout(StringIO()) as said:
-            grade(folder, results, rules(), Settings("cpu", secret=SECRET, engine=engine))
+            with open_results(results, new=True, secret=SECRET) as opened:
+                grade(folder, opened, rules(), Settings("cpu", engine=engine))
+                publish(opened)
         seconds = time.perf_counter() - started
     finally:
         torch.set_num_threads(before)

@@ -23,13 +23,15 @@ from grader.engines.engine import Train
 from grader.engines.leases import Leases
 from grader.engines.needs import Needs
 from grader.grading.examples import CONCLUSION, REPORT
-from grader.grading.ranking import seeds_wanted
-from grader.grading.walk import Grading, Settings, circumstances, needs, ready, taken_in
-from grader.intake.downloads import find_downloads
-from grader.ledger.ledger import Ledger
-from grader.ledger.result import Result
+from grader.grading.ranking import judged
+from grader.grading.settings import Settings
+from grader.grading.verdicts import pending_trainings
+from grader.grading.walk import grade
+from grader.ledger.measurement import Measurement, Strategy
+from grader.ledger.results_folder import open_results
 from grader.rerun.job import Job
 from grader.rules import Rules
+from project.assignment import FAMILIES
 from project.training.command_line import complete_config
 
 NODES, GPUS = 16, 4  # and so many on each node
@@ -77,10 +79,10 @@ class Simulated:
         heapq.heappush(self.events, (seconds, next(self.order), happens, what))
 
     @contextmanager
-    def opened(self, needs: Needs) -> Iterator[Train]:
+    def session(self, needs: Needs) -> Iterator[Train]:
         yield lambda work: self.run(work, needs)
 
-    def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Result]]:
+    def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Measurement]]:
         leases = Leases(needs.longest)
         free = {str(number): GPUS for number in range(NODES)}  # of the nodes that are there
         back: dict[str, float] = {}  # of nodes that are cut off: when they can tell again
@@ -125,7 +127,7 @@ class Simulated:
                 for lease in leases.of(*what):
                     leases.end(lease.number)
                     self.busy += self.clock - (lease.ends - needs.longest)
-                    yield lease.job, Result("infrastructure", "the node was lost")
+                    yield lease.job, Measurement(outcome="infrastructure", said="the node was lost")
             elif happens == "is back":
                 free[what[0]] = GPUS
                 self.at(self.clock + self.until_failure(), "fails", *what)
@@ -138,13 +140,21 @@ class Simulated:
         draw = random.Random(f"{job.submission.student} {job.seed} {self.seed}")
         return 20 * epochs(int(job.submission.student[1:])) * draw.lognormvariate(0, 0.3)
 
-    def result(self, job: Job) -> Result:
+    def result(self, job: Job) -> Measurement:
         """Some crash; a quarter is so near the target that two more trainings follow."""
         draw = random.Random(f"{job.submission.student} {job.seed} {self.seed}")
         if draw.random() < 0.02:
-            return Result("failed", "training crashed")
+            return Measurement(outcome="crashed", said="training crashed")
         accuracy = random.Random(job.submission.student).gauss(0.82, 0.06) + draw.gauss(0, 0.003)
-        return Result("passed" if accuracy > 0.8 else "below_target", "", min(accuracy, 0.99), 15, 10**5, 240.0)
+        return Measurement(
+            outcome="scored",
+            accuracy=min(accuracy, 0.99),
+            samples=2000,
+            epochs=15,
+            parameters=10**5,
+            seconds=240.0,
+            strategies={family: [Strategy(name="made up")] for family in FAMILIES},
+        )
 
 
 def epochs(number: int) -> int:
@@ -164,30 +174,21 @@ def write_course(folder: Path, count: int) -> None:
                 packed.writestr(name, content)
 
 
-def missing(done: list[Result], rules: Rules) -> int:
-    """How many trainings a submission should have had besides."""
-    crashed = any(result.accuracy is None for result in done)
-    return 0 if crashed else max(0, seeds_wanted(done, rules) - len(done))
-
-
 def simulate(count: int, seed: int, failing: float) -> dict[str, float]:
     """Grade a course of so many submissions, and tell what came of it. To be called in a process of its own."""
     rules, engine = Rules.load(), Simulated(seed, failing)
     with tempfile.TemporaryDirectory() as name:
         folder, results = Path(name, "submissions"), Path(name, "results")
         write_course(folder, count)
-        results.mkdir()
-        settings = ready(Settings(sandboxed=False, secret=seed, engine=engine))
-        ledger = Ledger(results / "ledger.sqlite")
+        settings = Settings(sandboxed=False, engine=engine).checked()
         started = time.perf_counter()
-        submissions = {each.student: each for each in taken_in(find_downloads(folder, None), results)}
-        grading = Grading(submissions, ledger, results, rules, settings, seed, circumstances(rules, settings))
-        with redirect_stdout(StringIO()), engine.opened(needs(rules, settings, results)) as train:
-            grading.run(train)
-        seconds = time.perf_counter() - started
-        found = ledger.database.execute("SELECT student, seed FROM attempts WHERE final").fetchall()
-        lost = sum(missing(list(grading.done(each).values()), rules) for each in submissions.values())
-        ledger.close()
+        with open_results(results, new=True, secret=seed) as opened:
+            with redirect_stdout(StringIO()):
+                grade(folder, opened, rules, settings)
+            seconds = time.perf_counter() - started
+            query = "SELECT student, training FROM measurements WHERE counts"
+            found = [tuple(row) for row in opened.ledger.database.execute(query)]
+            lost = sum(len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules))
     return {
         "submissions": count,
         "failing": failing,

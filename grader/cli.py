@@ -1,6 +1,7 @@
 """The command line: `python -m grader check|pack|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
 
 import argparse
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -80,6 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
     results = {"type": Path, "metavar": "RESULTS", "help": "the folder that `run` wrote"}
     added = command("leaderboard", show, "Print the leaderboard, and write its files and pages anew.")
     added.add_argument("results", **results)
+    added.add_argument(
+        "--rules", type=Path, metavar="YAML", help="take verdicts by these rules from now on; nothing is trained"
+    )
 
     added = command(
         "bonus", bonus, "Give points for a student's report and conclusion, or for many students' from a CSV."
@@ -188,15 +192,19 @@ def pack(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-
-    from grader.grading.walk import Settings, grade
+    from grader.grading.settings import Settings
+    from grader.grading.walk import grade
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
+    from grader.publish.wandb_runs import mirror
     from grader.rules import Rules
 
     existing(options.folder)
     rules = Rules.load(options.rules)
     if options.dataset:
         archive = {"path": str(existing(options.dataset))}
-        rules = rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
+        described = {"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive}
+        rules = rules.but(dataset=described)
     if options.secret_seed is not None and options.secret_seed < 0:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
     if options.max_hours is not None and not options.max_hours > 0:
@@ -204,14 +212,16 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(
         device=options.device,
         sandboxed=not options.unsafe_no_sandbox,
-        secret=options.secret_seed,
         regrade=tuple(options.regrade),
-        wait=options.wait,
-        wandb=options.wandb,
         max_hours=options.max_hours,
         engine=chosen_engine(options, rules),
-    )
-    print("\n" + grade(options.folder, options.out, rules, settings))
+    ).checked()
+    with open_results(options.out, options.wait, new=True, secret=options.secret_seed) as opened:
+        grade(options.folder, opened, rules, settings)
+        table = publish(opened)
+    if said := mirror(options.out, options.wandb):
+        print(said)
+    print("\n" + table)
     print(f"\n{options.out / 'site' / 'index.html'} is the page to publish.")
     return 0
 
@@ -244,57 +254,83 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    from grader.publish.desk import show_leaderboard
+    from grader.grading.ranking import judged
+    from grader.grading.verdicts import pending_trainings
+    from grader.ledger.results_folder import open_results, store_rules
+    from grader.publish.publishing import publish
+    from grader.rules import Rules
 
-    print(show_leaderboard(options.results))
+    with open_results(options.results) as opened:
+        if options.rules:
+            store_rules(opened.folder, Rules.load(options.rules))
+        print(publish(opened))
+        rules = opened.rules
+        wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}
+    if count := sum(wanted.values()):
+        print(f"\nThe next run makes {count} trainings: {', '.join(student for student, n in wanted.items() if n)}")
     return 0
 
 
 def bonus(options: argparse.Namespace) -> int:
-    from grader.publish.desk import give_bonus
-    from grader.review.points import Given, read_bonuses
+    from grader.ledger.ledger import now
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
+    from grader.review.points import Given, give, read_points
 
     one = (options.report, options.conclusion, options.comment)
     if bool(options.csv) == bool(options.student) or (options.student and one == (None, None, None)):
         raise UserError("bonus: name a STUDENT with --report, --conclusion or --comment, or else a --csv FILE")
-    given = read_bonuses(existing(options.csv)) if options.csv else [Given(options.student, *one)]
-    print(give_bonus(options.results, given, options.by))
+    given = read_points(existing(options.csv)) if options.csv else [Given(options.student, *one)]
+    with open_results(options.results) as opened:
+        give(opened.ledger, opened.rules, given, options.by or getpass.getuser(), now())
+        print(publish(opened))
     return 0
 
 
 def review(options: argparse.Namespace) -> int:
-    from grader.publish.desk import review_texts
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
+    from grader.review.walkthrough import review
 
-    done = review_texts(options.results, options.by, options.again)
+    with open_results(options.results) as opened:
+        try:
+            done = review(opened, options.by or getpass.getuser(), options.again)
+        finally:
+            publish(opened)
     print(f"Reviewed: {done}. The leaderboard has the points.")
     return 0
 
 
 def similar(options: argparse.Namespace) -> int:
-    from grader.publish.desk import list_similar
+    from grader.ledger.results_folder import open_results
+    from grader.review.similarity import list_similar
 
-    print(list_similar(options.results))
+    with open_results(options.results) as opened:
+        print(list_similar(opened))
     return 0
 
 
 def export(options: argparse.Namespace) -> int:
-    from grader.publish.desk import write_export
+    from grader.ledger.results_folder import open_results
+    from grader.publish.handing_out import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
-    print(write_export(options.results, options.format, *given))
+    with open_results(options.results) as opened:
+        print(write_export(opened, options.format, *given))
     return 0
 
 
 def ablate(options: argparse.Namespace) -> int:
-    from grader.grading.walk import Settings
-    from grader.ledger.results_folder import RULES_FILE
+    from grader.grading.settings import Settings
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
     from grader.review.ablation import ablate
-    from grader.rules import Rules
 
-    graded_by = options.results / RULES_FILE
-    rules = Rules.load(graded_by if graded_by.exists() else RULES)
-    settings = Settings(options.device, not options.unsafe_no_sandbox, engine=chosen_engine(options, rules))
-    table, figure = ablate(options.results, options.student, options.seeds, settings)
+    with open_results(options.results) as opened:
+        engine = chosen_engine(options, opened.rules)
+        settings = Settings(options.device, not options.unsafe_no_sandbox, engine=engine).checked()
+        table, figure = ablate(opened, options.student, options.seeds, settings)
+        publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
     return 0
 
@@ -317,9 +353,9 @@ def open_submission(options: argparse.Namespace) -> Any:
     path, rules = existing(options.path), Rules.load(options.rules)
     if not is_packed(path):
         return take_in(path), rules
-    from grader.grading.walk import opened  # with torch, which takes its time
+    from grader.grading.taking_in import read_submission  # with torch, which takes its time
 
-    return opened(path), rules
+    return read_submission(path), rules
 
 
 def positive(text: str) -> int:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from grader.engines.needs import Needs
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from grader.rerun.job import Job
 
 
@@ -23,7 +23,7 @@ class Work(Protocol):
         """Hear a line that a job printed. Called by any thread."""
 
 
-Train = Callable[[Work], Iterator[tuple[Job, Result]]]  # yields every job with its result, each once
+Train = Callable[[Work], Iterator[tuple[Job, Measurement]]]  # yields every job with its result, each once
 
 
 class Engine(Protocol):
@@ -38,5 +38,5 @@ class Engine(Protocol):
     def about(self, device: str) -> dict[str, Any]:
         """What results depend on, if they do not tell it themselves: see `machine.about`."""
 
-    def opened(self, needs: Needs) -> AbstractContextManager[Train]:
+    def session(self, needs: Needs) -> AbstractContextManager[Train]:
         """Begin to get ready for such jobs; what else is to be done before the first of them can be done meanwhile."""

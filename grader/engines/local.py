@@ -10,8 +10,8 @@ from typing import Any
 from grader.engines import machine
 from grader.engines.engine import Train, Work
 from grader.engines.needs import Needs
-from grader.engines.slots import Seats
-from grader.ledger.result import Result
+from grader.engines.slots import Slots
+from grader.ledger.measurement import Measurement
 from grader.rerun.job import Job
 
 
@@ -20,7 +20,7 @@ class LocalEngine:
     """This machine.
 
     Attributes:
-        at_once, ahead: See Seats.
+        at_once, ahead: See Slots.
     """
 
     at_once: int = 1
@@ -36,19 +36,19 @@ class LocalEngine:
         return machine.about(device)
 
     @contextmanager
-    def opened(self, needs: Needs) -> Iterator[Train]:
-        with Seats(needs, self.at_once, self.ahead) as seats, ThreadPoolExecutor(seats.count) as pool:
+    def session(self, needs: Needs) -> Iterator[Train]:
+        with Slots(needs, self.at_once, self.ahead) as slots, ThreadPoolExecutor(slots.count) as pool:
             try:
-                yield lambda work: self.run(work, seats, pool)
+                yield lambda work: self.run(work, slots, pool)
             finally:
-                seats.stop.set()
+                slots.stop.set()
 
-    def run(self, work: Work, seats: Seats, pool: Executor) -> Iterator[tuple[Job, Result]]:
+    def run(self, work: Work, slots: Slots, pool: Executor) -> Iterator[tuple[Job, Measurement]]:
         running: dict[Future, Job] = {}
         while True:
-            while len(running) < seats.count and (job := work.next_job()) is not None:
-                running[pool.submit(seats.run, job, lambda line, job=job: work.watch(job, line))] = job
-            later = work.next_time() if len(running) < seats.count else None
+            while len(running) < slots.count and (job := work.next_job()) is not None:
+                running[pool.submit(slots.run, job, lambda line, job=job: work.watch(job, line))] = job
+            later = work.next_time() if len(running) < slots.count else None
             pause = None if later is None else max(0.0, later - self.now())
             if not running and pause is None:
                 return

@@ -1,4 +1,4 @@
-"""A node's part of a cluster: one process that has the node's seats, gets jobs and gives results back."""
+"""A node's part of a cluster: one process that has the node's slots, gets jobs and gives results back."""
 
 import shutil
 import tempfile
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.engines import machine
 from grader.engines.needs import Needs, fork_servers
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from grader.rerun.visible_code import VisibleCode
 from grader.sandbox import bubblewrap
 from grader.sandbox.scratch import Scratch
@@ -28,12 +28,12 @@ SECONDS_BETWEEN_LINES = 0.5
 Files = dict[str, bytes]  # by name
 
 
-class Host:
+class NodeWorker:
     """To be used by any number of threads; it lives as long as the thread that made it.
 
     Args:
         needs: What the jobs have in common; the folder of their data is one of this node's.
-        at_once, ahead: See Seats.
+        at_once, ahead: See Slots.
         cores: Of this node's processor, for all trainings at once.
     """
 
@@ -54,21 +54,21 @@ class Host:
 
             import torch
 
-            from grader.engines.slots import Seats
+            from grader.engines.slots import Slots
 
             torch.set_num_threads(threads)
-            self.seats = Seats(needs, at_once, ahead, code, servers)
-            self.seats.__enter__()
+            self.slots = Slots(needs, at_once, ahead, code, servers)
+            self.slots.__enter__()
 
     def about(self) -> dict[str, Any]:
         """`problem`, why nothing can run here; else `count`, the jobs that can be run at once, and the `machine`."""
         if self.problem is not None:
             return {"problem": self.problem}
-        if not self.seats.count:
+        if not self.slots.count:
             return {"problem": "torch sees no GPU there"}
-        return {"problem": None, "count": self.seats.count, "machine": machine.about(self.device)}
+        return {"problem": None, "count": self.slots.count, "machine": machine.about(self.device)}
 
-    def run(self, number: int, job: "Job", images: Callable[[], dict[str, Files]]) -> tuple[Result, Files]:
+    def run(self, number: int, job: "Job", images: Callable[[], dict[str, Files]]) -> tuple[Measurement, Files]:
         """Run a job. Returns its result, and what it leaves in its folder.
 
         Args:
@@ -80,9 +80,9 @@ class Host:
             folder = Path(place)
             try:
                 own = replace(job, data=self.placed(job.data, images), folder=folder)
-                result = self.seats.run(own, lambda line: self.lines.append((number, line)))
+                result = self.slots.run(own, lambda line: self.lines.append((number, line)))
             except OSError as error:  # a full disk, say: this node's, and not the end of the grading
-                result = Result("infrastructure", f"the node cannot write: {error}")
+                result = Measurement(outcome="infrastructure", said=f"the node cannot write: {error}")
             return result, {file.name: file.read_bytes() for file in folder.iterdir()}
 
     def placed(self, data: "GradingData", images: Callable[[], dict[str, Files]]) -> "GradingData":
@@ -108,6 +108,6 @@ class Host:
     def close(self) -> None:
         """End everything that runs."""
         if self.problem is None:
-            self.seats.stop.set()
-            self.seats.__exit__()
+            self.slots.stop.set()
+            self.slots.__exit__()
         self.folder.remove()

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from grader.engines import machine
 from grader.engines.engine import Train, Work
 from grader.engines.leases import Leases
 from grader.engines.needs import Needs
-from grader.engines.node_worker import Files, Host
+from grader.engines.node_worker import Files, NodeWorker
 from grader.engines.slots import places
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from grader.rerun.grading_data import GradingData
 from grader.rerun.job import Job
 from grader.rerun.visible_code import REPOSITORY
@@ -40,7 +40,7 @@ class RayEngine:
 
     Attributes:
         address: Of the head, HOST:PORT.
-        at_once, ahead: See Seats, of each node; without `at_once`, as `at_once_on_cpu` says.
+        at_once, ahead: See Slots, of each node; without `at_once`, as `at_once_on_cpu` says.
     """
 
     address: str
@@ -62,7 +62,7 @@ class RayEngine:
         return {"device": label, "driver": None, "versions": machine.versions()}
 
     @contextmanager
-    def opened(self, needs: Needs) -> Iterator[Train]:
+    def session(self, needs: Needs) -> Iterator[Train]:
         nodes(self.address)
         cluster = Cluster(self, needs)
         try:
@@ -151,7 +151,7 @@ class Cluster:
         self.refused = ""  # why the last node that cannot be used cannot be
         self.welcomed = False  # whether any node could be used: then one may come back
 
-    def run(self, work: Work) -> Iterator[tuple[Job, Result]]:
+    def run(self, work: Work) -> Iterator[tuple[Job, Measurement]]:
         self.work = work
         self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since it was opened
         while True:
@@ -206,7 +206,7 @@ class Cluster:
         memory = resources.get("memory", 0.0)  # what Ray leaves to those who ask for it
         at_once = self.engine.at_once or machine.at_once_on_cpu(self.needs.memory_gb, cores, memory)
         jobs = places(self.needs, gpus, at_once, self.engine.ahead)
-        remote = self.ray.remote(Host).options(
+        remote = self.ray.remote(NodeWorker).options(
             num_cpus=cores,
             num_gpus=gpus if on_gpus else 0,
             max_concurrency=jobs + 2,  # for the questions beside
@@ -224,9 +224,7 @@ class Cluster:
     def begin(self, node: Node, job: Job) -> None:
         lease = self.leases.give(job, node.id, self.engine.now())
         images = self.images.get(job.data.training) or self.ship(job.data)
-        # What lies on this machine alone comes along.
-        sent = replace(job, submission=replace(job.submission, files=dict(job.submission.files)))
-        node.asked[node.host.run.remote(lease.number, sent, images)] = lease.number
+        node.asked[node.host.run.remote(lease.number, job, images)] = lease.number
 
     def ship(self, data: GradingData) -> "Fetch":
         """Put the images where every node can fetch them."""
@@ -235,7 +233,7 @@ class Cluster:
         self.images[data.training] = Fetch(self.ray.put(files))
         return self.images[data.training]
 
-    def answers(self) -> Iterator[tuple[Job, Result]]:
+    def answers(self) -> Iterator[tuple[Job, Measurement]]:
         """Wait a moment for answers, and yield the jobs that have ended."""
         asked = {reference: node for node in self.nodes.values() for reference in node.asked}
         if not asked:
@@ -251,7 +249,7 @@ class Cluster:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayTaskError as error:  # a fault in our own code there
                 if about not in (self.ABOUT, self.SAID):
-                    failed = Result("infrastructure", f"{node.name} failed: {last_line(error)}")
+                    failed = Measurement(outcome="infrastructure", said=f"{node.name} failed: {last_line(error)}")
                     yield from self.returned(node, about, failed)
                 else:
                     yield from self.lose(node, last_line(error))
@@ -264,7 +262,7 @@ class Cluster:
                     self.hear(node, answer)
                 else:
                     result, files = answer
-                    yield from self.returned(node, about, replace(result, machine=node.machine), files)
+                    yield from self.returned(node, about, result.but(machine=node.machine), files)
 
     def welcome(self, node: Node, said: dict[str, Any]) -> None:
         """A host is there; use it, unless it cannot be."""
@@ -294,15 +292,15 @@ class Cluster:
         node.asked[node.host.said.remote()] = self.SAID
 
     def returned(
-        self, node: Node, number: int, result: Result, files: Files | None = None
-    ) -> Iterator[tuple[Job, Result]]:
+        self, node: Node, number: int, result: Measurement, files: Files | None = None
+    ) -> Iterator[tuple[Job, Measurement]]:
         """A host gives a job back. One that fails and fails is given up: it would take all jobs, being free so soon."""
         yield from self.end(number, result, files)
-        node.losses = node.losses + 1 if result.verdict == "infrastructure" else 0
+        node.losses = node.losses + 1 if result.outcome == "infrastructure" else 0
         if node.losses >= LOSSES:
-            yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.reason}")
+            yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.said}")
 
-    def end(self, number: int, result: Result, files: Files | None = None) -> Iterator[tuple[Job, Result]]:
+    def end(self, number: int, result: Measurement, files: Files | None = None) -> Iterator[tuple[Job, Measurement]]:
         """Yield the job of a lease with its result; nothing where the lease has been ended before."""
         if lease := self.leases.end(number):
             lease.job.folder.mkdir(parents=True, exist_ok=True)
@@ -310,7 +308,7 @@ class Cluster:
                 (lease.job.folder / Path(name).name).write_bytes(content)
             yield lease.job, result
 
-    def lose(self, node: Node, why: str) -> Iterator[tuple[Job, Result]]:
+    def lose(self, node: Node, why: str) -> Iterator[tuple[Job, Measurement]]:
         """Give a host up. Its jobs are to be run again, by whomever; what it may still say of them is not heard."""
         if node.host is None:
             return
@@ -319,7 +317,9 @@ class Cluster:
         node.losses += 1
         print(f"node {node.name} is lost: {why}", flush=True)
         for lease in self.leases.of(node.id):
-            yield from self.end(lease.number, Result("infrastructure", f"node {node.name} was lost: {why}"))
+            yield from self.end(
+                lease.number, Measurement(outcome="infrastructure", said=f"node {node.name} was lost: {why}")
+            )
 
     def close(self) -> None:
         """End all hosts, and with them whatever runs on them, and leave the cluster."""

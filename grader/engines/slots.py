@@ -9,13 +9,14 @@ import torch
 
 from grader.engines.machine import gpus
 from grader.engines.needs import Needs, fork_servers
-from grader.ledger.result import Result
-from grader.rerun.job import Job, Seat, run_job
+from grader.ledger.measurement import Measurement
+from grader.rerun.job import Job, Slot
+from grader.rerun.rerun import run_job
 from grader.rerun.visible_code import VisibleCode
 from grader.sandbox.fork_server import ForkServer
 
 
-class Seats:
+class Slots:
     """What this machine has for jobs, from `with` on. To be used by any number of threads.
 
     While a GPU trains, the next one's program prepares and waits for its turn; what comes after a training, prediction and
@@ -26,7 +27,7 @@ class Seats:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
         ahead: Jobs for each GPU beside those that train.
         code: That programs run; by default this repository's.
-        servers: Of `fork_servers`, where that has been called; they are ended with the seats.
+        servers: Of `fork_servers`, where that has been called; they are ended with the slots.
 
     Attributes:
         count: Jobs that can be run at once.
@@ -41,18 +42,18 @@ class Seats:
         servers: list[ForkServer] | None = None,
     ):
         self.needs, self.code, self.stop, self.stack = needs, code or VisibleCode(), threading.Event(), ExitStack()
-        seat = Seat(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
+        slot = Slot(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
         if needs.device == "cpu":
-            desk, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
-            self.seats = [replace(seat, desk=desk, turn=turn)]
+            preparing, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
+            self.slots = [replace(slot, preparing=preparing, turn=turn)]
         else:
-            shared = replace(seat, per_gpu=needs.per_gpu)
-            self.seats = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
-        self.count = places(needs, len(self.seats), at_once, ahead)
-        self.busy = [0] * len(self.seats)
+            shared = replace(slot, per_gpu=needs.per_gpu)
+            self.slots = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
+        self.count = places(needs, len(self.slots), at_once, ahead)
+        self.busy = [0] * len(self.slots)
         self.lock, self.servers, self.ready = threading.Lock(), servers, False
 
-    def __enter__(self) -> "Seats":
+    def __enter__(self) -> "Slots":
         """Begin to import what programs will be forked from."""
         if self.servers is None:
             self.servers = fork_servers(self.needs, self.code, torch.get_num_threads())
@@ -63,21 +64,21 @@ class Seats:
     def __exit__(self, *exception: object) -> None:
         self.stack.close()
 
-    def run(self, job: Job, watch: Callable[[str], None]) -> Result:
+    def run(self, job: Job, watch: Callable[[str], None]) -> Measurement:
         """Run a job where the fewest are; never more than `count` at once. Raises Stopped once `stop` is set."""
         with self.lock:
             if not self.ready:
-                self.furnish()
+                self.bind_launchers()
             number = self.busy.index(min(self.busy))
             self.busy[number] += 1
         try:
-            return run_job(job, watch, self.seats[number])
+            return run_job(job, watch, self.slots[number])
         finally:
             with self.lock:
                 self.busy[number] -= 1
 
-    def furnish(self) -> None:
-        """Give each seat what starts its programs, once that is known."""
+    def bind_launchers(self) -> None:
+        """Give each slot what starts its programs, once that is known."""
         self.ready = True
         try:
             for server in self.servers:  # which have all begun
@@ -86,11 +87,11 @@ class Seats:
             print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
             return
         if self.servers:
-            self.seats = [
-                replace(seat, launch=server, scratch=server.scratch) for seat, server in zip(self.seats, self.servers)
+            self.slots = [
+                replace(slot, launch=server, scratch=server.scratch) for slot, server in zip(self.slots, self.servers)
             ]
 
 
 def places(needs: Needs, gpus: int, at_once: int, ahead: int) -> int:
-    """How many jobs a machine with so many GPUs can have at once: see Seats."""
+    """How many jobs a machine with so many GPUs can have at once: see Slots."""
     return gpus * (needs.per_gpu + ahead) if needs.device == "cuda" else 2 * at_once

@@ -7,7 +7,7 @@ import copy
 import statistics
 from typing import Any
 
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 
 WHOLE, NONE = "whole", "none"
 KEYS = {  # of a configuration, by the family that they belong to
@@ -45,12 +45,12 @@ def variant(config: dict[str, Any], base: dict[str, Any], name: str, families: l
 
 
 def contributions(
-    variants: dict[str, dict[int, Result]], trained: list[Result], families: list[str]
+    variants: dict[str, dict[int, Measurement]], trained: list[Measurement], families: list[str]
 ) -> list[dict[str, Any]]:
     """What to draw, a row for each variant that was run; empty where none was.
 
     Args:
-        variants: Results by variant and seed.
+        variants: Measurements by variant and number of the training.
         trained: The graded trainings, which are some of the whole's.
 
     Returns:
@@ -62,11 +62,11 @@ def contributions(
     whole = trained + list(variants.get(WHOLE, {}).values())
     rows = []
     for name in variant_names(families):
-        results = whole if name == WHOLE else list(variants.get(name, {}).values())
-        if not results:
+        measured = whole if name == WHOLE else list(variants.get(name, {}).values())
+        if not measured:
             continue
-        scored = [result.accuracy for result in results if result.accuracy is not None]
-        complete = len(scored) == len(results)
+        scored = [each.accuracy for each in measured if each.accuracy is not None]
+        complete = len(scored) == len(measured)
         mean = statistics.fmean(scored) if complete else None
         rows.append(
             {
@@ -75,8 +75,8 @@ def contributions(
                 "mean": mean,
                 "std": statistics.stdev(scored) if complete and len(scored) > 1 else None,
                 "difference": mean - rows[0]["mean"] if rows and complete and rows[0]["mean"] is not None else None,
-                "seeds": len(results),
-                "reason": "" if complete else next(r.reason for r in results if r.accuracy is None),
+                "seeds": len(measured),
+                "reason": "" if complete else next(r.said for r in measured if r.accuracy is None),
             }
         )
     return rows

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from grader.ledger.result import Result
+from grader.grading.verdicts import Verdict
 
 EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
 EPOCHS_BETWEEN_LINES = 5
 
 
-class Progress:
+class Status:
     """Shows each submission's way to its verdict. Lines of running jobs may come from other threads.
 
     Args:
@@ -32,7 +32,7 @@ class Progress:
         self.live: Live | None = None
 
     @contextmanager
-    def shown(self) -> Iterator["Progress"]:
+    def shown(self) -> Iterator["Status"]:
         """Show the table while this lasts, where there is a terminal."""
         if not sys.stdout.isatty():
             yield self
@@ -67,14 +67,15 @@ class Progress:
         else:
             print(line, flush=True)
 
-    def end(self, student: str, result: Result, ran: bool) -> None:
+    def end(self, student: str, verdict: Verdict, ran: bool) -> None:
         """A submission has its verdict; `ran` where it was not known before."""
         self.done += 1
         self.ran += ran
-        self.verdicts[result.verdict] += 1
-        accuracy = "" if result.accuracy is None else f" {result.accuracy:.2%} in {result.seconds:.0f} s"
-        why = f": {result.reason}" if result.reason else ""
-        self.tell(student, f"{'' if ran else 'graded before: '}{result.verdict}{accuracy}{why}")
+        self.verdicts[verdict.name] += 1
+        ranked = verdict.ranked
+        accuracy = "" if ranked is None else f" {ranked.accuracy:.2%} in {ranked.seconds:.0f} s"
+        why = f": {verdict.reason}" if verdict.reason else ""
+        self.tell(student, f"{'' if ran else 'graded before: '}{verdict.name}{accuracy}{why}")
 
     def left(self) -> float | None:
         """Seconds that the rest will take, if it goes on as it did."""

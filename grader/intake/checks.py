@@ -8,7 +8,7 @@ import tokenize
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -109,16 +109,25 @@ class Finding:
 
 def check(submission: Submission, rules: Rules) -> list[Finding]:
     """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun."""
+    late = check_time(submission.submitted, submission.marked_late, rules)
+    return by_severity([*late, *check_content(submission, rules)])
+
+
+def check_content(submission: Submission, rules: Rules) -> list[Finding]:
+    """What is wrong with what was handed in, whenever that was. Of the rules, `max_epochs` alone has a bearing on it."""
     if submission.unusable:
         return [
             Finding(
                 "reject", submission.source.name, submission.unusable, "hand in a folder, zip or tar of plain files"
             )
         ]
-    found = [*check_time(submission, rules), *check_student(submission)]
-    found += [*check_reports(submission), *check_files(submission)]
-    found += check_config(submission, rules)
-    return sorted(found, key=lambda finding: finding.severity != "reject")
+    found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
+    return by_severity([*found, *check_config(submission, rules)])
+
+
+def by_severity(findings: list[Finding]) -> list[Finding]:
+    """Those that reject first."""
+    return sorted(findings, key=lambda finding: finding.severity != "reject")
 
 
 def rejections(findings: list[Finding]) -> list[Finding]:
@@ -126,13 +135,13 @@ def rejections(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "reject"]
 
 
-def check_time(submission: Submission, rules: Rules) -> Iterator[Finding]:
-    deadline, submitted = rules.deadline, submission.submitted
+def check_time(submitted: datetime | None, marked_late: bool, rules: Rules) -> Iterator[Finding]:
+    deadline = rules.deadline
     severity: Literal["reject", "warn"] = "reject" if rules.late == "reject" else "warn"
     if deadline and submitted and submitted > deadline:
         after = timedelta(seconds=int((submitted - deadline).total_seconds()))
-        yield Finding(severity, LATE, f"came {after} after the deadline, {rules.deadline}", "ask your instructor")
-    elif submission.marked_late:
+        yield Finding(severity, LATE, f"came {after} after the deadline, {deadline.isoformat()}", "ask your instructor")
+    elif marked_late:
         yield Finding("warn", LATE, "is marked as late by the system that it was handed in to", "ask your instructor")
 
 

@@ -1,61 +1,50 @@
-"""The ledger: every attempt, once and for good, in SQLite. Rows are added, never changed."""
+"""The ledger: every submission, every measurement, every note, once and for good, in SQLite. Rows are added, never changed."""
 
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
+from grader.ledger.schema import prepare
 
-# A `final` attempt decides about its submission and seed, and there is one at most. Seed -1 stands for "none":
-# what is rejected before training. Infrastructure attempts are ours, and never final. Each regrade of a student begins
-# a new round; what earlier ones found stays where it is.
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS submissions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    taken_in TEXT NOT NULL, student TEXT NOT NULL, name TEXT NOT NULL,
-    digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL, rules TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS attempts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    started TEXT NOT NULL, ended TEXT NOT NULL,
-    student TEXT NOT NULL, digest TEXT NOT NULL, rules TEXT NOT NULL, seed INTEGER NOT NULL,
-    round INTEGER NOT NULL, final INTEGER NOT NULL,
-    verdict TEXT NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS regrades (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS bonuses (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
-    report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS ablations (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL, digest TEXT NOT NULL,
-    rules TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, result TEXT NOT NULL, circumstances TEXT NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_result_of_a_variant ON ablations (digest, rules, variant, seed);
-CREATE INDEX IF NOT EXISTS attempts_by_student ON attempts (student, digest);
-CREATE INDEX IF NOT EXISTS submissions_by_student ON submissions (student);
-CREATE INDEX IF NOT EXISTS regrades_by_student ON regrades (student);
-CREATE UNIQUE INDEX IF NOT EXISTS one_final_result ON attempts (student, digest, rules, seed, round) WHERE final;
-"""
-NO_SEED = -1
-# Every student's newest submission with all attempts at it in the newest round, oldest first, students in order of their ids.
+# Every student's newest submission with all measurements of it in the newest round, oldest first, by the students' ids.
 GRADED = """
-SELECT s.student, s.name, s.digest, s.tier, s.rules, a.final, a.result
+SELECT s.student, s.name, s.digest, s.tier, s.images, s.submitted, s.marked_late, f.findings,
+    m.id, m.training, m.counts, m.measurement
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
-LEFT JOIN attempts a
-    ON a.student = s.student AND a.digest = s.digest AND a.rules = s.rules AND a.round = coalesce(r.round, 0)
+LEFT JOIN findings f ON f.student = s.student AND f.digest = s.digest AND f.checks = ?
+LEFT JOIN measurements m ON m.student = s.student AND m.digest = s.digest AND m.images = s.images
+    AND m.round = coalesce(r.round, 0) AND m.variant = ''
 WHERE s.id = (SELECT max(id) FROM submissions WHERE student = s.student)
-ORDER BY s.student, a.id
 """
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A submission as the ledger notes it.
+
+    Attributes:
+        source: Name of the file or folder that it came as.
+        submitted: When it was handed in, as far as that is known.
+        marked_late: Whether the system that it was handed in to said so.
+        images: Of the dataset and its split that it is graded on.
+    """
+
+    student: str
+    name: str
+    digest: str
+    tier: str
+    source: str
+    submitted: datetime | None
+    marked_late: bool
+    images: str
 
 
 @dataclass(frozen=True)
@@ -63,63 +52,89 @@ class Graded:
     """A student's newest submission, and what came of it since the student was last graded anew.
 
     Attributes:
-        digest, tier, rules: Of the submission, and of the rules that it is graded by.
-        results: The final ones, in the order of the trainings.
-        infrastructure: The last attempt that failed through our own fault, if there is one.
+        findings: What the checks said; None where these checks have not been made.
+        measurements: That count, by the number of their training, in this order.
+        rows: Of these measurements in the ledger.
+        infrastructure: The last one that failed through our own fault, if there is one.
     """
 
     student: str
     name: str
     digest: str
     tier: str
-    rules: str
-    results: list[Result]
-    infrastructure: Result | None
+    images: str
+    submitted: datetime | None
+    marked_late: bool
+    findings: list[dict[str, str]] | None
+    measurements: dict[int, Measurement] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
+    infrastructure: Measurement | None = None
 
 
 class Ledger:
-    """An open ledger. Each method is one transaction: after a kill it has happened or it has not."""
+    """An open ledger. Each method is one transaction: after a kill it has happened or it has not.
+
+    Raises:
+        UserError: A newer version of this repository wrote it.
+    """
 
     def __init__(self, path: Path):
         self.database = sqlite3.connect(path, isolation_level=None)
         self.database.row_factory = sqlite3.Row
         self.database.execute("PRAGMA synchronous = FULL")
-        self.database.executescript(SCHEMA)
+        prepare(self.database, path)
 
     def close(self) -> None:
         self.database.close()
 
-    def take_in(self, when: str, student: str, name: str, digest: str, tier: str, source: str, rules: str) -> None:
+    def note(self, when: str, noted: Noted) -> None:
         """Note what a student handed in, where it is not what was noted last: a student's last note is what counts."""
+        submitted = noted.submitted and noted.submitted.isoformat()
+        values = [
+            *(noted.student, noted.name, noted.digest, noted.tier, noted.source),
+            *(submitted, int(noted.marked_late), noted.images),
+        ]
         latest = self.database.execute(
-            "SELECT name, digest, tier, source, rules FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1",
-            [student],
+            "SELECT student, name, digest, tier, source, submitted, marked_late, images FROM submissions"
+            " WHERE student = ? ORDER BY id DESC LIMIT 1",
+            [noted.student],
         ).fetchone()
-        if latest is None or tuple(latest) != (name, digest, tier, source, rules):
+        if latest is None or list(latest) != values:
             self.database.execute(
-                "INSERT INTO submissions (taken_in, student, name, digest, tier, source, rules) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [when, student, name, digest, tier, source, rules],
+                "INSERT INTO submissions (taken_in, student, name, digest, tier, source, submitted, marked_late, images)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [when, *values],
             )
+
+    def note_findings(self, student: str, digest: str, checks: str, findings: list[dict[str, str]]) -> None:
+        """Note what checks said of a submission; once is enough, since they would say the same again."""
+        self.database.execute(
+            "INSERT OR IGNORE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
+            [student, digest, checks, json.dumps(findings)],
+        )
 
     def record(
         self,
         started: str,
-        ended: str,
-        student: str,
-        digest: str,
-        rules: str,
-        seed: int | None,
-        result: Result,
+        graded: Graded,
+        training: int,
+        seed: int,
+        measurement: Measurement,
         circumstances: dict[str, Any],
+        variant: str = "",
     ) -> None:
-        """Add an attempt. Raises sqlite3.IntegrityError where there is a final one of this submission and seed."""
+        """Add a measurement of a submission, as `graded` found it.
+
+        Raises:
+            sqlite3.IntegrityError: There is one of this training already, which this one does not replace.
+        """
         self.database.execute(
-            "INSERT INTO attempts (started, ended, student, digest, rules, seed, round, final, verdict, result, circumstances)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO measurements (started, ended, student, digest, images, variant, training, seed, round, replaces,"
+            " counts, measurement, circumstances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                *(started, ended, student, digest, rules, NO_SEED if seed is None else seed, self.round(student)),
-                *(result.verdict != "infrastructure", result.verdict),
-                *(json.dumps(asdict(result)), json.dumps(circumstances)),
+                *(started, now(), graded.student, graded.digest, graded.images, variant, training, seed),
+                *(self.round(graded.student), 0 if variant else graded.rows.get(training, 0)),
+                *(measurement.outcome != "infrastructure", measurement.model_dump_json(), json.dumps(circumstances)),
             ],
         )
 
@@ -128,11 +143,11 @@ class Ledger:
         self.must_know(student)
         self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
 
-    def give_bonus(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
+    def give_points(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
         """Note points for a student's texts; the last note counts, whatever is graded anew. Raises KeyError."""
         self.must_know(student)
         self.database.execute(
-            "INSERT INTO bonuses (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
             [when, by, student, report, conclusion, comment],
         )
 
@@ -147,97 +162,87 @@ class Ledger:
             raise
         self.database.execute("COMMIT")
 
-    def bonuses(self) -> dict[str, sqlite3.Row]:
-        """The last bonus of each student: at, by, report, conclusion, comment."""
-        rows = self.database.execute("SELECT * FROM bonuses WHERE id IN (SELECT max(id) FROM bonuses GROUP BY student)")
+    def points(self) -> dict[str, sqlite3.Row]:
+        """The last points of each student: at, by, report, conclusion, comment."""
+        rows = self.database.execute("SELECT * FROM points WHERE id IN (SELECT max(id) FROM points GROUP BY student)")
         return {row["student"]: row for row in rows}
 
-    def record_variant(
-        self,
-        when: str,
-        student: str,
-        digest: str,
-        rules: str,
-        variant: str,
-        seed: int,
-        result: Result,
-        circumstances: dict[str, Any],
-    ) -> None:
-        """Add the result of a variant of a submission: what an ablation is made of."""
-        self.database.execute(
-            "INSERT INTO ablations (at, student, digest, rules, variant, seed, result, circumstances)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [when, student, digest, rules, variant, seed, json.dumps(asdict(result)), json.dumps(circumstances)],
+    def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
+        """Measurements of a submission's variants by name and number of the training."""
+        found: dict[str, dict[int, Measurement]] = {}
+        query = (
+            "SELECT variant, training, measurement FROM measurements WHERE variant != '' AND counts"
+            " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
-
-    def variants(self, digest: str, rules: str) -> dict[str, dict[int, Result]]:
-        """Results of a submission's variants by name and seed."""
-        found: dict[str, dict[int, Result]] = {}
-        query = "SELECT variant, seed, result FROM ablations WHERE digest = ? AND rules = ? ORDER BY id"
-        for row in self.database.execute(query, [digest, rules]):
-            found.setdefault(row["variant"], {})[row["seed"]] = Result(**json.loads(row["result"]))
+        for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
+            measurement = Measurement.model_validate_json(row["measurement"])
+            found.setdefault(row["variant"], {})[row["training"]] = measurement
         return found
+
+    def students(self) -> set[str]:
+        """The ids of all who have handed anything in."""
+        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
 
     def must_know(self, student: str) -> None:
         """Raises KeyError for a student who has handed nothing in."""
-        if not self.database.execute("SELECT 1 FROM submissions WHERE student = ?", [student]).fetchone():
+        if student not in self.students():
             raise KeyError(student)
 
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
         return self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0]
 
-    def results(self, student: str, digest: str, rules: str) -> dict[int | None, Result]:
-        """The final results of a submission by seed; None is the seed of what was rejected before training."""
+    def epoch_seconds(self) -> list[float]:
+        """Seconds of an epoch in each training of a verified submission that counts."""
         rows = self.database.execute(
-            "SELECT seed, result FROM attempts WHERE final AND student = ? AND digest = ? AND rules = ? AND round = ?"
-            " ORDER BY id",
-            [student, digest, rules, self.round(student)],
+            "SELECT DISTINCT m.id, json_extract(m.measurement, '$.seconds') AS seconds,"
+            " json_extract(m.measurement, '$.epochs') AS epochs FROM measurements m JOIN submissions s"
+            " ON s.student = m.student AND s.digest = m.digest WHERE m.counts AND m.variant = '' AND s.tier = 'verified'"
         )
-        return {None if row["seed"] == NO_SEED else row["seed"]: Result(**json.loads(row["result"])) for row in rows}
+        return [row["seconds"] / row["epochs"] for row in rows if row["seconds"] and row["epochs"]]
 
-    def epoch_seconds(self, rules: str) -> list[float]:
-        """Seconds of an epoch in each verified training under these rules."""
-        rows = self.database.execute(
-            "SELECT DISTINCT attempts.id, attempts.result FROM attempts JOIN submissions"
-            " ON submissions.student = attempts.student AND submissions.digest = attempts.digest"
-            " WHERE attempts.final AND attempts.rules = ? AND submissions.tier = 'verified'",
-            [rules],
-        )
-        results = [Result(**json.loads(row["result"])) for row in rows]
-        return [result.seconds / result.epochs for result in results if result.seconds and result.epochs]
+    def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
+        """What every student (or one) has now, in order of the ids: one student at a time in memory.
 
-    def graded(self) -> Iterator[Graded]:
-        """What every student has now, in order of the ids: one question for all, and one student at a time in memory."""
-        for about, rows in groupby(self.database.execute(GRADED), lambda row: row[:5]):
-            found: dict[int, list[Result]] = {True: [], False: []}
+        Args:
+            checks: Whose findings are wanted.
+        """
+        query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
+        found = self.database.execute(query, [checks, *([student] if student else [])])
+        for about, rows in groupby(found, lambda row: tuple(row)[:8]):
+            *identity, submitted, marked_late, findings = about
+            counting: dict[int, tuple[int, Measurement]] = {}
+            infrastructure = None
             for row in rows:
-                if row["result"] is not None:
-                    found[row["final"]].append(Result(**json.loads(row["result"])))
-            found[True].sort(
-                key=lambda result: result.details.get("training", 0)
-            )  # which may have ended in another order
-            yield Graded(*about, found[True], found[False][-1] if found[False] else None)
-
-    def newest(self) -> list[sqlite3.Row]:
-        """The newest submission of every student (student, name, digest, tier, rules), in order of the ids."""
-        return self.database.execute(
-            "SELECT student, name, digest, tier, rules FROM submissions"
-            " WHERE id IN (SELECT max(id) FROM submissions GROUP BY student) ORDER BY student"
-        ).fetchall()
+                if row["measurement"] is None:
+                    continue
+                measurement = Measurement.model_validate_json(row["measurement"])
+                if row["counts"]:
+                    counting[row["training"]] = row["id"], measurement
+                else:
+                    infrastructure = measurement
+            yield Graded(
+                *identity,
+                submitted and datetime.fromisoformat(submitted),
+                bool(marked_late),
+                None if findings is None else json.loads(findings),
+                {training: counting[training][1] for training in sorted(counting)},
+                {training: counting[training][0] for training in sorted(counting)},
+                infrastructure,
+            )
 
     def devices(self) -> str:
-        """All that trained by the last rules; of a cluster's nodes they may differ. What was asked for, before any has."""
+        """All that trained for the images of the last measurement; of a cluster's nodes they may differ. What was asked
+        for, before any has."""
         rows = self.database.execute(
-            "SELECT DISTINCT json_extract(circumstances, '$.device') FROM attempts WHERE final AND seed != ?"
-            " AND rules = (SELECT rules FROM attempts ORDER BY id DESC LIMIT 1)",
-            [NO_SEED],
+            "SELECT DISTINCT json_extract(circumstances, '$.device') FROM measurements WHERE counts AND variant = ''"
+            " AND images = (SELECT images FROM measurements ORDER BY id DESC LIMIT 1)"
         )
-        return "; ".join(sorted(row[0] for row in rows)) or self.circumstances().get("device", "nothing yet")
+        return "; ".join(sorted(row[0] for row in rows if row[0])) or self.circumstances().get("device", "nothing yet")
 
     def circumstances(self) -> dict[str, Any]:
-        """Those of the last attempt: device, versions, limits; empty before the first."""
-        row = self.database.execute("SELECT circumstances FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
+        """Those of the last measurement: device, versions, limits; empty before the first."""
+        row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return json.loads(row["circumstances"]) if row else {}
 
 

@@ -1,16 +1,79 @@
-"""The results folder: held against a second grader, and the secret seed in it."""
+"""The results folder: held against a second grader, what can go wrong in it, and the secret seed in it."""
 
+import errno
 import fcntl
 import json
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from grader.ledger.ledger import Ledger
+from grader.rules import Rules
 from project.support.errors import UserError
+from project.support.files import write_atomically
 
-RULES_FILE = "assignment.json"  # the rules of the last run
+LEDGER = "ledger.sqlite"
+RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
+UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+@dataclass(frozen=True)
+class OpenResults:
+    """A results folder that is held against other graders.
+
+    Attributes:
+        folder: Its path.
+        secret: Its secret seed.
+    """
+
+    folder: Path
+    ledger: Ledger
+    secret: int
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that it was last graded or looked at by."""
+        return stored_rules(self.folder)
+
+
+@contextmanager
+def open_results(
+    folder: Path, wait: bool = False, new: bool = False, secret: int | None = None
+) -> Iterator[OpenResults]:
+    """A results folder to work with.
+
+    Args:
+        wait: Wait until another grader is done.
+        new: Make it where it is missing.
+        secret: Of a new one; by default it is drawn.
+
+    Raises:
+        UserError: There is none, it is held, it cannot be written, or it was begun with another secret.
+    """
+    if not new and not (folder / LEDGER).is_file():
+        raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
+    with locked(folder, wait):
+        seed = stored_secret(folder, secret)
+        ledger = Ledger(folder / LEDGER)
+        try:
+            yield OpenResults(folder, ledger, seed)
+        finally:
+            ledger.close()
+
+
+def stored_rules(folder: Path) -> Rules:
+    return Rules.load(folder / RULES_FILE)
+
+
+def store_rules(folder: Path, rules: Rules) -> None:
+    """Keep the rules that verdicts are to be taken by from now on."""
+    write_atomically(folder / RULES_FILE, rules.model_dump_json(indent=2) + "\n")
 
 
 @contextmanager
@@ -22,7 +85,7 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
         wait: Wait until another grader is done.
 
     Raises:
-        UserError: It is held, or cannot be written.
+        UserError: It is held, or cannot be written, or its ledger is in use or damaged.
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -39,7 +102,30 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
                 ) from None
             print(f"Waiting for the grader that is at work in {results}/ ...", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
+        with mendable(results):
+            yield
+
+
+@contextmanager
+def mendable(results: Path) -> Iterator[None]:
+    """Raise UserError in place of what a user can mend. What else goes wrong is a fault of ours, and stays as it is."""
+    go_on = "what is recorded is safe; mend that, and the same command goes on"
+    try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what stands above that tells more than is asked here
+        ledger = results / LEDGER
+        if code in UNWRITABLE:
+            raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
+        if code in IN_USE:
+            raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
+        if code in DAMAGED:
+            raise UserError(f"{ledger}: is damaged; put a copy in its place, or grade into another folder") from None
+        raise
 
 
 def stored_secret(results: Path, given: int | None) -> int:

@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from grader.grading.ranking import Entry, band
+from grader.grading.ranking import Entry, band, decision
 from grader.text import escaped, inert, table_row
 from project.support.files import write_atomically
 
@@ -25,7 +25,7 @@ HEADINGS = (
     "total",
     "reason",
 )
-FIELDS = tuple(Entry.__dataclass_fields__)
+FIELDS = tuple(Entry.model_fields)
 BEST = " ★"
 RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters", "total")
 
@@ -97,7 +97,7 @@ def cells(entry: Entry) -> list[str]:
         "" if entry.seconds is None else f"{entry.seconds:.0f}",
         "" if entry.parameters is None else f"{entry.parameters:,}",
         "" if entry.total is None else f"{entry.total:.2f}",
-        "; ".join([entry.reason, *entry.flags]).removeprefix("; "),
+        "; ".join(filter(None, [entry.reason, decision(entry), *entry.flags])),
     ]
 
 

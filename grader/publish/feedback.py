@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from grader.grading.ranking import Entry, Standing
+from grader.grading.ranking import Entry, Standing, decision
 from grader.publish import explanations as words
 from grader.rules import Rules
 from grader.text import escaped
@@ -13,6 +13,7 @@ LABELS = {
         **{
             "accuracy": "Accuracy",
             "interval": "95 % interval",
+            "decided": "Trainings whose median decided about the target",
             "rank": "Rank",
             "of": "of",
             "band": "within the noise of",
@@ -23,7 +24,14 @@ LABELS = {
     },
     "ko": {
         **{"title": "Fifteen Epochs: 채점 결과", "verdict": "판정", "reason": "이유", "advice": "이렇게 해 보세요"},
-        **{"accuracy": "정확도", "interval": "95 % 신뢰구간", "rank": "순위", "of": "/", "band": "오차 범위 안의 순위"},
+        **{
+            "accuracy": "정확도",
+            "interval": "95 % 신뢰구간",
+            "decided": "목표 달성을 판정한 학습 횟수(중앙값)",
+            "rank": "순위",
+            "of": "/",
+            "band": "오차 범위 안의 순위",
+        },
         **{"epochs": "에포크", "reached": "목표를 처음 넘은 에포크", "seconds": "학습 시간(초)"},
         **{"families": "재실행에서 확인된 전략", "flags": "확인이 필요한 점", "bonus": "보너스", "report": "보고서"},
         **{"conclusion": "결론", "total": "총점", "name": "공개 페이지에서의 이름"},
@@ -62,8 +70,8 @@ def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, lan
             "",
             *(f"- {escaped(flag)}" for flag in entry.flags),
         ]
-    if standing.bonus:
-        lines += ["", *bonus(standing.bonus, rules, label)]
+    if standing.points:
+        lines += ["", *bonus(standing.points, rules, label)]
     lines += ["", words.TIERS[language][entry.tier], "", f"{label['name']} {escaped(shown_name)}."]
     return "\n".join(lines) + "\n"
 
@@ -74,6 +82,7 @@ def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
     return [
         f"- {label['accuracy']}: {entry.accuracy:.2%} ({label['interval']} "
         f"{entry.accuracy_low:.1%} - {entry.accuracy_high:.1%})",
+        *([f"- {label['decided']}: {entry.decided_by} ({entry.decided_accuracy:.2%})"] if decision(entry) else []),
         f"- {label['rank']}: {entry.rank} {label['of']} {ranked}{band}",
         f"- {label['epochs']}: {entry.epochs}{reached}",
         f"- {label['seconds']}: {entry.seconds:.0f}",

@@ -8,13 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grader.grading.ranking import Entry, standings
+from grader.grading.ranking import Entry, judged, standings
+from grader.grading.verdicts import Verdict
 from grader.ledger.ledger import Graded, Ledger
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
+from grader.ledger.results_folder import LEDGER, stored_rules
 
 PROJECT = "fifteen-epochs-grading"
 SECONDS = 600
@@ -57,60 +58,53 @@ def log_all(results: Path, mode: str) -> str:
     folder = results / "wandb"
     prefix = "run" if mode == "online" else "offline-run"
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
-    ledger = Ledger(results / "ledger.sqlite")
+    ledger, rules = Ledger(results / LEDGER), stored_rules(results)
     try:
-        entries = [standing.entry for standing in standings(ledger)]
-        new = [each for each in reruns(ledger) if run_id(each[-1]) not in logged]
+        entries = [standing.entry for standing in standings(ledger, rules)]
+        found = list(judged(ledger, rules))
     finally:
         ledger.close()
+    new = [
+        (graded, verdict, index, measurement)
+        for graded, verdict in found
+        for index, measurement in graded.measurements.items()
+        if measurement.folder and run_id(measurement) not in logged
+    ]
     if not new:
         return ""
-    for graded, index, result in new:
-        log_rerun(results, mode, graded, index, result)
+    for graded, verdict, index, measurement in new:
+        log_rerun(results, mode, graded, verdict, index, measurement)
     log_leaderboard(results, mode, entries)
     where = f"`wandb sync {folder}/offline-run-*` uploads them" if mode == "offline" else "uploaded"
     return f"W&B: {len(new)} runs and the leaderboard, {where}"
 
 
-def reruns(ledger: Ledger) -> Iterator[tuple[Graded, int, Result]]:
-    """Every training that left something behind."""
-    for graded in ledger.graded():
-        for index, result in enumerate(graded.results):
-            if result.details.get("folder"):
-                yield graded, index, result
-
-
-def run_id(result: Result) -> str:
+def run_id(measurement: Measurement) -> str:
     """The same for a rerun every time, so that it is logged once."""
-    return hashlib.sha256(result.details["folder"].encode()).hexdigest()[:12]
+    return hashlib.sha256(measurement.folder.encode()).hexdigest()[:12]
 
 
-def log_rerun(results: Path, mode: str, graded: Graded, index: int, result: Result) -> None:
-    strategies = [name for names in result.strategies.values() for name in names]
+def log_rerun(results: Path, mode: str, graded: Graded, verdict: Verdict, index: int, measurement: Measurement) -> None:
+    names = measurement.names
+    strategies = [name for family in names.values() for name in family]
     run = begin(
         results,
         mode,
-        id=run_id(result),
+        id=run_id(measurement),
         name=f"{graded.student}-{index + 1}",
         group=graded.student,
         job_type="rerun",
-        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([result.verdict, graded.tier, *strategies])],
-        config={
-            "student": graded.student,
-            "digest": graded.digest,
-            "tier": graded.tier,
-            "strategies": result.strategies,
-        },
+        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([verdict.name, graded.tier, *strategies])],
+        config={"student": graded.student, "digest": graded.digest, "tier": graded.tier, "strategies": names},
     )
     try:
-        to_draw = json.loads((results / result.details["folder"] / "to_draw.json").read_text(encoding="utf-8"))
+        to_draw = json.loads((results / measurement.folder / "to_draw.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         to_draw = {}
     for row in to_draw.get("curves", []):
         run.log({name: value for name, value in row.items() if value is not None})
-    summary = {
-        name: getattr(result, name) for name in ("verdict", "reason", "accuracy", "epochs", "parameters", "seconds")
-    }
+    summary = {name: getattr(measurement, name) for name in ("accuracy", "epochs", "parameters", "seconds")}
+    summary |= {"verdict": verdict.name, "reason": verdict.reason}
     run.summary.update({f"grader/{name}": value for name, value in summary.items() if value is not None})
     run.finish()
 

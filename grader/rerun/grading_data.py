@@ -59,16 +59,20 @@ def make_source(description: dict[str, Any]) -> Source:
         raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
 
 
+def images_key(rules: Rules, secret: int) -> str:
+    """What a measurement depends on beside the submission and its seed: the dataset and how it is split."""
+    described = json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
 def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
     """Write the splits below `results`, or find them there.
 
     What scores is the test split, if there is one: of Glyphs a fresh draw. Else it is the validation split without
     the monitor split. Monitor split and order come from the secret.
     """
-    key = hashlib.sha256(
-        json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True).encode()
-    ).hexdigest()
-    folder, withheld_file = results / DATA / key[:16], results / WITHHELD / f"{key[:16]}.json"
+    key = images_key(rules, secret)
+    folder, withheld_file = results / DATA / key, results / WITHHELD / f"{key}.json"
     if not withheld_file.exists():  # written last
         shutil.rmtree(folder, ignore_errors=True)
         for each in (folder.parent, withheld_file.parent):

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from grader.intervals import wilson_interval
-from grader.ledger.result import Ended, Result
+from grader.ledger.measurement import Ended, Measurement, Strategy
 from grader.rerun.grading_data import GradingData
 from grader.rules import Rules
 from grader.sandbox.left_files import Unreadable, read_json, read_output
 from grader.text import printable
-from project.training.run_folder import METRICS
+from project.assignment import FAMILIES
+from project.training.summary import METRICS
 
 
 def suspicions(
@@ -46,19 +47,19 @@ def suspicions(
 
 
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters, strategies and their `census` of a rerun's summary, types checked. Raises Unreadable.
+    """Epochs, parameters and strategies of a rerun's summary, types checked. Raises Unreadable.
 
-    Ends the job where there are more than `max_epochs`, the configuration's own number.
+    Raises Ended where there are more than `max_epochs`, the configuration's own number, or where a family is missing.
     """
     summary = read_json(path)
     try:
         epochs, parameters = summary["epochs"], summary["parameters"]
-        census = {
+        strategies = {
             family: [
-                {key: printable(str(strategy[key])) for key in ("name", "evidence")}
-                for strategy in summary["strategies"][family][:20]
+                Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"])))
+                for found in summary["strategies"][family][:20]
             ]
-            for family in rules.families
+            for family in FAMILIES
         }
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
@@ -66,12 +67,12 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise Unreadable("summary.json has no whole numbers for epochs and parameters")
     if epochs > max_epochs:
-        raise Ended(Result("rejected", f"trained {epochs} epochs, more than the {max_epochs} of its configuration"))
-    missing = [family for family, used in census.items() if not used]
-    if missing:
-        raise Ended(Result("rejected", f"uses no strategy of {' and '.join(missing)}"))
-    strategies = {family: [strategy["name"] for strategy in used] for family, used in census.items()}
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "census": census}
+        said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
+        raise Ended(Measurement(outcome="refused", said=said))
+    if missing := [family for family in rules.families if not strategies[family]]:
+        said = f"uses no strategy of {' and '.join(missing)}"
+        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
+    return {"epochs": epochs, "parameters": parameters, "strategies": strategies}
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:

@@ -21,7 +21,7 @@ class Given:
     comment: str | None = None
 
 
-def read_bonuses(table: Path) -> list[Given]:
+def read_points(table: Path) -> list[Given]:
     """Points from a CSV file with the columns student, report, conclusion and comment; empty cells leave what there is."""
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
@@ -49,8 +49,8 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -
     Raises:
         UserError: A student is unknown, or points are beyond the rules' limits.
     """
-    known = {row["student"] for row in ledger.newest()}
-    before = ledger.bonuses()
+    known = ledger.students()
+    before = ledger.points()
     for each in given:
         if each.student not in known:
             raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
@@ -64,7 +64,7 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -
             kept = {name: last[name] if last else default for name, default in DEFAULTS.items()}
             new = {name: getattr(each, name) for name in DEFAULTS}
             values = {name: kept[name] if value is None else value for name, value in new.items()}
-            ledger.give_bonus(when, by, each.student, **values)
+            ledger.give_points(when, by, each.student, **values)
 
 
 DEFAULTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}

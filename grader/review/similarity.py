@@ -16,10 +16,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from grader.grading.ranking import Standing
+from grader.grading.ranking import Standing, standings
 from grader.intake.strict_yaml import StrictYamlError, load
+from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
 from grader.text import inert
+from project.support.files import write_atomically
 
 NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code
 COMMON = 0.1  # what more than this share of all have is nobody's own
@@ -60,6 +62,14 @@ def similar(results: Path, standings: list[Standing]) -> list[Pair]:
         features["texts"][student] = fingerprints([c for c in texts.lower() if c.isalnum()])
     pairs = [pair for what in SHARED for pair in alike(what, features[what])]
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.count, pair.first, pair.second))
+
+
+def list_similar(opened: OpenResults) -> str:
+    """Write `similar.csv` beside the leaderboard, and return its pairs as lines."""
+    pairs = similar(opened.folder, standings(opened.ledger, opened.rules))
+    write_atomically(opened.folder / "similar.csv", as_csv(pairs))
+    lines = [f"{p.first}  {p.second}  share {p.share:.0%} of their {p.what}  {p.example}" for p in pairs]
+    return "\n".join(lines) or "No two submissions are alike."
 
 
 def alike(what: str, features: dict[str, set[Any]]) -> Iterator[Pair]:

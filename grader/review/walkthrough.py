@@ -1,16 +1,14 @@
 """Walks an instructor through reports and conclusions, one submission after another, in the terminal."""
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 
-from grader.grading.ranking import Standing, band
-from grader.ledger.ledger import Ledger, now
+from grader.grading.ranking import Standing, band, standings
+from grader.ledger.ledger import now
+from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
 from grader.review.points import Given, give
-from grader.rules import Rules
 
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
 
@@ -23,15 +21,7 @@ class Skip(Exception):
     """Not this student."""
 
 
-def review(
-    ledger: Ledger,
-    results: Path,
-    rules: Rules,
-    standings: list[Standing],
-    by: str,
-    again: bool = False,
-    console: Console | None = None,
-) -> int:
+def review(opened: OpenResults, by: str, again: bool = False, console: Console | None = None) -> int:
     """Show each submission's texts and ask for points, the best first. Points count as soon as they are given.
 
     Args:
@@ -41,16 +31,17 @@ def review(
         The number of students who got points.
     """
     console = console or Console(highlight=False)
-    waiting = [standing for standing in standings if again or standing.bonus is None]
+    ledger, rules = opened.ledger, opened.rules
+    waiting = [standing for standing in standings(ledger, rules) if again or standing.points is None]
     done = 0
     for number, standing in enumerate(waiting, start=1):
-        files = kept(results, standing.digest)
+        files = kept(opened.folder, standing.digest)
         if not files:
             continue
         show(console, standing, files, f"{number} of {len(waiting)}")
         try:
             points = [
-                ask(console, part, getattr(rules.bonus, part), standing.bonus[part] if standing.bonus else None)
+                ask(console, part, getattr(rules.bonus, part), standing.points[part] if standing.points else None)
                 for part in ("report", "conclusion")
             ]
             comment = console.input("comment for the student (Enter for none): ").strip() or None

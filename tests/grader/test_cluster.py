@@ -11,9 +11,10 @@ from grader.engines import machine
 from grader.engines import ray_cluster as cluster
 from grader.engines.needs import Needs
 from grader.engines.ray_cluster import RayEngine
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
+from tests.grader.engines import LOST, scored
 
 ray = pytest.importorskip("ray", reason="needs the ray extra: pip install '.[ray]'")
 pytestmark = pytest.mark.ray
@@ -85,7 +86,7 @@ class MadeUpRay:
         nodes: By name, what becomes of a job there; None for a host that never answers.
     """
 
-    def __init__(self, nodes: dict[str, Callable[[str], Result] | None]):
+    def __init__(self, nodes: dict[str, Callable[[str], Measurement] | None]):
         self.hosts, self.answers = nodes, {}
         self.settled, self.killed, self.done = [], [], []
 
@@ -152,7 +153,6 @@ def graded_on(monkeypatch, tmp_path):
         monkeypatch.setattr(cluster, "reachable", lambda address: True)
         monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.0)
         monkeypatch.setattr(cluster.RayEngine, "now", lambda self: next(clock))
-        monkeypatch.setattr(cluster, "replace", lambda changed, **changes: changed)
         clock, waiting = iter(range(10**6)), [str(number) for number in range(count)]
         work = SimpleNamespace(
             next_job=lambda: described(waiting.pop(0)) if waiting else None,
@@ -167,23 +167,23 @@ def graded_on(monkeypatch, tmp_path):
         results = []
         for name in ("get_runtime_context", "nodes", "remote", "wait", "get", "kill", "put", "shutdown"):
             monkeypatch.setattr(ray, name, getattr(made, name))
-        with RayEngine("here:1").opened(Needs("cpu", False, Path(), longest=10**5)) as train:
+        with RayEngine("here:1").session(Needs("cpu", False, Path(), longest=10**5)) as train:
             for job, result in train(work):
-                results.append((job.name, result.verdict))
-                if result.verdict == "infrastructure":
+                results.append((job.name, result.outcome))
+                if result.outcome == "infrastructure":
                     waiting.append(job.name)
         return made, results
 
     return graded_on
 
 
-def good(job: str) -> Result:
-    return Result("passed", "", 0.9)
+def good(job: str) -> Measurement:
+    return scored()
 
 
 def test_a_node_that_fails_and_fails_is_left_alone_and_others_do_its_jobs(graded_on):
-    made, results = graded_on({"sound": good, "broken": lambda job: Result("infrastructure", "disk full")}, 12)
-    passed = [name for name, verdict in results if verdict == "passed"]
+    made, results = graded_on({"sound": good, "broken": lambda job: LOST}, 12)
+    passed = [name for name, outcome in results if outcome == "scored"]
     assert sorted(passed, key=int) == [str(number) for number in range(12)]
     assert made.killed.count("broken") == 1 and made.settled.count("broken") == 1
     assert cluster.LOSSES <= sum(node == "broken" for node, _ in made.done) <= cluster.LOSSES + 2
@@ -191,9 +191,9 @@ def test_a_node_that_fails_and_fails_is_left_alone_and_others_do_its_jobs(graded
 
 def test_a_node_that_fails_now_and_then_is_kept(graded_on):
     times = iter(range(10**6))
-    sometimes = lambda job: Result("infrastructure", "disk full") if next(times) % 2 else good(job)  # noqa: E731
+    sometimes = lambda job: LOST if next(times) % 2 else good(job)  # noqa: E731
     made, results = graded_on({"unreliable": sometimes}, 12)
-    assert sum(verdict == "passed" for _, verdict in results) == 12 and made.settled == ["unreliable"]
+    assert sum(outcome == "scored" for _, outcome in results) == 12 and made.settled == ["unreliable"]
 
 
 def test_a_host_that_never_answers_gets_no_job(graded_on):

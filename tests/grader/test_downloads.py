@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from grader.grading.walk import opened
+from grader.grading.taking_in import read_submission
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import take_in
 from project.support.errors import UserError
@@ -106,9 +106,9 @@ def git_repository(write_submission, tmp_path):
 
 
 def test_of_a_repository_only_submission_is_taken(git_repository):
-    assert opened(git_repository).digest == take_in(git_repository / "submission").digest
+    assert read_submission(git_repository).digest == take_in(git_repository / "submission").digest
     (git_repository / "submission").rename(git_repository / "elsewhere")
-    assert "no submission/ folder" in opened(git_repository).unusable
+    assert "no submission/ folder" in read_submission(git_repository).unusable
 
 
 @needs_sandbox
@@ -116,11 +116,11 @@ def test_bundles_and_bare_repositories_are_read_in_a_sandbox(git_repository, tmp
     expected = take_in(git_repository / "submission").digest
     subprocess.run(["git", "bundle", "create", "-q", tmp_path / "kim.bundle", "HEAD"], cwd=git_repository, check=True)
     subprocess.run(["git", "clone", "-q", "--bare", git_repository, tmp_path / "bare.git"], check=True)
-    assert opened(tmp_path / "kim.bundle").digest == expected
-    assert opened(tmp_path / "bare.git").digest == expected
+    assert read_submission(tmp_path / "kim.bundle").digest == expected
+    assert read_submission(tmp_path / "bare.git").digest == expected
 
 
 @needs_sandbox
 def test_a_damaged_bundle_is_a_submission_that_cannot_be_read(tmp_path):
     (tmp_path / "kim.bundle").write_bytes(b"# v2 git bundle\nnonsense")
-    assert "git cannot read it" in opened(tmp_path / "kim.bundle").unusable
+    assert "git cannot read it" in read_submission(tmp_path / "kim.bundle").unusable

@@ -9,18 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader.engines import local, machine
-from grader.engines import slots as seats
+from grader.engines import local, machine, slots
 from grader.engines.local import LocalEngine
 from grader.engines.needs import Needs
-from grader.ledger.result import Result
-from grader.rerun import job as jobs
-from grader.rerun.job import Job, Seat, run_job
+from grader.rerun import rerun
+from grader.rerun.job import Job, Slot
+from grader.rerun.rerun import run_job
 from grader.sandbox import supervision
 from grader.sandbox.program import Program
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.supervision import Stopped
 from tests.grader.conftest import needs_sandbox
+from tests.grader.engines import scored
 
 
 class Jobs:
@@ -51,12 +51,12 @@ class Watched:
         self.lock = threading.Lock()
         self.prepared = self.training = self.most_prepared = self.most_training = 0
 
-    def __call__(self, job, watch, seat):
-        with seat.desk:
+    def __call__(self, job, watch, slot):
+        with slot.preparing:
             with self.lock:
                 self.prepared += 1
                 self.most_prepared = max(self.most_prepared, self.prepared)
-            seat.turn.acquire()
+            slot.turn.acquire()
             with self.lock:
                 self.training += 1
                 self.most_training = max(self.most_training, self.training)
@@ -64,8 +64,8 @@ class Watched:
             with self.lock:
                 self.training -= 1
                 self.prepared -= 1
-        seat.turn.release()
-        return Result("passed", str(job.name), 0.9)
+        slot.turn.release()
+        return scored(0.9)
 
 
 def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
@@ -73,7 +73,7 @@ def needs(device: str = "cpu", per_gpu: int = 1) -> Needs:
 
 
 def ran(engine: LocalEngine, work: Jobs, needs: Needs) -> list:
-    with engine.opened(needs) as train:
+    with engine.session(needs) as train:
         return list(train(work))
 
 
@@ -83,7 +83,7 @@ def ran(engine: LocalEngine, work: Jobs, needs: Needs) -> list:
 )
 def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, prepared, monkeypatch):
     watched = Watched()
-    monkeypatch.setattr(seats, "run_job", watched)
+    monkeypatch.setattr(slots, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     results = ran(LocalEngine(at_once=2, ahead=1), Jobs(24, device), needs(device, per_gpu))
     assert sorted(int(result.reason) for _, result in results) == list(range(24))
@@ -103,33 +103,33 @@ def test_on_a_cpu_as_many_train_as_there_are_cores_and_memory_for(memory_gb, cor
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("crashes", [False, True])
 def test_a_cpu_predicts_before_the_next_one_trains_and_a_gpu_beside_it(device, crashes, monkeypatch, tmp_path):
-    """Whatever becomes of it, a job leaves its seat to the next one."""
-    seat, seen = Seat(desk=threading.Lock(), turn=threading.Lock()), {}
+    """Whatever becomes of it, a job leaves its slot to the next one."""
+    slot, seen = Slot(preparing=threading.Lock(), turn=threading.Lock()), {}
 
     def launch(self, stage, *arguments):
         if stage == "trainee":
-            seat.turn.acquire()
+            slot.turn.acquire()
             self.begin_turn()
-        seen[stage] = seat.desk.locked(), seat.turn.locked()
+        seen[stage] = slot.preparing.locked(), slot.turn.locked()
         if crashes and stage == "predictor":
             raise RuntimeError("a fault")
         return SimpleNamespace(seconds=1.0, peak_memory=1), tmp_path
 
-    monkeypatch.setattr(jobs.Rerun, "launch", launch)
-    monkeypatch.setattr(jobs, "rerun_config", lambda job, data: {"trainer": {"max_epochs": 1}, "data": {}})
-    for name in ("keep", "judge_training", "read_output", "read_summary", "judge", "read_logits", "gpu_free"):
-        monkeypatch.setattr(jobs, name, lambda *arguments: b"")
+    monkeypatch.setattr(rerun.Rerun, "launch", launch)
+    monkeypatch.setattr(rerun, "rerun_config", lambda job, data: {"trainer": {"max_epochs": 1}, "data": {}})
+    for name in ("keep", "check_training", "read_output", "read_summary", "check_end", "read_logits", "gpu_free"):
+        monkeypatch.setattr(rerun, name, lambda *arguments: b"")
     data = SimpleNamespace(training=tmp_path, scoring=tmp_path, labels_N=[], classes=[], mean=[0.5], std=[0.5])
     job = Job(SimpleNamespace(), 0, SimpleNamespace(), data, device, tmp_path)
-    assert run_job(job, seat=seat).verdict == "infrastructure"  # there are no logits to score
+    assert run_job(job, slot=slot).outcome == "infrastructure"  # there are no logits to score
     assert seen == {"trainee": (True, True), "predictor": (False, device == "cpu")}
-    assert not seat.desk.locked() and not seat.turn.locked()
+    assert not slot.preparing.locked() and not slot.turn.locked()
 
 
 def test_it_asks_again_after_each_result(monkeypatch):
-    monkeypatch.setattr(seats, "run_job", Watched())
+    monkeypatch.setattr(slots, "run_job", Watched())
     work, seen = Jobs(1), []
-    with LocalEngine().opened(needs()) as train:
+    with LocalEngine().session(needs()) as train:
         for job, _ in train(work):
             seen.append(job.name)
             if job.name < 5:
@@ -138,7 +138,7 @@ def test_it_asks_again_after_each_result(monkeypatch):
 
 
 def test_it_waits_for_what_is_to_be_tried_later(monkeypatch):
-    monkeypatch.setattr(seats, "run_job", Watched())
+    monkeypatch.setattr(slots, "run_job", Watched())
     work = Jobs(2)
     work.ready_at = time.monotonic() + 0.3
     assert len(ran(LocalEngine(at_once=2), work, needs())) == 2 and time.monotonic() > work.ready_at
@@ -147,15 +147,15 @@ def test_it_waits_for_what_is_to_be_tried_later(monkeypatch):
 def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
     ended = threading.Event()
 
-    def until_stopped(job, watch, seat):
-        assert seat.stop.wait(10)
+    def until_stopped(job, watch, slot):
+        assert slot.stop.wait(10)
         ended.set()
         raise Stopped
 
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(seats, "run_job", until_stopped)
+    monkeypatch.setattr(slots, "run_job", until_stopped)
     monkeypatch.setattr(local, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ran(LocalEngine(), Jobs(1), needs())

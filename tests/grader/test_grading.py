@@ -1,12 +1,12 @@
 """The whole walk, on the example submissions and on broken ones: each gets its verdict, and nothing is done twice."""
 
+import gc
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,10 @@ import yaml
 
 from grader.cli import main
 from grader.grading.schedule import MOST_ATTEMPTS
-from grader.grading.walk import Settings, grade
-from grader.ledger.result import Result
-from grader.ledger.submission_store import Kept
+from grader.intake.submission import Submission
+from grader.ledger.measurement import Measurement
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
-from tests.grader.engines import MadeUp
+from tests.grader.engines import CRASHED, LOST, MadeUp, graded, scored
 
 OWN_NETWORK = """
 import {imports}
@@ -51,7 +50,7 @@ def entries(results: Path) -> dict[str, dict]:
 
 def attempts(results: Path) -> int:
     with sqlite3.connect(results / "ledger.sqlite") as database:
-        return database.execute("SELECT count(*) FROM attempts").fetchone()[0]
+        return database.execute("SELECT count(*) FROM measurements").fetchone()[0]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,7 @@ def test_every_example_gets_its_verdict(examples, capsys):
 
     before = attempts(folder / "results")
     assert main(command) == 0
-    assert attempts(folder / "results") == before == 5, "nothing is graded twice"
+    assert attempts(folder / "results") == before == 4, "nothing is graded twice"
     assert "graded before" in capsys.readouterr().out
 
     assert main(["leaderboard", str(folder / "results")]) == 0
@@ -147,15 +146,15 @@ SLOW_GRADER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
 import grader.grading.walk, grader.engines.slots
-from grader.ledger.result import Result
+from tests.grader.engines import scored
 
-def run_job(job, watch, seat):
-    with seat.turn:
+def run_job(job, watch, slot):
+    with slot.turn:
         time.sleep(0.15)
         with open(sys.argv[4], "a") as file:
             file.write(job.submission.student + "\\n")
         time.sleep(0.15)
-    return Result("passed", "", 0.9, 1, 10, 1.0)
+    return scored()
 
 grader.engines.slots.run_job = run_job
 from grader.cli import main
@@ -194,7 +193,7 @@ def test_a_stopped_grader_goes_on_where_it_was(how, write_submission, tmp_path):
 
 def ledger_students(results: Path) -> set[str]:
     with sqlite3.connect(results / "ledger.sqlite") as database:
-        return {row[0] for row in database.execute("SELECT student FROM attempts WHERE final = 1")}
+        return {row[0] for row in database.execute("SELECT student FROM measurements WHERE counts")}
 
 
 def test_two_graders_do_not_share_a_folder(write_submission, tmp_path, capsys):
@@ -269,9 +268,9 @@ def test_wrong_rules_are_one_line(text, said, write_submission, tmp_path, capsys
 
 
 def timed(audited: float) -> MadeUp:
-    """An engine whose verified trainings take 2 s an epoch, and whose audited ones take `audited`."""
+    """An engine whose verified trainings take 2 s, and whose audited ones take `audited`."""
     seconds = lambda job: 2.0 if job.submission.tier == "verified" else audited  # noqa: E731
-    return MadeUp(lambda job: Result("passed", "", 0.9, 10, 100, 10 * seconds(job)))
+    return MadeUp(lambda job: scored(0.9, epochs=10, seconds=seconds(job)))
 
 
 @pytest.mark.parametrize(("seconds", "flags"), [(10.0, []), (50.0, ["an epoch took 25 times as long"])])
@@ -279,7 +278,7 @@ def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags,
     folder = write_submission("a-audited", net_py="import torch\n").parent
     for name in ("kim", "lee"):
         write_submission(name)
-    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=timed(seconds)))
+    graded(folder, tmp_path / "results", rules, timed(seconds))
     found = entries(tmp_path / "results")
     odd = [flag for flag in found["a-audited"]["flags"] if "sandbox" not in flag]
     assert found["a-audited"]["tier"] == "audited" and len(odd) == len(flags)
@@ -295,21 +294,22 @@ class Drawn(MadeUp):
 
     def result(self, job):
         accuracy = self.accuracies.pop(0)
-        return Result("passed" if accuracy > 0.8 else "below_target", "", accuracy, 1, 10, 1.0)
+        return scored(accuracy)
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "counts"),
+    ("accuracies", "decides"),
     [([0.80, 0.60, 0.85], 0.80), ([0.79, 0.95, 0.96], 0.95), ([0.95], 0.95), ([0.5], 0.5)],
 )
 def test_near_the_target_all_further_seeds_are_trained_whatever_the_second_says(
-    accuracies, counts, write_submission, rules, tmp_path
+    accuracies, decides, write_submission, rules, tmp_path
 ):
     folder = write_submission("kim").parent
     engine = Drawn(*accuracies)
-    grade(folder, tmp_path / "results", rules.but(target_accuracy=0.8), Settings("cpu", False, 1, engine=engine))
+    graded(folder, tmp_path / "results", rules.but(target_accuracy=0.8), engine)
     entry = entries(tmp_path / "results")["kim"]
-    assert engine.accuracies == [] and entry["accuracy"] == counts and entry["seeds"] == len(accuracies)
+    assert engine.accuracies == [] and (entry["accuracy"], entry["seeds"]) == (accuracies[0], 1)
+    assert (entry["decided_accuracy"], entry["decided_by"]) == (decides, len(accuracies))
 
 
 class Cluster(MadeUp):
@@ -330,7 +330,7 @@ def by_training(*accuracies: float | None):
 
     def result(job):
         accuracy = accuracies[int(job.folder.name[-1]) - 1]
-        return Result("failed", "crashed") if accuracy is None else Result("passed", "", accuracy, 1, 10, 1.0)
+        return CRASHED if accuracy is None else scored(accuracy)
 
     return result
 
@@ -338,7 +338,7 @@ def by_training(*accuracies: float | None):
 @pytest.mark.parametrize(
     ("accuracies", "seeds", "taken", "verdict"),
     [
-        ((0.8, 0.7, 0.9), 1, [["1"], ["2", "3"]], "passed"),  # near the target: both further ones at once
+        ((0.8, 0.7, 0.9), 1, [["1"], ["2", "3"]], "below_target"),  # near the target: both further ones at once
         ((0.95, 0.96, 0.97), 3, [["1", "2", "3"]], "passed"),
         ((0.95, None, 0.97), 3, [["1", "2", "3"]], "failed"),
     ],
@@ -346,47 +346,83 @@ def by_training(*accuracies: float | None):
 def test_trainings_of_one_submission_run_at_once(accuracies, seeds, taken, verdict, write_submission, rules, tmp_path):
     engine = Cluster(by_training(*accuracies))
     asked = rules.but(target_accuracy=0.8, seeds=seeds)
-    grade(write_submission("kim").parent, tmp_path / "results", asked, Settings("cpu", False, 1, engine=engine))
+    graded(write_submission("kim").parent, tmp_path / "results", asked, engine)
     entry = entries(tmp_path / "results")["kim"]
     assert engine.taken == taken and entry["verdict"] == verdict and attempts(tmp_path / "results") == 3
 
 
 def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_submission, rules, tmp_path, capsys):
     folder, asked = write_submission("kim").parent, rules.but(seeds=3)
-    lost = lambda job: Result("infrastructure", "gone") if job.folder.name[-1] == "2" else Result(*good)  # noqa: E731
-    good = ("passed", "", 0.9, 1, 10, 1.0)
-    settings = Settings("cpu", False, 1, back_off=0, engine=MadeUp(lost))
-    grade(folder, tmp_path / "results", asked, settings)
+    lost = MadeUp(lambda job: LOST if job.folder.name[-1] == "2" else scored())
+    graded(folder, tmp_path / "results", asked, lost, back_off=0)
     assert "1 trainings failed through faults of ours" in capsys.readouterr().out
     assert attempts(tmp_path / "results") == 2 + MOST_ATTEMPTS
     assert "2 of 3 trainings so far" in " ".join(entries(tmp_path / "results")["kim"]["flags"])
-    grade(folder, tmp_path / "results", asked, replace(settings, engine=MadeUp(lambda job: Result(*good))))
+    graded(folder, tmp_path / "results", asked, MadeUp(lambda job: scored()))
     assert not any("so far" in flag for flag in entries(tmp_path / "results")["kim"]["flags"])
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
 
 
 def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path):
     for number in range(3):
-        folder = write_submission(f"kim-{number}", net_py="# " + "x" * 10**6).parent
-    seen = []
+        folder = write_submission(f"kim-{number}", net_py="# x\n" * 10**4).parent
+    alive = []
 
     def result(job):
-        seen.append((job.submission.files["net.py"][:4], type(job.submission.files)))
-        return Result("passed", "", 0.9, 1, 10, 1.0)
+        gc.collect()
+        alive.append(sum(isinstance(thing, Submission) for thing in gc.get_objects()))
+        return scored()
 
-    grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=MadeUp(result)))
-    assert seen == [(b"# xx", Kept)] * 3
+    graded(folder, tmp_path / "results", rules, MadeUp(result))
+    assert alive == [1, 1, 1], "the one that is trained"
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):
     for name in ("kim", "lee"):
         folder = write_submission(name).parent
-    over = Settings("cpu", False, 1, max_hours=1e-9, engine=Drawn())
-    assert "pending" in grade(folder, tmp_path / "results", rules, over)
+    assert "pending" in graded(folder, tmp_path / "results", rules, Drawn(), max_hours=1e-9)
     assert "--max-hours" in capsys.readouterr().out
-    grade(folder, tmp_path / "results", rules, replace(over, max_hours=1, engine=Drawn(0.9, 0.9)))
+    graded(folder, tmp_path / "results", rules, Drawn(0.9, 0.9), max_hours=1)
     assert {entry["verdict"] for entry in entries(tmp_path / "results").values()} == {"passed"}
     assert "--max-hours" not in capsys.readouterr().out
+
+
+def test_changed_rules_change_verdicts_and_train_nobody(write_submission, rules, tmp_path, capsys):
+    for name in ("kim", "lee"):
+        folder = write_submission(name).parent
+    results = tmp_path / "results"
+    graded(folder, results, rules.but(target_accuracy=0.5), Drawn(0.9, 0.7))
+    assert {entry["verdict"] for entry in entries(results).values()} == {"passed"}
+    strict = rules_file(
+        tmp_path / "strict.yaml",
+        target_accuracy=0.85,
+        seeds_near_target=1,
+        deadline="2001-01-01T00:00:00+09:00",
+        late="flag",
+    )
+    assert main(["leaderboard", str(results), "--rules", str(strict)]) == 0
+    assert [entries(results)[name]["verdict"] for name in ("kim", "lee")] == ["passed", "below_target"]
+    assert "The next run" not in capsys.readouterr().out
+    graded(folder, results, rules.but(target_accuracy=0.85, seeds_near_target=1), Drawn())
+    more = rules_file(tmp_path / "more.yaml", seeds=2, seeds_near_target=1)
+    assert main(["leaderboard", str(results), "--rules", str(more)]) == 0
+    assert "The next run makes 2 trainings: kim, lee" in capsys.readouterr().out
+
+
+def test_a_limit_that_is_raised_reruns_only_those_whom_it_stopped(write_submission, rules, tmp_path):
+    for name in ("kim", "lee"):
+        folder = write_submission(name).parent
+    stopped = Measurement(outcome="limit", said="training took longer than 2 minutes", limits={"minutes": 2.0})
+    results, again = tmp_path / "results", []
+    graded(folder, results, rules, MadeUp(lambda job: stopped if job.submission.student == "lee" else scored()))
+    assert entries(results)["lee"]["verdict"] == "failed"
+
+    def result(job):
+        again.append(job.submission.student)
+        return scored(0.85)
+
+    graded(folder, results, rules.but(limits=rules.limits.but(minutes=9)), MadeUp(result))
+    assert again == ["lee"] and entries(results)["lee"]["accuracy"] == 0.85 and attempts(results) == 3
 
 
 class Killed(BaseException):
@@ -399,7 +435,7 @@ def test_what_a_killed_grader_left_can_be_looked_at(write_submission, rules, tmp
 
     results = tmp_path / "results"
     with pytest.raises(Killed):
-        grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=MadeUp(killed)))
+        graded(write_submission("kim").parent, results, rules, MadeUp(killed))
     (results / ".site-left-behind").mkdir()
     assert main(["leaderboard", str(results)]) == 0 and "pending" in capsys.readouterr().out
     assert (results / "site" / "index.html").exists() and not list(results.glob(".site*"))

@@ -7,10 +7,13 @@ import sqlite3
 
 import pytest
 
-from grader.grading.ranking import Entry, standings
+from grader.grading.ranking import Entry, decision, standings
+from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from grader.publish.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
+from grader.rules import Rules
+from tests.grader.engines import CRASHED, LOST, noted, scored
 
 
 @pytest.fixture
@@ -20,45 +23,60 @@ def ledger(tmp_path):
     ledger.close()
 
 
-def leaderboard(ledger):
-    return [standing.entry for standing in standings(ledger)]
+RULES = Rules()
+CHECKS = checks_by(RULES)
 
 
-def add(ledger, student, *results, digest="d", name=None, tier="verified"):
-    ledger.take_in("now", student, name or student.title(), digest, tier, student, "rules")
-    for seed, result in enumerate(results):
-        ledger.record("then", "now", student, digest, "rules", seed, result, {"device": "CPU"})
+def leaderboard(ledger, rules=RULES):
+    return [standing.entry for standing in standings(ledger, rules)]
 
 
-def passed(accuracy, **details):
-    verdict = "passed" if accuracy > 0.8 else "below_target"
-    return Result(
-        verdict, "", accuracy, 15, 1000, 10.0, {"normalization": ["BatchNorm2d"]}, details={"samples": 1000, **details}
-    )
+def of(ledger, student):
+    return next(ledger.graded(CHECKS, student))
 
 
-def test_a_final_result_is_there_once(ledger):
-    add(ledger, "kim", passed(0.9))
+def add(ledger, student, *measurements, digest="d", name=None, tier="verified"):
+    ledger.note("now", noted(student, digest, name, tier))
+    for index, measurement in enumerate(measurements):
+        ledger.record("then", of(ledger, student), index, index + 100, measurement, {"device": "CPU"})
+
+
+def passed(accuracy):
+    return scored(accuracy, samples=1000)
+
+
+def test_a_measurement_is_there_once(ledger):
+    ledger.note("now", noted("kim"))
+    before = of(ledger, "kim")
+    ledger.record("then", before, 0, 100, passed(0.9), {})
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.record("then", "now", "kim", "d", "rules", 0, passed(0.95), {})
-    assert ledger.results("kim", "d", "rules")[0].accuracy == 0.9
-    ledger.record("then", "now", "kim", "d", "rules", None, Result("rejected", "x"), {})
+        ledger.record("then", before, 0, 100, passed(0.95), {})
+    assert of(ledger, "kim").measurements[0].accuracy == 0.9
+
+
+def test_one_that_is_made_anew_replaces_the_other_once_and_both_stay(ledger):
+    stopped = Measurement(outcome="limit", said="training took longer than 30 minutes", limits={"minutes": 30})
+    add(ledger, "kim", stopped)
+    before = of(ledger, "kim")
+    ledger.record("then", before, 0, 100, passed(0.9), {})
+    assert of(ledger, "kim").measurements == {0: passed(0.9)}
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.record("then", "now", "kim", "d", "rules", None, Result("rejected", "x"), {})
+        ledger.record("then", before, 0, 100, passed(0.95), {})
+    assert ledger.database.execute("SELECT count(*) FROM measurements").fetchone()[0] == 2
 
 
-def test_our_own_failures_are_recorded_and_not_final(ledger):
-    add(ledger, "kim", Result("infrastructure", "the disk was full"))
-    assert ledger.results("kim", "d", "rules") == {}
+def test_our_own_failures_are_recorded_and_do_not_count(ledger):
+    add(ledger, "kim", LOST)
+    assert of(ledger, "kim").measurements == {} and of(ledger, "kim").infrastructure == LOST
     assert leaderboard(ledger)[0].verdict == "infrastructure"
-    ledger.record("then", "now", "kim", "d", "rules", 0, passed(0.9), {})
+    ledger.record("then", of(ledger, "kim"), 0, 100, passed(0.9), {})
     assert leaderboard(ledger)[0].verdict == "passed"
 
 
 def test_what_is_written_is_there_for_the_next_process(ledger, tmp_path):
     add(ledger, "kim", passed(0.9))
     again = Ledger(tmp_path / "ledger.sqlite")
-    assert again.results("kim", "d", "rules")[0] == passed(0.9)
+    assert of(again, "kim").measurements == {0: passed(0.9)}
     again.close()
 
 
@@ -68,15 +86,16 @@ def test_a_student_s_newest_submission_counts(ledger):
     (entry,) = leaderboard(ledger)
     assert entry.accuracy == 0.85
     add(ledger, "kim", digest="first")
-    assert leaderboard(ledger)[0].accuracy == 0.95, "handed in again, the old result is found"
+    assert leaderboard(ledger)[0].accuracy == 0.95, "handed in again, the old measurement is found"
 
 
 def test_ranks_ties_and_bands(ledger):
     for student, accuracy in (("a", 0.99), ("b", 0.90), ("c", 0.90), ("d", 0.895), ("e", 0.60)):
         add(ledger, student, passed(accuracy))
-    add(ledger, "f", Result("failed", "crashed"))
-    add(ledger, "g", Result("rejected", "16 epochs"))
-    ledger.take_in("now", "h", "H", "d", "verified", "h", "rules")
+    add(ledger, "f", CRASHED)
+    ledger.note("now", noted("g"))
+    ledger.note_findings("g", "d", CHECKS, [{"severity": "reject", "where": "x", "what": "16 epochs", "mend": "15"}])
+    ledger.note("now", noted("h"))
     entries = leaderboard(ledger)
     assert [(e.student, e.rank, e.rank_low, e.rank_high) for e in entries] == [
         ("a", 1, 1, 1), ("b", 2, 2, 4), ("c", 2, 2, 4), ("d", 4, 2, 4), ("e", 5, 5, 5),
@@ -86,32 +105,44 @@ def test_ranks_ties_and_bands(ledger):
 
 
 @pytest.mark.parametrize(("accuracies", "median"), [([0.7, 0.9, 0.85], 0.85), ([0.79, 0.9], 0.79), ([0.9], 0.9)])
-def test_the_median_of_the_seeds_decides(ledger, accuracies, median):
+def test_the_median_of_the_seeds_ranks(ledger, accuracies, median):
     add(ledger, "kim", *map(passed, accuracies))
-    (entry,) = leaderboard(ledger)
+    (entry,) = leaderboard(ledger, Rules(seeds=len(accuracies), seeds_near_target=1))
     assert (entry.accuracy, entry.seeds) == (median, len(accuracies))
     assert entry.verdict == ("passed" if median > 0.8 else "below_target")
+
+
+def test_all_are_ranked_by_as_many_trainings_and_who_passed_comes_first(ledger):
+    add(ledger, "lucky", passed(0.81), passed(0.78), passed(0.79))  # the median of three decides about the target
+    add(ledger, "unlucky", passed(0.795), passed(0.82), passed(0.81))
+    add(ledger, "far", passed(0.6))
+    first, second, third = leaderboard(ledger)
+    assert (first.student, first.verdict, first.accuracy, first.decided_accuracy) == ("unlucky", "passed", 0.795, 0.81)
+    assert (second.student, second.verdict, second.accuracy) == ("lucky", "below_target", 0.81)
+    assert [entry.seeds for entry in (first, second, third)] == [1, 1, 1] and third.decided_by == 1
+    assert "decided by the median of 3 trainings, 81.00%" in decision(first) and not decision(second)
+    assert all(entry.rank_low <= entry.rank <= entry.rank_high for entry in (first, second, third))
 
 
 def test_all_students_are_told_as_one_by_one(ledger):
     add(ledger, "b", passed(0.9), passed(0.8), passed(0.85))
     add(ledger, "a", passed(0.7), digest="first")
-    add(ledger, "a", Result("infrastructure", "full"), Result("infrastructure", "lost"), digest="second")
-    add(ledger, "c", passed(0.6), Result("infrastructure", "lost"))
+    add(ledger, "a", LOST, LOST.but(said="lost"), digest="second")
+    add(ledger, "c", passed(0.6), LOST)
     add(ledger, "d")
     ledger.regrade("now", "c")
-    ledger.record("then", "now", "c", "d", "rules", 0, passed(0.65), {})
-    found = list(ledger.graded())
-    assert [graded.student for graded in found] == ["a", "b", "c", "d"]
-    for graded in found:
-        assert graded.results == list(ledger.results(graded.student, graded.digest, graded.rules).values())
-    ours = [graded.infrastructure and graded.infrastructure.reason for graded in found]
-    assert ours == ["lost", None, None, None] and found[2].results == [passed(0.65)] and found[0].digest == "second"
+    ledger.record("then", of(ledger, "c"), 0, 100, passed(0.65), {})
+    found = list(ledger.graded(CHECKS))
+    assert [each.student for each in found] == ["a", "b", "c", "d"]
+    assert found == [of(ledger, each.student) for each in found]
+    ours = [each.infrastructure and each.infrastructure.said for each in found]
+    assert ours == ["lost", None, None, None] and found[2].measurements == {0: passed(0.65)}
+    assert found[0].digest == "second" and list(found[1].measurements) == [0, 1, 2]
 
 
-def test_a_seed_that_failed_decides(ledger):
-    add(ledger, "kim", passed(0.9), Result("failed", "diverged"))
-    assert (leaderboard(ledger)[0].verdict, leaderboard(ledger)[0].reason) == ("failed", "diverged")
+def test_a_training_that_failed_decides(ledger):
+    add(ledger, "kim", passed(0.9), CRASHED)
+    assert (leaderboard(ledger)[0].verdict, leaderboard(ledger)[0].reason) == ("failed", CRASHED.said)
 
 
 def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
@@ -126,7 +157,9 @@ def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
     assert entry["total"] == 90 and entry["name"] == "김민지"
 
 
-HOSTILE = Entry(None, None, None, "x", "=HYPERLINK('http://x')|<b>", "failed", "audited", reason="@SUM(1) | [x](y)")
+HOSTILE = Entry(
+    student="x", name="=HYPERLINK('http://x')|<b>", verdict="failed", tier="audited", reason="@SUM(1) | [x](y)"
+)
 
 
 def test_cells_are_safe_from_spreadsheets_and_tables_from_markup():
@@ -139,8 +172,8 @@ def test_cells_are_safe_from_spreadsheets_and_tables_from_markup():
 
 def test_the_table_is_aligned_also_in_korean():
     entries = [
-        Entry(None, None, None, "a", "김민지", "failed", "verified"),
-        Entry(None, None, None, "b", "Alex", "failed", "verified"),
+        Entry(student="a", name="김민지", verdict="failed", tier="verified"),
+        Entry(student="b", name="Alex", verdict="failed", tier="verified"),
     ]
     first, second = as_table(entries).splitlines()[2:]
     assert display_width(first[: first.index("failed")]) == display_width(second[: second.index("failed")])

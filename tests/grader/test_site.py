@@ -15,14 +15,15 @@ import pytest
 from benchmarks.course import Student, students, write_course
 from grader.grading.ranking import median
 from grader.ledger.ledger import Ledger
-from grader.ledger.result import Result
-from grader.publish.desk import show_leaderboard
+from grader.ledger.measurement import Measurement
+from grader.ledger.results_folder import open_results
 from grader.publish.markdown import rendered
 from grader.publish.pages import shares as share
 from grader.publish.pages.assets import as_script
 from grader.publish.pages.pictures import drawn_name
 from grader.publish.pages.rendering import Pages
 from grader.publish.pseudonyms import pseudonyms
+from grader.publish.publishing import publish
 from grader.rules import Rules
 from tests.grader.conftest import TINY_GLYPHS
 
@@ -46,6 +47,11 @@ $$ \\sum_{i=1}^n x_i^2 $$
 )
 PICTURE = "../assets/images/"
 NAME = '</script><script>window.pwned = 8</script><img src=x onerror="window.pwned=9">'
+
+
+def show_leaderboard(results: Path) -> str:
+    with open_results(results) as opened:
+        return publish(opened)
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +155,9 @@ def test_a_killed_rendering_leaves_the_old_pages_and_the_next_one_clears_up(tmp_
     write_course(tmp_path, students(3), rules)
     before = all_files(tmp_path)
     killed = (
-        "import os, sys; from pathlib import Path; from grader.publish.desk import show_leaderboard;"
+        "import os, sys; from grader.cli import main;"
         "from grader.publish.pages.rendering import Pages; Pages.leaderboard = lambda *_: os._exit(9);"
-        "show_leaderboard(Path(sys.argv[1]))"
+        "main(['leaderboard', sys.argv[1]])"
     )
     done = subprocess.run([sys.executable, "-c", killed, tmp_path], cwd=Path(__file__).parents[2])
     assert done.returncode == 9 and all_files(tmp_path) == before and len(list(tmp_path.glob(".site-*"))) == 1
@@ -182,7 +188,7 @@ def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypa
 
     def watched(self, standing, graded):
         gc.collect()
-        alive.append(sum(type(thing) is Result for thing in gc.get_objects()))
+        alive.append(sum(type(thing) is Measurement for thing in gc.get_objects()))
         return submission(self, standing, graded)
 
     monkeypatch.setattr(Pages, "submission", watched)
@@ -191,7 +197,7 @@ def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypa
 
 
 def test_pages_are_written_without_torch():
-    asked = "import sys, grader.publish.desk; sys.exit('torch' in sys.modules)"
+    asked = "import sys, grader.publish.publishing; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=Path(__file__).parents[2]).returncode == 0
 
 

@@ -9,8 +9,9 @@ import yaml
 
 from grader.grading.examples import CONCLUSION, REPORT
 from grader.grading.ranking import Entry, standings
-from grader.grading.walk import Settings, grade
-from grader.ledger.ledger import Ledger
+from grader.grading.settings import Settings
+from grader.grading.walk import grade
+from grader.ledger.results_folder import open_results
 from grader.rules import Limits, Rules
 from project.training.command_line import complete_config
 
@@ -86,13 +87,9 @@ def graded(case: Case, scratch: Path) -> Entry:
     """The leaderboard's entry of a case, by way of the whole grader."""
     source = write(case, scratch / "submissions")
     results = scratch / "results"
-    grade(source.parent if source.is_dir() else source, results, case.rules, Settings(device="cpu", secret=1))
-    ledger = Ledger(results / "ledger.sqlite")
-    try:
-        entry = standings(ledger)[0].entry
-    finally:
-        ledger.close()
-    return entry
+    with open_results(results, new=True, secret=1) as opened:
+        grade(source.parent if source.is_dir() else source, opened, case.rules, Settings(device="cpu"))
+        return standings(opened.ledger, case.rules)[0].entry
 
 
 def shortcomings(case: Case, entry: Entry, scratch: Path) -> list[str]:

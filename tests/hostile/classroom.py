@@ -19,15 +19,17 @@ def write_class(folder: Path, students: int) -> None:
 
 
 def final_rows(results: Path) -> list[tuple[str, int, str]]:
-    """Student, seed and verdict of each result that counts."""
+    """Student, seed and outcome of each measurement that counts."""
     with sqlite3.connect(results / "ledger.sqlite") as database:
-        return database.execute("SELECT student, seed, verdict FROM attempts WHERE final").fetchall()
+        return database.execute(
+            "SELECT student, seed, json_extract(measurement, '$.outcome') FROM measurements WHERE counts"
+        ).fetchall()
 
 
 def faults(results: Path) -> int:
     """Attempts that failed through a fault of ours."""
     with sqlite3.connect(results / "ledger.sqlite") as database:
-        return database.execute("SELECT count(*) FROM attempts WHERE NOT final").fetchone()[0]
+        return database.execute("SELECT count(*) FROM measurements WHERE NOT counts").fetchone()[0]
 
 
 def miscounted(results: Path, students: int, seeds: int) -> dict[str, int]:
@@ -38,5 +40,5 @@ def miscounted(results: Path, students: int, seeds: int) -> dict[str, int]:
     return {
         "lost": sum(max(0, seeds - len(made)) for made in by_student.values()),
         "doubled": sum(len(made) - len({seed for _, seed, _ in made}) for made in by_student.values()),
-        "charged": sum(verdict != "passed" for _, _, verdict in found),
+        "charged": sum(outcome != "scored" for _, _, outcome in found),
     }

@@ -22,14 +22,14 @@ from tests.hostile.classroom import faults, miscounted, write_class
 
 STUDENTS, SEEDS = 4, 2
 PATIENCE = 0.3  # minutes of a training, of which a lease allows six
-HOST, FORK_SERVER = "ray::Host", "/walls/fork_server_main.py"
+HOST, FORK_SERVER = "ray::NodeWorker", "/walls/fork_server_main.py"
 GRADER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
-import grader.grading.walk, grader.engines.ray_cluster
+import grader.grading.settings, grader.engines.ray_cluster
 from grader.cli import main
 
-grader.grading.walk.SPARE_MINUTES = 0.2
+grader.grading.settings.SPARE_MINUTES = 0.2
 grader.engines.ray_cluster.SECONDS_WITHOUT_HEAD = 2
 sys.exit(main(["run", *sys.argv[1:]]))
 """

@@ -16,21 +16,18 @@ from tests.hostile.classroom import faults, final_rows, miscounted, write_class
 STUDENTS, SEEDS = 12, 2
 GRADER = """
 import random, sys, time
-from dataclasses import replace
 from pathlib import Path
-from grader.grading.walk import Settings, grade
-from grader.ledger.result import Result
-from tests.grader.engines import MadeUp
+from tests.grader.engines import LOST, MadeUp, graded, scored
 from tests.hostile.cases import RULES
 
 def result(job):
     time.sleep(random.uniform(0, 0.02))
     lost = random.random() < 0.1
-    return Result("infrastructure", "lost") if lost else Result("passed", "", 0.9, 1, 10, 1.0)
+    return LOST if lost else scored()
 
 print("begins", flush=True)
 rules = RULES.but(seeds=int(sys.argv[3]))
-grade(Path(sys.argv[1]), Path(sys.argv[2]), rules, Settings("cpu", False, 1, engine=MadeUp(result), back_off=0))
+graded(Path(sys.argv[1]), Path(sys.argv[2]), rules, MadeUp(result), back_off=0)
 """
 
 

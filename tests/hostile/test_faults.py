@@ -10,12 +10,11 @@ import pytest
 
 from grader.cli import main
 from grader.grading.schedule import MOST_ATTEMPTS
-from grader.grading.walk import Settings, grade
-from grader.ledger.result import Result
+from grader.ledger.measurement import Ended
 from grader.ledger.results_folder import locked
 from grader.rerun.job import Job
 from project.support.errors import UserError
-from tests.grader.engines import MadeUp
+from tests.grader.engines import LOST, MadeUp, graded, scored
 from tests.hostile.cases import RULES, Case, write
 from tests.hostile.kills import kill_at_random
 
@@ -28,13 +27,15 @@ class Failing(MadeUp):
 
     def result(self, job):
         self.faults -= 1
-        fault = Result("infrastructure", "the node is gone")
-        return fault if self.faults >= 0 else Result("passed", "", 0.9, 1, 10, 1.0)
+        return LOST.but(said="the node is gone") if self.faults >= 0 else scored()
 
 
-def verdicts(results: Path) -> list[str]:
+def outcomes(results: Path) -> list[str]:
     with sqlite3.connect(results / "ledger.sqlite") as database:
-        return [row[0] for row in database.execute("SELECT verdict FROM attempts ORDER BY id")]
+        return [
+            row[0]
+            for row in database.execute("SELECT json_extract(measurement, '$.outcome') FROM measurements ORDER BY id")
+        ]
 
 
 @pytest.fixture
@@ -42,33 +43,24 @@ def submissions(tmp_path) -> Path:
     return write(Case("honest", "passed"), tmp_path / "submissions").parent
 
 
-@pytest.fixture
-def settings() -> Settings:
-    return Settings(device="cpu", sandboxed=False, secret=1, back_off=0)
+def test_a_lost_job_is_run_again_and_the_student_not_charged(submissions, tmp_path):
+    graded(submissions, tmp_path / "results", RULES, Failing(1), back_off=0)
+    assert outcomes(tmp_path / "results") == ["infrastructure", "scored"]
 
 
-def with_engine(settings: Settings, engine) -> Settings:
-    return Settings(settings.device, settings.sandboxed, settings.secret, engine=engine, back_off=0)
-
-
-def test_a_lost_job_is_run_again_and_the_student_not_charged(submissions, tmp_path, settings):
-    grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(1)))
-    assert verdicts(tmp_path / "results") == ["infrastructure", "passed"]
-
-
-def test_lost_again_and_again_it_is_pending_until_the_next_run(submissions, tmp_path, settings):
-    table = grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(9)))
+def test_lost_again_and_again_it_is_pending_until_the_next_run(submissions, tmp_path):
+    table = graded(submissions, tmp_path / "results", RULES, Failing(9), back_off=0)
     assert "infrastructure" in table and "the node is gone" in table
-    grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
-    assert verdicts(tmp_path / "results") == ["infrastructure"] * MOST_ATTEMPTS + ["passed"]
+    graded(submissions, tmp_path / "results", RULES, Failing(0), back_off=0)
+    assert outcomes(tmp_path / "results") == ["infrastructure"] * MOST_ATTEMPTS + ["scored"]
 
 
-def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, settings, monkeypatch):
+def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("grader.rerun.job.Rerun.result", broken)
-    assert "infrastructure" in grade(submissions, tmp_path / "results", RULES, settings)
+    monkeypatch.setattr("grader.rerun.rerun.Rerun.measurement", broken)
+    assert "infrastructure" in graded(submissions, tmp_path / "results", RULES, back_off=0)
     assert "ZeroDivisionError" in next((tmp_path / "results").rglob("fault.log")).read_text()
 
 
@@ -76,12 +68,12 @@ def test_a_sandbox_that_cannot_start_is_no_verdict(submissions, tmp_path, monkey
     for module in ("bubblewrap", "fork_server"):
         monkeypatch.setattr(f"grader.sandbox.{module}.isolation", lambda *arguments: ["--no-such-option"])
     monkeypatch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: None)
-    table = grade(submissions, tmp_path / "results", RULES, Settings(device="cpu", secret=1, back_off=0))
+    table = graded(submissions, tmp_path / "results", RULES, sandboxed=True, back_off=0)
     assert "infrastructure" in table and "the sandbox failed" in table
     assert "each program starts anew" in capsys.readouterr().out
 
 
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(submissions, tmp_path, settings, capsys):
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(submissions, tmp_path, capsys):
     results = tmp_path / "small"
     results.mkdir()
     if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", results]).returncode:
@@ -92,10 +84,10 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(submissions, tmp_p
         pass
     try:
         with pytest.raises(UserError, match="cannot be written.*goes on"):
-            grade(submissions, results, RULES, with_engine(settings, Failing(0)))
+            graded(submissions, results, RULES, Failing(0), back_off=0)
         (results / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=50m", results], check=True)
-        assert "passed" in grade(submissions, results, RULES, with_engine(settings, Failing(0)))
+        assert "passed" in graded(submissions, results, RULES, Failing(0), back_off=0)
     finally:
         subprocess.run(["umount", results], check=True)
 
@@ -110,25 +102,26 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(submissions, tmp_pa
 
 def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submissions, monkeypatch):
     from grader.intake.submission import take_in
-    from grader.rerun import job as jobs
+    from grader.rerun.failures import check_end
     from grader.sandbox.supervision import Outcome
 
     folder = tmp_path / "attempt"
     folder.mkdir()
     (folder / "trainee.log").write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n")
     job = Job(take_in(submissions / "mallory"), 1, RULES, None, "cuda", folder)
-    for free, verdict in ((0.3, "infrastructure"), (0.99, "failed")):
-        with pytest.raises(jobs.Ended) as ended:
-            jobs.judge(job, Outcome("exited", 1, 1.0, 0), "training", gpu_free=free)
-        assert ended.value.result.verdict == verdict and "GPU" in ended.value.result.reason
+    for free, outcome in ((0.3, "infrastructure"), (0.99, "crashed")):
+        with pytest.raises(Ended) as ended:
+            check_end(job, Outcome("exited", 1, 1.0, 0), "training", gpu_free=free)
+        measurement = ended.value.measurement
+        assert measurement.outcome == outcome and "GPU" in measurement.said
 
 
-def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, settings, monkeypatch):
+def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, monkeypatch):
     times = iter(["2030-01-01", "1999-12-31", "2026-01-01", "1970-01-01"] * 20)
-    monkeypatch.setattr("grader.grading.walk.now", lambda: next(times))
+    monkeypatch.setattr("grader.ledger.ledger.now", lambda: next(times))
     for _ in range(2):
-        grade(submissions, tmp_path / "results", RULES, with_engine(settings, Failing(0)))
-    assert verdicts(tmp_path / "results") == ["passed"]
+        graded(submissions, tmp_path / "results", RULES, Failing(0), back_off=0)
+    assert outcomes(tmp_path / "results") == ["scored"]
 
 
 def test_a_second_grader_waits_where_it_is_told_to(tmp_path):
@@ -146,14 +139,13 @@ def test_a_second_grader_waits_where_it_is_told_to(tmp_path):
     thread.join()
 
 
-def test_regrade_begins_anew_and_keeps_what_was(submissions, tmp_path, settings):
+def test_regrade_begins_anew_and_keeps_what_was(submissions, tmp_path):
     results = tmp_path / "results"
-    grade(submissions, results, RULES, with_engine(settings, Failing(0)))
-    again = Settings("cpu", False, 1, regrade=("mallory",), engine=Failing(0))
-    grade(submissions, results, RULES, again)
-    assert verdicts(results) == ["passed", "passed"]
+    graded(submissions, results, RULES, Failing(0), back_off=0)
+    graded(submissions, results, RULES, Failing(0), regrade=("mallory",))
+    assert outcomes(results) == ["scored", "scored"]
     with pytest.raises(UserError, match="no such student"):
-        grade(submissions, results, RULES, Settings("cpu", False, 1, regrade=("nobody",), engine=Failing(0)))
+        graded(submissions, results, RULES, Failing(0), regrade=("nobody",))
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.slow)])

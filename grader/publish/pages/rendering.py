@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import jinja2
 
 from grader.grading.contributions import contributions
-from grader.grading.ranking import Entry, Standing, band, median
+from grader.grading.ranking import Entry, Standing, band, decision
+from grader.grading.verdicts import verdict
 from grader.ledger.ledger import Graded, Ledger
-from grader.ledger.result import Result
+from grader.ledger.measurement import Measurement
 from grader.ledger.submission_store import kept, kept_text
 from grader.publish import explanations as words
 from grader.publish.markdown import rendered
@@ -93,24 +93,29 @@ class Pages:
         entry = standing.entry
         files = kept(self.results, graded.digest) if self.rules.site.reports else {}
         texts = {title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files}
-        trained = [result for result in graded.results if result.accuracy is not None]
-        drawings = [self.drawn(result) for result in trained]
-        middle = trained.index(median(trained)) if entry.accuracy is not None else None
+        trained = [m for m in graded.measurements.values() if m.accuracy is not None]
+        drawings = [self.drawn(measurement) for measurement in trained]
+        ranked = verdict(graded, self.rules).ranked
+        middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
-        variants = self.ledger.variants(graded.digest, graded.rules)
+        variants = self.ledger.variants(graded)
         page = self.page["submission"].render(
             root="../",
             name=self.names[entry.student],
-            entry=replace(
-                entry, reason=self.veiled(entry, entry.reason), flags=[self.veiled(entry, flag) for flag in entry.flags]
+            entry=entry.model_copy(
+                update={
+                    "reason": self.veiled(entry, entry.reason),
+                    "flags": [self.veiled(entry, flag) for flag in entry.flags],
+                }
             ),
             words=words,
+            decision=decision(entry),
             trained=trained,
-            census=drawn.get("census", {}),
-            limits=self.limits(graded.results),
+            census={} if ranked is None else ranked.strategies,
+            limits=self.limits(list(graded.measurements.values())),
             mistakes=list(self.mistakes(drawn)),
             texts=texts,
-            bonus=standing.bonus,
+            points=standing.points,
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [drawing.get("curves", []) for drawing in drawings],
@@ -130,17 +135,17 @@ class Pages:
             text = text.replace(known, self.slugs[entry.student]) if len(known) > 2 else text
         return text
 
-    def drawn(self, result: Result) -> dict[str, Any]:
+    def drawn(self, measurement: Measurement) -> dict[str, Any]:
         """What the grader left of a training for pictures; empty for one that has left nothing."""
         try:
-            return json.loads((self.results / result.details["folder"] / "to_draw.json").read_text(encoding="utf-8"))
-        except (KeyError, FileNotFoundError):
+            return json.loads((self.results / measurement.folder / "to_draw.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
             return {}
 
-    def limits(self, results: list[Result]) -> list[dict[str, Any]]:
+    def limits(self, measured: list[Measurement]) -> list[dict[str, Any]]:
         """Of each limit that is measured, how much the hungriest training used."""
-        seconds = [result.seconds for result in results if result.seconds]
-        memory = [result.details["peak_memory"] for result in results if result.details.get("peak_memory")]
+        seconds = [m.seconds for m in measured if m.seconds]
+        memory = [m.peak_memory for m in measured if m.peak_memory]
         found = []
         if seconds:
             found.append({"name": "minutes", "used": max(seconds) / 60, "limit": self.rules.limits.minutes})

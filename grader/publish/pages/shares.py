@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 
 from grader.grading.ranking import Standing, standings
+from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
-from grader.ledger.results_folder import RULES_FILE, stored_secret
+from grader.ledger.results_folder import LEDGER, stored_rules, stored_secret
 from grader.publish.pages.rendering import Pages
-from grader.rules import Rules
 
 AT_ONCE = 2  # processes at most: each holds all entries, and a large course's pages are not to fill the memory
 WORTH_IT = 500  # pages, below which starting another process takes longer than it saves
@@ -42,7 +42,7 @@ def write_share(site: Path, pages: Pages, found: list[Standing], ledger: Ledger,
     """Write the pages of every student whose place in the ledger's order is `number` more than a multiple of `shares`."""
     by_student = {standing.entry.student: standing for standing in found}
     curves: Curves = {}
-    for graded in islice(ledger.graded(), number, None, shares):
+    for graded in islice(ledger.graded(checks_by(pages.rules)), number, None, shares):
         page, curves[graded.student] = pages.submission(by_student[graded.student], graded)
         (site / "submissions" / f"{pages.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
     return curves
@@ -67,8 +67,8 @@ def helpers(site: Path, results: Path, shares: int) -> Iterator[list[subprocess.
 
 def help_out(site: Path, results: Path, number: int, shares: int) -> Curves:
     """Write a share of the pages into a site that another process is making."""
-    rules, secret = Rules.load(results / RULES_FILE), stored_secret(results, None)
-    ledger = Ledger(results / "ledger.sqlite")
+    rules, secret = stored_rules(results), stored_secret(results, None)
+    ledger = Ledger(results / LEDGER)
     try:
         found = standings(ledger, rules)
         pages = Pages(site, results, rules, [standing.entry for standing in found], ledger, secret)

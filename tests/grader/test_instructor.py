@@ -1,10 +1,9 @@
-"""The instructor's desk: points, near-copies, files for other systems. Cells, limits and who gets what."""
+"""What an instructor does with results: points, near-copies, files for other systems. Cells, limits and who gets what."""
 
 import csv
 import io
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,18 @@ from rich.console import Console
 from benchmarks.course import SECRET, Student, students, write_course
 from grader.cli import main
 from grader.grading.contributions import KEYS, variant, variant_names
-from grader.grading.walk import Settings, grade, training_seed
-from grader.ledger.result import Result
+from grader.grading.ranking import standings
+from grader.grading.settings import Settings, training_seed
+from grader.ledger.results_folder import open_results
 from grader.publish import wandb_runs
-from grader.publish.desk import opened
 from grader.publish.gradebooks import points
+from grader.publish.publishing import publish
 from grader.review.ablation import ablate
 from grader.review.similarity import fingerprints, tokens
 from grader.review.walkthrough import review
 from grader.rules import Rules
 from tests.grader.conftest import TINY_GLYPHS
-from tests.grader.engines import MadeUp
+from tests.grader.engines import LOST, MadeUp, graded, scored
 
 FORMULA = '=HYPERLINK("http://192.0.2.1")'
 
@@ -63,11 +63,11 @@ def test_points_are_kept_with_who_gave_them_and_do_not_move_ranks(course, capsys
     assert main([*command, "--conclusion", "2"]) == 0  # what is not named stays
     found = entries(course)["park-103"]
     assert (found["bonus"], found["total"], found["rank"]) == (5.0, 75.0, 3)
-    with opened(course) as desk:
-        notes = desk.ledger.database.execute("SELECT by, report, conclusion, comment FROM bonuses").fetchall()
+    with open_results(course) as opened:
+        notes = opened.ledger.database.execute("SELECT by, report, conclusion, comment FROM points").fetchall()
         assert [tuple(note) for note in notes] == [("kang", 3.0, 0.0, "clear"), ("kang", 3.0, 2.0, "clear")]
-        desk.ledger.regrade("now", "park-103")
-        assert desk.ledger.bonuses()["park-103"]["report"] == 3.0
+        opened.ledger.regrade("now", "park-103")
+        assert opened.ledger.points()["park-103"]["report"] == 3.0
 
 
 def test_a_table_of_points_counts_wholly_or_not_at_all(course, tmp_path, capsys):
@@ -102,10 +102,12 @@ def test_a_review_asks_for_each_and_can_be_stopped(course):
     output = io.StringIO()
     console = Console(file=output, width=100)
     console.input = lambda prompt="", **_: next(answers)
-    with opened(course) as desk:
-        done = review(desk.ledger, course, desk.rules, desk.standings, "kang", console=console)
-        given = desk.ledger.bonuses()
-        left = [standing.entry.student for standing in desk.standings if standing.bonus is None]
+    with open_results(course) as opened:
+        done = review(opened, "kang", console=console)
+        given = opened.ledger.points()
+        left = [
+            standing.entry.student for standing in standings(opened.ledger, opened.rules) if standing.points is None
+        ]
     assert done == 1 and given["kim-minji-101"]["report"] == 4.0 and "kim-minji-101" not in left
     assert "is not 0 to 5" in output.getvalue() and "one-cycle" in output.getvalue()
 
@@ -115,9 +117,9 @@ def test_points_of_a_review_bear_the_time_at_which_they_were_given(course, monke
     monkeypatch.setattr("grader.review.walkthrough.now", lambda: next(clock))
     console = Console(file=io.StringIO())
     console.input = lambda prompt="", **_: "1"
-    with opened(course) as desk:
-        assert review(desk.ledger, course, desk.rules, desk.standings, "kang", console=console) == 4
-        assert sorted(row["at"] for row in desk.ledger.bonuses().values()) == ["09:00", "09:05", "09:10", "09:15"]
+    with open_results(course) as opened:
+        assert review(opened, "kang", console=console) == 4
+        assert sorted(row["at"] for row in opened.ledger.points().values()) == ["09:00", "09:05", "09:10", "09:15"]
 
 
 def test_the_best_are_marked_if_they_pass(course, rules, tmp_path):
@@ -264,9 +266,13 @@ def test_a_gradebook_without_the_column_is_one_line(text, arguments, said, cours
 
 
 def test_what_is_ours_to_repeat_gets_no_points(course):
-    with opened(course) as desk:
-        entry = desk.standings[0].entry
-    assert [points(replace(entry, verdict=v)) for v in ("passed", "infrastructure", "pending")] == [91.0, None, None]
+    with open_results(course) as opened:
+        entry = standings(opened.ledger, opened.rules)[0].entry
+    assert [points(entry.model_copy(update={"verdict": v})) for v in ("passed", "infrastructure", "pending")] == [
+        91.0,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -303,12 +309,12 @@ def test_where_wandb_is_down_grades_are_not_touched(course, monkeypatch):
 
 def test_a_lost_variant_is_tried_again(write_submission, rules, tmp_path):
     made, results = Made(), tmp_path / "results"
-    good = lambda job: Result("passed", "", 0.9, 1, 10, 1.0)  # noqa: E731
-    grade(write_submission("kim").parent, results, rules, Settings("cpu", False, 1, engine=MadeUp(good)))
+    graded(write_submission("kim").parent, results, rules, MadeUp(lambda job: scored()))
     lost = iter([True, False, True])
     result = made.result
-    made.result = lambda job: Result("infrastructure", "gone") if next(lost, False) else result(job)
-    table, _ = ablate(results, "kim", 1, Settings("cpu", False, engine=made))
+    made.result = lambda job: LOST if next(lost, False) else result(job)
+    with open_results(results) as opened:
+        table, _ = ablate(opened, "kim", 1, Settings("cpu", False, engine=made))
     assert len(made.jobs) == len({job.folder for job in made.jobs}) == 9 and table.count("\n") >= 9
 
 
@@ -325,7 +331,7 @@ class Made(MadeUp):
         config = yaml.safe_load(job.submission.files["config.yaml"])
         used = [config["model"]["initialization"], config["model"]["normalization"], config["model"]["scheduler"]]
         used.append(config["model"]["regularization"] or config["data"]["augmentation"])
-        return Result("passed", "", 0.1 + 0.2 * sum(map(bool, used)), 1, 10, 1.0)
+        return scored(0.1 + 0.2 * sum(map(bool, used)))
 
 
 def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(tmp_path, rules, config):
@@ -333,12 +339,15 @@ def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(t
     write_course(tmp_path, [Student("kim", "Kim", 0.9, texts=texts)], rules)
     engine = Made()
     settings = Settings("cpu", sandboxed=False, engine=engine)
-    table, figure = ablate(tmp_path, "kim", None, settings)
+    with open_results(tmp_path) as opened:
+        table, figure = ablate(opened, "kim", None, settings)
+        publish(opened)
     assert len(engine.jobs) == 9 and {job.seed for job in engine.jobs} == {training_seed(SECRET, 0)}
     assert figure.stat().st_size > 10_000 and "-20.00" in table and "-80.00" in table
     page = next((tmp_path / "site" / "submissions").iterdir()).read_text()
     assert "What each family contributes" in page
-    ablate(tmp_path, "kim", 2, settings)  # one more seed, for the whole as well
+    with open_results(tmp_path) as opened:
+        ablate(opened, "kim", 2, settings)  # one more seed, for the whole as well
     assert len(engine.jobs) == 9 + 10
 
 
@@ -391,12 +400,16 @@ def test_a_folder_without_results_is_one_line(command, tmp_path, capsys):
     assert "no results there" in capsys.readouterr().err
 
 
+def order(entry):
+    return entry["verdict"] != "passed", -entry["accuracy"]
+
+
 def test_many_students_are_ranked_as_one_by_one(tmp_path, rules):
     everyone = students(60)
     write_course(tmp_path, everyone, rules)
     found = [entry for entry in entries(tmp_path).values() if entry["rank"]]
     for entry in found:
-        assert entry["rank"] == 1 + sum(other["accuracy"] > entry["accuracy"] for other in found)
+        assert entry["rank"] == 1 + sum(order(other) < order(entry) for other in found)
         assert entry["rank_low"] == 1 + sum(other["accuracy_low"] > entry["accuracy_high"] for other in found)
         worse = sum(other["accuracy_high"] < entry["accuracy_low"] for other in found)
         assert entry["rank_high"] == len(found) - worse

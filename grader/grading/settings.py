@@ -1,0 +1,75 @@
+"""How to grade: what the command line chooses, and what a measurement depends on besides the submission."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from grader.engines.engine import Engine
+from grader.engines.local import LocalEngine
+from grader.engines.machine import said_by
+from grader.engines.needs import Needs
+from grader.rerun.grading_data import DATA
+from grader.rerun.visible_code import REPOSITORY
+from grader.rules import Rules
+from grader.sandbox import bubblewrap
+from project.support.errors import UserError
+
+SPARE_MINUTES = 10  # for all that a job does beside what the rules limit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to grade.
+
+    Attributes:
+        device: auto, cpu or cuda.
+        sandboxed: False runs student code as plain processes.
+        regrade: Ids of students whose results are to be made anew.
+        max_hours: No training begins after so many hours; None for no end.
+        engine: Where jobs run.
+        back_off: Seconds before what failed through a fault of ours is tried again.
+    """
+
+    device: str = "auto"
+    sandboxed: bool = True
+    regrade: tuple[str, ...] = ()
+    max_hours: float | None = None
+    engine: Engine = LocalEngine()
+    back_off: float = 5.0
+
+    def checked(self) -> "Settings":
+        """The same, with the device chosen. Raises UserError where this machine cannot do what is asked for."""
+        if self.sandboxed and (reason := bubblewrap.unavailable()):
+            raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
+        return replace(self, device=self.engine.device(self.device))
+
+
+def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
+    """What all jobs for a results folder ask of an engine."""
+    (results / DATA).mkdir(exist_ok=True)
+    # A training and two predictions of its own, each within the limit, as many to wait for, and what comes between.
+    longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
+    memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
+    return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
+
+
+def training_seed(secret: int, index: int) -> int:
+    """The seed of the training number `index`: the same for every submission, known to none."""
+    return int.from_bytes(hashlib.sha256(f"{secret} {index}".encode()).digest()[:4], "big") >> 1
+
+
+def circumstances(rules: Rules, settings: Settings) -> dict[str, Any]:
+    """What is recorded with each measurement, beside what its own machine says."""
+    return {
+        **settings.engine.about(settings.device),
+        "sandboxed": settings.sandboxed,
+        "limits": rules.limits.model_dump(),
+        "code": code_version(),
+        "max_epochs": rules.max_epochs,
+    }
+
+
+def code_version() -> str:
+    """The repository's commit, with a mark where files differ from it; `unknown` outside a repository."""
+    return said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown"

@@ -1,0 +1,147 @@
+"""From measurements and rules to a verdict, and to the trainings that are still wanted. Pure functions, asked at any time.
+
+How many trainings decide, so that every rank can be defended: all submissions are ranked by the median of their first
+`seeds` trainings, whose seeds are the same for everybody. Where that cannot be told from the target, `seeds_near_target`
+trainings decide about the target, and about nothing else.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+
+from grader.intake.checks import Finding, check_time, rejections
+from grader.intervals import wilson_interval
+from grader.ledger.ledger import Graded
+from grader.ledger.measurement import Measurement
+from grader.rules import Rules
+
+SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a submission.
+
+    Attributes:
+        name: passed, below_target, rejected, failed, infrastructure or pending.
+        reason: Why, in one line; empty for passed.
+        ranked: The measurement that ranks it; None where there is no accuracy.
+        decided_by: How many trainings decided about the target.
+        flags: What a person should look at.
+    """
+
+    name: str
+    reason: str = ""
+    ranked: Measurement | None = None
+    decided_by: int = 0
+    flags: list[str] = field(default_factory=list)
+
+
+def checks_by(rules: Rules) -> str:
+    """Which checks of a submission these rules ask for: the same text, the same findings."""
+    return f"1 max_epochs {rules.max_epochs}"
+
+
+def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = None) -> Verdict:
+    """The verdict on what is known.
+
+    Args:
+        epoch_seconds: Of the verified trainings, for the flag on those that are far slower.
+    """
+    late = list(check_time(graded.submitted, graded.marked_late, rules))
+    flags = [finding.what for finding in late]
+    if found := rejections([*late, *(Finding(**finding) for finding in graded.findings or [])]):  # type: ignore[arg-type]
+        reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+        return Verdict("rejected", reason, flags=flags)
+    standing = [m for m in graded.measurements.values() if not lifted(m, rules)]
+    flags += sorted({flag for m in standing for flag in m.flags})
+    for measurement in standing:
+        if ended := end(measurement, rules):
+            return Verdict(*ended, flags=flags)
+    first = first_ones(graded, rules.seeds, rules)
+    if not first:
+        if graded.infrastructure:
+            return Verdict("infrastructure", graded.infrastructure.said, flags=flags + graded.infrastructure.flags)
+        return Verdict("pending", "not graded yet", flags=flags)
+    flags += slowness(graded, standing, epoch_seconds or [])
+    wanted = wanted_trainings(graded, rules)
+    deciding = first_ones(graded, wanted, rules)
+    if len(deciding) < wanted:
+        flags.append(f"{len(deciding)} of {wanted} trainings so far; the next run makes the others")
+    share = accuracy(median(deciding))
+    name, reason = "passed", ""
+    if not share > rules.target_accuracy:
+        by = "" if len(deciding) == len(first) else f", by the median of {len(deciding)} trainings"
+        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target_accuracy:.0%}{by}"
+    return Verdict(name, reason, median(first), len(deciding), flags)
+
+
+def end(measurement: Measurement, rules: Rules) -> tuple[str, str] | None:
+    """Verdict and reason of a training that ends a submission's way; None for one that was scored within the rules."""
+    if measurement.outcome in ("family_missing", "refused"):
+        return "rejected", measurement.said
+    if measurement.outcome != "scored":
+        return "failed", measurement.said
+    if (measurement.epochs or 0) > rules.max_epochs:
+        return "rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules"
+    if missing := [family for family in rules.families if not measurement.strategies.get(family)]:
+        return "rejected", f"uses no strategy of {' and '.join(missing)}"
+    if (measurement.seconds or 0) > 60 * rules.limits.minutes:
+        return "failed", f"training took longer than {rules.limits.minutes:g} minutes"
+    if (measurement.peak_memory or 0) > 1e9 * rules.limits.memory_gb:
+        return "failed", f"training used more than {rules.limits.memory_gb:g} GB of memory"
+    return None
+
+
+def lifted(measurement: Measurement, rules: Rules) -> bool:
+    """Whether a training was stopped by something that these rules do not ask for any more: it is to be made anew."""
+    if measurement.outcome == "limit":
+        return any(getattr(rules.limits, name) > was for name, was in measurement.limits.items())
+    if measurement.outcome == "family_missing":
+        return not set(measurement.missing) & set(rules.families)
+    return False
+
+
+def first_ones(graded: Graded, count: int, rules: Rules) -> list[Measurement]:
+    """Those of the first `count` trainings that are there."""
+    found = graded.measurements
+    return [found[index] for index in range(count) if index in found and not lifted(found[index], rules)]
+
+
+def wanted_trainings(graded: Graded, rules: Rules) -> int:
+    """How many trainings a submission gets: more, where the first ones cannot be told from the target."""
+    first = first_ones(graded, rules.seeds, rules)
+    if len(first) < rules.seeds:
+        return rules.seeds
+    middle = median(first)
+    low, high = wilson_interval(accuracy(middle), middle.samples or 1)
+    return max(rules.seeds, rules.seeds_near_target) if low <= rules.target_accuracy <= high else rules.seeds
+
+
+def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
+    """The numbers of the trainings that are wanted and not there; none where the verdict needs no other."""
+    if verdict(graded, rules).name in ("rejected", "failed"):
+        return []
+    wanted = range(wanted_trainings(graded, rules))
+    found = graded.measurements
+    return [index for index in wanted if index not in found or lifted(found[index], rules)]
+
+
+def slowness(graded: Graded, standing: list[Measurement], epoch_seconds: list[float]) -> list[str]:
+    """A flag for an audited submission whose epochs took far longer than those of the verified ones."""
+    if graded.tier == "verified" or not epoch_seconds:
+        return []
+    usual = statistics.median(epoch_seconds)
+    times = max((m.seconds / m.epochs / usual for m in standing if m.seconds and m.epochs), default=0.0)
+    return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
+
+
+def median(measurements: list[Measurement]) -> Measurement:
+    """The one in the middle by accuracy; of an even number, the lower of the two."""
+    return sorted(measurements, key=accuracy)[(len(measurements) - 1) // 2]
+
+
+def accuracy(measurement: Measurement) -> float:
+    """Of one that was scored."""
+    if measurement.accuracy is None:
+        raise ValueError(f"a training that was not scored: {measurement.said}")
+    return measurement.accuracy

@@ -1,0 +1,84 @@
+"""The ledger's tables, their version, and how an older ledger becomes a newer one.
+
+`PRAGMA user_version` holds the version. A new database gets the newest tables at once; an older one is taken through every
+migration, all of it in one transaction: after a kill it is what it was.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.ledger.migration_from_0 import migrate as from_0
+from project.support.errors import UserError
+
+VERSION = 1
+MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
+
+# Rows are added, never changed.
+# - submissions: what a student handed in; a student's last note is what counts. `images` tells the dataset and its split.
+# - findings: what the checks said of a student's submission; `checks` tells which checks, by which rules.
+# - measurements: what trainings came to. `variant` is empty for the submission itself, else of what an ablation is made.
+#   Where `counts`, a row decides about its training, unless a later one replaces it: made anew because a limit that had
+#   stopped it was raised. Infrastructure rows are our own faults, and never count. Each regrade of a student begins a
+#   round; what earlier ones found stays where it is.
+TABLES = """
+CREATE TABLE submissions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, taken_in TEXT NOT NULL,
+    student TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL,
+    submitted TEXT, marked_late INTEGER NOT NULL, images TEXT NOT NULL
+);
+CREATE TABLE findings (
+    student TEXT NOT NULL, digest TEXT NOT NULL, checks TEXT NOT NULL, findings TEXT NOT NULL,
+    PRIMARY KEY (student, digest, checks)
+);
+CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, ended TEXT NOT NULL,
+    student TEXT NOT NULL, digest TEXT NOT NULL, images TEXT NOT NULL, variant TEXT NOT NULL,
+    training INTEGER NOT NULL, seed INTEGER NOT NULL, round INTEGER NOT NULL, replaces INTEGER NOT NULL,
+    counts INTEGER NOT NULL, measurement TEXT NOT NULL, circumstances TEXT NOT NULL
+);
+CREATE TABLE regrades (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
+);
+CREATE TABLE points (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
+    report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
+);
+CREATE UNIQUE INDEX one_measurement ON measurements (student, digest, images, variant, seed, round, replaces) WHERE counts;
+CREATE INDEX measurements_by_student ON measurements (student, digest);
+CREATE INDEX submissions_by_student ON submissions (student);
+CREATE INDEX regrades_by_student ON regrades (student);
+"""
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Give a new database its tables, or bring an older one up to date.
+
+    Raises:
+        UserError: A newer version of this repository wrote it.
+    """
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    if version > VERSION:
+        raise UserError(f"{path}: written by a newer version of the grader; use that one")
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        version = database.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+        empty = not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone()
+        if version == 0 and empty:
+            create_tables(database)
+        else:
+            for migrate in MIGRATIONS[version:]:
+                migrate(database, path.parent)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def create_tables(database: sqlite3.Connection) -> None:
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            database.execute(statement)

@@ -1,0 +1,86 @@
+"""Trainings and predictions that came to no good end: whose fault that was, and what is said of it."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from grader.ledger.measurement import Ended, LimitName, Measurement
+from grader.rerun.job import Job
+from grader.sandbox.left_files import read_json
+from grader.sandbox.supervision import Outcome
+from grader.text import printable
+
+MISSING_FAMILY = 3  # the exit status by which trainee.py says so
+MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
+SECONDS_TO_LET_GO = 20
+
+
+def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
+    """Raises Ended where the training did not come to a good end."""
+    if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
+        left = read_json(trained / "missing.json")
+        missing = [family for family in job.rules.families if isinstance(left, list) and family in left]
+        said = f"uses no strategy of {' and '.join(missing) or 'a family'}"
+        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
+    if outcome.ending == "exited" and outcome.status == 2:
+        said = last_words(job.folder / "trainee.log").removeprefix("error: ")
+        raise Ended(Measurement(outcome="refused", said=said))
+    check_end(job, outcome, "training", free)
+
+
+def check_end(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = None) -> None:
+    """Raises Ended where a program did not end well: the sandbox's failure is ours, all else the submission's.
+
+    `gpu_free` is the share of the GPU's memory that was free when it began: what others held is no student's fault.
+    """
+    limits = job.rules.limits
+    if outcome.ending == "sandbox":
+        raise Ended(Measurement(outcome="infrastructure", said=f"the sandbox failed: {outcome.detail}"))
+    exceeded: dict[str, tuple[str, list[LimitName]]] = {
+        "time": (f"took longer than {limits.minutes:g} minutes", ["minutes"]),
+        "memory": (f"used more than {limits.memory_gb:g} GB of memory", ["memory_gb"]),
+        "output": (
+            f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files",
+            ["output_mb", "output_files"],
+        ),
+        "processes": (f"ran more than {limits.processes} processes and threads", ["processes"]),
+    }
+    if outcome.ending in exceeded:
+        said, names = exceeded[outcome.ending]
+        stopped_by: dict[LimitName, float] = {name: getattr(limits, name) for name in names}
+        raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
+    if outcome.status != 0:
+        stage = "trainee" if doing == "training" else "predictor"
+        said = last_words(job.folder / f"{stage}.log")
+        if gpu_free is not None and "CUDA out of memory" in said:
+            if gpu_free < MOSTLY_FREE:
+                held = f"others held {1 - gpu_free:.0%} of the GPU's memory"
+                raise Ended(Measurement(outcome="infrastructure", said=held))
+            raise Ended(Measurement(outcome="crashed", said=f"{doing} ran out of the GPU's memory"))
+        raise Ended(Measurement(outcome="crashed", said=f"{doing} crashed: {said}"))
+
+
+def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
+    """Share of the GPU's memory that is free, once what ran before has let go of it; None where that is not told.
+
+    Waits until `enough` is, up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
+    """
+    command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    deadline = time.monotonic() + SECONDS_TO_LET_GO
+    while True:
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+            free, total = map(float, said.splitlines()[0].split(","))
+        except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+            return None
+        if free / total > enough or time.monotonic() > deadline:
+            return free / total
+        time.sleep(0.5)
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log that is not empty, without control characters."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.read_bytes()[-20_000:].decode("utf-8", "replace"))
+    lines = [line for line in text.splitlines() if line.strip()]
+    return printable(lines[-1], 200) if lines else "it said nothing"

@@ -1,0 +1,211 @@
+"""One submission, one seed: train, predict, score."""
+
+import errno
+import hashlib
+import json
+import shutil
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.configuration import rerun_config
+from grader.rerun.failures import MOSTLY_FREE, check_end, check_training, gpu_free
+from grader.rerun.job import Job, Slot
+from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
+from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
+from grader.rules import Limits
+from grader.sandbox import supervision
+from grader.sandbox.left_files import Unreadable, read_output
+from grader.sandbox.program import Program, plainly
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.supervision import Outcome
+from grader.text import printable
+
+MAX_WEIGHT_BYTES = 10**9
+MOST_MISTAKES = 24  # kept of a training
+
+
+def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, slot: Slot | None = None) -> Measurement:
+    """Train, predict and score. Whatever a submission does, this returns a Measurement."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    slot = slot or Slot()
+    with scratch_folder(slot.scratch) as scratch:
+        rerun = Rerun(job, slot, scratch, watch)
+        try:
+            return rerun.measurement()
+        except Ended as ended:
+            return ended.measurement
+        except Unreadable as error:
+            return Measurement(outcome="unscorable", said=str(error))
+        except Exception as error:  # a fault of ours, then: nobody's verdict, and no end to the others' grading
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            (job.folder / "fault.log").write_text(traceback.format_exc(), encoding="utf-8")
+            said = f"the grader failed: {type(error).__name__}: {printable(str(error))}"
+            return Measurement(outcome="infrastructure", said=said)
+        finally:
+            rerun.end_turn()
+
+
+@dataclass
+class Rerun:
+    """A job on its way through its two or three sandboxes.
+
+    Attributes:
+        scratch: Folder for what goes in and comes out.
+        watch: Called with each line that a program prints.
+        free: Share of the GPU's memory that was free when the training's turn came.
+        has_turn: Whether it holds the slot's turn.
+    """
+
+    job: Job
+    slot: Slot
+    scratch: Path
+    watch: Callable[[str], None]
+    free: float | None = None
+    has_turn: bool = False
+
+    def measurement(self) -> Measurement:
+        """Train, predict, score. Raises Ended or Unreadable where it comes to no accuracy."""
+        job = self.job
+        config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
+        with self.slot.preparing:
+            outcome, trained = self.launch("trainee", config, job.data.training)
+        if job.device == "cuda":  # which the next one can have; a CPU's threads predict first
+            self.end_turn()
+        for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
+            keep(trained / left, job.folder / Path(left).name)
+        check_training(job, outcome, trained, self.free)
+        content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
+        summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
+
+        logits_NK = self.logits("predictor", content)
+        share = accuracy(logits_NK, job.data.labels_N)
+        curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
+        to_draw = {
+            "classes": job.data.classes,
+            "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
+            "curves": curves,
+            "confusion": confusion(logits_NK, job.data.labels_N),
+            "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
+        }
+        (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
+        untrained = self.untrained_accuracy() if job.submission.tier == "audited" else None
+        flags = suspicions(job.data, trained, curves, share, untrained) if job.submission.tier == "audited" else []
+        return Measurement(
+            outcome="scored",
+            accuracy=share,
+            samples=len(job.data.labels_N),
+            seconds=round(outcome.seconds, 2),
+            peak_memory=outcome.peak_memory,
+            val_accuracy=[row["val/accuracy"] for row in curves],
+            untrained_accuracy=untrained,
+            flags=flags,
+            weights=hashlib.sha256(content).hexdigest(),
+            **summary,
+        )
+
+    def begin_turn(self) -> None:
+        """The training's turn has come."""
+        self.has_turn = True
+        if self.job.device == "cuda":
+            self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
+
+    def end_turn(self) -> None:
+        if self.has_turn:
+            self.slot.turn.release()
+        self.has_turn = False
+
+    def logits(self, stage: str, weights: bytes | None) -> Tensor:
+        """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
+        data = self.job.data
+        config = rerun_config(self.job, "/data" if self.job.sandboxed else str(data.scoring))
+        for name in ("mean", "std"):
+            config["data"][name] = config["data"].get(name) or getattr(data, name)
+        outcome, predicted = self.launch(stage, config, data.scoring, weights)
+        check_end(self.job, outcome, "predicting")
+        return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
+
+    def untrained_accuracy(self) -> float | None:
+        """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
+        try:
+            return accuracy(self.logits("untrained", None), self.job.data.labels_N)
+        except (Ended, Unreadable):
+            return None
+
+    def launch(
+        self, stage: str, config: dict[str, Any], data: Path, weights: bytes | None = None
+    ) -> tuple[Outcome, Path]:
+        """Run one of our two programs on a configuration, in a sandbox. Returns how it ended and what it wrote.
+
+        Args:
+            stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
+            data: TensorFolder that it sees.
+        """
+        job, slot, code = self.job, self.slot, self.slot.code
+        trains = stage == "trainee"
+        given, output = self.scratch / stage / "given", self.scratch / stage / "out"
+        output.mkdir(parents=True)
+        for path, content in job.submission.modules.items():
+            write(given / "own" / "submission" / path, content)
+        if weights is not None:
+            write(given / "weights.safetensors", weights)
+        write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+        shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
+        inside = "/job" if job.sandboxed else str(given)
+        settings = {
+            "code": [*(["/app"] if job.sandboxed else map(str, (code.root, code.programs))), f"{inside}/own"],
+            "audited": job.submission.tier == "audited",
+            "gpu": job.device == "cuda",
+            "limits": {
+                "RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6),
+                "RLIMIT_CORE": 0,
+                "RLIMIT_NOFILE": 4096,
+            },
+            "config": f"{inside}/config.yaml",
+            "families": job.rules.families,
+            "weights": f"{inside}/weights.safetensors" if weights is not None else None,
+            "out": "/out" if job.sandboxed else str(output),
+        }
+        write(given / "job.json", json.dumps(settings).encode())
+        script = "trainee.py" if trains else "predictor.py"
+        program = Program(
+            script=f"/app/{script}" if job.sandboxed else str(code.programs / script),
+            argument=f"{inside}/job.json",
+            inputs={**code.inputs, "/job": given, "/data": data},
+            output=output,
+            gpu=slot.gpu if job.device == "cuda" else None,
+            environment={"OMP_NUM_THREADS": str(slot.threads)},
+            turn=slot.turn if trains else None,
+            begins=self.begin_turn,
+            stop=slot.stop,
+        )
+        launch = slot.launch if job.sandboxed else plainly
+        outcome = supervision.run(
+            program, resource_limits(job.rules.limits), job.folder / f"{stage}.log", self.watch, launch
+        )
+        (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        return outcome, output
+
+
+def resource_limits(limits: Limits) -> ResourceLimits:
+    """The rules' limits in the sandbox's units."""
+    return ResourceLimits(
+        seconds=60 * limits.minutes,
+        memory_bytes=int(limits.memory_gb * 10**9),
+        output_bytes=int(limits.output_mb * 10**6),
+        output_files=limits.output_files,
+        processes=limits.processes,
+    )
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
