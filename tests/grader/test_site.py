@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.course import Student, students, write_course
-from grader.grading.ranking import median
+from grader.grading.verdicts import checks_by, median
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
@@ -118,7 +118,7 @@ def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_pa
         student.trainings = 3
     write_course(tmp_path, everyone, rules.but(site=rules.site.but(names="id")))
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    found = {graded.student: graded.results for graded in ledger.graded()}
+    found = {graded.student: list(graded.measurements.values()) for graded in ledger.graded(checks_by(rules))}
     ledger.close()
     rows = {row["name"]: row for row in page_data(tmp_path / "site" / "index.html")["entries"]}
     for student, results in found.items():
@@ -126,7 +126,7 @@ def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_pa
         data, text = page_data(page), page.read_text()
         middle = results.index(median(results))
         assert len(results) == len(data["curves"]) == text.count("<code>") == 3 and data["middle"] == middle
-        assert f"<tr><td>{middle + 1} (counts)</td><td>{100 * results[middle].accuracy:.2f} %</td>" in text
+        assert f"<tr><td>{middle + 1} (ranks)</td><td>{100 * results[middle].accuracy:.2f} %</td>" in text
         last = data["curves"][middle][-1]["val/accuracy"]
         assert rows[student]["curve"][-1] == round(last, 4) and rows[student]["accuracy"] == results[middle].accuracy
 
@@ -183,12 +183,13 @@ def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypa
     everyone = students(30)
     for student in everyone:
         student.trainings = 3
+    before = sum(type(thing) is Measurement for thing in gc.get_objects())
     alive = []
     submission = Pages.submission
 
     def watched(self, standing, graded):
         gc.collect()
-        alive.append(sum(type(thing) is Measurement for thing in gc.get_objects()))
+        alive.append(sum(type(thing) is Measurement for thing in gc.get_objects()) - before)
         return submission(self, standing, graded)
 
     monkeypatch.setattr(Pages, "submission", watched)

@@ -29,7 +29,12 @@ TEXTS = {
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_texts_stay_texts(text):
     name = printable(text)
-    entry = Entry(1, 1, 2, "kim", name, "passed", "audited", 0.9, 0.8, 0.95, flags=[name], reason=name)
+    entry = Entry(
+        **{"rank": 1, "rank_low": 1, "rank_high": 2, "student": "kim", "name": name, "verdict": "passed"},
+        **{"tier": "audited", "accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95},
+        flags=[name],
+        reason=name,
+    )
     table, sheet, page = as_table([entry]), as_csv([entry]), as_markdown([entry], "now", "CPU")
     for written in (table, sheet, page):
         assert all(line.isprintable() for line in written.splitlines())
