@@ -90,6 +90,7 @@ class Classifier(LightningModule):
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.counted = -1  # number of the last batch that is in the metrics
+        self.accumulated: list[tuple[Any, int]] = []  # batches, with their numbers, whose gradients await a step
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes at each hook which one it calls, some forty times a step, and torch would look every time
@@ -132,6 +133,9 @@ class Classifier(LightningModule):
         torch.manual_seed(self.seed + self.current_epoch)  # a resumed run draws (dropout) what it would have drawn
         self.counted = -1
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.accumulated.append((batch, batch_idx))
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images_NCHW, labels_N = batch
         targets = labels_N
@@ -141,13 +145,31 @@ class Classifier(LightningModule):
             images_NCHW, targets = regularizer.change_batch(images_NCHW, targets)
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
-        if batch_idx != self.counted:  # an optimizer may want a batch's gradient twice (SAM)
+        if batch_idx > self.counted:  # an optimizer may want a batch's gradient twice (SAM)
             # As in validation: without penalties, on the true labels.
             self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
         for regularizer in filter(has_penalty, self.regularization):
             loss = loss + regularizer.penalty(self.network)
         return loss
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Optimizer, optimizer_closure: Any = None) -> None:
+        # Lightning's closure adds the last batch's gradient to those of the batches before. An optimizer that asks again
+        # (SAM) has moved the weights, and needs all of them anew.
+        before, self.accumulated = self.accumulated[:-1], []
+        asked = False
+
+        def gradients_of_all() -> Any:
+            nonlocal asked
+            if asked and before:
+                optimizer.zero_grad()
+                for batch in before:
+                    loss = self.trainer.strategy.training_step(*batch) / self.trainer.accumulate_grad_batches
+                    self.trainer.strategy.backward(loss, optimizer)
+            asked = True
+            return optimizer_closure()
+
+        optimizer.step(closure=gradients_of_all)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         for regularizer in self.regularization:

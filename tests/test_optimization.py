@@ -1,13 +1,19 @@
 """Unit 1: the schedules against their closed forms, in whole runs; the optimizers against torch's and the papers' formulas."""
 
+import functools
 import math
 
 import pytest
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.plugins import MixedPrecision
 from torch.optim import SGD, Adam, AdamW
 
+from project.classifier import Classifier
 from project.cli import run
+from project.data import Glyphs, ImageData
+from project.errors import UserError
+from project.networks import MLP
 from project.optimization import (
     SAM,
     Cosine,
@@ -205,6 +211,32 @@ def test_sam_steps_with_the_gradient_of_the_worst_point_nearby():
     gradient = a @ start
     worst = start + 0.5 * gradient / gradient.norm()
     torch.testing.assert_close(w.detach(), start - 0.1 * a @ worst)
+
+
+def trained_by_sam(**trainer):
+    """A linear classifier after an epoch of ten steps, each with 20 images."""
+    torch.manual_seed(0)
+    linear, sam = functools.partial(MLP, depth=0), functools.partial(SAM, lr=0.1, rho=0.5)
+    classifier = Classifier(linear, sam)
+    data = ImageData(Glyphs(200, 20, 20), batch_size=20 // trainer.get("accumulate_grad_batches", 1))
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    Trainer(max_epochs=1, accelerator="cpu", limit_val_batches=0, **quiet, **trainer).fit(classifier, datamodule=data)
+    assert classifier.trainer.global_step == 10
+    return classifier
+
+
+def test_sam_takes_accumulated_batches_as_one():
+    whole = trained_by_sam(precision="64-true")
+    halves = trained_by_sam(precision="64-true", accumulate_grad_batches=2)
+    torch.testing.assert_close(halves.network.state_dict(), whole.network.state_dict())
+    for name in ("train/loss", "train/accuracy"):  # of each image once
+        torch.testing.assert_close(halves.trainer.callback_metrics[name], whole.trainer.callback_metrics[name])
+
+
+def test_where_sam_gets_no_second_gradient_that_is_told():
+    scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))  # as trainer.precision 16-mixed is on a GPU
+    with pytest.raises(UserError, match="model.optimizer: SAM .* 16-mixed"):
+        trained_by_sam(plugins=[scaled])
 
 
 def test_muon_leaves_the_head_to_adam():
