@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,11 @@ def steps_each_batch(scheduler: Any) -> bool:
     """Whether a schedule is meant to step once a batch (a class can say so with `interval`) or once an epoch."""
     by_batch = isinstance(scheduler, (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR))
     return getattr(scheduler, "interval", "step" if by_batch else "epoch") == "step"
+
+
+def monitored(scheduler: Any) -> str:
+    """The metric that a schedule looks at, if it looks at one."""
+    return getattr(scheduler, "monitor", "val/loss")
 
 
 def fuses(optimizer: OptimizerCallable) -> bool:
@@ -204,15 +210,23 @@ class Classifier(LightningModule):
         # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
         optimizer = self.build_optimizer(fused)
-        scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if steps == math.inf:
+            raise UserError("trainer.max_epochs: -1 has no end; take a number of epochs")
+        scheduler = self.build_scheduler(optimizer, int(steps))
         if scheduler is None:
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"
-        monitor = getattr(scheduler, "monitor", "val/loss")  # only ReduceLROnPlateau looks at it
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor},
+            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)},
         }
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        try:
+            super().lr_scheduler_step(scheduler, metric)
+        except ValueError as error:  # a total_steps that is less than the run's
+            raise UserError(f"model.scheduler: {error}") from None
 
     def build_optimizer(self, fused: bool = False) -> Optimizer:
         """The optimizer over the network's trainable parameters, grouped by their weight decay.
@@ -238,7 +252,10 @@ class Classifier(LightningModule):
         if self.scheduler is None:
             return None
         unset = {k for k, v in getattr(self.scheduler, "keywords", {}).items() if v is None}
-        return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+        try:
+            return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+        except ValueError as error:
+            raise UserError(f"model.scheduler: {error}") from None
 
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():

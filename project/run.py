@@ -10,6 +10,7 @@ wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`
 
 import csv
 import json
+import math
 import netrc
 import os
 import platform
@@ -155,7 +156,9 @@ class Record(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.perf_counter()
-        self.strategies = census(pl_module, trainer.datamodule, trainer.max_epochs)
+        steps = int(trainer.estimated_stepping_batches)
+        epochs = math.ceil(steps / max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)))
+        self.strategies = census(pl_module, trainer.datamodule, epochs, steps)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         known = trainer.callback_metrics

@@ -43,7 +43,9 @@ if __name__ == "__main__":
         def before_fit(self) -> None:
             """A family that is missing costs seconds, not a training."""
             super().before_fit()
-            found = census(self.model, self.datamodule, self.trainer.max_epochs)
+            epochs, data = self.trainer.max_epochs, self.datamodule
+            steps = epochs * -(-data.samples_per_epoch // (data.batch_size * self.trainer.accumulate_grad_batches))
+            found = census(self.model, data, epochs, steps)
             missing = [family for family in job["families"] if not found.get(family)]
             if missing:
                 Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
