@@ -235,3 +235,14 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_with_the_batches_that_ar
         assert rest.trainer.global_step == 30
         for one, other in zip(whole.model.network.state_dict().values(), rest.model.network.state_dict().values()):
             assert torch.equal(one, other), step
+
+
+@pytest.mark.parametrize("part", ["--trainer.limit_train_batches=3", "--trainer.overfit_batches=3"])
+def test_a_run_of_a_part_of_the_batches_goes_on_with_the_next_epoch_s_first(part, tmp_path):
+    args = ["fit", "--config", "configs/base.yaml", *TINY, "--run.diagnostics=false", "--run.figures=false", part]
+    args += ["--model.network=project.networks.MLP", f"--run.folder={tmp_path}"]
+    first = run([*args, "--trainer.max_epochs=1"])
+    rest = run([*args, f"--ckpt_path={first.folder / 'checkpoints' / 'last.ckpt'}"])
+    whole = run(args)
+    assert rest.trainer.global_step == whole.trainer.global_step == 6
+    torch.testing.assert_close(rest.model.network.state_dict(), whole.model.network.state_dict(), rtol=0, atol=0)

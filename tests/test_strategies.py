@@ -109,8 +109,10 @@ ONE_CYCLE += ["--model.scheduler.cycle_momentum=false"]
 def fit(tmp_path, *options):
     """A run of ten batches an epoch."""
     small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --data.batch_size=5".split()
-    quiet = ("--model.network.width=2", "--run.wandb=disabled", "--run.diagnostics=false", f"--run.folder={tmp_path}")
-    return main(["fit", "--config", "configs/base.yaml", *small, *quiet, *options])
+    quiet = (
+        "--run.wandb=disabled --run.diagnostics=false --run.figures=false --trainer.enable_checkpointing=false".split()
+    )
+    return main(["fit", "--config", "configs/base.yaml", *small, *quiet, f"--run.folder={tmp_path}", *options])
 
 
 @pytest.mark.parametrize(
