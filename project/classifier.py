@@ -19,6 +19,7 @@ from project.initialization import Initialization, adapts
 from project.metrics import EpochMetrics
 from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches, has_penalty
+from project.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
 
@@ -136,7 +137,8 @@ class Classifier(LightningModule):
         self.seed = torch.initial_seed()
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed + self.current_epoch)  # a resumed run draws (dropout) what it would have drawn
+        # Anew, so that a resumed run draws (dropout) what it would have drawn.
+        torch.manual_seed(spread(self.seed, self.current_epoch, NETWORK))
         self.counted = -1
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
