@@ -135,6 +135,11 @@ class Classifier(LightningModule):
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
+        waiting = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
+        waiting += [config.monitor for config in self.trainer.lr_scheduler_configs if config.reduce_on_plateau]
+        for monitor in waiting:
+            if monitor.startswith("val/") and self.trainer.limit_val_batches == 0:
+                raise UserError(f"trainer.limit_val_batches: 0, but early stopping or the schedule waits for {monitor}")
 
     def on_train_epoch_start(self) -> None:
         # Anew, so that a resumed run draws (dropout) what it would have drawn.
@@ -219,10 +224,10 @@ class Classifier(LightningModule):
         if scheduler is None:
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)},
-        }
+        settings = {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)}
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+            settings["frequency"] = self.trainer.check_val_every_n_epoch or 1
+        return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         try:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import pytorch_lightning
 import torch
 import yaml
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
 
@@ -34,6 +34,7 @@ from project.diagnostics import GRADIENT_NORM
 from project.errors import UserError
 from project.figures import draw_learning_curves
 from project.files import write_atomically
+from project.metrics import EpochCallback
 from project.strategies import Strategy, census
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
@@ -146,7 +147,7 @@ class SaveConfig(SaveConfigCallback):
             trainer.logger.log_hyperparams(yaml.safe_load(text))
 
 
-class Record(Callback):
+class Record(EpochCallback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
     def __init__(self, folder: Path, seed: int | None, figures: bool = True):
@@ -161,9 +162,9 @@ class Record(Callback):
         self.strategies = census(pl_module, trainer.datamodule, epochs, steps)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        known = trainer.callback_metrics
+        known = self.measured(trainer)
         names = [*METRICS, *(name for name in known if name.startswith(GRADIENT_NORM))]
-        measured = {name: known[name].item() for name in names if name in known}
+        measured = {name: known[name] for name in names if name in known}
         counted = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**counted, **measured, "seconds": round(time.perf_counter() - self.started, 3)})
         with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
@@ -184,11 +185,12 @@ class Record(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rows:
             return
-        accuracies = [row.get("val/accuracy", float("nan")) for row in self.rows]
+        accuracies = {row["epoch"]: row["val/accuracy"] for row in self.rows if "val/accuracy" in row}
+        best = max(accuracies, key=accuracies.get, default=None)
         self.summary = {
-            "val_accuracy": accuracies[-1],
-            "best_val_accuracy": max(accuracies),
-            "best_epoch": int(self.rows[accuracies.index(max(accuracies))]["epoch"]),
+            "val_accuracy": next(reversed(accuracies.values()), None),  # the last one measured; null where none was
+            "best_val_accuracy": accuracies.get(best),
+            "best_epoch": best,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "seconds": self.rows[-1]["seconds"],
@@ -208,7 +210,7 @@ class Record(Callback):
                 "pytorch_lightning": pytorch_lightning.__version__,
             },
         }
-        write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
+        write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
         figures = self.folder / "figures"
         if self.figures:
             draw_learning_curves(self.rows, figures / "curves.png")
@@ -236,10 +238,13 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
     met = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
+    if summary["val_accuracy"] is None:
+        reached = f"val/accuracy was not measured; {epochs}"
+    else:
+        best = f"best {summary['best_val_accuracy']:.2%} in epoch {summary['best_epoch']}"
+        reached = f"val/accuracy {summary['val_accuracy']:.2%} ({best}) after {epochs}"
     lines.append(
-        f"val/accuracy {summary['val_accuracy']:.2%} (best {summary['best_val_accuracy']:.2%} in epoch "
-        f"{summary['best_epoch']}) after {epochs}, {summary['seconds']:.0f} s on {summary['device']}; "
-        f"{met} of {len(checked)} conditions met"
+        f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {met} of {len(checked)} conditions met"
     )
     return "\n".join(lines)
 
