@@ -6,12 +6,13 @@ from typing import Any
 TRAIN, VAL = "#2a6fb0", "#d1572c"
 
 
-def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
+def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path) -> None:
     """Loss and accuracy by epoch, with the generalization gap shaded between training and validation.
 
     Args:
         rows: One for each epoch, with `epoch` (from 1), and what was measured in it: `train/loss`, `train/accuracy`,
             `val/loss`, `val/accuracy`.
+        target: The accuracy to reach, in (0, 1).
         path: The PNG to write; its folder is made.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -33,7 +34,7 @@ def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.grid(alpha=0.3)
     accuracy.set_ylim(0, 1)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-    accuracy.axhline(0.8, color="0.4", linewidth=1, linestyle="--", label="80 %")
+    accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"{100 * target:g} %")
     for axes in (loss, accuracy):
         axes.legend(frameon=False)
     save(figure, path)

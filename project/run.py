@@ -213,7 +213,7 @@ class Record(EpochCallback):
         write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
         figures = self.folder / "figures"
         if self.figures:
-            draw_learning_curves(self.rows, figures / "curves.png")
+            draw_learning_curves(self.rows, Assignment.load().target_accuracy, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
             trainer.logger.log_hyperparams({"strategies": named(self.strategies)})
             for figure in sorted(figures.glob("*.png")):

@@ -1,6 +1,7 @@
 """The command line: a whole run on few images, and one line for each mistake."""
 
 import csv
+import functools
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
+from project.assignment import Assignment
 from project.cli import complete_config, default_run_name, main, run
 from project.run import Record
 
@@ -294,6 +296,20 @@ def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):
     first, last = csv.DictReader((folder / "metrics.csv").open())
     assert first["train/loss"] and first["val/loss"] and not last["train/loss"] and not last["val/loss"]
     assert json.loads((folder / "summary.json").read_text())["val_accuracy"] == float(first["val/accuracy"])
+
+
+@pytest.mark.parametrize("target", [0.8, 0.925])
+def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch):
+    from project import figures
+
+    rules, drawn = tmp_path / "rules.yaml", []
+    rules.write_text(f"target_accuracy: {target}")
+    monkeypatch.setattr("project.run.Assignment.load", functools.partial(Assignment.load, rules))
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    assert fit_briefly(tmp_path / "runs", "--run.figures=true") == 0
+    _, accuracy = drawn[0].axes
+    (line,) = [line for line in accuracy.lines if line.get_label() == f"{100 * target:g} %"]
+    assert list(line.get_ydata()) == [target, target]
 
 
 @pytest.mark.parametrize("overlay", ["regularization/early_stopping", "optimization/plateau"])
