@@ -56,12 +56,16 @@ class Condition(NamedTuple):
 def conditions(assignment: Assignment, summary: dict[str, Any]) -> list[Condition]:
     """Hold a run's summary (see `project/training/summary.py`) against the assignment."""
     accuracy, epochs = summary["val_accuracy"], summary["epochs"]
+    shown_by = "not measured" if accuracy is None else f"{accuracy:.2%}"
+    remedy = "look at figures/curves.png: a wide gap asks for regularization, a low training curve for the other three"
+    if accuracy is None:
+        remedy = "trainer.limit_val_batches or trainer.check_val_every_n_epoch leaves no epoch with a validation"
     found = [
         Condition(
             f"accuracy above {assignment.target_accuracy:.0%}",
-            accuracy > assignment.target_accuracy,
-            f"{accuracy:.2%}",
-            "look at figures/curves.png: a wide gap asks for regularization, a low training curve for the other three",
+            accuracy is not None and accuracy > assignment.target_accuracy,
+            shown_by,
+            remedy,
         ),
         Condition(
             f"at most {assignment.max_epochs} epochs",

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from project.regularization import Regularizer, changes_batches, has_penalty
 from project.support.compilation import Compilation
 from project.support.errors import UserError, note
 from project.support.metrics import EpochMetrics
+from project.support.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
 
@@ -35,6 +37,11 @@ def steps_each_batch(scheduler: Any) -> bool:
     """Whether a schedule is meant to step once a batch (a class can say so with `interval`) or once an epoch."""
     by_batch = isinstance(scheduler, (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR))
     return getattr(scheduler, "interval", "step" if by_batch else "epoch") == "step"
+
+
+def monitored(scheduler: Any) -> str:
+    """The metric that a schedule looks at, if it looks at one."""
+    return getattr(scheduler, "monitor", "val/loss")
 
 
 def fuses(optimizer: OptimizerCallable) -> bool:
@@ -90,6 +97,7 @@ class Classifier(LightningModule):
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.counted = -1  # number of the last batch that is in the metrics
+        self.accumulated: list[tuple[Any, int]] = []  # batches, with their numbers, whose gradients await a step
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes at each hook which one it calls, some forty times a step, and torch would look every time
@@ -127,10 +135,19 @@ class Classifier(LightningModule):
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
+        waiting = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
+        waiting += [config.monitor for config in self.trainer.lr_scheduler_configs if config.reduce_on_plateau]
+        for monitor in waiting:
+            if monitor.startswith("val/") and self.trainer.limit_val_batches == 0:
+                raise UserError(f"trainer.limit_val_batches: 0, but early stopping or the schedule waits for {monitor}")
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed + self.current_epoch)  # a resumed run draws (dropout) what it would have drawn
+        # Anew, so that a resumed run draws (dropout) what it would have drawn.
+        torch.manual_seed(spread(self.seed, self.current_epoch, NETWORK))
         self.counted = -1
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.accumulated.append((batch, batch_idx))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images_NCHW, labels_N = batch
@@ -141,13 +158,31 @@ class Classifier(LightningModule):
             images_NCHW, targets = regularizer.change_batch(images_NCHW, targets)
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
-        if batch_idx != self.counted:  # an optimizer may want a batch's gradient twice (SAM)
+        if batch_idx > self.counted:  # an optimizer may want a batch's gradient twice (SAM)
             # As in validation: without penalties, on the true labels.
             self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
         for regularizer in filter(has_penalty, self.regularization):
             loss = loss + regularizer.penalty(self.network)
         return loss
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Optimizer, optimizer_closure: Any = None) -> None:
+        # Lightning's closure adds the last batch's gradient to those of the batches before. An optimizer that asks again
+        # (SAM) has moved the weights, and needs all of them anew.
+        before, self.accumulated = self.accumulated[:-1], []
+        asked = False
+
+        def gradients_of_all() -> Any:
+            nonlocal asked
+            if asked and before:
+                optimizer.zero_grad()
+                for batch in before:
+                    loss = self.trainer.strategy.training_step(*batch) / self.trainer.accumulate_grad_batches
+                    self.trainer.strategy.backward(loss, optimizer)
+            asked = True
+            return optimizer_closure()
+
+        optimizer.step(closure=gradients_of_all)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         for regularizer in self.regularization:
@@ -182,15 +217,23 @@ class Classifier(LightningModule):
         # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
         optimizer = self.build_optimizer(fused)
-        scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if steps == math.inf:
+            raise UserError("trainer.max_epochs: -1 has no end; take a number of epochs")
+        scheduler = self.build_scheduler(optimizer, int(steps))
         if scheduler is None:
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"
-        monitor = getattr(scheduler, "monitor", "val/loss")  # only ReduceLROnPlateau looks at it
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": monitor},
-        }
+        settings = {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)}
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+            settings["frequency"] = self.trainer.check_val_every_n_epoch or 1
+        return {"optimizer": optimizer, "lr_scheduler": settings}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        try:
+            super().lr_scheduler_step(scheduler, metric)
+        except ValueError as error:  # a total_steps that is less than the run's
+            raise UserError(f"model.scheduler: {error}") from None
 
     def build_optimizer(self, fused: bool = False) -> Optimizer:
         """The optimizer over the network's trainable parameters, grouped by their weight decay.
@@ -216,7 +259,10 @@ class Classifier(LightningModule):
         if self.scheduler is None:
             return None
         unset = {k for k, v in getattr(self.scheduler, "keywords", {}).items() if v is None}
-        return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+        try:
+            return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+        except ValueError as error:
+            raise UserError(f"model.scheduler: {error}") from None
 
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():

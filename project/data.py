@@ -142,7 +142,10 @@ class ImageData(LightningDataModule):
 
     # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
     def state_dict(self) -> dict[str, int]:
-        return self.training_batches.state_dict() if self.training_batches else {}
+        # The trainer knows best where an epoch ends: it may take a part of the batches.
+        if not self.training_batches or self.trainer.is_last_batch:
+            return {}
+        return self.training_batches.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.resumed = state

@@ -6,6 +6,7 @@ explodes. Xavier and He choose the variance that keeps it, for symmetric activat
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -18,21 +19,35 @@ from project.support.errors import note
 ACTIVATION_NAMES = {
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky_relu",
+    nn.PReLU: "leaky_relu",
     nn.Tanh: "tanh",
     nn.Sigmoid: "sigmoid",
+    nn.Hardsigmoid: "sigmoid",
     nn.SELU: "selu",
-    nn.GELU: "relu",  # nearly rectifiers
-    nn.SiLU: "relu",
-    nn.ELU: "relu",
+    # Nearly rectifiers.
+    **dict.fromkeys((nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish, nn.ELU, nn.CELU, nn.Softplus), "relu"),
 }
+
+
+class PresumedReLU(nn.ReLU):
+    """Stands for what a network calls between its layers where none of its modules is an activation."""
 
 
 def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
     """Each convolution and fully connected layer with its name and the activation that follows it.
 
     "Follows" is in the order in which the modules were registered. A layer that meets another layer before
-    any activation (a classification head) has None.
+    any activation (a classification head) has None. Where no module is an activation, forward calls functions
+    (F.relu), and all layers but the last are presumed to have a rectifier behind them.
     """
+    layers = list(registered_layers(network))
+    functions = not any(activation for *_, activation in layers)
+    for number, (name, layer, activation) in enumerate(layers, 1):
+        yield name, layer, PresumedReLU() if functions and number < len(layers) else activation
+
+
+def registered_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
+    """As weight_layers, by the modules alone."""
     layer: tuple[str, nn.Module] | None = None
     for name, module in network.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -48,7 +63,9 @@ def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Modul
 
 def gain(activation: nn.Module | None) -> float:
     """By how much weights must be larger where this activation follows: 1 for none and sigmoid, sqrt(2) for ReLU."""
-    return nn.init.calculate_gain(ACTIVATION_NAMES.get(type(activation), "linear"))
+    name = next((name for kind, name in ACTIVATION_NAMES.items() if isinstance(activation, kind)), "linear")
+    slope = activation.weight.mean().item() if isinstance(activation, nn.PReLU) else None
+    return nn.init.calculate_gain(name, getattr(activation, "negative_slope", slope))
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
@@ -69,13 +86,19 @@ def set_weight(layer: nn.Module, weight: Tensor) -> None:
 class Initialization(ABC):
     """Draws every convolution's and fully connected layer's weights; biases become zero."""
 
+    by_activation = False  # whether the activation behind a layer matters
+
     @abstractmethod
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
         """Fill `weight`, (O, I) or (O, I, H, W), for a layer that this activation follows."""
 
     def __call__(self, network: nn.Module) -> None:
         """Draw the weights of `network` in place, from torch's global random generator."""
-        for _, layer, activation in weight_layers(network):
+        layers = list(weight_layers(network))
+        if self.by_activation and any(isinstance(activation, PresumedReLU) for *_, activation in layers):
+            where = f"{type(self).__name__}: {type(network).__name__} has no activation that is known among its modules"
+            note(f"{where}; all layers but the last are taken for rectified (make it a module if it is no F.relu)")
+        for _, layer, activation in layers:
             weight = torch.empty_like(layer.weight)
             with torch.no_grad():
                 self.draw(weight, activation)
@@ -132,6 +155,8 @@ class VarianceScaling(Initialization):
         distribution: normal, or uniform with the same variance.
     """
 
+    by_activation = True
+
     def __init__(self, distribution: Literal["normal", "uniform"] = "normal"):
         self.distribution = distribution
 
@@ -150,7 +175,9 @@ class VarianceScaling(Initialization):
         """How far the weights of a fresh network are from the formula, as a ratio of standard deviations."""
         layers = list(weight_layers(network))
         ratios = [layer.weight.std().item() / self.std(layer.weight, act) for _, layer, act in layers]
-        return f"{len(ratios)} layers; measured / formula std {min(ratios):.2f} to {max(ratios):.2f}"
+        behind = Counter(type(act).__name__ if act else "none" for *_, act in layers)
+        before = ", ".join(f"{count} before {name}" for name, count in behind.items())
+        return f"{len(ratios)} layers; measured / formula std {min(ratios):.2f} to {max(ratios):.2f}; {before}"
 
 
 class Xavier(VarianceScaling):
@@ -181,6 +208,8 @@ class Orthogonal(Initialization):
 
     Saxe et al. 2014 (arXiv:1312.6120). The gain follows the activation.
     """
+
+    by_activation = True
 
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
         nn.init.orthogonal_(weight, gain(activation))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer, lr_scheduler
 
+from project.support.errors import UserError
+
 
 class Muon(Optimizer):
     """Momentum whose update of each weight matrix is made orthogonal, so that all its directions move equally far.
@@ -140,8 +142,15 @@ class SAM(SGD):
         self.rho = rho
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        """`closure` computes loss and gradients; it is called at both points. The first loss is returned."""
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:
+        """`closure` computes loss and gradients; it is called at both points. The first loss is returned.
+
+        Raises UserError where there is none: a loss scaler, which half precision takes, hands over gradients alone.
+        """
+        if closure is None:
+            raise UserError(
+                "model.optimizer: SAM needs each gradient twice, trainer.precision 16-mixed has it once; take bf16-mixed"
+            )
         with torch.enable_grad():
             loss = closure()
         parameters = [p for group in self.param_groups for p in group["params"] if p.grad is not None]

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
-from project.classifier import Classifier, steps_each_batch
+from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
 from project.normalization import normalizers
 from project.regularization import Regularizer
@@ -33,17 +34,24 @@ class Strategy(NamedTuple):
 Census = dict[str, list[Strategy]]  # by family
 
 
-def census(classifier: Classifier, data: ImageData, epochs: int) -> Census:
-    """The strategies of each family that a freshly built classifier will use in a run of `epochs`; [] where none."""
+def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> Census:
+    """The strategies of each family that a freshly built classifier will use in a run; [] where none.
+
+    Args:
+        classifier: Its weights as they were drawn.
+        data: What it will train on.
+        epochs: Of the run.
+        steps: Of the optimizer in the whole run; several batches may come together to one.
+    """
     return {
-        "optimization": _optimization(classifier, data, epochs),
+        "optimization": _optimization(classifier, epochs, steps),
         "regularization": _regularization(classifier, data, epochs),
         "initialization": _initialization(classifier),
         "normalization": _normalization(classifier),
     }
 
 
-def _optimization(classifier: Classifier, data: ImageData, epochs: int) -> list[Strategy]:
+def _optimization(classifier: Classifier, epochs: int, steps: int) -> list[Strategy]:
     optimizer = classifier.build_optimizer()
     group = optimizer.param_groups[0]
     found = []
@@ -53,24 +61,29 @@ def _optimization(classifier: Classifier, data: ImageData, epochs: int) -> list[
         name = "Nesterov momentum" if group["nesterov"] else "momentum"
         found.append(Strategy(f"SGD with {name}", f"momentum {group['momentum']:g}, lr {group['lr']:g}"))
 
-    batches = max(1, data.samples_per_epoch // data.batch_size)
-    scheduler = classifier.build_scheduler(optimizer, epochs * batches)
+    scheduler = classifier.build_scheduler(optimizer, steps)
     name = f"{type(scheduler).__name__} schedule"
-    if hasattr(scheduler, "monitor"):
-        found.append(Strategy(name, f"lowers the rate where {scheduler.monitor} stops improving"))
+    if isinstance(scheduler, ReduceLROnPlateau):
+        found.append(Strategy(name, f"lowers the rate where {monitored(scheduler)} stops improving"))
     elif scheduler is not None:
-        rates = _rates(optimizer, scheduler, epochs * batches if steps_each_batch(scheduler) else epochs)
+        rates = _rates(optimizer, scheduler, steps if steps_each_batch(scheduler) else epochs)
         if len(set(rates)) > 1:
             found.append(Strategy(name, f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"))
     return found
 
 
 def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
-    """The rate of the first parameter group at each step; no parameter has a gradient, so none moves."""
+    """The rate of the first parameter group at each step; no parameter has a gradient, so none moves.
+
+    A schedule that breaks off does so here, too: its rates so far. What is wrong with it is for the run to say.
+    """
     rates = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps - 1):
         optimizer.step(lambda: None)
-        scheduler.step()
+        try:
+            scheduler.step()
+        except Exception:
+            break
         rates.append(optimizer.param_groups[0]["lr"])
     return rates
 

@@ -1,5 +1,7 @@
 """The command line: a whole run on few images, and one line for each mistake."""
 
+import csv
+import functools
 import json
 import re
 import shutil
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from main import main
+from project.assignment import Assignment
 from project.training.command_line import complete_config, default_run_name, run
 from project.training.summary import Record
 
@@ -232,3 +235,82 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_with_the_batches_that_ar
         assert rest.trainer.global_step == 30
         for one, other in zip(whole.model.network.state_dict().values(), rest.model.network.state_dict().values()):
             assert torch.equal(one, other), step
+
+
+@pytest.mark.parametrize("part", ["--trainer.limit_train_batches=3", "--trainer.overfit_batches=3"])
+def test_a_run_of_a_part_of_the_batches_goes_on_with_the_next_epoch_s_first(part, tmp_path):
+    args = ["fit", "--config", "configs/base.yaml", *TINY, "--run.diagnostics=false", "--run.figures=false", part]
+    args += ["--model.network=project.networks.MLP", f"--run.folder={tmp_path}"]
+    first = run([*args, "--trainer.max_epochs=1"])
+    rest = run([*args, f"--ckpt_path={first.folder / 'checkpoints' / 'last.ckpt'}"])
+    whole = run(args)
+    assert rest.trainer.global_step == whole.trainer.global_step == 6
+    torch.testing.assert_close(rest.model.network.state_dict(), whole.model.network.state_dict(), rtol=0, atol=0)
+
+
+def fit_briefly(tmp_path, *options):
+    """The exit status of a few epochs of a small network, without figures."""
+    quick = ["--config", "configs/base.yaml", *TINY, "--model.network=project.networks.MLP", "--run.diagnostics=false"]
+    return main(["fit", *quick, "--run.figures=false", f"--run.folder={tmp_path}", *options])
+
+
+def strict_json(text):
+    def refuse(constant):
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_an_epoch_that_was_not_validated_has_no_validation_accuracy(tmp_path, capsys):
+    plateau = ("--config", "configs/optimization/plateau.yaml")
+    assert fit_briefly(tmp_path, *plateau, "--trainer.check_val_every_n_epoch=2", "--trainer.max_epochs=5") == 0
+    (folder,) = tmp_path.iterdir()
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert [bool(row["val/accuracy"]) for row in rows] == [bool(row["val/loss"]) for row in rows] == [0, 1, 0, 1, 0]
+    assert all(row["train/accuracy"] for row in rows)
+    summary = strict_json((folder / "summary.json").read_text())
+    measured = {int(row["epoch"]): float(row["val/accuracy"]) for row in rows if row["val/accuracy"]}
+    assert summary["val_accuracy"] == measured[4] and summary["epochs"] == 5
+    assert summary["best_val_accuracy"] == max(measured.values()) == measured[summary["best_epoch"]]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert ["val loss" in line for line in lines] == [False, True, False, True, False]
+
+
+def test_a_run_without_validation_says_so(tmp_path, capsys):
+    assert fit_briefly(tmp_path, "--trainer.limit_val_batches=0") == 0
+    (folder,) = tmp_path.iterdir()
+    summary = strict_json((folder / "summary.json").read_text())
+    assert summary["val_accuracy"] is summary["best_val_accuracy"] is summary["best_epoch"] is None
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    said = capsys.readouterr().out
+    assert "NOT MET  accuracy above 80%  not measured; " in said
+    assert said.splitlines()[-1].startswith("val/accuracy was not measured; 2 epochs, ")
+
+
+def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):
+    assert fit_briefly(tmp_path, "--trainer.max_steps=11", "--run.figures=true") == 0  # eight batches an epoch
+    (folder,) = tmp_path.iterdir()
+    first, last = csv.DictReader((folder / "metrics.csv").open())
+    assert first["train/loss"] and first["val/loss"] and not last["train/loss"] and not last["val/loss"]
+    assert json.loads((folder / "summary.json").read_text())["val_accuracy"] == float(first["val/accuracy"])
+
+
+@pytest.mark.parametrize("target", [0.8, 0.925])
+def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch):
+    from project import figures
+
+    rules, drawn = tmp_path / "rules.yaml", []
+    rules.write_text(f"target_accuracy: {target}")
+    monkeypatch.setattr("project.training.run_folder.Assignment.load", functools.partial(Assignment.load, rules))
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    assert fit_briefly(tmp_path / "runs", "--run.figures=true") == 0
+    _, accuracy = drawn[0].axes
+    (line,) = [line for line in accuracy.lines if line.get_label() == f"{100 * target:g} %"]
+    assert list(line.get_ydata()) == [target, target]
+
+
+@pytest.mark.parametrize("overlay", ["regularization/early_stopping", "optimization/plateau"])
+def test_what_waits_for_a_validation_that_never_comes_is_told(overlay, tmp_path, capsys):
+    assert fit_briefly(tmp_path, "--config", f"configs/{overlay}.yaml", "--trainer.limit_val_batches=0") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: trainer.limit_val_batches: ") and "val/loss" in said and said.count("\n") == 1

@@ -15,6 +15,7 @@ from project.initialization import (
     Orthogonal,
     PatchWhitening,
     Xavier,
+    gain,
     output_of,
     weight_layers,
 )
@@ -75,6 +76,67 @@ def test_each_layer_knows_the_activation_behind_it():
     assert len(found) == 8
     assert found.pop("head") is None
     assert all(isinstance(activation, nn.ReLU) for activation in found.values())
+
+
+class Mine(nn.Module):
+    """As students write them: what stands between the layers is a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(400, 300), nn.Linear(300, 200), nn.Linear(200, 100)
+
+    def forward(self, x_NC):
+        return self.head(nn.functional.relu(self.second(nn.functional.relu(self.first(x_NC)))))
+
+
+@pytest.mark.parametrize("strategy", [He(), Xavier(), Orthogonal()])
+def test_functions_are_taken_for_rectifiers_and_that_is_said(strategy, capsys):
+    torch.manual_seed(0)
+    functions, modules = (
+        Mine(),
+        nn.Sequential(nn.Linear(400, 300), nn.ReLU(), nn.Linear(300, 200), nn.ReLU(), nn.Linear(200, 100)),
+    )
+    for network in (functions, modules):
+        torch.manual_seed(1)
+        strategy(network)
+    for one, other in zip(functions.parameters(), modules.parameters()):
+        assert torch.equal(one, other)
+    said = capsys.readouterr().err
+    assert said.startswith(f"note: {type(strategy).__name__}: Mine ") and said.count("\n") == 1
+
+
+def test_the_evidence_says_what_follows_the_layers(capsys):
+    evidence = {
+        network: He().evidence(network)
+        for network in (Mine(), nn.Sequential(nn.Linear(9, 9), nn.Tanh(), nn.Linear(9, 9)))
+    }
+    functions, modules = evidence.values()
+    assert functions.endswith("; 2 before PresumedReLU, 1 before none")
+    assert modules.endswith("; 1 before Tanh, 1 before none")
+    Normal()(Mine())
+    He()(nn.Sequential(nn.Flatten(), nn.Linear(9, 9)))
+    assert capsys.readouterr().err == "", "nothing was presumed"
+
+
+class OwnReLU(nn.ReLU):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        *((kind(), 2**0.5) for kind in (nn.ReLU, OwnReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish, nn.ELU)),
+        *((kind(), 2**0.5) for kind in (nn.CELU, nn.Softplus)),
+        (nn.LeakyReLU(0.2), (2 / 1.04) ** 0.5),
+        (nn.PReLU(init=0.25), (2 / 1.0625) ** 0.5),
+        *((nn.Tanh(), 5 / 3), (nn.SELU(), 3 / 4), (nn.Sigmoid(), 1), (nn.Hardsigmoid(), 1), (None, 1)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_each_activation_has_its_gain(activation, expected):
+    assert gain(activation) == pytest.approx(expected)
+    layers = nn.Sequential(nn.Linear(2, 2), *filter(None, [activation]), nn.Linear(2, 2), nn.ReLU())
+    assert next(weight_layers(layers))[2] is activation
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The census: it names what a classifier uses, and nothing that is only claimed."""
 
 import functools
+import json
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
+from main import main
 from project.augmentation import RandomCrop
 from project.classifier import Classifier
 from project.data import ImageData
@@ -26,7 +29,7 @@ def data():
 
 
 def names(data, epochs=15, network=ConvNet, optimizer=SGD, **families):
-    found = census(Classifier(network, optimizer, **families), data, epochs)
+    found = census(Classifier(network, optimizer, **families), data, epochs, steps=5 * epochs)
     assert all(strategy.evidence for strategies in found.values() for strategy in strategies)
     return {family: [strategy.name for strategy in strategies] for family, strategies in found.items() if strategies}
 
@@ -52,9 +55,14 @@ def test_the_base_uses_nothing(data):
         ({"scheduler": functools.partial(OneCycle, total_steps=None)}, "optimization", ["OneCycle schedule"]),
         ({"scheduler": functools.partial(Cosine, total_steps=None)}, "optimization", ["Cosine schedule"]),
         (
-            {"scheduler": functools.partial(torch.optim.lr_scheduler.StepLR, step_size=5)},
+            {"scheduler": functools.partial(lr_scheduler.StepLR, step_size=5)},
             "optimization",
             ["StepLR schedule"],
+        ),
+        (
+            {"scheduler": functools.partial(lr_scheduler.ReduceLROnPlateau, factor=0.5)},
+            "optimization",
+            ["ReduceLROnPlateau schedule"],
         ),
         (
             {"optimizer": functools.partial(torch.optim.SGD, lr=0.1, weight_decay=0.01)},
@@ -74,8 +82,8 @@ def test_each_strategy_is_named_under_its_family(arguments, family, expected, da
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"scheduler": functools.partial(torch.optim.lr_scheduler.StepLR, step_size=30)},  # never reached in 15 epochs
-        {"scheduler": functools.partial(torch.optim.lr_scheduler.ExponentialLR, gamma=1.0)},
+        {"scheduler": functools.partial(lr_scheduler.StepLR, step_size=30)},  # never reached in 15 epochs
+        {"scheduler": functools.partial(lr_scheduler.ExponentialLR, gamma=1.0)},
         {"regularization": [WeightDecay(0.0)]},
         {"regularization": [Dropout(0.0)]},
         {"regularization": [WeightDecay(0.1), WeightDecay(0.0)]},
@@ -83,6 +91,63 @@ def test_each_strategy_is_named_under_its_family(arguments, family, expected, da
 )
 def test_what_has_no_effect_does_not_count(arguments, data):
     assert names(data, **arguments) == {}
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(10, {}), (11, {"optimization": ["StepLR schedule"]})])
+def test_a_schedule_counts_where_the_run_is_long_enough_for_it(epochs, expected, data):
+    assert names(data, epochs, scheduler=functools.partial(lr_scheduler.StepLR, step_size=10)) == expected
+
+
+def test_a_schedule_that_breaks_off_counts_by_what_it_did(data):
+    too_short = functools.partial(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=5, cycle_momentum=False)
+    assert names(data, scheduler=too_short) == {"optimization": ["OneCycleLR schedule"]}
+
+
+ONE_CYCLE = "--model.scheduler=torch.optim.lr_scheduler.OneCycleLR --model.scheduler.max_lr=0.1".split()
+ONE_CYCLE += ["--model.scheduler.cycle_momentum=false"]
+
+
+def fit(tmp_path, *options):
+    """A run of ten batches an epoch."""
+    small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --data.batch_size=5".split()
+    quiet = (
+        "--run.wandb=disabled --run.diagnostics=false --run.figures=false --trainer.enable_checkpointing=false".split()
+    )
+    return main(["fit", "--config", "configs/base.yaml", *small, *quiet, f"--run.folder={tmp_path}", *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "evidence"),
+    [
+        (
+            [*ONE_CYCLE, "--trainer.accumulate_grad_batches=4", "--model.scheduler.total_steps=6"],
+            "lr 0.004 first, 0.099 highest, 4e-07 last",
+        ),
+        (["--config", "configs/optimization/step.yaml", "--trainer.max_steps=15", "--trainer.max_epochs=15"], None),
+    ],
+)
+def test_a_run_s_steps_are_those_of_its_optimizer(options, evidence, tmp_path):
+    """Batches come together to steps; and a limit of steps may end a run before its epochs are over."""
+    assert fit(tmp_path, "--trainer.max_epochs=2", *options) == 0
+    (found,) = [json.loads(path.read_text()) for path in tmp_path.glob("*/summary.json")]
+    assert [strategy["evidence"] for strategy in found["strategies"]["optimization"]] == [evidence] * bool(evidence)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([*ONE_CYCLE, "--model.scheduler.total_steps=0"], "model.scheduler: "),
+        (
+            [*ONE_CYCLE, "--model.scheduler.total_steps=6", "--trainer.max_epochs=1"],
+            "model.scheduler: Tried to step 7 times",
+        ),
+        (["--trainer.max_epochs=-1"], "trainer.max_epochs: "),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_one_line(options, said, tmp_path, capsys):
+    assert fit(tmp_path, *options) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {said}") and told.count("\n") == 1
 
 
 def test_augmentation_counts():
@@ -108,6 +173,6 @@ def test_taking_the_census_moves_nothing(data):
     classifier = Classifier(ConvNet, SGD, functools.partial(OneCycle, total_steps=None), [WeightDecay(0.1)])
     before = [parameter.clone() for parameter in classifier.network.parameters()]
     state = torch.get_rng_state()
-    census(classifier, data, 15)
+    census(classifier, data, 15, 75)
     assert all(torch.equal(*pair) for pair in zip(before, classifier.network.parameters()))
     assert torch.equal(state, torch.get_rng_state())

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -139,10 +138,9 @@ def test_online_without_a_key_is_one_line(tmp_path, capsys, monkeypatch):
 def test_online_with_a_key_and_no_network_is_one_line_at_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    started = time.monotonic()
+    monkeypatch.setattr("wandb.init", None)  # which would try for a minute and a half
     online = ["fit", "--config", "configs/base.yaml", "--config", "configs/logger/wandb.yaml", *TINY]
     assert main([*online, f"--run.folder={tmp_path}"]) == 2
-    assert time.monotonic() - started < 30
     said = capsys.readouterr().err
     assert "127.0.0.1 does not answer" in said and said.count("\n") == 1
 

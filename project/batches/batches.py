@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from project.datasets.source import Split
+from project.support.seeds import ORDER, spread
 
 
 class Batches(ABC):
@@ -52,7 +53,7 @@ class Batches(ABC):
         numbers_N = torch.arange(len(self.split.labels_N))
         if self.training:
             # Drawn on the CPU, so that the order is the same on every device.
-            order = torch.Generator().manual_seed(spread(self.seed, epoch, 0))
+            order = torch.Generator().manual_seed(spread(self.seed, epoch, ORDER))
             numbers_N = torch.randperm(len(numbers_N), generator=order)
         batches = [
             (numbers_N[batch * self.batch_size : (batch + 1) * self.batch_size], spread(self.seed, epoch, batch + 1))
@@ -77,9 +78,3 @@ class Batches(ABC):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.first = state["done"] % len(self)
-
-
-def spread(seed: int, epoch: int, batch: int) -> int:
-    """A seed for a batch of an epoch, spread over all bits."""
-    mixed = (seed * 1_000_003 + epoch) * 1_000_033 + batch
-    return (mixed * 0x9E3779B97F4A7C15) % 2**63

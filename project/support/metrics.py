@@ -1,6 +1,7 @@
 """Loss and accuracy of an epoch, without a number being asked for, or even computed, in a step."""
 
 import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
@@ -46,3 +47,19 @@ class EpochMetrics(nn.Module):
         # Not their mean with a weight, which torchmetrics leaves aside where it checks nothing.
         self.loss.update(F.cross_entropy(logits_NK.float(), labels_N, reduction="none"))
         self.accuracy.update(logits_NK, labels_N)
+
+
+class EpochCallback(Callback):
+    """Base of those that tell what was measured in each epoch: the trainer also keeps what was measured before."""
+
+    validated = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.validated = not trainer.sanity_checking
+
+    def measured(self, trainer: Trainer) -> dict[str, float]:
+        """The metrics of the epoch that ends: no training's where it was broken off, no validation's where none was."""
+        validated, self.validated = self.validated, False
+        complete = {"train": trainer.is_last_batch, "lr": trainer.is_last_batch, "val": validated}
+        known = trainer.callback_metrics
+        return {name: known[name].item() for name in known if complete.get(name.partition("/")[0], True)}

@@ -8,15 +8,17 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm import tqdm
 
+from project.support.metrics import EpochCallback
 
-class EpochLines(Callback):
+
+class EpochLines(EpochCallback):
     """Prints one line an epoch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.perf_counter()  # not when an epoch starts: one that goes on does not
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = trainer.callback_metrics
+        metrics = self.measured(trainer)
         parts = [epoch_of(trainer)]
         for split in ("train", "val"):
             if f"{split}/loss" in metrics:

@@ -6,29 +6,35 @@ from typing import Any
 TRAIN, VAL = "#2a6fb0", "#d1572c"
 
 
-def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
+def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path) -> None:
     """Loss and accuracy by epoch, with the generalization gap shaded between training and validation.
 
     Args:
-        rows: One for each epoch, with `epoch` (from 1), `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy`.
+        rows: One for each epoch, with `epoch` (from 1), and what was measured in it: `train/loss`, `train/accuracy`,
+            `val/loss`, `val/accuracy`.
+        target: The accuracy to reach, in (0, 1).
         path: The PNG to write; its folder is made.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    epochs = [row["epoch"] for row in rows]
+    def measured(*names: str) -> list[list[float]]:
+        """The epochs that have all of these, and their values."""
+        chosen = [row for row in rows if all(name in row for name in names)]
+        return [[row[name] for row in chosen] for name in ("epoch", *names)]
+
     figure, ((loss, accuracy),) = blanks(1, 2, 9, 3.6)
     for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
-        train, val = ([row.get(f"{split}/{metric}", float("nan")) for row in rows] for split in ("train", "val"))
-        axes.fill_between(epochs, train, val, color="0.9", label="generalization gap")
-        axes.plot(epochs, train, color=TRAIN, marker="o", markersize=3, label="training")
-        axes.plot(epochs, val, color=VAL, marker="o", markersize=3, label="validation")
+        train, val = f"train/{metric}", f"val/{metric}"
+        axes.fill_between(*measured(train, val), color="0.9", label="generalization gap")
+        axes.plot(*measured(train), color=TRAIN, marker="o", markersize=3, label="training")
+        axes.plot(*measured(val), color=VAL, marker="o", markersize=3, label="validation")
         axes.set(xlabel="epoch", title=metric)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
     accuracy.set_ylim(0, 1)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-    accuracy.axhline(0.8, color="0.4", linewidth=1, linestyle="--", label="80 %")
+    accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"{100 * target:g} %")
     for axes in (loss, accuracy):
         axes.legend(frameon=False)
     save(figure, path)

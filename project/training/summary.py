@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -10,20 +11,21 @@ from typing import Any
 
 import pytorch_lightning
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
 from project.assignment import Assignment, conditions
 from project.strategies import Census, census
 from project.support.devices import device_name
 from project.support.files import write_atomically
+from project.support.metrics import EpochCallback
 from project.training.diagnostics import GRADIENT_NORM
 from project.training.figures import draw_learning_curves
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 
 
-class Record(Callback):
+class Record(EpochCallback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
     def __init__(
@@ -38,14 +40,16 @@ class Record(Callback):
         self.summary: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.strategies = census(pl_module, trainer.datamodule, trainer.max_epochs)
+        steps = int(trainer.estimated_stepping_batches)
+        epochs = math.ceil(steps / max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)))
+        self.strategies = census(pl_module, trainer.datamodule, epochs, steps)
         self.on_census(self.strategies)
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        known = trainer.callback_metrics
+        known = self.measured(trainer)
         names = [*METRICS, *(name for name in known if name.startswith(GRADIENT_NORM))]
-        measured = {name: known[name].item() for name in names if name in known}
+        measured = {name: known[name] for name in names if name in known}
         counted = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**counted, **measured, "seconds": round(time.perf_counter() - self.started, 3)})
         with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
@@ -66,11 +70,12 @@ class Record(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rows:
             return
-        accuracies = [row.get("val/accuracy", float("nan")) for row in self.rows]
+        accuracies = {row["epoch"]: row["val/accuracy"] for row in self.rows if "val/accuracy" in row}
+        best = max(accuracies, key=accuracies.__getitem__, default=None)
         self.summary = {
-            "val_accuracy": accuracies[-1],
-            "best_val_accuracy": max(accuracies),
-            "best_epoch": int(self.rows[accuracies.index(max(accuracies))]["epoch"]),
+            "val_accuracy": next(reversed(accuracies.values()), None),  # the last one measured; null where none was
+            "best_val_accuracy": None if best is None else accuracies[best],
+            "best_epoch": best,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "seconds": self.rows[-1]["seconds"],
@@ -90,10 +95,10 @@ class Record(Callback):
                 "pytorch_lightning": pytorch_lightning.__version__,
             },
         }
-        write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
+        write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
         figures = self.folder / "figures"
         if self.figures:
-            draw_learning_curves(self.rows, figures / "curves.png")
+            draw_learning_curves(self.rows, Assignment.load().target_accuracy, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
             trainer.logger.log_hyperparams({"strategies": named(self.strategies)})
             for figure in sorted(figures.glob("*.png")):
@@ -118,9 +123,12 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
     met = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
+    if summary["val_accuracy"] is None:
+        reached = f"val/accuracy was not measured; {epochs}"
+    else:
+        best = f"best {summary['best_val_accuracy']:.2%} in epoch {summary['best_epoch']}"
+        reached = f"val/accuracy {summary['val_accuracy']:.2%} ({best}) after {epochs}"
     lines.append(
-        f"val/accuracy {summary['val_accuracy']:.2%} (best {summary['best_val_accuracy']:.2%} in epoch "
-        f"{summary['best_epoch']}) after {epochs}, {summary['seconds']:.0f} s on {summary['device']}; "
-        f"{met} of {len(checked)} conditions met"
+        f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {met} of {len(checked)} conditions met"
     )
     return "\n".join(lines)
