@@ -31,7 +31,7 @@ from project.studies import gallery_figures as figures
 from project.support.errors import UserError
 from project.training.command_line import quieten
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEDULES = ("constant", "step", "multistep", "exponential", "polynomial", "cosine", "cosine_restarts", "warmup_cosine",
              "onecycle", "cyclic", "plateau")  # fmt: skip
 
