@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
@@ -22,7 +23,7 @@ from project.support.metrics import EpochMetrics
 NetworkCallable = Callable[[], nn.Module]
 
 
-def accepted_arguments(function: Callable) -> set[str]:
+def accepted_arguments(function: Callable[..., Any]) -> set[str]:
     """Names of the arguments of a class or function, or of what the parser made of one."""
     if isinstance(function, functools.partial):
         return {*function.keywords, *inspect.signature(function).parameters}
@@ -123,7 +124,8 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         # A checkpoint is loaded later, so a run that goes on is not set back.
         if stage == "fit" and self.initialization and adapts(self.initialization):
-            self.initialization.adapt(self.network, self.trainer.datamodule.sample(250))
+            images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
+            self.initialization.adapt(self.network, images_NCHW)
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
@@ -178,7 +180,7 @@ class Classifier(LightningModule):
         """Logits (N, K) of a batch."""
         return self(batch[0])
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
         optimizer = self.build_optimizer(fused)
@@ -199,8 +201,8 @@ class Classifier(LightningModule):
         """
         groups: dict[float | None, list[nn.Parameter]] = {}
         for parameter in filter(lambda p: p.requires_grad, self.network.parameters()):
-            decays = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
-            decays = [decay for decay in decays if decay is not None]
+            wanted = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
+            decays = [decay for decay in wanted if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
         own = [
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from project.support.errors import note
 
-ACTIVATION_NAMES = {
+ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "sigmoid", "selu"]] = {
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky_relu",
     nn.Tanh: "tanh",
@@ -25,21 +25,22 @@ ACTIVATION_NAMES = {
     nn.SiLU: "relu",
     nn.ELU: "relu",
 }
+ACTIVATIONS = tuple(ACTIVATION_NAMES)
 
 
-def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
+def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, nn.Module | None]]:
     """Each convolution and fully connected layer with its name and the activation that follows it.
 
     "Follows" is in the order in which the modules were registered. A layer that meets another layer before
     any activation (a classification head) has None.
     """
-    layer: tuple[str, nn.Module] | None = None
+    layer: tuple[str, nn.Conv2d | nn.Linear] | None = None
     for name, module in network.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             if layer:
                 yield *layer, None
             layer = name, module
-        elif isinstance(module, tuple(ACTIVATION_NAMES)) and layer:
+        elif isinstance(module, ACTIVATIONS) and layer:
             yield *layer, module
             layer = None
     if layer:
@@ -48,7 +49,7 @@ def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Modul
 
 def gain(activation: nn.Module | None) -> float:
     """By how much weights must be larger where this activation follows: 1 for none and sigmoid, sqrt(2) for ReLU."""
-    return nn.init.calculate_gain(ACTIVATION_NAMES.get(type(activation), "linear"))
+    return nn.init.calculate_gain("linear" if activation is None else ACTIVATION_NAMES.get(type(activation), "linear"))
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
@@ -57,7 +58,7 @@ def fans(weight: Tensor) -> tuple[int, int]:
     return weight.shape[1] * pixels, weight.shape[0] * pixels
 
 
-def set_weight(layer: nn.Module, weight: Tensor) -> None:
+def set_weight(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> None:
     """Give a layer its weights, also where they are computed from others (weight normalization)."""
     with torch.no_grad():
         if parametrize.is_parametrized(layer, "weight"):
@@ -260,7 +261,7 @@ class PatchWhitening(He):
 @torch.no_grad()
 def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
     """What one layer of a network puts out for these images, the network left as it was."""
-    seen = []
+    seen: list[Tensor] = []
     # Copied, since an activation may work in place.
     handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     training = network.training

@@ -69,7 +69,7 @@ def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
     """The rate of the first parameter group at each step; no parameter has a gradient, so none moves."""
     rates = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps - 1):
-        optimizer.step(lambda: None)
+        optimizer.step(lambda: 0.0)
         scheduler.step()
         rates.append(optimizer.param_groups[0]["lr"])
     return rates

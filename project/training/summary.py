@@ -14,6 +14,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
 from project.assignment import Assignment, conditions
+from project.classifier import Classifier
+from project.data import ImageData
 from project.strategies import Census, census
 from project.support.devices import device_name
 from project.support.files import write_atomically
@@ -38,7 +40,9 @@ class Record(Callback):
         self.summary: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.strategies = census(pl_module, trainer.datamodule, trainer.max_epochs)
+        assert isinstance(pl_module, Classifier) and trainer.max_epochs is not None
+        self.data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        self.strategies = census(pl_module, self.data, trainer.max_epochs)
         self.on_census(self.strategies)
         self.started = time.perf_counter()
 
@@ -77,13 +81,13 @@ class Record(Callback):
             "seed": self.seed,
             "device": device_name(pl_module.device),
             "precision": trainer.precision,
-            "parameters": sum(p.numel() for p in pl_module.network.parameters()),
+            "parameters": sum(p.numel() for p in pl_module.get_submodule("network").parameters()),
             "strategies": {
                 family: [strategy._asdict() for strategy in found] for family, found in self.strategies.items()
             },
-            "classes": list(trainer.datamodule.classes),
-            "image_shape": list(trainer.datamodule.image_shape),
-            "samples_per_epoch": trainer.datamodule.samples_per_epoch,
+            "classes": list(self.data.classes),
+            "image_shape": list(self.data.image_shape),
+            "samples_per_epoch": self.data.samples_per_epoch,
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -116,11 +120,11 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     ]
     for name, met, shown_by, remedy in checked:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
-    met = sum(condition.met for condition in checked)
+    fulfilled = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     lines.append(
         f"val/accuracy {summary['val_accuracy']:.2%} (best {summary['best_val_accuracy']:.2%} in epoch "
         f"{summary['best_epoch']}) after {epochs}, {summary['seconds']:.0f} s on {summary['device']}; "
-        f"{met} of {len(checked)} conditions met"
+        f"{fulfilled} of {len(checked)} conditions met"
     )
     return "\n".join(lines)
