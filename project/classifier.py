@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
@@ -24,7 +25,7 @@ from project.support.seeds import NETWORK, spread
 NetworkCallable = Callable[[], nn.Module]
 
 
-def accepted_arguments(function: Callable) -> set[str]:
+def accepted_arguments(function: Callable[..., Any]) -> set[str]:
     """Names of the arguments of a class or function, or of what the parser made of one."""
     if isinstance(function, functools.partial):
         return {*function.keywords, *inspect.signature(function).parameters}
@@ -131,14 +132,15 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         # A checkpoint is loaded later, so a run that goes on is not set back.
         if stage == "fit" and self.initialization and adapts(self.initialization):
-            self.initialization.adapt(self.network, self.trainer.datamodule.sample(250))
+            images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
+            self.initialization.adapt(self.network, images_NCHW)
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
-        waiting = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
+        waiting: list[str | None] = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
         waiting += [config.monitor for config in self.trainer.lr_scheduler_configs if config.reduce_on_plateau]
         for monitor in waiting:
-            if monitor.startswith("val/") and self.trainer.limit_val_batches == 0:
+            if str(monitor).startswith("val/") and self.trainer.limit_val_batches == 0:
                 raise UserError(f"trainer.limit_val_batches: 0, but early stopping or the schedule waits for {monitor}")
 
     def on_train_epoch_start(self) -> None:
@@ -166,7 +168,7 @@ class Classifier(LightningModule):
             loss = loss + regularizer.penalty(self.network)
         return loss
 
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Optimizer, optimizer_closure: Any = None) -> None:
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         # Lightning's closure adds the last batch's gradient to those of the batches before. An optimizer that asks again
         # (SAM) has moved the weights, and needs all of them anew.
         before, self.accumulated = self.accumulated[:-1], []
@@ -177,8 +179,9 @@ class Classifier(LightningModule):
             if asked and before:
                 optimizer.zero_grad()
                 for batch in before:
-                    loss = self.trainer.strategy.training_step(*batch) / self.trainer.accumulate_grad_batches
-                    self.trainer.strategy.backward(loss, optimizer)
+                    loss = self.trainer.strategy.training_step(*batch)
+                    assert isinstance(loss, Tensor)
+                    self.trainer.strategy.backward(loss / self.trainer.accumulate_grad_batches, optimizer)
             asked = True
             return optimizer_closure()
 
@@ -213,7 +216,7 @@ class Classifier(LightningModule):
         """Logits (N, K) of a batch."""
         return self(batch[0])
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
         optimizer = self.build_optimizer(fused)
@@ -224,7 +227,7 @@ class Classifier(LightningModule):
         if scheduler is None:
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"
-        settings = {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)}
+        settings: Any = {"scheduler": scheduler, "interval": interval, "monitor": monitored(scheduler)}
         if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
             settings["frequency"] = self.trainer.check_val_every_n_epoch or 1
         return {"optimizer": optimizer, "lr_scheduler": settings}
@@ -242,8 +245,8 @@ class Classifier(LightningModule):
         """
         groups: dict[float | None, list[nn.Parameter]] = {}
         for parameter in filter(lambda p: p.requires_grad, self.network.parameters()):
-            decays = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
-            decays = [decay for decay in decays if decay is not None]
+            wanted = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
+            decays = [decay for decay in wanted if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
         own = [
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})

@@ -143,7 +143,7 @@ class ImageData(LightningDataModule):
     # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
     def state_dict(self) -> dict[str, int]:
         # The trainer knows best where an epoch ends: it may take a part of the batches.
-        if not self.training_batches or self.trainer.is_last_batch:
+        if not self.training_batches or not self.trainer or self.trainer.is_last_batch:
             return {}
         return self.training_batches.state_dict()
 
@@ -164,12 +164,16 @@ class ImageData(LightningDataModule):
 
     def batches(self, name: str, training: bool = False) -> Batches:
         """A split's batches, on the trainer's device."""
-        device = self.trainer.strategy.root_device
+        trainer = self.trainer
+        assert trainer is not None, "Lightning asks for batches"
+        device = trainer.strategy.root_device
         # Evaluation needs no gradients, so its batches can be larger.
         size = self.batch_size if training else max(self.batch_size, 250)
         seed = torch.initial_seed() % 2**32
-        # To overfit some batches, they must be the same ones in every epoch.
-        epoch = lambda: 0 if self.trainer.overfit_batches else self.trainer.current_epoch  # noqa: E731
+
+        def epoch() -> int:  # to overfit some batches, they must be the same ones in every epoch
+            return 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]  # Lightning sets it
+
         arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch)
         if self.why_streamed(name, device):
             return StreamedBatches(*arguments, augmentation=self.augmentation, num_workers=self.num_workers)

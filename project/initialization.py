@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from project.support.errors import note
 
-ACTIVATION_NAMES = {
+ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "sigmoid", "selu"]] = {
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky_relu",
     nn.PReLU: "leaky_relu",
@@ -27,13 +27,14 @@ ACTIVATION_NAMES = {
     # Nearly rectifiers.
     **dict.fromkeys((nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish, nn.ELU, nn.CELU, nn.Softplus), "relu"),
 }
+ACTIVATIONS = tuple(ACTIVATION_NAMES)
 
 
 class PresumedReLU(nn.ReLU):
     """Stands for what a network calls between its layers where none of its modules is an activation."""
 
 
-def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
+def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, nn.Module | None]]:
     """Each convolution and fully connected layer with its name and the activation that follows it.
 
     "Follows" is in the order in which the modules were registered. A layer that meets another layer before
@@ -46,15 +47,15 @@ def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Modul
         yield name, layer, PresumedReLU() if functions and number < len(layers) else activation
 
 
-def registered_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
+def registered_layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, nn.Module | None]]:
     """As weight_layers, by the modules alone."""
-    layer: tuple[str, nn.Module] | None = None
+    layer: tuple[str, nn.Conv2d | nn.Linear] | None = None
     for name, module in network.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             if layer:
                 yield *layer, None
             layer = name, module
-        elif isinstance(module, tuple(ACTIVATION_NAMES)) and layer:
+        elif isinstance(module, ACTIVATIONS) and layer:
             yield *layer, module
             layer = None
     if layer:
@@ -63,9 +64,9 @@ def registered_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, nn.M
 
 def gain(activation: nn.Module | None) -> float:
     """By how much weights must be larger where this activation follows: 1 for none and sigmoid, sqrt(2) for ReLU."""
-    name = next((name for kind, name in ACTIVATION_NAMES.items() if isinstance(activation, kind)), "linear")
+    name = next((name for kind, name in ACTIVATION_NAMES.items() if isinstance(activation, kind)), None)
     slope = activation.weight.mean().item() if isinstance(activation, nn.PReLU) else None
-    return nn.init.calculate_gain(name, getattr(activation, "negative_slope", slope))
+    return nn.init.calculate_gain(name or "linear", getattr(activation, "negative_slope", slope))
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
@@ -74,7 +75,7 @@ def fans(weight: Tensor) -> tuple[int, int]:
     return weight.shape[1] * pixels, weight.shape[0] * pixels
 
 
-def set_weight(layer: nn.Module, weight: Tensor) -> None:
+def set_weight(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> None:
     """Give a layer its weights, also where they are computed from others (weight normalization)."""
     with torch.no_grad():
         if parametrize.is_parametrized(layer, "weight"):
@@ -289,7 +290,7 @@ class PatchWhitening(He):
 @torch.no_grad()
 def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
     """What one layer of a network puts out for these images, the network left as it was."""
-    seen = []
+    seen: list[Tensor] = []
     # Copied, since an activation may work in place.
     handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     training = network.training

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from project.normalization import Normalization
+from project.normalization import Layer, Normalization
 from project.support.errors import UserError
 
 ActivationCallable = Callable[[], nn.Module]
 
 
 def normalized(
-    layer: nn.Module,
+    layer: Layer,
     normalization: Normalization | None,
     activation: ActivationCallable,
     before_normalization: nn.Module | None = None,
@@ -114,11 +114,12 @@ class ConvNet(nn.Module):
         self.stages = nn.Sequential()
         channels = width
         for stage in range(stages):
-            self.stages.append(nn.Sequential())
+            convs = nn.Sequential()
             for number in range(1, convs_per_stage + 1):
                 halve = number == convs_per_stage and stage + 1 < stages
-                self.stages[-1].append(conv(channels, width * 2**stage, halve=halve))
+                convs.append(conv(channels, width * 2**stage, halve=halve))
                 channels = width * 2**stage
+            self.stages.append(convs)
         self.pool = GlobalAverage() if pool == 1 else nn.Sequential(nn.AdaptiveAvgPool2d(pool), nn.Flatten())
         self.head = nn.Linear(channels * pool**2, num_classes)
 

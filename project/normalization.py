@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from project.support.errors import UserError, note
 
-LAYERS = (nn.Conv2d, nn.Linear)
+Layer = nn.Conv2d | nn.Linear  # what can be normalized
 NORMALIZATION_LAYERS = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
     *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
@@ -25,7 +25,7 @@ NORMALIZATION_LAYERS = (
 )
 
 
-def channels_of(layer: nn.Module) -> int:
+def channels_of(layer: Layer) -> int:
     """Channels that a convolution or fully connected layer puts out."""
     return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
@@ -34,8 +34,8 @@ class Normalization(ABC):
     """A normalization for convolutions and fully connected layers."""
 
     @abstractmethod
-    def after(self, layer: nn.Module) -> nn.Module | None:
-        """The module to put between `layer` (nn.Conv2d or nn.Linear) and its activation; None for none."""
+    def after(self, layer: Layer) -> nn.Module | None:
+        """The module to put between `layer` and its activation; None for none."""
 
 
 class NormalizedActivations(Normalization):
@@ -67,7 +67,7 @@ class BatchNormalization(NormalizedActivations):
         super().__init__(scale_and_shift, eps)
         self.momentum = momentum
 
-    def after(self, layer: nn.Module) -> nn.Module:
+    def after(self, layer: Layer) -> nn.Module:
         norm = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d
         return norm(channels_of(layer), self.eps, self.momentum, affine=self.scale_and_shift)
 
@@ -78,7 +78,7 @@ class LayerNormalization(NormalizedActivations):
     Ba et al. 2016 (arXiv:1607.06450), equation 4. Scale and shift are learned for each channel.
     """
 
-    def after(self, layer: nn.Module) -> nn.Module:
+    def after(self, layer: Layer) -> nn.Module:
         if isinstance(layer, nn.Conv2d):
             return LayerNorm2d(1, channels_of(layer), self.eps, affine=self.scale_and_shift)
         return nn.LayerNorm(channels_of(layer), self.eps, elementwise_affine=self.scale_and_shift)
@@ -95,7 +95,7 @@ class InstanceNormalization(NormalizedActivations):
     costs whatever the contrast had to say.
     """
 
-    def after(self, layer: nn.Module) -> nn.Module | None:
+    def after(self, layer: Layer) -> nn.Module | None:
         if isinstance(layer, nn.Conv2d):
             return nn.InstanceNorm2d(channels_of(layer), self.eps, affine=self.scale_and_shift)
         return None
@@ -119,7 +119,7 @@ class GroupNormalization(NormalizedActivations):
             raise UserError(f"model.normalization: groups {groups} is not 1 or more")
         self.groups = groups
 
-    def after(self, layer: nn.Module) -> nn.Module:
+    def after(self, layer: Layer) -> nn.Module:
         channels = channels_of(layer)
         groups = next(groups for groups in range(min(self.groups, channels), 0, -1) if channels % groups == 0)
         return nn.GroupNorm(groups, channels, self.eps, affine=self.scale_and_shift)
@@ -131,7 +131,7 @@ class RMSNormalization(NormalizedActivations):
     y = gamma x / sqrt(mean(x^2) + eps); there is no shift. Zhang and Sennrich 2019 (arXiv:1910.07467), equation 4.
     """
 
-    def after(self, layer: nn.Module) -> nn.Module:
+    def after(self, layer: Layer) -> nn.Module:
         return RMSNorm(channels_of(layer), self.eps, self.scale_and_shift)
 
 
@@ -158,7 +158,7 @@ class WeightNormalization(Normalization):
     Kingma 2016 (arXiv:1602.07868), equation 2. Nothing is measured on the activations.
     """
 
-    def after(self, layer: nn.Module) -> None:
+    def after(self, layer: Layer) -> None:
         nn.utils.parametrizations.weight_norm(layer)
 
 
@@ -175,7 +175,7 @@ class WeightStandardization(Normalization):
     def __init__(self, scale: bool = True):
         self.scale = scale
 
-    def after(self, layer: nn.Module) -> None:
+    def after(self, layer: Layer) -> None:
         parametrize.register_parametrization(layer, "weight", StandardizedWeight(channels_of(layer), self.scale))
 
 
@@ -219,7 +219,7 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
     Where the network has normalization layers of its own, the chosen one takes their place; where it has none, one
     follows every convolution and fully connected layer but the last.
     """
-    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, LAYERS)][:-1]
+    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, Layer)][:-1]
     own = [(path, module) for path, module in network.named_modules() if isinstance(module, NORMALIZATION_LAYERS)]
     replaceable = [(path, module) for path, module in own if not isinstance(module, nn.LayerNorm)]
     chosen = type(normalization).__name__
@@ -236,9 +236,10 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
                 replace(network, path, nn.Sequential(layer, after))
 
 
-def stand_in(norm: nn.Module) -> nn.Module:
+def stand_in(norm: nn.Module) -> Layer:
     """A layer such as the one that a normalization layer follows."""
     channels = norm.num_channels if isinstance(norm, nn.GroupNorm) else norm.num_features
+    assert isinstance(channels, int)
     flat = isinstance(norm, (nn.BatchNorm1d, nn.InstanceNorm1d))
     return nn.Linear(1, channels) if flat else nn.Conv2d(1, channels, 1)
 

@@ -64,7 +64,7 @@ class Muon(Optimizer):
         super().__init__(split, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch overloads it
         """Update every parameter that has a gradient; `closure`, if given, computes the gradients first."""
         loss = None
         if closure is not None:
@@ -75,26 +75,26 @@ class Muon(Optimizer):
                 if parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     update = self._orthogonal_update if group["orthogonal"] else self._adam_update
-                    parameter.add_(update(parameter, group), alpha=-group["lr"])
+                    parameter.add_(update(parameter, parameter.grad, group), alpha=-group["lr"])
         return loss
 
-    def _orthogonal_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+    def _orthogonal_update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        average = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-        matrix = parameter.grad.lerp(average, group["momentum"]).flatten(1)
+        average = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        matrix = gradient.lerp(average, group["momentum"]).flatten(1)
         rows, columns = matrix.shape
         orthogonal = orthogonalized(matrix.to(self.precision)).to(parameter.dtype)
         return orthogonal.view_as(parameter) * math.sqrt(max(1, rows / columns))
 
-    def _adam_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+    def _adam_update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state, (beta1, beta2) = self.state[parameter], group["betas"]
         if not state:
             state.update(step=0, mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
         state["step"] += 1
-        mean = state["mean"].lerp_(parameter.grad, 1 - beta1)
-        square = state["square"].lerp_(parameter.grad.square(), 1 - beta2)
+        mean = state["mean"].lerp_(gradient, 1 - beta1)
+        square = state["square"].lerp_(gradient.square(), 1 - beta2)
         root = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
         return mean / (1 - beta1 ** state["step"]) / root
 
@@ -142,7 +142,7 @@ class SAM(SGD):
         self.rho = rho
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:
+    def step(self, closure: Callable[[], float] | None = None) -> float:  # type: ignore[override]  # never without a loss
         """`closure` computes loss and gradients; it is called at both points. The first loss is returned.
 
         Raises UserError where there is none: a loss scaler, which half precision takes, hands over gradients alone.
@@ -279,7 +279,8 @@ class Cyclic(lr_scheduler.CyclicLR):
         highest = [group["lr"] for group in optimizer.param_groups]
         lowest = [rate / div_factor for rate in highest]
         half = (total_steps or 1) / cycles / 2
-        super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)
+        # A half cycle need not be whole steps, whatever torch's annotation says.
+        super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)  # type: ignore[arg-type]
 
 
 class Polynomial(lr_scheduler.PolynomialLR):
@@ -309,5 +310,4 @@ class Plateau(lr_scheduler.ReduceLROnPlateau):
 
     def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):
         self.monitor = monitor
-        mode = "max" if monitor.endswith("accuracy") else "min"
-        super().__init__(optimizer, mode=mode, factor=factor, patience=patience)
+        super().__init__(optimizer, "max" if monitor.endswith("accuracy") else "min", factor, patience)

@@ -5,7 +5,7 @@ architecture, on the batch, or in the training; the lecture's augmented dataset 
 """
 
 from abc import ABC
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pytorch_lightning import Callback
 from pytorch_lightning import callbacks as lightning_callbacks
@@ -81,7 +81,7 @@ class Penalty(Regularizer):
         """The penalty on one weight tensor."""
         raise NotImplementedError
 
-    def penalty(self, network: nn.Module) -> Tensor:
+    def penalty(self, network: nn.Module) -> Tensor | float:
         return self.factor * sum(self.omega(p) for p in network.parameters() if p.ndim > 1)
 
 
@@ -234,7 +234,7 @@ def end_of_branch(block: nn.Module) -> tuple[nn.Module, str] | None:
     return None
 
 
-def put_before(network: nn.Module, layers: list[nn.Module], make: Callable[[], nn.Module]) -> None:
+def put_before(network: nn.Module, layers: Sequence[nn.Module], make: Callable[[], nn.Module]) -> None:
     """Put a module of its own before each of these layers."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):

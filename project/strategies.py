@@ -79,7 +79,7 @@ def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
     """
     rates = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps - 1):
-        optimizer.step(lambda: None)
+        optimizer.step(lambda: 0.0)
         try:
             scheduler.step()
         except Exception:

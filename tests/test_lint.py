@@ -15,12 +15,14 @@ WORKFLOWS = sorted(map(str, Path(__file__).parents[1].glob(".github/workflows/*.
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
+        ["mypy", "--cache-dir", "{cache}", "project", "grader"],
         ["zizmor", "--offline", "--no-progress", *WORKFLOWS],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-def test_linters_find_nothing(command):
+def test_linters_find_nothing(command, tmp_path):
     assert WORKFLOWS
-    checked = subprocess.run([TOOLS / command[0], *command[1:]], capture_output=True, text=True)
+    arguments = [argument.format(cache=tmp_path) for argument in command[1:]]
+    checked = subprocess.run([TOOLS / command[0], *arguments], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr

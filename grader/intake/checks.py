@@ -243,6 +243,7 @@ def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[a
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             yield node, len(node.value)
         elif isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set)):
+            assert node.end_lineno is not None and node.end_col_offset is not None
             start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
             yield node, end - start
 

@@ -21,7 +21,7 @@ class Loader(yaml.SafeLoader):
     levels = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
         line = f"line {event.start_mark.line + 1}"
         if isinstance(event, yaml.events.AliasEvent):
             raise StrictYamlError(f"{line}: aliases (*name) are not allowed")
@@ -32,11 +32,11 @@ class Loader(yaml.SafeLoader):
             raise StrictYamlError(f"{line}: nested too deeply")
         node = super().compose_node(parent, index)
         self.levels -= 1
-        if node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+        if node is not None and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
             raise StrictYamlError(f"{line}: a number of {len(node.value)} characters")
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if key.value in seen:

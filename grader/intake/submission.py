@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 from grader.intake import git_folders as repository
 from grader.intake.strict_yaml import StrictYamlError, load
@@ -264,7 +264,7 @@ def tar_entries(source: Path) -> Entries:
         left = MAX_HEADERS
 
         @classmethod
-        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
             header = super().frombuf(buf, encoding, errors)
             if not header.isreg():
                 Header.left -= header.size
@@ -280,18 +280,18 @@ def tar_entries(source: Path) -> Entries:
                 continue
             if not info.isreg():
                 raise Unusable(f"{printable(info.name)!r} is a link or a device; hand in plain files")
-            yield info.name.removeprefix("./"), info.size, lambda limit: archive.extractfile(info).read(limit)
+            file = archive.extractfile(info)
+            assert file is not None
+            yield info.name.removeprefix("./"), info.size, file.read
 
 
 def unpacked(source: Path) -> bytes:
     """A tar's bytes, decompressed. Raises Unusable before they become too many, whatever the archive says of itself."""
-    packed = source.read_bytes()
-    if source.name.lower().endswith((".gz", ".tgz")):
-        decompressor = zlib.decompressobj(wbits=31)
-    elif source.name.lower().endswith((".xz", ".txz")):
-        decompressor = lzma.LZMADecompressor(memlimit=2**28)
-    else:
+    name, packed = source.name.lower(), source.read_bytes()
+    if not name.endswith((".gz", ".tgz", ".xz", ".txz")):
         return packed
+    gzipped = name.endswith("gz")
+    decompressor = zlib.decompressobj(wbits=31) if gzipped else lzma.LZMADecompressor(memlimit=2**28)
     content = decompressor.decompress(packed, MAX_ARCHIVE_BYTES + 1)
     if len(content) > MAX_ARCHIVE_BYTES:
         raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")

@@ -28,7 +28,7 @@ class Evidence:
     Counts the steps of all optimizers, and remembers the library's functions, to see which were replaced.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         self.steps = 0

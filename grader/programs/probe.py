@@ -31,7 +31,7 @@ def connects() -> bool:
 def cuda() -> int | None:
     """What cuInit says: 0 where a GPU can be used, None without a driver."""
     try:
-        return ctypes.CDLL("libcuda.so.1").cuInit(0)
+        return int(ctypes.CDLL("libcuda.so.1").cuInit(0))
     except OSError:
         return None
 

@@ -55,7 +55,7 @@ class ForkServer:
         self.shelves = {folder: f"{SHELF}/{number}" for number, folder in enumerate(folders)}
         self.shelves[self.scratch] = f"{SHELF}/scratch"
         self.lock = threading.Lock()
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.control: socket.socket | None = None
         self.ready = False
 
@@ -74,6 +74,7 @@ class ForkServer:
         if self.process:
             self.process.kill()
             self.process.wait()
+        if self.control:
             self.control.close()
         self.process = self.control = None
         self.ready = False
@@ -108,6 +109,7 @@ class ForkServer:
         """Have everything imported. Raises OSError where this machine cannot."""
         if self.ready:
             return
+        assert self.control is not None, "it has been started"
         self.control.settimeout(SECONDS_TO_IMPORT)
         try:
             said = self.control.recv(100)
@@ -139,6 +141,7 @@ class Forked:
     """A program that runs as a child of the fork server."""
 
     def __init__(self, server: ForkServer, program: Program, group: ControlGroup | None):
+        assert server.control is not None, "it has been started"
         self.status: int | None = None
         self.error: str | None = None
         self.process: int | None = None  # a descriptor, since a number may come to be another process's
@@ -146,6 +149,7 @@ class Forked:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(SECONDS_TO_FORK)
         output, their_output = os.pipe()
+        self.input: int | None  # where it is told to begin, if it waits for that
         their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
         self.output = os.fdopen(output, "rb")
         wanted = {
@@ -182,6 +186,7 @@ class Forked:
             os.close(their_output)
 
     def begin(self) -> None:
+        assert self.input is not None
         try:
             os.write(self.input, b"begin\n")
         except BrokenPipeError:
@@ -199,6 +204,7 @@ class Forked:
         return True
 
     def kill(self) -> None:
+        assert self.process is not None
         try:
             signal.pidfd_send_signal(self.process, signal.SIGKILL)
         except ProcessLookupError:

@@ -22,7 +22,7 @@ ID = 1000  # of the user and the group that a program sees itself as
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def call(name: str, *arguments: bytes | int | ctypes.Array | None) -> None:
+def call(name: str, *arguments: bytes | int | ctypes.Array[ctypes.c_char] | None) -> None:
     """A call to the C library. Raises OSError where it says -1."""
     converted = (ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments)
     if getattr(libc, name)(*converted) == -1:
@@ -37,7 +37,7 @@ def leave() -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    call("mount", source.encode(), target.encode(), kind and kind.encode(), flags, options.encode() or None)
+    call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, options.encode() or None)
 
 
 def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str, int], kept: list[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from grader.sandbox.control_group import ControlGroup
 
@@ -71,8 +71,10 @@ class Running(Protocol):
     """
 
     pid: int
-    output: BinaryIO
-    status: int | None
+    output: IO[bytes]
+
+    @property
+    def status(self) -> int | None: ...
 
     def begin(self) -> None:
         """Tell a program that waits for its turn to begin, if it is still there."""
@@ -121,18 +123,19 @@ class Process:
             start_new_session=True,
             pass_fds=descriptors,
         )
-        self.pid, self.output = self.process.pid, self.process.stdout
+        assert self.process.stdin and self.process.stdout
+        self.pid, self.input, self.output = self.process.pid, self.process.stdin, self.process.stdout
         try:
             if group:
                 group.add(self.pid)
                 self.tell("go")
         except OSError:
             self.kill()
-            self.process.stdin.close()
+            self.input.close()
             self.output.close()
             raise
         if program.turn is None:
-            self.process.stdin.close()
+            self.input.close()
 
     @property
     def status(self) -> int | None:
@@ -140,12 +143,12 @@ class Process:
 
     def begin(self) -> None:
         self.tell("begin")
-        self.process.stdin.close()
+        self.input.close()
 
     def tell(self, line: str) -> None:
         """Write a line to its standard input, if it is still there."""
         with suppress(BrokenPipeError):
-            os.write(self.process.stdin.fileno(), f"{line}\n".encode())
+            os.write(self.input.fileno(), f"{line}\n".encode())
 
     def wait(self, seconds: float) -> bool:
         try:

@@ -21,7 +21,7 @@ class Scratch:
         path: The folder.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         sweep(Path(tempfile.gettempdir()))
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         unseen = self.path / f"{LOCK}.new"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import IO, Literal
 
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import ControlGroup, control_group
@@ -73,10 +73,10 @@ def run(
         stack.callback(running.close)
         reader = threading.Thread(target=keep_log, args=(running.output, log, watch), daemon=True)
         reader.start()
-        peak, ending, started = 0, "exited", time.monotonic()
-        waits = program.turn is not None
+        ending: Ending | Literal["machine"] = "exited"
+        peak, turn, started = 0, program.turn, time.monotonic()
         try:
-            while not running.wait(0 if waits else POLL_SECONDS):
+            while not running.wait(0 if turn else POLL_SECONDS):
                 if program.stop is not None and program.stop.is_set():
                     raise Stopped
                 try:
@@ -85,13 +85,13 @@ def run(
                     seconds = time.monotonic() - started
                     return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
-                seconds = 0.0 if waits else time.monotonic() - started
-                exceeded = over_limit(limits, seconds, memory, tasks, program.output)
-                if exceeded := exceeded or group and group.ran_out():
+                seconds = 0.0 if turn else time.monotonic() - started
+                refused = group.ran_out() if group else None
+                if exceeded := over_limit(limits, seconds, memory, tasks, program.output) or refused:
                     ending = exceeded
                     break
-                if waits and program.turn.acquire(timeout=POLL_SECONDS):
-                    waits = False
+                if turn and turn.acquire(timeout=POLL_SECONDS):
+                    turn = None
                     program.begins()
                     started = time.monotonic()
                     running.begin()
@@ -130,7 +130,7 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
     return None
 
 
-def keep_log(stream: BinaryIO, log: Path, watch: Callable[[str], None]) -> None:
+def keep_log(stream: IO[bytes], log: Path, watch: Callable[[str], None]) -> None:
     """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us.
 
     Control characters and what else does not print become spaces: a log must not steer the terminal that shows it.

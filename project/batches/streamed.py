@@ -55,7 +55,7 @@ class StreamedBatches(Batches):
 class EpochSampler:
     """Names the batches of the epoch under way: samples' numbers, seed, epoch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.batches: list[tuple[Tensor, int, int]] = []
 
     def __iter__(self) -> Iterator[tuple[Tensor, int, int]]:
@@ -65,7 +65,7 @@ class EpochSampler:
         return len(self.batches)
 
 
-class AugmentedBatches(Dataset):
+class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
     """What a worker does: from samples' numbers, a seed and the epoch to a batch, uint8 (N, H, W, C), and its labels."""
 
     def __init__(self, split: Split, augmentation: Sequence[Augmentation | Callable[[Tensor], Tensor]]):

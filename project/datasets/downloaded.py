@@ -1,5 +1,7 @@
 """Datasets that torchvision downloads on first use."""
 
+from typing import Any
+
 import torch
 
 from project.datasets.source import Source, Split, stratified_split
@@ -15,7 +17,7 @@ class TorchvisionSource(Source):
     """
 
     splits = ("train", "val", "test")
-    url: str
+    files: str
 
     def __init__(self, root: str = "data", seed: int = 0):
         self.root, self.seed = root, seed
@@ -30,7 +32,7 @@ class TorchvisionSource(Source):
         chosen = stratified_split(labels_N, len(labels_N) // 2, self.seed)[split == "test"]
         return Split(images_NHWC[chosen], labels_N[chosen])
 
-    def open(self, train: bool):
+    def open(self, train: bool) -> Any:
         """The dataset of torchvision. Raises UserError where it is neither there nor can be fetched."""
         import torchvision.datasets
 

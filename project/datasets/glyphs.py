@@ -5,6 +5,7 @@ All is drawn in integers from a random stream that numpy keeps frozen, so a seed
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,9 +56,9 @@ class Glyphs(Source):
         for name, value in {**self.sizes, "seed": seed}.items():
             if value < (least := 0 if name == "seed" else len(LETTERS)):
                 raise UserError(f"data.source.{name}: {value} is too few; take {least} or more")
-        for name, value in {"warp": warp, "clutter": clutter, "noise": noise}.items():
-            if not 0 <= value <= 1:
-                raise UserError(f"data.source.{name}: {value} is not between 0 and 1")
+        for name, share in {"warp": warp, "clutter": clutter, "noise": noise}.items():
+            if not 0 <= share <= 1:
+                raise UserError(f"data.source.{name}: {share} is not between 0 and 1")
         self.seed, self.warp, self.clutter, self.noise = seed, warp, clutter, noise
 
     @property
@@ -145,7 +146,7 @@ def letter_stencils() -> Tensor:
 
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     # Before 3.11, matplotlib squeezes outlines to an eighth of their width.
-    unsqueezed = {"hinting_factor": 1} if matplotlib.__version_info__ < (3, 11) else {}
+    unsqueezed: dict[str, Any] = {"hinting_factor": 1} if matplotlib.__version_info__ < (3, 11) else {}
     fonts = [FT2Font(str(folder / f"{name}.ttf"), **unsqueezed) for name in FONTS]
     drawn = []
     for letter in LETTERS:

@@ -148,8 +148,8 @@ class ImageArchive(Source):
     def _pixels(self, name: str, content: bytes) -> np.ndarray:
         """uint8 (H, W, C) of an image file."""
         try:
-            with Image.open(BytesIO(content)) as image:
-                image = ImageOps.exif_transpose(image)
+            with Image.open(BytesIO(content)) as opened:
+                image = ImageOps.exif_transpose(opened)
                 if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8
                     image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
                 if "transparency" in image.info and image.mode == "P":
@@ -211,8 +211,9 @@ def tar_files(path: Path) -> Files:
     size = max(1, path.stat().st_size)
     with open(path, "rb") as file, tarfile.open(fileobj=file) as archive:
         for info in archive:
-            if info.isreg() and wanted(info.name):  # links and devices are passed over
-                content = archive.extractfile(info).read(MAX_IMAGE_BYTES + 1)
+            member = archive.extractfile(info) if info.isreg() and wanted(info.name) else None
+            if member:  # links and devices are passed over
+                content = member.read(MAX_IMAGE_BYTES + 1)
                 yield min(1.0, file.tell() / size), info.name, limited(path, info.name, content)
         archive.fileobj.seek(archive.offset)
         if any(archive.fileobj.read(tarfile.BLOCKSIZE)) or archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:

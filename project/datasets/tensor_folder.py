@@ -1,6 +1,7 @@
 """TensorFolder: splits that lie ready as tensors, in a folder of safetensors files."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ class TensorFolder(Source):
             raise UserError(f"data.source.path: {path} is no folder of tensors: {error.strerror}") from None
 
     @staticmethod
-    def write(folder: Path, classes: list[str], splits: dict[str, tuple[Tensor, Tensor | None]]) -> None:
+    def write(folder: Path, classes: list[str], splits: Mapping[str, tuple[Tensor, Tensor | None]]) -> None:
         """Write splits into an existing folder; labels that are None are given as -1."""
         (folder / "classes.json").write_text(json.dumps(classes), encoding="utf-8")
         for name, (images_NHWC, labels_N) in splits.items():

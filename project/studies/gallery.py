@@ -30,8 +30,9 @@ from project.optimization import SAM
 from project.studies import gallery_figures as figures
 from project.support.errors import UserError
 from project.training.command_line import quieten
+from project.training.diagnostics import gradient_norm
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEDULES = ("constant", "step", "multistep", "exponential", "polynomial", "cosine", "cosine_restarts", "warmup_cosine",
              "onecycle", "cyclic", "plateau")  # fmt: skip
 
@@ -102,7 +103,7 @@ def gradients(folder: Path) -> None:
             torch.manual_seed(0)
             network = MLP(depth=20, width=128, activation=activation, normalization=normalization)
             F.cross_entropy(network(inputs_NCHW), labels_N).backward()
-            norms = [layer.weight.grad.norm().item() for _, layer, _ in weight_layers(network)]
+            norms = [gradient_norm(layer).item() for _, layer, _ in weight_layers(network)]
             lines[activation.__name__, normalization is not None] = norms
     figures.draw_gradients_by_depth(lines, folder / "gradients_by_depth.png")
 
@@ -152,18 +153,18 @@ def optimizers(folder: Path) -> None:
         at = nn.Parameter(torch.tensor([-1.8, 2.2]))
         optimizer, visited = make([at], lr=lr), []
 
-        def closure() -> Tensor:
+        def closure() -> float:
             optimizer.zero_grad()
             value = loss(at)
             value.backward()
-            return value
+            return value.item()
 
         for _ in range(60):
             visited.append(tuple(at.tolist()))
             optimizer.step(closure)
         return [*visited, tuple(at.tolist())]
 
-    candidates = {
+    candidates: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "SGD": torch.optim.SGD,
         "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
         "Nesterov": functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
@@ -219,9 +220,9 @@ def regularizers(folder: Path) -> None:
     for name, (chosen, data.augmentation) in candidates.items():
         seed_everything(0, verbose=False)
         network = functools.partial(ConvNet, convs_per_stage=1, pool=2)
-        parts = {"regularization": chosen, "initialization": He(), "normalization": BatchNormalization()}
+        classifier = Classifier(network, sgd(0.02, 0.9), None, chosen, He(), BatchNormalization())
         history = History()
-        train(Classifier(network, sgd(0.02, 0.9), **parts), data, 20, history)
+        train(classifier, data, 20, history)
         curves[name] = (history.train, history.val)
     figures.draw_regularizers(curves, folder / "regularizers.png")
 
@@ -246,7 +247,8 @@ def layer_inputs(folder: Path) -> None:
         seed_everything(0, verbose=False)
         network = functools.partial(MLP, depth=4, width=100, activation=nn.Sigmoid)
         classifier = Classifier(network, sgd(0.3, 0.9), normalization=normalization, initialization=Xavier())
-        third = classifier.network.hidden[2]
+        third = classifier.network.get_submodule("hidden.2")
+        assert isinstance(third, nn.Sequential)
         watch = Watch(third[-2])  # what stands before the activation
         train(classifier, data, 10, watch)
         quantiles_T3U = torch.stack(watch.quantiles)

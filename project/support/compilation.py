@@ -19,13 +19,13 @@ class Compilation(Callback):
         UserError: There is no GPU, and no C++ compiler to make code for the CPU.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         if not torch.cuda.is_available() and not any(map(shutil.which, ("g++", "clang++", "c++", "cl"))):
             raise UserError("model.compile: needs a C++ compiler; on Debian, apt-get install g++, or leave it at false")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         note("model.compile: the first batch waits for the compiler, a minute or more")
-        pl_module.network.compile()
+        pl_module.get_submodule("network").compile()
         self.started: float | None = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:

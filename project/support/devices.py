@@ -1,11 +1,11 @@
 """The hardware at hand: what it is called, and the precision that it computes well (`--trainer.precision auto`)."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 
-def precision_for(accelerator: Any) -> str:
+def precision_for(accelerator: Any) -> Literal["bf16-mixed", "32-true"]:
     """`bf16-mixed` where the accelerator's own instructions compute with bfloat16, else `32-true`.
 
     Args:
@@ -22,7 +22,7 @@ def precision_for(accelerator: Any) -> str:
 
 def cpu_computes_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16; where it has to convert to float32 first, it is slower than that."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

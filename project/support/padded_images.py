@@ -49,8 +49,10 @@ class PaddedImages:
         """
         windows, place = self.windows[0], [numbers_N]
         if self.mirrors:
+            assert mirrored_N is not None
             windows, place = self.windows, [mirrored_N, numbers_N]
         if self.margin:
+            assert shift_2N is not None
             place += [*(shift_2N + self.margin)]
         else:
             windows = windows[..., 0, 0, :, :]

@@ -11,7 +11,7 @@ SECONDS_BETWEEN_LINES = 10
 
 
 @contextmanager
-def fraction_shown(label: str) -> Iterator[Callable[[float], None]]:
+def fraction_shown(label: str) -> Iterator[Callable[[float], object]]:
     """Gives a function to call, as often as you like, with the share of the work that is done, in [0, 1]."""
     if sys.stderr.isatty():
         layout = "{desc} {percentage:3.0f} % |{bar}| {elapsed}, {remaining} left"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning
 import torch
 import yaml
 from jsonargparse import ArgumentError
@@ -66,6 +67,7 @@ class CommandLine(LightningCLI):
     ):
         self.command, self.run_name, self.on_census, self.parse_only = command, run_name, on_census, parse_only
         self.folder: Path | None = None
+        self.record: Record | None = None
         self.complete = ""
         super().__init__(
             Classifier,
@@ -94,7 +96,7 @@ class CommandLine(LightningCLI):
         if self.parse_only:
             raise Parsed(self.complete)
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> pytorch_lightning.Trainer:
         chosen = self.config_init.trainer
         callbacks = [*(chosen.callbacks or []), *training_progress()]
         if self.command == "fit":
@@ -105,7 +107,8 @@ class CommandLine(LightningCLI):
             (self.folder / "config.yaml").write_text(self.complete, encoding="utf-8")
             if run.diagnostics:
                 callbacks.append(Diagnostics(self.folder / "figures"))
-            callbacks.append(Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census))
+            self.record = Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census)
+            callbacks.append(self.record)
             if chosen.enable_checkpointing is not False:
                 checkpoints = self.folder / "checkpoints"
                 callbacks.append(ModelCheckpoint(checkpoints, "best", monitor="val/accuracy", mode="max"))
@@ -136,9 +139,8 @@ class CommandLine(LightningCLI):
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # complete on disk, before it is said to be
-        record = next(callback for callback in self.trainer.callbacks if isinstance(callback, Record))
-        if record.summary:
-            print(report(record.summary, self.folder, Assignment.load()))
+        if self.record and self.record.summary:
+            print(report(self.record.summary, self.record.folder, Assignment.load()))
 
     def validate(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the validation images."""
@@ -164,7 +166,8 @@ class CommandLine(LightningCLI):
 
     def logits(self, checkpoint: str | None = None) -> torch.Tensor:
         """Logits (N, K), float32, of the test images."""
-        return torch.cat(self.trainer.predict(self.model, self.datamodule, ckpt_path=checkpoint)).float()
+        batches = self.trainer.predict(self.model, self.datamodule, ckpt_path=checkpoint)
+        return torch.cat(batches).float()  # type: ignore[arg-type]  # of one loader, so a plain list
 
 
 def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLine:

@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from project.initialization import ACTIVATION_NAMES, weight_layers
+from project.initialization import ACTIVATIONS, weight_layers
 from project.training.figures import draw_activations, draw_gradient_norms, draw_learning_rate
 
 LOOKS_AN_EPOCH = 5
@@ -36,7 +36,7 @@ class Diagnostics(Callback):
         self.looked = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.network)}
+        self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.get_submodule("network"))}
         self.fresh = activations(pl_module, trainer)
         self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
 
@@ -77,12 +77,13 @@ def activations(pl_module: LightningModule, trainer: Trainer) -> list[Tensor]:
     seen: list[Tensor] = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: seen.append(output.float().flatten().cpu()))
-        for module in pl_module.network.modules()
-        if isinstance(module, tuple(ACTIVATION_NAMES))
+        for module in pl_module.get_submodule("network").modules()
+        if isinstance(module, ACTIVATIONS)
     ]
     training = pl_module.training
     try:
-        pl_module.eval()(trainer.datamodule.sample(IMAGES).to(pl_module.device))
+        images_NCHW = trainer.datamodule.sample(IMAGES)  # type: ignore[attr-defined]  # Lightning sets it
+        pl_module.eval()(images_NCHW.to(pl_module.device))
     finally:
         for hook in hooks:
             hook.remove()

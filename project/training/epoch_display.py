@@ -6,6 +6,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from tqdm import tqdm
 
 from project.support.metrics import EpochCallback
@@ -33,7 +34,7 @@ class EpochLines(EpochCallback):
 class EpochBar(TQDMProgressBar):
     """A bar for the epoch under way, below the lines of those that are done."""
 
-    def init_train_tqdm(self) -> tqdm:
+    def init_train_tqdm(self) -> Tqdm:
         bar = super().init_train_tqdm()
         bar.leave = False
         return bar

@@ -101,7 +101,7 @@ def has_key(url: str) -> bool:
         known = netrc.netrc(os.environ.get("NETRC") or default)
     except (OSError, netrc.NetrcParseError):
         return False
-    return known.authenticators(urllib.parse.urlsplit(url).hostname) is not None
+    return known.authenticators(urllib.parse.urlsplit(url).hostname or "") is not None
 
 
 def check_reachable(url: str) -> None:

@@ -15,6 +15,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
 from project.assignment import Assignment, conditions
+from project.classifier import Classifier
+from project.data import ImageData
 from project.strategies import Census, census
 from project.support.devices import device_name
 from project.support.files import write_atomically
@@ -40,9 +42,11 @@ class Record(EpochCallback):
         self.summary: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classifier)
+        self.data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         steps = int(trainer.estimated_stepping_batches)
         epochs = math.ceil(steps / max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)))
-        self.strategies = census(pl_module, trainer.datamodule, epochs, steps)
+        self.strategies = census(pl_module, self.data, epochs, steps)
         self.on_census(self.strategies)
         self.started = time.perf_counter()
 
@@ -82,13 +86,13 @@ class Record(EpochCallback):
             "seed": self.seed,
             "device": device_name(pl_module.device),
             "precision": trainer.precision,
-            "parameters": sum(p.numel() for p in pl_module.network.parameters()),
+            "parameters": sum(p.numel() for p in pl_module.get_submodule("network").parameters()),
             "strategies": {
                 family: [strategy._asdict() for strategy in found] for family, found in self.strategies.items()
             },
-            "classes": list(trainer.datamodule.classes),
-            "image_shape": list(trainer.datamodule.image_shape),
-            "samples_per_epoch": trainer.datamodule.samples_per_epoch,
+            "classes": list(self.data.classes),
+            "image_shape": list(self.data.image_shape),
+            "samples_per_epoch": self.data.samples_per_epoch,
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -121,7 +125,7 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     ]
     for name, met, shown_by, remedy in checked:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
-    met = sum(condition.met for condition in checked)
+    fulfilled = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     if summary["val_accuracy"] is None:
         reached = f"val/accuracy was not measured; {epochs}"
@@ -129,6 +133,6 @@ def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
         best = f"best {summary['best_val_accuracy']:.2%} in epoch {summary['best_epoch']}"
         reached = f"val/accuracy {summary['val_accuracy']:.2%} ({best}) after {epochs}"
     lines.append(
-        f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {met} of {len(checked)} conditions met"
+        f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {fulfilled} of {len(checked)} conditions met"
     )
     return "\n".join(lines)

@@ -214,13 +214,13 @@ def test_two_at_once_both_get_it(tmp_path, monkeypatch):
 KILLED = """
 import sys, time
 from safetensors.torch import save_file
-from project.datasets import image_archive as archive, source as sources
-original = sources.save_file
+from project.datasets import image_archive as archive, tensor_folder
+original = tensor_folder.save_file
 def slow(tensors, path):
     original(tensors, path)
     print("half", flush=True)
     time.sleep(60)
-sources.save_file = slow
+tensor_folder.save_file = slow
 archive.ImageArchive(sys.argv[1])
 """
 
