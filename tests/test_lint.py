@@ -1,13 +1,20 @@
-"""What linters say: the code is formatted and without unused things, the workflows are valid and leak no secrets."""
+"""What linters say: code formatted, without unused things, importing down the floors; workflows valid, leaking no secrets."""
 
+import ast
+import itertools
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+ROOT = Path(__file__).parents[1]
 TOOLS = Path(sys.executable).parent
-WORKFLOWS = sorted(map(str, Path(__file__).parents[1].glob(".github/workflows/*.yml")))
+WORKFLOWS = sorted(map(str, ROOT.glob(".github/workflows/*.yml")))
 
 
 @pytest.mark.parametrize(
@@ -16,6 +23,7 @@ WORKFLOWS = sorted(map(str, Path(__file__).parents[1].glob(".github/workflows/*.
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "--cache-dir", "{cache}", "project", "grader"],
+        ["lint-imports", "--no-cache", "--no-logo"],
         ["zizmor", "--offline", "--no-progress", *WORKFLOWS],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
@@ -26,3 +34,35 @@ def test_linters_find_nothing(command, tmp_path):
     arguments = [argument.format(cache=tmp_path) for argument in command[1:]]
     checked = subprocess.run([TOOLS / command[0], *arguments], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def test_the_workflows_constraints_name_a_version_that_the_bounds_admit():
+    pins = [line for line in (ROOT / ".github/constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {canonicalize_name(name): version for name, _, version in (pin.partition("==") for pin in pins)}
+    stated = map(Requirement, itertools.chain(PROJECT["dependencies"], *EXTRAS.values()))
+    for requirement in (one for one in stated if one.name != PROJECT["name"]):
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+@pytest.mark.parametrize(
+    ("package", "extras"),
+    [("project", []), ("grader/intake", []), ("grader", ["grader", "ray"])],  # students check with what trains
+    ids=["project", "grader.intake", "grader"],
+)
+def test_what_is_imported_is_stated(package, extras):
+    stated = itertools.chain(PROJECT["dependencies"], *(EXTRAS[extra] for extra in extras))
+    names = {canonicalize_name(Requirement(one).name) for one in stated} | {PROJECT["name"]}
+    distributions, found = packages_distributions(), []
+    for file in (ROOT / package).rglob("*.py"):
+        beside = {"project", "grader", *(other.stem for other in file.parent.glob("*.py"))}
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in {module.partition(".")[0] for module in modules} - beside - sys.stdlib_module_names:
+                found.append(name)
+                assert names & {canonicalize_name(one) for one in distributions[name]}, f"{file}: {name}"
+    assert found

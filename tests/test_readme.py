@@ -69,6 +69,7 @@ class Session:
                 "make quickstart": [*words, "VENV=venv", f"ARGS={' '.join(SHORT)}"],
                 "make test": [*words, "VENV=venv", "ARGS=--collect-only -q tests/test_optimization.py"],
                 'pip install -e ".[dev]"': [sys.executable, "-m", *words, "--dry-run", "--quiet"],
+                'pip install -e ".[grader]"': [sys.executable, "-m", *words, "--dry-run", "--quiet"],
                 "pytest": [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_optimization.py"],
             }
             done = subprocess.run(scaled[command], cwd=self.folder, capture_output=True, text=True)
