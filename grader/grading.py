@@ -1,10 +1,8 @@
 """The walk: take submissions in, ask the ledger what is pending, rerun it, record, rank."""
 
-import errno
 import hashlib
 import json
 import math
-import sqlite3
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -78,37 +76,31 @@ def grade(folder: Path, results: Path, rules: Assignment, settings: Settings = S
         results: Folder of the ledger and all else; made where it is missing.
     """
     settings = ready(settings)
-    try:
-        with locked(results, settings.wait):
-            secret = stored_secret(results, settings.secret)
-            known = circumstances(rules, settings)
-            unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
-            print(f"Training on {known['device']}{unsafe}; results in {results}/", flush=True)
-            downloads = find_downloads(folder, rules.deadline_time)
-            if not downloads:
-                raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
-            for each in downloads:
-                if each.attempts:
-                    print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
-            write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
-            ledger = Ledger(results / "ledger.sqlite")
-            try:
-                with settings.engine.opened(needs(rules, settings, results)) as train:
-                    submissions = {each.student: each for each in taken_in(downloads, results)}
-                    for student in settings.regrade:
-                        regrade(ledger, student)
-                    Grading(submissions, ledger, results, rules, settings, secret, known).run(train)
-                table = publish(ledger, results)
-            finally:
-                ledger.close()
-            if said := mirror(results, settings.wandb):
-                print(said)
-            return table
-    except (OSError, sqlite3.OperationalError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        go_on = "what is recorded is safe; mend that, and the same command goes on"
-        raise UserError(f"--out {results}: cannot be written ({error}); {go_on}") from None
+    with locked(results, settings.wait):
+        secret = stored_secret(results, settings.secret)
+        known = circumstances(rules, settings)
+        unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
+        print(f"Training on {known['device']}{unsafe}; results in {results}/", flush=True)
+        downloads = find_downloads(folder, rules.deadline_time)
+        if not downloads:
+            raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
+        for each in downloads:
+            if each.attempts:
+                print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
+        write_atomically(results / RULES_FILE, json.dumps(asdict(rules), indent=2) + "\n")
+        ledger = Ledger(results / "ledger.sqlite")
+        try:
+            with settings.engine.opened(needs(rules, settings, results)) as train:
+                submissions = {each.student: each for each in taken_in(downloads, results)}
+                for student in settings.regrade:
+                    regrade(ledger, student)
+                Grading(submissions, ledger, results, rules, settings, secret, known).run(train)
+            table = publish(ledger, results)
+        finally:
+            ledger.close()
+        if said := mirror(results, settings.wandb):
+            print(said)
+        return table
 
 
 class Grading:

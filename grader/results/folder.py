@@ -1,9 +1,11 @@
-"""The results folder: held against a second grader, and the secret seed in it."""
+"""The results folder: held against a second grader, what can go wrong in it, and the secret seed in it."""
 
+import errno
 import fcntl
 import json
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,9 @@ from pathlib import Path
 from project.errors import UserError
 
 RULES_FILE = "assignment.json"  # the rules of the last run
+UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
         wait: Wait until another grader is done.
 
     Raises:
-        UserError: It is held, or cannot be written.
+        UserError: It is held, or cannot be written, or its ledger is in use or damaged.
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -39,7 +44,30 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
                 ) from None
             print(f"Waiting for the grader that is at work in {results}/ ...", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
+        with mendable(results):
+            yield
+
+
+@contextmanager
+def mendable(results: Path) -> Iterator[None]:
+    """Raise UserError in place of what a user can mend. What else goes wrong is a fault of ours, and stays as it is."""
+    go_on = "what is recorded is safe; mend that, and the same command goes on"
+    try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what stands above that tells more than is asked here
+        ledger = results / "ledger.sqlite"
+        if code in UNWRITABLE:
+            raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
+        if code in IN_USE:
+            raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
+        if code in DAMAGED:
+            raise UserError(f"{ledger}: is damaged; put a copy in its place, or grade into another folder") from None
+        raise
 
 
 def stored_secret(results: Path, given: int | None) -> int:

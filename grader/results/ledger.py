@@ -143,7 +143,8 @@ class Ledger:
         try:
             yield
         except BaseException:
-            self.database.execute("ROLLBACK")
+            if self.database.in_transaction:  # a full disk has ended it
+                self.database.execute("ROLLBACK")
             raise
         self.database.execute("COMMIT")
 
