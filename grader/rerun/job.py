@@ -38,7 +38,7 @@ from grader.rerun.scoring import (
     read_logits,
     read_output,
 )
-from grader.rerun.trainee import MISSING_FAMILY
+from grader.rerun.trainee import MISSING_FAMILY, PREPARES, READY
 from project.assignment import Assignment
 
 MAX_WEIGHT_BYTES = 10**9
@@ -246,6 +246,7 @@ class Rerun:
             gpu=seat.gpu if job.device == "cuda" else None,
             environment={"OMP_NUM_THREADS": str(seat.threads)},
             turn=seat.turn if trains else None,
+            says=(PREPARES, READY),
             begins=self.begin_turn,
             stop=seat.stop,
         )
@@ -356,7 +357,7 @@ def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log that is not empty, without control characters."""
+    """The last line of a log that says something, without control characters."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.read_bytes()[-20_000:].decode("utf-8", "replace"))
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() not in ("", PREPARES, READY)]
     return printable(lines[-1], 200) if lines else "it said nothing"

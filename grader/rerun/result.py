@@ -14,7 +14,8 @@ class Result:
         reason: Why, in one line; empty for passed.
         accuracy: On the images that score, in [0, 1].
         epochs, parameters, strategies: What the rerun's summary says.
-        seconds: Of training, on our clock, start-up included.
+        seconds: Of training, on our clock: from the configuration that is read to the weights that are written, the same for all;
+            without imports, and without the wait for the device.
         flags: What a person should look at.
         machine: That it was found on, where it is another one than the grader's: see `machine.about`.
     """

@@ -15,6 +15,7 @@ import yaml
 from grader.cli import main
 from grader.grading import Settings, grade
 from grader.rerun.result import Result
+from grader.rerun.trainee import PREPARES, READY
 from grader.results.archive import Kept
 from grader.schedule import MOST_ATTEMPTS
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
@@ -94,6 +95,10 @@ def test_every_example_gets_its_verdict(examples, capsys):
     assert graded["passes"]["tier"] == "verified" and graded["own-network"]["tier"] == "audited"
     assert graded["passes"]["epochs"] == 5 and graded["passes"]["parameters"] > 1000
     assert graded["passes"]["strategies"]["initialization"] == ["He"]
+    for student, order in {"passes": [PREPARES, "built", READY], "own-network": [PREPARES, READY, "built"]}.items():
+        (log,) = (folder / "results" / "attempts" / student).rglob("trainee.log")
+        lines = ["built" if "parameters, on cpu" in line else line for line in log.read_text().splitlines()]
+        assert lines[:3] == order, "the time counts from the same point for all"
     assert "trainer.max_epochs" in graded["sixteen-epochs"]["reason"]
     assert "no strategy of normalization" in graded["family-missing"]["reason"]
     assert "CPU" in said and "Kim Minji 김민지" in said
@@ -148,6 +153,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
 import grader.grading, grader.rerun.seats
 from grader.rerun.result import Result
+from grader.rerun.trainee import PREPARES, READY
 
 def run_job(job, watch, seat):
     with seat.turn:
