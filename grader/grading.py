@@ -172,7 +172,7 @@ class Grading:
         done = self.done(submission)
         if ended := next((r for seed, r in done.items() if seed is not None and r.accuracy is None), None):
             return ended
-        in_memory = replace(submission, files=dict(submission.files))
+        in_memory = submission.in_memory()
         findings = check(in_memory, self.rules)
         flags = [] if self.settings.sandboxed else ["graded without a sandbox"]
         flags += [finding.what for finding in findings if finding.where == LATE]
@@ -216,7 +216,9 @@ class Grading:
         folder = self.results / "attempts" / submission.student / place
         seed = training_seed(self.secret, task.index)
         self.running[task.student, seed] = task, now()
-        job = Job(submission, seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed)
+        job = Job(
+            submission.in_memory(), seed, self.rules, self.data, self.settings.device, folder, self.settings.sandboxed
+        )
         self.progress.begin(self.label(job), "training")
         return job
 

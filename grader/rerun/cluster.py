@@ -224,9 +224,7 @@ class Cluster:
     def begin(self, node: Node, job: Job) -> None:
         lease = self.leases.give(job, node.id, self.engine.now())
         images = self.images.get(job.data.training) or self.ship(job.data)
-        # What lies on this machine alone comes along.
-        sent = replace(job, submission=replace(job.submission, files=dict(job.submission.files)))
-        node.asked[node.host.run.remote(lease.number, sent, images)] = lease.number
+        node.asked[node.host.run.remote(lease.number, job, images)] = lease.number
 
     def ship(self, data: GradingData) -> "Fetch":
         """Put the images where every node can fetch them."""

@@ -1,32 +1,37 @@
 """What was handed in, kept beside the results that it got: one zip for each digest, never unpacked."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from pathlib import Path
 
 
 class Kept(Mapping[str, bytes]):
-    """The files of a submission by their names, read anew at each look; empty where none were kept."""
+    """The files of a submission by their names, not in memory; empty where none were kept.
+
+    Each look reads the archive: whoever needs more than one file takes them all, by `read`.
+    """
 
     def __init__(self, results: Path, digest: str):
         self.archive = place(results, digest)
 
-    def __getitem__(self, name: str) -> bytes:
+    def read(self) -> dict[str, bytes]:
         try:
             with zipfile.ZipFile(self.archive) as packed:
-                return packed.read(name)
+                return {name: packed.read(name) for name in packed.namelist()}
         except FileNotFoundError:
-            raise KeyError(name) from None
+            return {}
+
+    def items(self) -> ItemsView[str, bytes]:
+        return self.read().items()
+
+    def __getitem__(self, name: str) -> bytes:
+        return self.read()[name]
 
     def __iter__(self) -> Iterator[str]:
-        try:
-            with zipfile.ZipFile(self.archive) as packed:
-                return iter(packed.namelist())
-        except FileNotFoundError:
-            return iter(())
+        return iter(self.read())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self.read())
 
 
 def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> Kept:
@@ -45,7 +50,7 @@ def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> Kept:
 
 def kept(results: Path, digest: str) -> dict[str, bytes]:
     """All files of a submission at once."""
-    return dict(Kept(results, digest))
+    return Kept(results, digest).read()
 
 
 def kept_text(files: Mapping[str, bytes], name: str) -> str:

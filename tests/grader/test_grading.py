@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from grader.cli import main
-from grader.grading import Settings, grade
+from grader.grading import Grading, Settings, grade
 from grader.rerun.result import Result
 from grader.rerun.trainee import PREPARES, READY
 from grader.results.archive import Kept
@@ -371,17 +372,43 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
 
 
-def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path):
+def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path, monkeypatch):
     for number in range(3):
-        folder = write_submission(f"kim-{number}", net_py="# " + "x" * 10**6).parent
-    seen = []
+        folder = write_submission(f"kim-{number}", net_py="# xx\n" * 20_000).parent
+    seen, walks = [], []
+    monkeypatch.setattr(Grading, "run", lambda walk, train, run=Grading.run: walks.append(walk) or run(walk, train))
 
     def result(job):
-        seen.append((job.submission.files["net.py"][:4], type(job.submission.files)))
+        seen.append(job.submission.files["net.py"][:4])
+        assert {type(submission.files) for submission in walks[0].submissions.values()} == {Kept}
         return Result("passed", "", 0.9, 1, 10, 1.0)
 
     grade(folder, tmp_path / "results", rules, Settings("cpu", False, 1, engine=MadeUp(result)))
-    assert seen == [(b"# xx", Kept)] * 3
+    assert seen == [b"# xx"] * 3
+
+
+def test_what_was_handed_in_is_not_read_anew_for_each_of_its_files(write_submission, rules, tmp_path, monkeypatch):
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file, mode="r", *arguments):
+            opened.append(mode)
+            super().__init__(file, mode, *arguments)
+
+    monkeypatch.setattr("grader.results.archive.zipfile.ZipFile", Counted)
+
+    def result(job):
+        return Result("passed", "", 0.9, 1, 10, 1.0 * len(job.submission.modules))
+
+    def times_read(files):
+        opened.clear()
+        own = {f"net{number}_py": "" for number in range(files)}
+        folder = write_submission("kim", parent=tmp_path / f"of-{files}", **own).parent
+        grade(folder, tmp_path / f"results-{files}", rules, Settings("cpu", False, 1, engine=MadeUp(result)))
+        main(["similar", str(tmp_path / f"results-{files}")])
+        return opened.count("r")
+
+    assert 0 < times_read(20) == times_read(2)
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):
