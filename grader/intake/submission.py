@@ -14,7 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -75,10 +75,14 @@ class Submission:
     def digest(self) -> str:
         """SHA-256 of paths and contents: the same files give the same digest, however they were packed."""
         digest = hashlib.sha256(self.unusable.encode())
-        for path in sorted(self.files):
-            name, content = path.encode(), self.files[path]
+        for path, content in sorted(self.files.items()):
+            name = path.encode()
             digest.update(b"%d %d " % (len(name), len(content)) + name + content)
         return digest.hexdigest()
+
+    def in_memory(self) -> "Submission":
+        """The same, with its files read, once, from where they are kept."""
+        return replace(self, files=dict(self.files.items()))
 
     @cached_property
     def config(self) -> Any:

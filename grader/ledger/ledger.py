@@ -158,7 +158,8 @@ class Ledger:
         try:
             yield
         except BaseException:
-            self.database.execute("ROLLBACK")
+            if self.database.in_transaction:  # SQLite has ended it where the disk is full
+                self.database.execute("ROLLBACK")
             raise
         self.database.execute("COMMIT")
 

@@ -33,7 +33,8 @@ class Measurement(BaseModel):
         accuracy: On the images that score, in [0, 1].
         samples: How many these are.
         epochs, parameters: Of the training.
-        seconds: Of the training, on the grader's clock.
+        seconds: Of the training, on the grader's clock: from the configuration that is read to the weights that are written, the
+            same for all; without imports, and without the wait for the device.
         peak_memory: Of all its processes together, in bytes.
         strategies: By family.
         val_accuracy: After each epoch, on the images that the training itself saw as validation; None where there is none.

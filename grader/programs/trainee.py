@@ -1,10 +1,10 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (of which each must be used), `limits` (of the
-process itself, by their names in `resource`), `audited`, `gpu` and `out`. It prepares, and then waits for a line on the
-standard input, which says that its turn on the device has come: with code of a student's, before the first line of that;
-without, before the first batch. Exit status 3 says that a family is missing: `out/missing.json` says which; 2 that the
-configuration is wrong.
+process itself, by their names in `resource`), `audited`, `gpu` and `out`. Once everything is imported, it says PREPARES: from
+here on its time counts. Then it says READY, and waits for a line on the standard input, which says that its turn on the device
+has come: with code of a student's, before the first line of that; without, before the first batch. Exit status 3 says that a
+family is missing: `out/missing.json` says which; 2 that the configuration is wrong.
 """
 
 import json
@@ -13,6 +13,12 @@ import sys
 from pathlib import Path
 
 MISSING_FAMILY = 3
+PREPARES, READY = "preparing", "ready to train"
+
+
+def wait_for_turn() -> None:
+    print(READY, flush=True)
+    sys.stdin.readline()
 
 
 if __name__ == "__main__":
@@ -42,12 +48,13 @@ if __name__ == "__main__":
             Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
             sys.exit(MISSING_FAMILY)
         if not job["audited"]:
-            sys.stdin.readline()
+            wait_for_turn()
 
     if job["gpu"]:
         torch.zeros(1, device="cuda")  # its start takes a second, in which another program can compute
+    print(PREPARES, flush=True)
     if job["audited"]:
-        sys.stdin.readline()
+        wait_for_turn()
     try:
         command_line = made(read_overlay(job["config"]), on_census=on_census)
         command_line.fit()

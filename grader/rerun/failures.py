@@ -12,6 +12,7 @@ from grader.sandbox.supervision import Outcome
 from grader.text import printable
 
 MISSING_FAMILY = 3  # the exit status by which trainee.py says so
+PREPARES, READY = "preparing", "ready to train"  # lines of trainee.py's, of which there is nothing to tell
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
 
@@ -80,7 +81,7 @@ def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log that is not empty, without control characters."""
+    """The last line of a log that says something, without control characters."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.read_bytes()[-20_000:].decode("utf-8", "replace"))
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() not in ("", PREPARES, READY)]
     return printable(lines[-1], 200) if lines else "it said nothing"

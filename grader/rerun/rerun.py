@@ -15,7 +15,7 @@ from torch import Tensor
 
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.configuration import rerun_config
-from grader.rerun.failures import MOSTLY_FREE, check_end, check_training, gpu_free
+from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
 from grader.rerun.job import Job, Slot
 from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
@@ -184,6 +184,7 @@ class Rerun:
             gpu=slot.gpu if job.device == "cuda" else None,
             environment={"OMP_NUM_THREADS": str(slot.threads)},
             turn=slot.turn if trains else None,
+            says=(PREPARES, READY),
             begins=self.begin_turn,
             stop=slot.stop,
         )

@@ -45,7 +45,9 @@ class Program:
         output: The folder that it may write, seen as /out.
         gpu: Number of the NVIDIA GPU that it may use; None for none.
         turn: What it has to hold while it works. It is started before that, so that it can prepare, and told to begin by a
-            line on its standard input; its time counts from there.
+            line on its standard input.
+        says: Of one with a turn: the lines that it prints when its time begins to count, and when it is ready for its turn. They
+            count once, so that what runs after them can move nothing.
         begins: Called when it has its turn, before it is told. From here on the turn is the caller's to release.
         stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """
@@ -57,6 +59,7 @@ class Program:
     gpu: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
     turn: Turn | None = None
+    says: tuple[str, str] = ("", "")
     begins: Callable[[], None] = lambda: None
     stop: threading.Event | None = None
 

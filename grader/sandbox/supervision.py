@@ -32,7 +32,7 @@ class Outcome:
         ending: `exited` by itself, ended for a limit (`time`, `memory`, `output`, `processes`), or `sandbox` where the
             sandbox itself failed, which is never the program's fault.
         status: The exit status; negative for a signal.
-        seconds: Wall-clock time, from its turn on.
+        seconds: Wall-clock time, as Stopwatch counts it.
         peak_memory: Largest sum seen of the processes' memory, in bytes.
         detail: What the sandbox said, where it failed.
     """
@@ -42,6 +42,37 @@ class Outcome:
     seconds: float
     peak_memory: int
     detail: str = ""
+
+
+class Stopwatch:
+    """A program's time: from its start, or of one with a turn from where it says so; without its wait for that turn."""
+
+    def __init__(self, program: Program):
+        self.says: tuple[str | None, str | None] = (
+            program.says if program.turn else (None, None)
+        )  # one without could stop its time by that
+        self.heard: dict[str, float] = {}
+        self.started = time.monotonic()
+        self.begun: float | None = None
+        self.ready = threading.Event()
+
+    def hear(self, line: str) -> None:
+        """A line that the program printed."""
+        if (said := line.strip()) in self.says:
+            self.heard.setdefault(said, time.monotonic())
+            if said == self.says[1]:
+                self.ready.set()
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        now = time.monotonic()
+        counts, ready = (self.heard.get(said or "") for said in self.says)
+        waited = 0.0 if ready is None else (self.begun or now) - ready
+        return now - (counts or self.started) - waited
 
 
 class Stopped(BaseException):
@@ -59,7 +90,7 @@ def run(
 
     Args:
         program: What to run. Its turn is the caller's to release.
-        limits: What it may use. Its time counts from its turn.
+        limits: What it may use.
         log: File for the first LOG_BYTES of what it prints.
         watch: Called with each line it prints, control characters and all.
         launch: Starts it.
@@ -71,10 +102,16 @@ def run(
         except OSError as error:
             return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
         stack.callback(running.close)
-        reader = threading.Thread(target=keep_log, args=(running.output, log, watch), daemon=True)
+        stopwatch = Stopwatch(program)
+
+        def hear(line: str) -> None:
+            stopwatch.hear(line)
+            watch(line)
+
+        reader = threading.Thread(target=keep_log, args=(running.output, log, hear), daemon=True)
         reader.start()
         ending: Ending | Literal["machine"] = "exited"
-        peak, turn, started = 0, program.turn, time.monotonic()
+        peak, turn = 0, program.turn
         try:
             while not running.wait(0 if turn else POLL_SECONDS):
                 if program.stop is not None and program.stop.is_set():
@@ -82,23 +119,21 @@ def run(
                 try:
                     memory, tasks = used(group, running.pid)
                 except OSError as error:
-                    seconds = time.monotonic() - started
-                    return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, f"its limits are gone: {error}")
+                    return Outcome("sandbox", SANDBOX_ERROR, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
-                seconds = 0.0 if turn else time.monotonic() - started
                 refused = group.ran_out() if group else None
-                if exceeded := over_limit(limits, seconds, memory, tasks, program.output) or refused:
+                if exceeded := over_limit(limits, stopwatch.seconds, memory, tasks, program.output) or refused:
                     ending = exceeded
                     break
-                if turn and turn.acquire(timeout=POLL_SECONDS):
+                if turn and stopwatch.ready.wait(POLL_SECONDS) and turn.acquire(timeout=POLL_SECONDS):
                     turn = None
                     program.begins()
-                    started = time.monotonic()
+                    stopwatch.begin()
                     running.begin()
         finally:
             running.kill()
             reader.join(5)
-        seconds, status = time.monotonic() - started, running.status
+        seconds, status = stopwatch.seconds, running.status
         if group and ending == "exited" and status != 0:
             ending = group.ran_out() or ending
         if ending == "machine":

@@ -33,11 +33,17 @@ def noted(student: str, digest: str = "d", name: str | None = None, tier: str = 
 
 
 def graded(
-    folder: Path, results: Path, rules: Rules, engine: Any = None, sandboxed: bool = False, **settings: Any
+    folder: Path,
+    results: Path,
+    rules: Rules,
+    engine: Any = None,
+    sandboxed: bool = False,
+    secret: int = 1,
+    **settings: Any,
 ) -> str:
     """Grade a folder, on an engine where one is given, and publish it. Returns the leaderboard as a table."""
     settings |= {} if engine is None else {"engine": engine}
-    with open_results(results, new=True, secret=1) as opened:
+    with open_results(results, new=True, secret=secret) as opened:
         grade(folder, opened, rules, Settings("cpu", sandboxed, **settings))
         return publish(opened)
 

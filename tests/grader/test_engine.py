@@ -4,6 +4,7 @@ import math
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -167,23 +168,49 @@ def test_stopped_by_hand_it_leaves_nothing_running(monkeypatch):
 def waiting_program(tmp_path) -> Program:
     script = tmp_path / "program.py"
     script.write_text(
-        "import sys, time\nprint('ready', flush=True)\nsys.stdin.readline()\nprint('begun', flush=True)\ntime.sleep(0.3)\n"
+        "import sys, time\n"
+        "for line in ('early', 'late'): print(line, flush=True); time.sleep(0.1)\n"
+        "sys.stdin.readline()\n"
+        "for line in ('early', 'late'): print(line, flush=True); time.sleep(0.2)\n"
     )
     (tmp_path / "out").mkdir()
-    return Program("/program.py", "-", {"/program.py": script}, tmp_path / "out")
+    inputs, turn = {"/program.py": script}, threading.Lock()
+    return Program("/program.py", "-", inputs, tmp_path / "out", turn=turn, says=("early", "late"))
 
 
 @needs_sandbox
-def test_a_program_prepares_before_its_turn_and_its_time_counts_from_there(waiting_program, tmp_path):
-    turn, lines = threading.Lock(), []
+def test_a_program_prepares_before_its_turn_and_its_wait_does_not_count(waiting_program, tmp_path):
+    turn, lines = waiting_program.turn, []
     turn.acquire()
-    threading.Timer(1.5, turn.release).start()
-    program = Program(**{**vars(waiting_program), "turn": turn})
-    outcome = supervision.run(
-        program, ResourceLimits(seconds=1.2), tmp_path / "log", lambda line: lines.append(line.strip())
+    threading.Timer(2.3, turn.release).start()
+    limits = ResourceLimits(seconds=2)
+    outcome = supervision.run(waiting_program, limits, tmp_path / "log", lambda line: lines.append(line.strip()))
+    assert outcome.ending == "exited" and outcome.status == 0 and 0.5 < outcome.seconds < 2
+    assert lines == ["early", "late"] * 2 and turn.locked()
+
+
+@needs_sandbox
+def test_a_program_that_never_gets_ready_runs_out_of_time_and_takes_no_turn(waiting_program, tmp_path):
+    program = replace(waiting_program, says=("early", "never"))
+    assert supervision.run(program, ResourceLimits(seconds=0.5), tmp_path / "log").ending == "time"
+    assert not program.turn.locked()
+
+
+def test_time_counts_from_where_a_program_prepares_without_its_wait(waiting_program, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(supervision, "time", SimpleNamespace(monotonic=lambda: now))
+    with_turn, without = (
+        supervision.Stopwatch(waiting_program),
+        supervision.Stopwatch(replace(waiting_program, turn=None)),
     )
-    assert outcome.ending == "exited" and outcome.status == 0 and 0.25 < outcome.seconds < 1.2
-    assert lines == ["ready", "begun"] and turn.locked()
+    told = []
+    for now, line in ((103, "early\n"), (105, "early"), (107, "late"), (120, "late"), (150, "early")):
+        for stopwatch in (with_turn, without):
+            stopwatch.hear(line)
+        if now == 120:
+            with_turn.begin()
+        told.append((with_turn.seconds, without.seconds))
+    assert told == [(0, 3), (2, 5), (4, 7), (4, 20), (34, 50)] and not without.ready.is_set()
 
 
 @needs_sandbox

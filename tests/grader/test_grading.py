@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from grader.cli import main
 from grader.grading.schedule import MOST_ATTEMPTS
 from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
+from grader.rerun.failures import PREPARES, READY
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 from tests.grader.engines import CRASHED, LOST, MadeUp, graded, scored
 
@@ -93,6 +95,10 @@ def test_every_example_gets_its_verdict(examples, capsys):
     assert graded["passes"]["tier"] == "verified" and graded["own-network"]["tier"] == "audited"
     assert graded["passes"]["epochs"] == 5 and graded["passes"]["parameters"] > 1000
     assert graded["passes"]["strategies"]["initialization"] == ["He"]
+    for student, order in {"passes": [PREPARES, "built", READY], "own-network": [PREPARES, READY, "built"]}.items():
+        (log,) = (folder / "results" / "attempts" / student).rglob("trainee.log")
+        lines = ["built" if "parameters, on cpu" in line else line for line in log.read_text().splitlines()]
+        assert lines[:3] == order, "the time counts from the same point for all"
     assert "trainer.max_epochs" in graded["sixteen-epochs"]["reason"]
     assert "no strategy of normalization" in graded["family-missing"]["reason"]
     assert "CPU" in said and "Kim Minji 김민지" in said
@@ -363,7 +369,7 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
 
 
-def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path):
+def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path, monkeypatch):
     for number in range(3):
         folder = write_submission(f"kim-{number}", net_py="# x\n" * 10**4).parent
     alive = []
@@ -375,6 +381,30 @@ def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp
 
     graded(folder, tmp_path / "results", rules, MadeUp(result))
     assert max(alive) <= 2, "the one that is trained, and the one before it"
+
+
+def test_what_was_handed_in_is_not_read_anew_for_each_of_its_files(write_submission, rules, tmp_path, monkeypatch):
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file, mode="r", *arguments):
+            opened.append(mode)
+            super().__init__(file, mode, *arguments)
+
+    monkeypatch.setattr("grader.ledger.submission_store.zipfile.ZipFile", Counted)
+
+    def result(job):
+        return scored(seconds=1.0 * len(job.submission.modules))
+
+    def times_read(files):
+        opened.clear()
+        own = {f"net{number}_py": "" for number in range(files)}
+        folder = write_submission("kim", parent=tmp_path / f"of-{files}", **own).parent
+        graded(folder, tmp_path / f"results-{files}", rules, MadeUp(result))
+        main(["similar", str(tmp_path / f"results-{files}")])
+        return opened.count("r")
+
+    assert 0 < times_read(20) == times_read(2)
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from grader.review.ablation import ablate
 from grader.review.similarity import fingerprints, tokens
 from grader.review.walkthrough import review
 from grader.rules import Rules
+from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS
 from tests.grader.engines import LOST, MadeUp, graded, scored
 
@@ -124,6 +127,67 @@ def test_points_of_a_review_bear_the_time_at_which_they_were_given(course, monke
 
 def test_the_best_are_marked_if_they_pass(course, rules, tmp_path):
     assert [name for name, entry in entries(course).items() if entry["excellent"]] == ["kim-minji-101", "lee-jun-102"]
+
+
+# a ledger that cannot be used
+
+
+@pytest.fixture
+def ledger_that(monkeypatch):
+    """Has the next ledger opened with a statement run first."""
+
+    def wrapped(statement):
+        connect = sqlite3.connect
+
+        def connected(*arguments, **keywords):
+            database = connect(*arguments, **keywords, timeout=0)
+            database.execute(statement)
+            return database
+
+        monkeypatch.setattr("grader.ledger.ledger.sqlite3.connect", connected)
+
+    return wrapped
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("PRAGMA max_page_count = 1", "cannot be written (database or disk is full)"),
+        ("PRAGMA query_only = 1", "cannot be written (attempt to write a readonly database)"),
+    ],
+)
+def test_a_ledger_that_cannot_be_written_is_one_line(statement, said, course, ledger_that, capsys):
+    ledger_that(statement)
+    assert main(["bonus", str(course), "park-103", "--report", "1", "--comment", "x" * 100_000]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "goes on" in error and error.count("\n") == 1
+
+
+def test_a_ledger_in_use_by_another_program_is_one_line(course, ledger_that, capsys):
+    ledger_that("SELECT 1")
+    with closing(sqlite3.connect(course / "ledger.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert main(["bonus", str(course), "park-103", "--report", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "ledger.sqlite: another program has it open" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("start", [0, 4096], ids=["no database", "pages overwritten"])
+def test_a_damaged_ledger_is_one_line(start, course, rules, write_submission, capsys):
+    with open(course / "ledger.sqlite", "r+b") as file:
+        file.seek(start)
+        file.write(b"\xff" * 50_000)
+    assert main(["leaderboard", str(course)]) == 2
+    error = capsys.readouterr().err
+    assert "ledger.sqlite: is damaged" in error and error.count("\n") == 1
+    with pytest.raises(UserError, match="is damaged"):
+        graded(write_submission().parent, course, rules, MadeUp(None), secret=SECRET)
+
+
+def test_a_mistake_of_ours_in_a_question_to_the_ledger_is_not_called_the_user_s(course, rules, write_submission):
+    engine = MadeUp(lambda job: sqlite3.connect(":memory:").execute("SELECT accuracy FROM absent"))
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        graded(write_submission().parent, course, rules, engine, secret=SECRET)
 
 
 # near-copies
