@@ -73,7 +73,8 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
                 migrate(database, path.parent)
         database.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # SQLite has ended it where the disk is full
+            database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
 
