@@ -22,14 +22,14 @@ from torch.nn import functional as F
 from benchmarks import template
 from benchmarks.measuring import alone, in_turns, ratio, report
 from project.augmentation import RandomCrop, RandomHorizontalFlip
-from project.batches.resident import ResidentBatches
+from project.batches.in_memory import ResidentBatches
 from project.data import ImageData
 from project.datasets.source import Source
 from project.datasets.tensor_folder import TensorFolder
 from project.networks import ConvNet
 from project.normalization import BatchNormalization, Normalization
+from project.support.allocator import keep_freed_memory
 from project.support.devices import precision_for
-from project.support.memory import keep_freed_memory
 from project.training.command_line import made
 from project.training.configuration import merged, read_arguments
 

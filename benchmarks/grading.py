@@ -21,8 +21,8 @@ from grader.engines.engine import Engine
 from grader.engines.local import LocalEngine
 from grader.engines.ray_cluster import RayEngine
 from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.grade import grade
 from grader.grading.settings import Settings
-from grader.grading.walk import grade
 from grader.intake.submission import take_in
 from grader.ledger.results_folder import open_results
 from grader.publish.publishing import publish

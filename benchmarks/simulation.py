@@ -23,10 +23,10 @@ from grader.engines.engine import Train
 from grader.engines.leases import Leases
 from grader.engines.needs import Needs
 from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.grade import grade
 from grader.grading.ranking import judged
 from grader.grading.settings import Settings
 from grader.grading.verdicts import pending_trainings
-from grader.grading.walk import grade
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import open_results
 from grader.rerun.job import Job

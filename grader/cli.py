@@ -169,7 +169,7 @@ def check(options: argparse.Namespace) -> int:
 
 def append_summary(file: Path, said: str, findings: list[Any]) -> None:
     """Add the findings to a Markdown file, such as the one that GitHub shows for a workflow's run."""
-    from grader.text import escaped, table_row
+    from grader.safe_text import escaped, table_row
 
     lines = [f"## {escaped(said)}", ""]
     if findings:
@@ -192,8 +192,8 @@ def pack(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    from grader.grading.grade import grade
     from grader.grading.settings import Settings
-    from grader.grading.walk import grade
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.publish.wandb_runs import mirror
@@ -275,7 +275,7 @@ def bonus(options: argparse.Namespace) -> int:
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.review.points import Given, give, read_points
+    from grader.review.report_points import Given, give, read_points
 
     one = (options.report, options.conclusion, options.comment)
     if bool(options.csv) == bool(options.student) or (options.student and one == (None, None, None)):
@@ -290,7 +290,7 @@ def bonus(options: argparse.Namespace) -> int:
 def review(options: argparse.Namespace) -> int:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.review.walkthrough import review
+    from grader.review.report_review import review
 
     with open_results(options.results) as opened:
         try:
@@ -312,7 +312,7 @@ def similar(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     from grader.ledger.results_folder import open_results
-    from grader.publish.handing_out import write_export
+    from grader.publish.export_files import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
@@ -346,14 +346,14 @@ def example(options: argparse.Namespace) -> int:
 
 
 def open_submission(options: argparse.Namespace) -> Any:
-    from grader.intake.git_folders import is_packed
+    from grader.intake.git_repositories import is_packed
     from grader.intake.submission import take_in
     from grader.rules import Rules
 
     path, rules = existing(options.path), Rules.load(options.rules)
     if not is_packed(path):
         return take_in(path), rules
-    from grader.grading.taking_in import read_submission  # with torch, which takes its time
+    from grader.grading.register_submissions import read_submission  # with torch, which takes its time
 
     return read_submission(path), rules
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from project.augmentation import Augmentation
-from project.batches.batches import Batches
-from project.batches.resident import ResidentBatches
-from project.batches.streamed import StreamedBatches
+from project.batches.base import Batches
+from project.batches.in_memory import ResidentBatches
+from project.batches.worker_processes import StreamedBatches
 from project.datasets.source import Source, Split
 from project.support.errors import UserError
 

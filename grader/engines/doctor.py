@@ -13,12 +13,12 @@ from grader.sandbox import bubblewrap, supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import parent_group
 from grader.sandbox.fork_server import ForkServer
-from grader.sandbox.left_files import Unreadable, read_json
 from grader.sandbox.program import Launch, Program
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.untrusted_files import Unreadable, read_json
 
-PROBE = REPOSITORY / PROGRAMS / "probe.py"
+PROBE = REPOSITORY / PROGRAMS / "sandbox_probe.py"
 LIMITS = ResourceLimits(60, 2 * 10**9, 20 * 10**6, processes=64)
 FREE_GB = 5  # on the disk where runs write
 HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10**7))\n"
@@ -65,7 +65,7 @@ def walls() -> list[Finding]:
     gpu = next(iter(gpus()), None)
     with scratch_folder() as scratch:
         try:
-            found = probed(scratch, Bubblewrapped, {"/app/probe.py": PROBE}, gpu)
+            found = probed(scratch, Bubblewrapped, {"/app/sandbox_probe.py": PROBE}, gpu)
         except Unreadable as error:
             return [Finding("probe", False, True, f"did not run ({error})")]
     seen = ", ".join(found["host_files"])
@@ -96,7 +96,7 @@ def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | No
     """What the probe finds, started by `launch`. Raises Unreadable where it did not run."""
     (scratch / "out").mkdir()
     (scratch / "secret").write_text("not to be seen")
-    program = Program("/app/probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
+    program = Program("/app/sandbox_probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
     outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
     try:
         return read_json(scratch / "out" / "found.json")
@@ -106,7 +106,7 @@ def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | No
 
 def fork_server() -> Finding:
     """Whether programs can be forked from one that has imported everything, and meet the same walls then."""
-    code = {**VisibleCode().inputs, "/app/probe.py": PROBE}
+    code = {**VisibleCode().inputs, "/app/sandbox_probe.py": PROBE}
     try:
         with (
             ForkServer(code, PRELOAD, []) as server,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from grader.confidence_intervals import wilson_interval
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, median, verdict
-from grader.intervals import wilson_interval
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 

@@ -8,8 +8,8 @@ trainings decide about the target, and about nothing else.
 import statistics
 from dataclasses import dataclass, field
 
+from grader.confidence_intervals import wilson_interval
 from grader.intake.checks import Finding, check_time, rejections
-from grader.intervals import wilson_interval
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.intake.submission import Submission, safe_id
 from grader.rules import Rules
-from grader.text import printable
+from grader.safe_text import printable
 
 REPORTS = {"REPORT.md": 600, "CONCLUSION.md": 300}  # least number of characters
 MOST_CHARACTERS = 40_000  # of a report

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.intake.git_folders import is_repository
+from grader.intake.git_repositories import is_repository
 from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id
-from grader.text import printable
+from grader.safe_text import printable
 from project.support.errors import UserError
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time

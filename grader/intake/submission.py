@@ -20,9 +20,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from grader.intake import git_folders as repository
+from grader.intake import git_repositories
 from grader.intake.strict_yaml import StrictYamlError, load
-from grader.text import printable
+from grader.safe_text import printable
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
@@ -192,10 +192,10 @@ def entries(source: Path) -> Entries:
     """The files of a folder or archive. Raises Unusable for links and devices, and DAMAGED for what cannot be read."""
     if source.is_symlink():
         raise Unusable("is a link; hand in the files themselves")
-    if repository.has_files(source):
-        if not (source / repository.FOLDER).exists():
-            raise Unusable(f"the repository has no {repository.FOLDER}/ folder")
-        return entries(source / repository.FOLDER)
+    if git_repositories.has_files(source):
+        if not (source / git_repositories.FOLDER).exists():
+            raise Unusable(f"the repository has no {git_repositories.FOLDER}/ folder")
+        return entries(source / git_repositories.FOLDER)
     if source.is_dir():
         return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
     if not source.is_file():

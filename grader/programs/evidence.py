@@ -15,8 +15,8 @@ WATCHED_CLASSES = (
     *("pytorch_lightning.loops.evaluation_loop._EvaluationLoop", "torchmetrics.Metric", "torchmetrics.MeanMetric"),
     *("torchmetrics.classification.MulticlassAccuracy", "project.classifier.Classifier", "project.data.ImageData"),
     *(
-        "project.batches.resident.ResidentBatches",
-        "project.batches.batches.Batches",
+        "project.batches.in_memory.ResidentBatches",
+        "project.batches.base.Batches",
         "project.support.metrics.EpochMetrics",
     ),
 )

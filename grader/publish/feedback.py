@@ -5,7 +5,7 @@ import sqlite3
 from grader.grading.ranking import Entry, Standing, decision
 from grader.publish import explanations as words
 from grader.rules import Rules
-from grader.text import escaped
+from grader.safe_text import escaped
 
 LABELS = {
     "en": {

@@ -11,7 +11,7 @@ from typing import Any
 from grader.grading.ranking import Entry, Standing
 from grader.intake.submission import safe_id
 from grader.rules import Rules
-from grader.text import inert
+from grader.safe_text import inert
 from project.support.errors import UserError
 
 GRADED = ("passed", "below_target", "rejected", "failed")  # what is not ours to repeat

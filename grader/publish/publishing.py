@@ -3,7 +3,7 @@
 from grader.grading.ranking import standings
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
-from grader.publish.exports import as_table, export
+from grader.publish.leaderboard_files import as_table, export
 from grader.publish.pages.build import build
 
 

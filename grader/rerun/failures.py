@@ -7,9 +7,9 @@ from pathlib import Path
 
 from grader.ledger.measurement import Ended, LimitName, Measurement
 from grader.rerun.job import Job
-from grader.sandbox.left_files import read_json
+from grader.safe_text import printable
 from grader.sandbox.supervision import Outcome
-from grader.text import printable
+from grader.sandbox.untrusted_files import read_json
 
 MISSING_FAMILY = 3  # the exit status by which trainee.py says so
 PREPARES, READY = "preparing", "ready to train"  # lines of trainee.py's, of which there is nothing to tell

@@ -17,16 +17,16 @@ from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.configuration import rerun_config
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
 from grader.rerun.job import Job, Slot
-from grader.rerun.outputs import keep, read_curves, read_summary, suspicions
+from grader.rerun.output_checks import keep, read_curves, read_summary, suspicions
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
 from grader.rules import Limits
+from grader.safe_text import printable
 from grader.sandbox import supervision
-from grader.sandbox.left_files import Unreadable, read_output
 from grader.sandbox.program import Program, plainly
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import Outcome
-from grader.text import printable
+from grader.sandbox.untrusted_files import Unreadable, read_output
 
 MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training

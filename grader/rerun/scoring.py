@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.sandbox.left_files import Unreadable, read_output
+from grader.sandbox.untrusted_files import Unreadable, read_output
 
 
 def read_logits(path: Path, samples: int, classes: int) -> Tensor:

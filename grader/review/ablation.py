@@ -10,9 +10,9 @@ import yaml
 
 from grader.grading.contributions import WHOLE, contributions, variant, variant_names
 from grader.grading.ranking import judged
-from grader.grading.schedule import MOST_ATTEMPTS
 from grader.grading.settings import Settings, circumstances, needs, training_seed
 from grader.grading.status import Status
+from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now

@@ -20,7 +20,7 @@ from grader.grading.ranking import Standing, standings
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.text import inert
+from grader.safe_text import inert
 from project.support.files import write_atomically
 
 NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code

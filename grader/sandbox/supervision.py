@@ -13,7 +13,7 @@ from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import ControlGroup, control_group
 from grader.sandbox.program import Launch, Program
 from grader.sandbox.resource_limits import ResourceLimits
-from grader.sandbox.resources import folder_contents, usage
+from grader.sandbox.resource_usage import folder_contents, usage
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 POLL_SECONDS = 0.2

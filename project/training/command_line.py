@@ -23,8 +23,8 @@ from project.assignment import Assignment
 from project.classifier import Classifier
 from project.data import ImageData
 from project.strategies import Census
+from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError
-from project.support.memory import keep_freed_memory
 from project.training.configuration import Settings, did_you_mean, merged, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress

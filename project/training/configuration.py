@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
-from project.training.class_names import full_name
+from project.training.class_aliases import full_name
 
 Settings = dict[str, Any]
 

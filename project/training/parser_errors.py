@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 
-from project.training.class_names import FULL_NAMES
+from project.training.class_aliases import FULL_NAMES
 from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"

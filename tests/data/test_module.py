@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from project.augmentation import RandomAffine, RandomCrop, RandomHorizontalFlip
-from project.batches.resident import ResidentBatches
+from project.batches.in_memory import ResidentBatches
 from project.data import ImageData, channel_statistics
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Split

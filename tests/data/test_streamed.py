@@ -5,8 +5,8 @@ import torch
 from torchvision.transforms import v2
 
 from project.augmentation import AlternatingFlip, ColorJitter, RandomCrop
-from project.batches.resident import ResidentBatches
-from project.batches.streamed import StreamedBatches
+from project.batches.in_memory import ResidentBatches
+from project.batches.worker_processes import StreamedBatches
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Split

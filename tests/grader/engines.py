@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.engines.needs import Needs
+from grader.grading.grade import grade
 from grader.grading.settings import Settings
-from grader.grading.walk import grade
 from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import open_results

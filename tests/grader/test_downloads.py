@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from grader.grading.taking_in import read_submission
+from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import take_in
 from project.support.errors import UserError

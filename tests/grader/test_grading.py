@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from grader.cli import main
-from grader.grading.schedule import MOST_ATTEMPTS
+from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
 from grader.rerun.failures import PREPARES, READY
@@ -151,7 +151,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
 SLOW_GRADER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background shell started ignores it
-import grader.grading.walk, grader.engines.slots
+import grader.grading.grade, grader.engines.slots
 from tests.grader.engines import scored
 
 def run_job(job, watch, slot):

@@ -21,8 +21,8 @@ from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
 from grader.review.ablation import ablate
+from grader.review.report_review import review
 from grader.review.similarity import fingerprints, tokens
-from grader.review.walkthrough import review
 from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS
@@ -117,7 +117,7 @@ def test_a_review_asks_for_each_and_can_be_stopped(course):
 
 def test_points_of_a_review_bear_the_time_at_which_they_were_given(course, monkeypatch):
     clock = iter(["09:00", "09:05", "09:10", "09:15"])
-    monkeypatch.setattr("grader.review.walkthrough.now", lambda: next(clock))
+    monkeypatch.setattr("grader.review.report_review.now", lambda: next(clock))
     console = Console(file=io.StringIO())
     console.input = lambda prompt="", **_: "1"
     with open_results(course) as opened:

@@ -11,7 +11,7 @@ from grader.grading.ranking import Entry, decision, standings
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
-from grader.publish.exports import HEADINGS, as_csv, as_markdown, as_table, display_width, export
+from grader.publish.leaderboard_files import HEADINGS, as_csv, as_markdown, as_table, display_width, export
 from grader.rules import Rules
 from tests.grader.engines import CRASHED, LOST, noted, scored
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from grader.grading.schedule import MOST_ATTEMPTS, Schedule, Task
+from grader.grading.training_queue import MOST_ATTEMPTS, Schedule, Task
 from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grader.intervals import wilson_interval
+from grader.confidence_intervals import wilson_interval
 from grader.rerun.scoring import accuracy, read_logits
-from grader.sandbox.left_files import Unreadable, read_json, read_output
+from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):

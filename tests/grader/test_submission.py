@@ -9,7 +9,7 @@ import pytest
 from grader.intake.downloads import find_downloads
 from grader.intake.packing import pack
 from grader.intake.submission import MAX_FILES, safe_id, take_in
-from grader.text import printable
+from grader.safe_text import printable
 
 
 def tar_of(folder, path, mode="w", prefix=""):

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.grade import grade
 from grader.grading.ranking import Entry, standings
 from grader.grading.settings import Settings
-from grader.grading.walk import grade
 from grader.ledger.results_folder import open_results
 from grader.rules import Limits, Rules
 from project.training.command_line import complete_config

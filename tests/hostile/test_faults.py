@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.cli import main
-from grader.grading.schedule import MOST_ATTEMPTS
+from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.ledger.measurement import Ended
 from grader.ledger.results_folder import locked
 from grader.rerun.job import Job

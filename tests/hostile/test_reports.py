@@ -7,8 +7,8 @@ import re
 import pytest
 
 from grader.grading.ranking import Entry
-from grader.publish.exports import as_csv, as_markdown, as_table
-from grader.text import printable
+from grader.publish.leaderboard_files import as_csv, as_markdown, as_table
+from grader.safe_text import printable
 
 TEXTS = {
     "a script": "<script>alert(1)</script>",

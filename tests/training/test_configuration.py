@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project.support.errors import UserError
-from project.training.class_names import FULL_NAMES, MODULES
+from project.training.class_aliases import FULL_NAMES, MODULES
 from project.training.configuration import as_overlay, merged, read_arguments, read_overlay
 
 KEYS = st.sampled_from(["a", "b", "c", "model"])

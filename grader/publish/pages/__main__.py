@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from grader.publish.pages.shares import help_out
+from grader.publish.pages.parallel import help_out
 
 if __name__ == "__main__":
     site, results, number, shares = sys.argv[1:]

@@ -9,8 +9,8 @@ from pathlib import Path
 from grader.grading.ranking import Standing
 from grader.ledger.ledger import Ledger
 from grader.publish.pages.assets import write_assets
+from grader.publish.pages.parallel import write_submissions
 from grader.publish.pages.rendering import Pages
-from grader.publish.pages.shares import write_submissions
 from grader.rules import Rules
 
 

@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from grader.intervals import wilson_interval
+from grader.confidence_intervals import wilson_interval
 from grader.ledger.measurement import Ended, Measurement, Strategy
 from grader.rerun.grading_data import GradingData
 from grader.rules import Rules
-from grader.sandbox.left_files import Unreadable, read_json, read_output
-from grader.text import printable
+from grader.safe_text import printable
+from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.assignment import FAMILIES
 from project.training.summary import METRICS
 

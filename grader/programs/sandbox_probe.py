@@ -1,4 +1,4 @@
-"""Runs inside a sandbox: tries the walls, and writes what it found to `/out/found.json`. `probe.py PATH`.
+"""Runs inside a sandbox: tries the walls, and writes what it found to `/out/found.json`. `sandbox_probe.py PATH`.
 
 PATH is a file of the host's that must not be seen.
 """

@@ -1,6 +1,6 @@
 """Runs inside a sandbox: writes the `submission/` folder of a git repository's newest commit as a tar file.
 
-`git_exporter.py JOB.json`; the job file has `repository` and `out`. Exit status 4 says that git could not: `out/reason`.
+`export_git_repository.py JOB.json`; the job file has `repository` and `out`. Exit status 4 says that git could not: `out/reason`.
 """
 
 import json

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.ranking import Entry, band, decision
-from grader.text import escaped, inert, table_row
+from grader.safe_text import escaped, inert, table_row
 from project.support.files import write_atomically
 
 HEADINGS = (

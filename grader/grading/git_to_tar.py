@@ -3,19 +3,19 @@
 import json
 from pathlib import Path
 
-from grader.intake.git_folders import is_packed
+from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Unusable
 from grader.rerun.visible_code import PROGRAMS, REPOSITORY
+from grader.safe_text import printable
 from grader.sandbox import bubblewrap, supervision
-from grader.sandbox.left_files import Unreadable, read_output
 from grader.sandbox.program import Program
 from grader.sandbox.resource_limits import ResourceLimits
-from grader.text import printable
+from grader.sandbox.untrusted_files import Unreadable, read_output
 from project.support.errors import UserError
 
 LIMITS = ResourceLimits(120, 2 * 10**9, 20 * 10**6, processes=64)
 MAX_TAR_BYTES = 20 * 10**6
-SCRIPT = REPOSITORY / PROGRAMS / "git_exporter.py"
+SCRIPT = REPOSITORY / PROGRAMS / "export_git_repository.py"
 CANNOT_EXPORT = 4  # the exit status by which that script says that git could not
 
 
@@ -34,8 +34,10 @@ def exported(source: Path, scratch: Path) -> Path:
     out.mkdir()
     inside = "/repository.bundle" if source.is_file() else "/repository"
     job.write_text(json.dumps({"repository": inside, "out": "/out"}), encoding="utf-8")
-    inputs = {"/app/git_exporter.py": SCRIPT, "/job.json": job, inside: source.resolve()}
-    outcome = supervision.run(Program("/app/git_exporter.py", "/job.json", inputs, out), LIMITS, scratch / "export.log")
+    inputs = {"/app/export_git_repository.py": SCRIPT, "/job.json": job, inside: source.resolve()}
+    outcome = supervision.run(
+        Program("/app/export_git_repository.py", "/job.json", inputs, out), LIMITS, scratch / "export.log"
+    )
     try:
         if outcome.ending == "exited" and outcome.status == CANNOT_EXPORT:
             said = printable(read_output(out / "reason", 1000).decode("utf-8", "replace"), 150)

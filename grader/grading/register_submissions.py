@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from grader.grading.git_export import exported
+from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_content
 from grader.intake.downloads import Download
@@ -14,8 +14,8 @@ from grader.ledger.ledger import Noted, now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import keep
 from grader.rules import Rules
+from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder
-from grader.text import printable
 
 
 @dataclass(frozen=True)

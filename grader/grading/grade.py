@@ -7,10 +7,10 @@ from typing import Any
 
 from grader.engines.engine import Train
 from grader.grading.ranking import judged
-from grader.grading.schedule import Schedule, Task
+from grader.grading.register_submissions import TakenIn, all_taken_in
 from grader.grading.settings import Settings, circumstances, needs, training_seed
 from grader.grading.status import Status
-from grader.grading.taking_in import TakenIn, all_taken_in
+from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import Verdict, pending_trainings
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import Submission
@@ -21,7 +21,7 @@ from grader.ledger.submission_store import kept
 from grader.rerun.grading_data import GradingData, images_key, prepare
 from grader.rerun.job import Job
 from grader.rules import Rules
-from grader.text import printable
+from grader.safe_text import printable
 from project.support.errors import UserError
 
 

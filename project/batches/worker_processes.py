@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from project.augmentation import Augmentation, Placement, placed
-from project.batches.batches import Batches
+from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.errors import UserError
 from project.support.padded_images import PaddedImages

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from project.augmentation import Augmentation, Placement, placed
-from project.batches.batches import Batches
+from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.padded_images import PaddedImages
 

@@ -8,7 +8,7 @@ from grader.grading.ranking import Standing, band, standings
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.review.points import Given, give
+from grader.review.report_points import Given, give
 
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
 
