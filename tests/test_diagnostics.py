@@ -38,7 +38,7 @@ def recorded(tmp_path_factory):
 
 def test_gradient_norms_are_in_the_metrics(recorded):
     cli, by_hand = recorded
-    rows = list(csv.DictReader(open(cli.folder / "metrics.csv")))
+    rows = list(csv.DictReader((cli.folder / "metrics.csv").read_text().splitlines()))
     for epoch, row in enumerate(rows):  # five steps an epoch, and it looks at five
         norms = by_hand.norms[5 * epoch : 5 * epoch + 5]
         assert float(row["gradient_norm/stem.0"]) == pytest.approx(sum(norms) / 5, rel=1e-5)

@@ -194,7 +194,7 @@ def test_swa_validates_the_weights_themselves_until_there_is_a_mean(tmp_path, mo
     for late in (3, 99):
         option = f'{{"class_path": "project.regularization.SWA", "init_args": {{"first_epoch": {late}}}}}'
         _, _, cli = weights_of_a_run(tmp_path, monkeypatch, option)
-        rows.append(list(csv.DictReader(open(cli.folder / "metrics.csv"))))
+        rows.append(list(csv.DictReader((cli.folder / "metrics.csv").read_text().splitlines())))
     assert [row["val/loss"] for row in rows[0][:2]] == [row["val/loss"] for row in rows[1][:2]]
     assert rows[0][3]["val/loss"] != rows[1][3]["val/loss"]
 

@@ -100,7 +100,7 @@ class Bubblewrapped(Process):
         try:
             super().__init__(command, program, group, {}, descriptors)
         except OSError:
-            self.close()
+            os.close(self.status_file)
             raise
         finally:
             for descriptor in descriptors:
@@ -125,4 +125,5 @@ class Bubblewrapped(Process):
         return f"exit status {self.status}"
 
     def close(self) -> None:
+        super().close()
         os.close(self.status_file)

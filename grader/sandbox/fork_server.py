@@ -145,13 +145,6 @@ class Forked:
         self.status: int | None = None
         self.error: str | None = None
         self.process: int | None = None  # a descriptor, since a number may come to be another process's
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.socket.settimeout(SECONDS_TO_FORK)
-        output, their_output = os.pipe()
-        self.input: int | None  # where it is told to begin, if it waits for that
-        their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
-        self.output = os.fdopen(output, "rb")
         wanted = {
             "script": program.script,
             "argument": program.argument,
@@ -162,6 +155,13 @@ class Forked:
             "kept": [prefix for prefix in prefixes() if Path(prefix).is_relative_to("/tmp")],
             "sizes": {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES},
         }
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.socket.settimeout(SECONDS_TO_FORK)
+        output, their_output = os.pipe()
+        self.input: int | None  # where it is told to begin, if it waits for that
+        their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
+        self.output = os.fdopen(output, "rb")
         try:
             descriptors = [theirs.fileno(), their_input, their_output]
             socket.send_fds(server.control, [json.dumps(wanted).encode()], descriptors)

@@ -171,7 +171,7 @@ class Process:
         return None
 
     def close(self) -> None:
-        pass
+        self.input.close()
 
 
 def plainly(program: Program, group: ControlGroup | None) -> Process:

@@ -166,12 +166,12 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 
 
 def keep_log(stream: IO[bytes], log: Path, watch: Callable[[str], None]) -> None:
-    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us.
+    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us; then close it.
 
     Control characters and what else does not print become spaces: a log must not steer the terminal that shows it.
     """
     kept = 0
-    with open(log, "w", encoding="utf-8") as file:
+    with stream, open(log, "w", encoding="utf-8") as file:
         while chunk := stream.readline(4096):
             line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
             if kept < LOG_BYTES:

@@ -227,10 +227,10 @@ archive.ImageArchive(sys.argv[1])
 
 def test_a_kill_in_mid_write_leaves_nothing_that_counts(tmp_path):
     path = write(tmp_path / "a.zip", some_files())
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "half\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "half\n"
+        process.send_signal(signal.SIGKILL)
     (remains,) = cache_folder().iterdir()
     assert len(ImageArchive(str(path)).load("val").labels_N) == 6
     os.utime(remains, (time.time() - 10**6,) * 2)

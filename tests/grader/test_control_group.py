@@ -115,7 +115,8 @@ def test_a_program_hears_of_its_turn_alone(waits, group, tmp_path):
     process = Process(["cat"], program, group, {"PATH": "/usr/bin:/bin"})
     if waits:
         process.begin()
-    assert process.output.read() == (b"begin\n" if waits else b"")
+    with process.output:
+        assert process.output.read() == (b"begin\n" if waits else b"")
     assert process.wait(10) and process.status == 0
     assert (group.pids / "cgroup.procs").read_text() == str(process.pid)
 
