@@ -87,7 +87,6 @@ def nodes(address: str) -> list[dict[str, Any]]:
         try:
             for name in SHIPPED:
                 shutil.copytree(REPOSITORY / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-            hush()
             environment = {"working_dir": str(code)}
             ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -96,14 +95,6 @@ def nodes(address: str) -> list[dict[str, Any]]:
         finally:
             shutil.rmtree(code, ignore_errors=True)
     return [node for node in ray.nodes() if node["Alive"]]
-
-
-def hush() -> None:
-    """Keep what Ray prints of its own off our output: of a node that is lost we say one line, where it says thirty."""
-    from ray._private import worker
-
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda *arguments, **more: None
 
 
 @dataclass(eq=False)
