@@ -80,13 +80,13 @@ class Rules(Section, Assignment):
         site: What the published pages show.
     """
 
-    seeds: int = Field(1, ge=1)
-    seeds_near_target: int = Field(3, ge=1)
+    seeds: int = Field(1, ge=1, le=99)
+    seeds_near_target: int = Field(3, ge=1, le=99)
     deadline: AwareDatetime | None = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     dataset: dict[str, Any] = {"class_path": "project.datasets.glyphs.Glyphs"}
     limits: Limits = Limits()
-    trainings_per_gpu: int = Field(1, ge=1)
+    trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()
     site: Pages = Pages()

@@ -37,7 +37,8 @@ def test_what_to_do_about_it_is_said():
 
 
 @pytest.mark.parametrize(
-    "text", ["max_epochs: 0", "target_accuracy: 1.5", "limits: {memory_gb: 0}", "unknown: 1", "- a list"]
+    "text",
+    ["max_epochs: 0", "seeds: 1000000000", "target_accuracy: 1.5", "limits: {memory_gb: 0}", "unknown: 1", "- a list"],
 )
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)
