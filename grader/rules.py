@@ -1,16 +1,23 @@
 """The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from project.assignment import Assignment
+
+
+def no_number(value: Any) -> Any:
+    """A date that was written as one: a number would be taken for seconds since 1970."""
+    if isinstance(value, (int, float)):
+        raise ValueError("write it as 2026-12-04T23:59:00+09:00")
+    return value
 
 
 class Section(BaseModel):
     """A part of the rules; a key that is not in it is a mistake."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     def but(self, **changes: Any) -> Self:
         """The same, but for these values."""
@@ -82,7 +89,7 @@ class Rules(Section, Assignment):
 
     seeds: int = Field(1, ge=1, le=99)
     seeds_near_target: int = Field(3, ge=1, le=99)
-    deadline: AwareDatetime | None = Field(None, strict=False)
+    deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     dataset: dict[str, Any] = {"class_path": "project.datasets.glyphs.Glyphs"}

@@ -23,7 +23,7 @@ class Assignment(BaseModel):
         families: Families of which at least one strategy each must be used.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
     max_epochs: int = Field(15, ge=1)
     target_accuracy: float = Field(0.8, gt=0, lt=1)
@@ -36,12 +36,12 @@ class Assignment(BaseModel):
             raise UserError(f"{path}: no such file; the assignment's rules are in configs/assignment.yaml")
         try:
             return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
             raise UserError(f"{path}: {where}: {first['msg']}, found {str(first['input'])[:60]}") from None
+        except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
+            raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 class Condition(NamedTuple):

@@ -38,7 +38,17 @@ def test_what_to_do_about_it_is_said():
 
 @pytest.mark.parametrize(
     "text",
-    ["max_epochs: 0", "seeds: 1000000000", "target_accuracy: 1.5", "limits: {memory_gb: 0}", "unknown: 1", "- a list"],
+    [
+        "max_epochs: 0",
+        "seeds: 1000000000",
+        "deadline: 20261204",
+        "deadline: 2026-13-04",
+        "limits: {minutes: .inf}",
+        "target_accuracy: 1.5",
+        "limits: {memory_gb: 0}",
+        "unknown: 1",
+        "- a list",
+    ],
 )
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.ledger.measurement import Measurement, Strategy
+from project.support.errors import UserError
 from project.support.files import write_atomically
 
 COMPUTATION = 1  # of all that version 0 measured
@@ -89,33 +90,44 @@ def rows(database: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
 
 
 def renamed_images(results: Path) -> dict[str, str]:
-    """The key of the last run's images, whose class has another name now -> their new key. The rules take it over."""
+    """The key of the last run's images, by all names that their class has had -> their key now, which comes last.
+
+    The rules take the new name over. Done again, this gives the same.
+
+    Raises:
+        UserError: Rules or secret are missing, without which nobody can tell which images were graded on.
+    """
     file = results / "assignment.json"
     try:
         rules = json.loads(file.read_text(encoding="utf-8"))
         seed = json.loads((results / "secret.json").read_text(encoding="utf-8"))["seed"]
-        old = rules["dataset"]
-        new = {**old, "class_path": MOVED.get(old["class_path"], old["class_path"])}
-        keys = [
-            hashlib.sha256(json.dumps([dataset, rules["monitor_fraction"], seed], sort_keys=True).encode()).hexdigest()
-            for dataset in (old, new)
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    write_atomically(file, json.dumps({**rules, "dataset": new}, indent=2) + "\n")
-    return {keys[0][:16]: keys[1][:16]}
+        path = rules["dataset"]["class_path"]
+        fraction = rules["monitor_fraction"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{results}: assignment.json and secret.json are needed to bring the ledger up to date ({error})"
+        ) from None
+    new = MOVED.get(path, path)
+    names = [path, *(old for old, moved in MOVED.items() if moved == new), new]
+    keys = [
+        hashlib.sha256(
+            json.dumps([{**rules["dataset"], "class_path": name}, fraction, seed], sort_keys=True).encode()
+        ).hexdigest()[:16]
+        for name in names
+    ]
+    write_atomically(file, json.dumps({**rules, "dataset": {**rules["dataset"], "class_path": new}}, indent=2) + "\n")
+    return dict.fromkeys(keys, keys[-1])
 
 
 def images_by_rules(attempts: list[dict[str, Any]], results: Path, renamed: dict[str, str]) -> dict[str, str]:
-    """Of each set of rules, the key of the images: a training that was scored has noted their folder."""
+    """Of each set of rules, the key of the images: a training that was scored has noted it, else it is the last run's."""
     found: dict[str, str] = {}
     for attempt in attempts:
         drawn = to_draw(results, json.loads(attempt["result"]))
         if "scoring" in drawn:
             key = drawn["scoring"].split("/")[-2]
             found[attempt["rules"]] = renamed.get(key, key)
-    last = list(found.values())[-1:] or [""]
-    return {attempt["rules"]: found.get(attempt["rules"], last[0]) for attempt in attempts}
+    return {attempt["rules"]: found.get(attempt["rules"], list(renamed.values())[-1]) for attempt in attempts}
 
 
 def to_draw(results: Path, result: dict[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def open_results(
     if not new and not (folder / LEDGER).is_file():
         raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
     with locked(folder, wait):
+        if (folder / LEDGER).is_file() and not (folder / "secret.json").is_file():
+            raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; put it back")
         seed = stored_secret(folder, secret)
         ledger = Ledger(folder / LEDGER)
         try:

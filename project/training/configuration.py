@@ -26,6 +26,7 @@ CLASSES = {
     ("data", "source"),
 }
 CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
+GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -68,7 +69,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
         if not name.startswith("-"):
             raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
         if name in ("-h", "--help") or name.endswith(".help"):
-            asked += [f"{name}{given}{value}", *(waiting[:1] if name.endswith(".help") and not given else [])]
+            named = [full_name(each) for each in (waiting[:1] if not given else [value]) if name.endswith(".help")]
+            asked += [name, *named]
             break
         if name == "--print_config":
             print_config = True
@@ -95,7 +97,7 @@ def read_overlay(path: str | Path) -> Settings:
         )
     try:
         settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
         raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
@@ -106,7 +108,7 @@ def as_overlay(option: str, text: str) -> Settings:
     """The option `trainer.max_epochs` with the text `5` as a file would say it."""
     try:
         value = yaml.load(text, Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         value = text
     for key in reversed(option.split(".")):
         value = {key: value}
@@ -132,13 +134,20 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     if isinstance(old, str) and isinstance(new, dict) and "class_path" not in new:
         return class_laid_over(as_class(old), new, path)
     if not isinstance(new, dict):
-        return new
+        if path not in GROUPS or not isinstance(old, dict):
+            return new
+        if new is None:  # a file's group whose lines are all comments
+            return old
+        raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
         name = str(key).removesuffix("+")
         if name != key:
             more = laid_over(None, value if isinstance(value, list) else [value], (*path, name))
-            result[name] = [*(result.get(name) or []), *more]
+            there = result.get(name) or []
+            if not isinstance(there, list):
+                raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
+            result[name] = [*there, *more]
         else:
             result[key] = laid_over(result.get(key), value, (*path, key))
     return result
@@ -154,6 +163,8 @@ def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     if not is_class(old) and "class_path" not in new:
         return {**result, **new}  # the parser says that there is no class
     for key in ("init_args", "dict_kwargs"):
+        if not isinstance(new.get(key) or {}, dict):
+            raise UserError(f"{'.'.join((*path, key))}: expected `key: value` settings, found {str(new[key])[:60]}")
         given = {**(new.get(key) or {}), **(arguments if key == "init_args" else {})}
         if given:
             result[key] = laid_over(result.get(key) or {}, given, (*path, key))

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,20 @@ def test_nothing_of_it_is_trained_again_whatever_the_target_was(results):
             wanted = {g.student: pending_trainings(g, asked) for g, _ in judged(opened.ledger, asked)}
             del wanted["zhang-wei"]  # who had not been trained
             assert not any(wanted.values()), (target, wanted)
+
+
+@pytest.mark.parametrize("missing", ["attempts", "secret.json", "assignment.json"])
+def test_where_a_piece_is_missing_the_images_are_told_or_nothing_is_done(missing, results, capsys):
+    shutil.rmtree(results / missing) if missing == "attempts" else (results / missing).unlink()
+    status = main(["leaderboard", str(results)])
+    with closing(sqlite3.connect(results / "ledger.sqlite")) as database:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if missing == "attempts":
+            assert status == 0 and version == 1
+            images = {row[0] for row in database.execute("SELECT images FROM submissions")}
+            assert images == {images_key(stored_rules(results), 20261125)}
+        else:
+            assert status == 2 and version == 0 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_late_hand_in_keeps_its_time(results):

@@ -15,7 +15,7 @@ from project.support.errors import UserError
 from project.training.class_aliases import FULL_NAMES, MODULES
 from project.training.configuration import as_overlay, merged, read_arguments, read_overlay
 
-KEYS = st.sampled_from(["a", "b", "c", "model"])
+KEYS = st.sampled_from(["a", "b", "c", "d"])
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.sampled_from(["x", "y z"]))
 SETTINGS = st.recursive(
     st.dictionaries(KEYS, VALUES), lambda inner: st.dictionaries(KEYS, st.one_of(VALUES, inner)), max_leaves=8
@@ -109,6 +109,43 @@ def test_what_cannot_be_read_is_told(args):
         read_arguments(args)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--model.optimizer.init_args=5",
+        "--model.optimizer.dict_kwargs=[1]",
+        "--trainer.max_epochs+=3",
+        "--trainer=3",
+        "--run=no",
+    ],
+)
+def test_what_cannot_be_merged_is_told(option):
+    base = read_arguments(["--config", "configs/base.yaml", "--run.name", "x"]).overlays
+    with pytest.raises(UserError, match=option.lstrip("-").split("=")[0].rstrip("+").split(".")[-1]):
+        merged([*base, *read_arguments([option]).overlays])
+
+
+def test_a_group_whose_lines_are_all_comments_changes_nothing(tmp_path):
+    (tmp_path / "x.yaml").write_text("trainer:\n  # max_epochs: 3\nmodel:\n")
+    base = read_overlay("configs/base.yaml")
+    assert merged([base, read_overlay(tmp_path / "x.yaml")]) == merged([base])
+
+
+def test_an_impossible_date_is_a_text_or_one_line(tmp_path):
+    assert as_overlay("run.name", "2024-13-45") == {"run": {"name": "2024-13-45"}}
+    (tmp_path / "x.yaml").write_text("run: {name: 2024-13-45}")
+    with pytest.raises(UserError, match="not valid YAML"):
+        read_overlay(tmp_path / "x.yaml")
+
+
+def test_help_is_about_the_class_that_a_value_would_name():
+    assert read_arguments(["--model.optimizer.help", "Muon"]).help == [
+        "--model.optimizer.help",
+        "project.optimization.Muon",
+    ]
+    assert read_arguments(["--help"]).help == ["--help"]
+
+
 def test_merging_imports_nothing_heavy():
     asked = (
         "import sys, project.training.configuration; print(sorted({'torch', 'pytorch_lightning'} & set(sys.modules)))"
@@ -130,6 +167,6 @@ def test_the_table_of_short_names_is_complete():
             for name, value in vars(loaded).items()
             if inspect.isclass(value) and value.__module__ == module and not inspect.isabstract(value)
         }
-        bases = {"Regularizer", "Penalty", "Augmentation", "Placement", "TorchvisionSource"}
+        bases = {"Regularizer", "Penalty", "Augmentation", "Placement", "TorchvisionSource", "PresumedReLU"}
         assert public - bases == set(names.split()), module
     assert FULL_NAMES["Muon"] == "project.optimization.Muon" and hasattr(torch.optim, "Muon")
