@@ -21,7 +21,7 @@ from project.datasets.glyphs import Glyphs
 from project.networks import MLP
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import EpochLines
-from project.training.run_folder import Record
+from project.training.summary import Record
 
 STEPS = 2000
 

@@ -297,11 +297,11 @@ def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):
 
 @pytest.mark.parametrize("target", [0.8, 0.925])
 def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch):
-    from project import figures
+    from project.training import figures
 
     rules, drawn = tmp_path / "rules.yaml", []
     rules.write_text(f"target_accuracy: {target}")
-    monkeypatch.setattr("project.training.run_folder.Assignment.load", functools.partial(Assignment.load, rules))
+    monkeypatch.setattr("project.training.summary.Assignment.load", functools.partial(Assignment.load, rules))
     monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
     assert fit_briefly(tmp_path / "runs", "--run.figures=true") == 0
     _, accuracy = drawn[0].axes
