@@ -265,7 +265,7 @@ def test_an_epoch_that_was_not_validated_has_no_validation_accuracy(tmp_path, ca
     plateau = ("--config", "configs/optimization/plateau.yaml")
     assert fit_briefly(tmp_path, *plateau, "--trainer.check_val_every_n_epoch=2", "--trainer.max_epochs=5") == 0
     (folder,) = tmp_path.iterdir()
-    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
     assert [bool(row["val/accuracy"]) for row in rows] == [bool(row["val/loss"]) for row in rows] == [0, 1, 0, 1, 0]
     assert all(row["train/accuracy"] for row in rows)
     summary = strict_json((folder / "summary.json").read_text())
@@ -290,7 +290,7 @@ def test_a_run_without_validation_says_so(tmp_path, capsys):
 def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):
     assert fit_briefly(tmp_path, "--trainer.max_steps=11", "--run.figures=true") == 0  # eight batches an epoch
     (folder,) = tmp_path.iterdir()
-    first, last = csv.DictReader((folder / "metrics.csv").open())
+    first, last = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
     assert first["train/loss"] and first["val/loss"] and not last["train/loss"] and not last["val/loss"]
     assert json.loads((folder / "summary.json").read_text())["val_accuracy"] == float(first["val/accuracy"])
 

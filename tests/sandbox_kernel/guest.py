@@ -73,6 +73,7 @@ def run(command: list[str]) -> tuple[int | None, str]:
             except ProcessLookupError:
                 pass
             machine.wait()
+            machine.stdout.close()
         output, status = (told / "output", told / "status")
         printed = output.read_text("utf-8", "replace") if output.exists() else ""
         if not status.exists():

@@ -124,6 +124,8 @@ def test_what_was_started_before_does_not_keep_the_controllers_away():
         assert int((group.memory / "memory.max").read_text()) <= 10**8
         assert (folder / "cgroup.procs").read_text() == ""
         assert group_of(child.pid) == group_of(server.process.pid) == folder / LEAF
+    child.kill()
+    child.wait()
 
 
 @in_guest
