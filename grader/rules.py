@@ -1,8 +1,11 @@
 """The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
 
+import ast
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from project.assignment import Assignment
 
@@ -12,6 +15,23 @@ def no_number(value: Any) -> Any:
     if isinstance(value, (int, float)):
         raise ValueError("write it as 2026-12-04T23:59:00+09:00")
     return value
+
+
+def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
+    """A class that its module defines or imports, and its arguments. The module is read and not imported: torch waits."""
+    path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
+    if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
+        raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
+    module, _, name = path.rpartition(".")
+    try:
+        loader = getattr(find_spec(module), "loader", None)
+        source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+        found = [node for node in ast.walk(ast.parse(source or "")) if isinstance(node, (ast.ClassDef, ast.alias))]
+    except (ImportError, SyntaxError, ValueError):  # ValueError where the path has no module
+        found = []
+    if name not in {getattr(node, "asname", None) or node.name for node in found}:
+        raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
+    return dataset
 
 
 class Section(BaseModel):
@@ -92,7 +112,7 @@ class Rules(Section, Assignment):
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
-    dataset: dict[str, Any] = {"class_path": "project.datasets.glyphs.Glyphs"}
+    dataset: Annotated[dict[str, Any], AfterValidator(known_dataset)] = {"class_path": "project.datasets.glyphs.Glyphs"}
     limits: Limits = Limits()
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()

@@ -71,7 +71,7 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
     name, reason = "passed", ""
     if not share > rules.target_accuracy:
         by = "" if len(deciding) == len(first) else f", by the median of {len(deciding)} trainings"
-        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target_accuracy:.0%}{by}"
+        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target}{by}"
     return Verdict(name, reason, median(first), len(deciding), flags)
 
 
