@@ -102,45 +102,30 @@ def order(entry: Entry) -> tuple[bool, float]:
 def place(ranked: list[Entry], best: int) -> None:
     """Give ranks and bands to entries that are in order."""
     orders = [order(entry) for entry in ranked]
-    lows, highs = (sorted(getattr(entry, f"accuracy_{end}") for entry in ranked) for end in ("low", "high"))
+    lows = sorted(entry.accuracy_low or 0.0 for entry in ranked)
+    highs = sorted(entry.accuracy_high or 0.0 for entry in ranked)
     for entry in ranked:
         entry.rank = 1 + bisect_left(orders, order(entry))
-        entry.rank_low = min(entry.rank, 1 + len(lows) - bisect_right(lows, entry.accuracy_high))
-        entry.rank_high = max(entry.rank, len(highs) - bisect_left(highs, entry.accuracy_low))
+        entry.rank_low = min(entry.rank, 1 + len(lows) - bisect_right(lows, entry.accuracy_high or 0.0))
+        entry.rank_high = max(entry.rank, len(highs) - bisect_left(highs, entry.accuracy_low or 0.0))
         entry.excellent = entry.verdict == "passed" and entry.rank <= best
 
 
 def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
-    made = Entry(
-        student=graded.student,
-        name=graded.name,
-        verdict=said.name,
-        tier=graded.tier,
-        flags=said.flags,
-        reason=said.reason,
-    )
-    if said.ranked is None:
-        return made
-    ranked, share = said.ranked, accuracy(said.ranked)
-    low, high = wilson_interval(share, ranked.samples or 1)
-    above = (number for number, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
-    return made.model_copy(
-        update={
-            "accuracy": share,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "seeds": len(first_ones(graded, rules.seeds, rules)),
-            "decided_by": said.decided_by,
-            "decided_accuracy": accuracy(median(first_ones(graded, said.decided_by, rules))),
-            "epochs": ranked.epochs,
-            "epochs_to_target": next(above, None),
-            "seconds": ranked.seconds,
-            "parameters": ranked.parameters,
-            "strategies": ranked.names,
-            "total": round(100 * share, 4),
-        }
-    )
+    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier)
+    made.flags, made.reason = said.flags, said.reason
+    if ranked := said.ranked:
+        made.accuracy = accuracy(ranked)
+        made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)
+        made.seeds = len(first_ones(graded, rules.seeds, rules))
+        made.decided_by = said.decided_by
+        made.decided_accuracy = accuracy(median(first_ones(graded, said.decided_by, rules)))
+        above = (epoch for epoch, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
+        made.epochs, made.epochs_to_target = ranked.epochs, next(above, None)
+        made.seconds, made.parameters, made.strategies = ranked.seconds, ranked.parameters, ranked.names
+        made.total = round(100 * made.accuracy, 4)
+    return made
 
 
 def band(entry: Entry) -> str:

@@ -4,14 +4,15 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from grader.grading.verdicts import Verdict
+from grader.ledger.measurement import Measurement
 
 EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
 EPOCHS_BETWEEN_LINES = 5
@@ -29,30 +30,27 @@ class Status:
         self.verdicts: Counter[str] = Counter()
         self.running: dict[str, tuple[str, float]] = {}  # what each is at, and since when
         self.started = time.monotonic()
-        self.live: Live | None = None
+        self.console, self.in_terminal = Console(highlight=False, emoji=False), sys.stdout.isatty()
 
-    @contextmanager
-    def shown(self) -> Iterator["Status"]:
-        """Show the table while this lasts, where there is a terminal."""
-        if not sys.stdout.isatty():
-            yield self
-            return
-        with Live(get_renderable=self.table, console=Console(highlight=False), refresh_per_second=2) as self.live:
-            yield self
+    def shown(self) -> AbstractContextManager[object]:
+        """The table, for as long as this lasts, where there is a terminal."""
+        if not self.in_terminal:
+            return nullcontext()
+        return Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
 
-    def begin(self, job: str, doing: str) -> None:
+    def begin(self, job: str) -> None:
         """A job has begun."""
-        self.running[job] = doing, time.monotonic()
-        if not self.live:
-            self.tell(job, doing)
+        self.running[job] = "training", time.monotonic()
+        if not self.in_terminal:
+            self.tell(job, "training")
 
     def see(self, job: str, line: str) -> None:
         """A line that a running job printed."""
-        if (found := EPOCH.match(line)) and job in self.running:
+        if (found := EPOCH.match(line)) and (running := self.running.get(job)):
             epoch, epochs = map(int, found.groups())
             doing = f"training, epoch {epoch} of {epochs}"
-            self.running[job] = doing, self.running[job][1]
-            if not self.live and epoch % EPOCHS_BETWEEN_LINES == 0:
+            self.running[job] = doing, running[1]
+            if not self.in_terminal and epoch % EPOCHS_BETWEEN_LINES == 0:
                 self.tell(job, doing)
 
     def leave(self, job: str) -> None:
@@ -61,43 +59,39 @@ class Status:
 
     def tell(self, who: str, what: str) -> None:
         """A line to keep about a submission or a job."""
-        line = f"[{self.done}/{self.total}] {who}: {what}"
-        if self.live:
-            self.live.console.print(line, markup=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        self.console.print(f"[{self.done}/{self.total}] {who}: {what}", markup=False, soft_wrap=True)
 
     def end(self, student: str, verdict: Verdict, ran: bool) -> None:
         """A submission has its verdict; `ran` where it was not known before."""
         self.done += 1
         self.ran += ran
         self.verdicts[verdict.name] += 1
-        ranked = verdict.ranked
-        accuracy = "" if ranked is None else f" {ranked.accuracy:.2%} in {ranked.seconds:.0f} s"
+        accuracy = f" {told(verdict.ranked)}" if verdict.ranked else ""
         why = f": {verdict.reason}" if verdict.reason else ""
         self.tell(student, f"{'' if ran else 'graded before: '}{verdict.name}{accuracy}{why}")
-
-    def left(self) -> float | None:
-        """Seconds that the rest will take, if it goes on as it did."""
-        if not self.ran:
-            return None
-        return (time.monotonic() - self.started) / self.ran * (self.total - self.done)
 
     def table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         for column in ("running", "", "for", "done", "verdicts", "left"):
             table.add_column(column, style="bold" if column == "running" else None)
-        left = self.left()
+        now = time.monotonic()
+        left = clock((now - self.started) / self.ran * (self.total - self.done)) if self.ran else ""
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "none yet"
-        of_all = (f"{self.done} of {self.total}", verdicts, "" if left is None else clock(left))
-        rows = [(student, doing, clock(time.monotonic() - since)) for student, (doing, since) in self.running.items()]
-        for number, row in enumerate(rows or [("", "", "")]):
-            table.add_row(*row, *(of_all if number == 0 else ("", "", "")))
+        running = self.running.copy()  # other threads change it
+        rows = [(job, doing, clock(now - since)) for job, (doing, since) in running.items()] or [("", "", "")]
+        table.add_row(*rows[0], f"{self.done} of {self.total}", verdicts, left)
+        for row in rows[1:]:
+            table.add_row(*row)
         return table
 
 
+def told(measurement: Measurement) -> str:
+    """How a training ended, in a few words."""
+    if measurement.accuracy is None:
+        return measurement.said
+    return f"{measurement.accuracy:.2%} in {measurement.seconds or 0:.0f} s"
+
+
 def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 below an hour."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    """Such as 1:02:03."""
+    return str(timedelta(seconds=round(seconds)))

@@ -1,16 +1,15 @@
 """The drawing of what each family contributed."""
 
 from pathlib import Path
-from typing import Any
 
+from grader.grading.contributions import Contribution
 from project.training.figures import TRAIN, VAL, blank, save
 
 
-def draw_contributions(rows: list[dict[str, Any]], target: float, path: Path) -> None:
+def draw_contributions(rows: list[Contribution], target: float, path: Path) -> None:
     """Accuracy of the variants of a configuration: the whole, without each family, each family alone, none.
 
     Args:
-        rows: With `label`, `kind`, `mean` and `std` (each None where there is none).
         target: The accuracy to reach.
         path: The PNG to write.
     """

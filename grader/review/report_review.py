@@ -13,10 +13,6 @@ from grader.review.report_points import Given, give
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
 
 
-class Stop(Exception):
-    """The instructor has had enough for now."""
-
-
 class Skip(Exception):
     """Not this student."""
 
@@ -47,7 +43,7 @@ def review(opened: OpenResults, by: str, again: bool = False, console: Console |
             comment = console.input("comment for the student (Enter for none): ").strip() or None
         except Skip:
             continue
-        except (Stop, EOFError):
+        except EOFError:
             break
         if points != [None, None] or comment:
             give(ledger, rules, [Given(standing.entry.student, *points, comment)], by, now())
@@ -76,7 +72,7 @@ def ask(console: Console, part: str, most: float, given: float | None) -> float 
     while True:
         answer = console.input(f"{part}, 0 to {most:g}{so_far} ({HELP}): ", markup=False).strip().lower()
         if answer == "q":
-            raise Stop
+            raise EOFError  # as Ctrl-D does
         if answer == "s":
             raise Skip
         if not answer:

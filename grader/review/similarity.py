@@ -96,24 +96,24 @@ def alike(what: str, features: dict[str, set[Any]]) -> Iterator[Pair]:
 
 
 def settings(config: bytes) -> Iterator[str]:
-    """A configuration's settings, one `key.key: value` each."""
-
-    def walk(value: Any, path: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield from walk(inner, f"{path}.{key}" if path else str(key))
-        elif isinstance(value, list):
-            for inner in value:
-                yield from walk(inner, path)
-        else:
-            yield f"{path}: {value!r}"
-
+    """A configuration's settings, one `key.key: value` each; none of what cannot be read."""
     try:
         loaded = load(config)
     except StrictYamlError:
         return
     if isinstance(loaded, dict):
-        yield from walk({key: value for key, value in loaded.items() if key not in NOBODYS_OWN}, "")
+        yield from leaves({key: value for key, value in loaded.items() if key not in NOBODYS_OWN})
+
+
+def leaves(settings: Any, path: str = "") -> Iterator[str]:
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from leaves(value, path)
+    else:
+        yield f"{path}: {settings!r}"
 
 
 def tokens(code: str) -> Iterator[str]:
