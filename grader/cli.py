@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grader.intake import checks, packing
 from grader.intake.git_repositories import is_packed
@@ -18,6 +18,7 @@ from project.support.errors import STOPPED, UserError, exit_status
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
+    from grader.grading.settings import Settings
 
 ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
@@ -157,7 +158,6 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
 
 def run(options: argparse.Namespace) -> int:
     from grader.grading.grade import grade
-    from grader.grading.settings import Settings
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.publish.wandb_runs import mirror
@@ -171,13 +171,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
-    settings = Settings(
-        device=options.device,
-        sandboxed=not options.unsafe_no_sandbox,
-        regrade=tuple(options.regrade),
-        max_hours=options.max_hours,
-        engine=chosen_engine(options, rules),
-    ).checked()
+    settings = chosen_settings(options, rules, regrade=tuple(options.regrade), max_hours=options.max_hours)
     with open_results(options.out, options.wait, new=True, secret=options.secret_seed) as opened:
         grade(options.folder, opened, rules, settings)
         table = publish(opened)
@@ -187,23 +181,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def chosen_engine(options: argparse.Namespace, rules: Rules) -> "Engine":
-    if options.engine == "ray":
-        from grader.engines.ray_cluster import RayEngine
-
-        return RayEngine(options.address or ADDRESS, options.jobs)
-    if options.address:
-        raise UserError(f"--address {options.address}: add --engine ray")
-
+def chosen_settings(options: argparse.Namespace, rules: Rules, **more: Any) -> "Settings":
+    """How to train. Raises UserError where this machine or cluster cannot do it."""
     import torch
 
     from grader.engines.local import LocalEngine
     from grader.engines.machine import at_once_on_cpu, thread_share
+    from grader.engines.ray_cluster import RayEngine
+    from grader.grading.settings import Settings
 
-    cores = torch.get_num_threads()
-    at_once = options.jobs or at_once_on_cpu(rules.limits.memory_gb, cores)
-    torch.set_num_threads(thread_share(options.device, at_once, cores))  # the leaderboard says how many each has
-    return LocalEngine(at_once)
+    if options.engine == "ray":
+        engine: Engine = RayEngine(options.address or ADDRESS, options.jobs)
+    elif options.address:
+        raise UserError(f"--address {options.address}: add --engine ray")
+    else:
+        cores = torch.get_num_threads()
+        at_once = options.jobs or at_once_on_cpu(rules.limits.memory_gb, cores)
+        torch.set_num_threads(thread_share(options.device, at_once, cores))  # the leaderboard says how many each has
+        engine = LocalEngine(at_once)
+    return Settings(options.device, not options.unsafe_no_sandbox, engine=engine, **more).checked()
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -271,15 +267,12 @@ def similar(options: argparse.Namespace) -> int:
 
 
 def ablate(options: argparse.Namespace) -> int:
-    from grader.grading.settings import Settings
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.review.ablation import ablate
 
     with open_results(options.results) as opened:
-        engine = chosen_engine(options, opened.rules)
-        settings = Settings(options.device, not options.unsafe_no_sandbox, engine=engine).checked()
-        table, figure = ablate(opened, options.student, options.seeds, settings)
+        table, figure = ablate(opened, options.student, options.seeds, chosen_settings(options, opened.rules))
         publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
     return 0

@@ -1,6 +1,5 @@
 """Writes submissions to try the grader on: one for each verdict that a student can earn, and one with its own network."""
 
-from functools import partial
 from pathlib import Path
 
 import yaml
@@ -84,11 +83,10 @@ class ResidualNet(nn.Module):
 def write_examples(folder: Path, config: Path) -> list[str]:
     """Write every example below `folder`, made from the configuration `config`. Returns the names of their folders."""
     complete = yaml.safe_load(complete_config(["--config", str(config)]))
-    dump = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
     for example, (name, overlay) in EXAMPLES.items():
-        files = {
-            "config.yaml": dump(merged([complete, overlay])),
-            "student.yaml": dump({"id": example, "name": name}),
+        files: dict[str, str] = {
+            "config.yaml": yaml.safe_dump(merged([complete, overlay]), sort_keys=False, allow_unicode=True),
+            "student.yaml": f"id: {example}\nname: {name}\n",
             "REPORT.md": REPORT,
             "CONCLUSION.md": CONCLUSION,
         }

@@ -48,15 +48,10 @@ class Settings:
 def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
     """What all jobs for a results folder ask of an engine."""
     (results / DATA).mkdir(exist_ok=True)
-    return Needs(
-        device=settings.device,
-        sandboxed=settings.sandboxed,
-        data=results / DATA,
-        memory_gb=rules.limits.memory_gb,
-        per_gpu=rules.trainings_per_gpu,
-        # A training and two predictions of its own, each within the limit; as many to wait for; and what comes between.
-        longest=60 * (6 * rules.limits.minutes + SPARE_MINUTES),
-    )
+    # A training and two predictions of its own, each within the limit; as many to wait for; and what comes between.
+    longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
+    memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
+    return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
 
 
 def training_seed(secret: int, index: int) -> int:

@@ -19,9 +19,9 @@ from grader.ledger.submission_store import kept
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
 from grader.rerun.visible_code import REPOSITORY
-from grader.review.contribution_figure import draw_contributions
 from project.support.errors import UserError
 from project.training.command_line import complete_config
+from project.training.figures import TRAIN, VAL, blank, save
 
 BASE = REPOSITORY / "configs" / "base.yaml"
 
@@ -81,9 +81,8 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
                 status.tell(job.folder.name, f"infrastructure: {measurement.said}")
                 continue
             if measurement.outcome != "infrastructure":
-                folder = str(job.folder.relative_to(results))
-                about, measurement = known | measurement.machine, measurement.but(folder=folder)
-                ledger.record(now(), graded, index, job.seed, measurement, about, variant=name)
+                measurement = measurement.but(folder=str(job.folder.relative_to(results)))
+                ledger.record(now(), graded, index, job.seed, measurement, known | measurement.machine, variant=name)
             status.done += 1
             status.tell(job.folder.name, told(measurement))
 
@@ -114,6 +113,28 @@ class Queue:
 
     def watch(self, job: Job, line: str) -> None:
         self.status.see(job.folder.name, line)
+
+
+def draw_contributions(rows: list[Contribution], target: float, path: Path) -> None:
+    """Accuracy of each variant, beside the accuracy to reach, as a PNG."""
+    from matplotlib.ticker import PercentFormatter
+
+    rows = [row for row in rows if row["mean"] is not None]
+    colors = {"whole": "0.25", "none": "0.6", "without": VAL, "only": TRAIN}
+    figure, axes = blank(8, 0.8 + 0.36 * len(rows))
+    bars = axes.barh(
+        [row["label"] for row in rows],
+        [row["mean"] for row in rows],
+        xerr=[row["std"] or 0 for row in rows],
+        color=[colors[row["kind"]] for row in rows],
+        ecolor="0.1",
+    )
+    axes.bar_label(bars, [f"{row['mean']:.1%}" for row in rows], padding=6)
+    axes.axvline(target, color="0.4", linewidth=1, linestyle="--")
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1.08), title="What each family contributes: accuracy on images that no training saw")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    save(figure, path)
 
 
 def as_table(rows: list[Contribution]) -> str:

@@ -18,8 +18,8 @@ class Given:
     """Points for a student; None leaves those that there are."""
 
     student: str
-    report: float | None
-    conclusion: float | None
+    report: float | None = None
+    conclusion: float | None = None
     comment: str | None = None
 
 
@@ -34,14 +34,14 @@ def read_points(table: Path) -> list[Given]:
         raise UserError(f"{table}: expected rows under the columns student, report, conclusion and comment")
     given = []
     for line, row in enumerate(rows, start=2):
-        points: list[float | None] = []
+        points: dict[str, float] = {}
         for part in PARTS:
-            text = (row.get(part) or "").strip()
             try:
-                points.append(float(text) if text else None)
+                if text := (row.get(part) or "").strip():
+                    points[part] = float(text)
             except ValueError:
                 raise UserError(f"{table}, line {line}: {part} {text!r} is no number") from None
-        given.append(Given((row["student"] or "").strip(), *points, row.get("comment") or None))
+        given.append(Given((row["student"] or "").strip(), **points, comment=row.get("comment") or None))
     return given
 
 
