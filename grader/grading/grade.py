@@ -79,7 +79,7 @@ class Walk:
     def run(self, train: Train) -> None:
         """Have trained what is wanted and not measured yet."""
         older = 0
-        with self.status.shown():
+        with self.status.shown:
             for graded, verdict in judged(self.ledger, self.rules):
                 if graded.student not in self.work:
                     continue

@@ -1,15 +1,13 @@
-"""What a grading is at: a live table in a terminal, plain lines in a log."""
+"""What a grading is at: live bars in a terminal, plain lines in a log."""
 
+import math
 import re
 import sys
-import time
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from contextlib import suppress
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from grader.grading.verdicts import Verdict
 from grader.ledger.measurement import Measurement
@@ -23,66 +21,64 @@ class Status:
 
     Args:
         total: Number of submissions.
+
+    Attributes:
+        shown: The bars, for as long as this context lasts.
     """
 
     def __init__(self, total: int):
-        self.total, self.done, self.ran = total, 0, 0
+        self.total, self.done, self.before, self.in_terminal = total, 0, 0, sys.stdout.isatty()
         self.verdicts: Counter[str] = Counter()
-        self.running: dict[str, tuple[str, float]] = {}  # what each is at, and since when
-        self.started = time.monotonic()
-        self.console, self.in_terminal = Console(highlight=False, emoji=False), sys.stdout.isatty()
-
-    def shown(self) -> AbstractContextManager[object]:
-        """The table, for as long as this lasts, where there is a terminal."""
-        if not self.in_terminal:
-            return nullcontext()
-        return Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
+        self.shown = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[doing]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(highlight=False, emoji=False),
+            refresh_per_second=2,
+            speed_estimate_period=math.inf,
+            disable=not self.in_terminal,
+        )
+        self.whole = self.shown.add_task("all", total=total, doing="")
+        self.jobs: dict[str, TaskID] = {}
 
     def begin(self, job: str) -> None:
         """A job has begun."""
-        self.running[job] = "training", time.monotonic()
+        self.jobs[job] = self.shown.add_task(job, total=None, doing="training")
         if not self.in_terminal:
             self.tell(job, "training")
 
     def see(self, job: str, line: str) -> None:
         """A line that a running job printed."""
-        if (found := EPOCH.match(line)) and (running := self.running.get(job)):
-            epoch, epochs = map(int, found.groups())
-            doing = f"training, epoch {epoch} of {epochs}"
-            self.running[job] = doing, running[1]
+        if not (found := EPOCH.match(line)):
+            return
+        epoch, epochs = map(int, found.groups())
+        doing = f"training, epoch {epoch} of {epochs}"
+        with suppress(KeyError):  # it may have ended meanwhile
+            self.shown.update(self.jobs[job], completed=epoch, total=epochs, doing=doing)
             if not self.in_terminal and epoch % EPOCHS_BETWEEN_LINES == 0:
                 self.tell(job, doing)
 
     def leave(self, job: str) -> None:
         """A job has ended."""
-        self.running.pop(job, None)
+        self.shown.remove_task(self.jobs.pop(job))
 
     def tell(self, who: str, what: str) -> None:
         """A line to keep about a submission or a job."""
-        self.console.print(f"[{self.done}/{self.total}] {who}: {what}", markup=False, soft_wrap=True)
+        self.shown.console.print(f"[{self.done}/{self.total}] {who}: {what}", markup=False, soft_wrap=True)
 
     def end(self, student: str, verdict: Verdict, ran: bool) -> None:
         """A submission has its verdict; `ran` where it was not known before."""
         self.done += 1
-        self.ran += ran
+        self.before += not ran
         self.verdicts[verdict.name] += 1
+        verdicts = ", ".join(f"{count} {name}" for name, count in sorted(self.verdicts.items()))
+        total, completed = self.total - self.before, self.done - self.before  # what takes time
+        self.shown.update(self.whole, total=total, completed=completed, doing=verdicts)
         accuracy = f" {told(verdict.ranked)}" if verdict.ranked else ""
         why = f": {verdict.reason}" if verdict.reason else ""
         self.tell(student, f"{'' if ran else 'graded before: '}{verdict.name}{accuracy}{why}")
-
-    def table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for column in ("running", "", "for", "done", "verdicts", "left"):
-            table.add_column(column, style="bold" if column == "running" else None)
-        now = time.monotonic()
-        left = clock((now - self.started) / self.ran * (self.total - self.done)) if self.ran else ""
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "none yet"
-        running = self.running.copy()  # other threads change it
-        rows = [(job, doing, clock(now - since)) for job, (doing, since) in running.items()] or [("", "", "")]
-        table.add_row(*rows[0], f"{self.done} of {self.total}", verdicts, left)
-        for row in rows[1:]:
-            table.add_row(*row)
-        return table
 
 
 def told(measurement: Measurement) -> str:
@@ -90,8 +86,3 @@ def told(measurement: Measurement) -> str:
     if measurement.accuracy is None:
         return measurement.said
     return f"{measurement.accuracy:.2%} in {measurement.seconds or 0:.0f} s"
-
-
-def clock(seconds: float) -> str:
-    """Such as 1:02:03."""
-    return str(timedelta(seconds=round(seconds)))

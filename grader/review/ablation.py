@@ -73,7 +73,7 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
         return
     status, known = Status(len(jobs)), circumstances(rules, settings)
     queue = Queue([*jobs], status)
-    with settings.engine.session(needs(rules, settings, results)) as train, status.shown():
+    with settings.engine.session(needs(rules, settings, results)) as train, status.shown:
         for job, measurement in train(queue):
             status.leave(job.folder.name)
             name, index = jobs[job]
