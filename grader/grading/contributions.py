@@ -21,10 +21,13 @@ KEYS = {  # of a configuration, by the family that they belong to
 
 
 class Contribution(TypedDict):
-    """What a variant's trainings came to. `kind` is whole, without, only or none.
+    """What a variant's trainings came to.
 
-    `mean` and `std` are of accuracies, in [0, 1]; there is no `mean`, but a `reason`, where a training failed, and no
-    `std` of a single one. `difference` is the mean's to the whole submission's. `seeds` counts the trainings.
+    Attributes:
+        kind: whole, without, only or none.
+        mean, std: Of the accuracies, in [0, 1]; no mean, but a reason, where a training failed; no std of a single one.
+        difference: Of this mean and the whole submission's.
+        seeds: Number of trainings.
     """
 
     label: str

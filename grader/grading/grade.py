@@ -25,11 +25,11 @@ from project.support.errors import UserError
 
 
 def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -> None:
-    """Measure everything in `folder` that these rules want measured and that has not been yet.
+    """Measure everything in `folder` that these rules ask for and that has not been measured yet.
 
     Args:
         folder: Submissions, as they were downloaded; or a single one.
-        opened: The results folder; it takes over the rules.
+        opened: The results folder, which keeps these rules from now on.
         settings: As `Settings.checked` gives them.
     """
     known = circumstances(rules, settings)
@@ -55,7 +55,7 @@ class Walk:
     """One run of the grader over submissions: the work of an engine. It alone writes to the ledger, whoever trains.
 
     Args:
-        work: Of each student who takes part, an estimate of how long a training takes.
+        work: By student, an estimate of how long a training takes, in any unit.
         known: The circumstances to record with each measurement.
 
     Attributes:
@@ -77,7 +77,7 @@ class Walk:
         self.ends = self.engine.now() + 3600 * settings.max_hours if settings.max_hours else math.inf
 
     def run(self, train: Train) -> None:
-        """Have trained what is wanted and not measured yet."""
+        """Have everything trained that is wanted and not measured yet."""
         older = 0
         with self.status.shown:
             for graded, verdict in judged(self.ledger, self.rules):

@@ -20,7 +20,7 @@ class Entry(BaseModel):
 
     Attributes:
         rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy.
-        rank_low, rank_high: The best and the worst rank, if each whose interval overlaps with this one's changed sides.
+        rank_low, rank_high: The best and the worst rank among those whose intervals overlap with this one's.
         accuracy: Of the median of the first trainings, as many for everybody, in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
         seeds: How many trainings that is the median of.
@@ -28,7 +28,7 @@ class Entry(BaseModel):
         decided_accuracy: Their median.
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
-        excellent: Among the best, whom the rules let be marked.
+        excellent: Passed, and among the best ranks that the rules let be marked.
     """
 
     version: int = 1
@@ -136,7 +136,7 @@ def band(entry: Entry) -> str:
 
 
 def decision(entry: Entry) -> str:
-    """What decided about the target, where that is more than what ranks; empty else."""
+    """What decided about the target, where more trainings did than rank; else empty."""
     if entry.reason or entry.decided_accuracy is None or entry.decided_by == entry.seeds:
         return ""
     return f"the target was decided by the median of {entry.decided_by} trainings, {entry.decided_accuracy:.2%}"

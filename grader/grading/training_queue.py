@@ -4,7 +4,7 @@ import heapq
 import math
 from dataclasses import dataclass, replace
 
-MOST_ATTEMPTS = 4  # in one run of the grader, where a failure was ours; the next run tries again
+MOST_ATTEMPTS = 4  # in one run of the grader, where failures are ours; the next run tries again
 
 Order = tuple[bool, int, bool, float, str]
 
@@ -14,11 +14,11 @@ class Task:
     """One training that is wanted.
 
     Attributes:
-        index: Of the training among those of the student's submission, from 0.
+        index: Number of the training among those of the student's submission, from 0.
         urgent: Decides about the target: it comes before all others.
         verified: Comes before audited ones, which are compared with the verified.
         work: Estimate of how long it takes, in any unit.
-        attempt: From 0.
+        attempt: How often it has been tried before.
     """
 
     student: str
@@ -30,7 +30,7 @@ class Task:
 
     @property
     def order(self) -> Order:
-        """First what is urgent; then everybody's first training before anybody's second; then the longest."""
+        """First what is urgent; then everybody's first training before anybody's second, verified ones, the longest."""
         return (not self.urgent, self.index, not self.verified, -self.work, self.student)
 
     @property

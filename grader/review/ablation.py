@@ -56,7 +56,7 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
     """Run the first `count` trainings of each variant, as far as they have not been run yet."""
     ledger, results, rules = opened.ledger, opened.folder, opened.rules
     config, base = load(files["config.yaml"]), yaml.safe_load(complete_config(["--config", str(BASE)]))
-    free = rules.but(families=[])  # of a variant, none is asked for
+    free = rules.but(families=[])  # a variant need not use any
     data = prepare(rules, opened.secret, results)
     done = ledger.variants(graded)
     jobs: dict[Job, tuple[str, int]] = {}  # with the variant and the number of the training
