@@ -87,7 +87,8 @@ class Walk:
                 if pending_trainings(graded, self.rules):
                     self.want(graded)
                 else:
-                    self.status.end(graded.student, verdict, ran=not graded.measurements)
+                    ran = not graded.measurements
+                    self.status.end(graded.student, verdict.name, verdict.reason, verdict.ranked, ran)
             if len(self.schedule):
                 self.data = prepare(self.rules, self.opened.secret, self.opened.folder)  # while machines get ready
                 for job, measurement in train(self):
@@ -167,4 +168,4 @@ class Walk:
             self.want(graded)
         if not waiting:
             del self.open[task.student]
-            self.status.end(task.student, verdict, ran=True)
+            self.status.end(task.student, verdict.name, verdict.reason, verdict.ranked)

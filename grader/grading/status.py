@@ -9,7 +9,6 @@ from contextlib import suppress
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from grader.grading.verdicts import Verdict
 from grader.ledger.measurement import Measurement
 
 EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
@@ -17,10 +16,10 @@ EPOCHS_BETWEEN_LINES = 5
 
 
 class Status:
-    """Shows each submission's way to its verdict. Lines of running jobs may come from other threads.
+    """Shows how far submissions, or an ablation's variants, are. Lines of running jobs may come from other threads.
 
     Args:
-        total: Number of submissions.
+        total: How many there are.
 
     Attributes:
         shown: The bars, for as long as this context lasts.
@@ -28,7 +27,7 @@ class Status:
 
     def __init__(self, total: int):
         self.total, self.done, self.before, self.in_terminal = total, 0, 0, sys.stdout.isatty()
-        self.verdicts: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.shown = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -68,21 +67,16 @@ class Status:
         """A line to keep about a submission or a job."""
         self.shown.console.print(f"[{self.done}/{self.total}] {who}: {what}", markup=False, soft_wrap=True)
 
-    def end(self, student: str, verdict: Verdict, ran: bool) -> None:
-        """A submission has its verdict; `ran` where it was not known before."""
+    def end(self, who: str, outcome: str, reason: str, trained: Measurement | None, ran: bool = True) -> None:
+        """One is done; `ran` where its outcome was not known before."""
         self.done += 1
         self.before += not ran
-        self.verdicts[verdict.name] += 1
-        verdicts = ", ".join(f"{count} {name}" for name, count in sorted(self.verdicts.items()))
+        self.outcomes[outcome] += 1
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
         total, completed = self.total - self.before, self.done - self.before  # what takes time
-        self.shown.update(self.whole, total=total, completed=completed, doing=verdicts)
-        accuracy = f" {told(verdict.ranked)}" if verdict.ranked else ""
-        why = f": {verdict.reason}" if verdict.reason else ""
-        self.tell(student, f"{'' if ran else 'graded before: '}{verdict.name}{accuracy}{why}")
-
-
-def told(measurement: Measurement) -> str:
-    """How a training ended, in a few words."""
-    if measurement.accuracy is None:
-        return measurement.said
-    return f"{measurement.accuracy:.2%} in {measurement.seconds or 0:.0f} s"
+        self.shown.update(self.whole, total=total, completed=completed, doing=outcomes)
+        accuracy = ""
+        if trained and trained.accuracy is not None:
+            accuracy = f" {trained.accuracy:.2%} in {trained.seconds or 0:.0f} s"
+        why = f": {reason}" if reason else ""
+        self.tell(who, f"{'' if ran else 'graded before: '}{outcome}{accuracy}{why}")

@@ -9,7 +9,7 @@ import yaml
 from grader.grading.contributions import WHOLE, Contribution, contributions, variant, variants
 from grader.grading.ranking import judged
 from grader.grading.settings import Settings, circumstances, needs, training_seed
-from grader.grading.status import Status, told
+from grader.grading.status import Status
 from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
@@ -77,14 +77,14 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
         for job, measurement in train(queue):
             status.leave(job.folder.name)
             name, index = jobs[job]
-            if measurement.outcome == "infrastructure" and queue.again(job):
-                status.tell(job.folder.name, f"infrastructure: {measurement.said}")
-                continue
-            if measurement.outcome != "infrastructure":
+            if measurement.outcome == "infrastructure":
+                if queue.again(job):
+                    status.tell(job.folder.name, f"infrastructure: {measurement.said}")
+                    continue
+            else:
                 measurement = measurement.but(folder=str(job.folder.relative_to(results)))
                 ledger.record(now(), graded, index, job.seed, measurement, known | measurement.machine, variant=name)
-            status.done += 1
-            status.tell(job.folder.name, told(measurement))
+            status.end(job.folder.name, measurement.outcome, measurement.said, measurement)
 
 
 class Queue:
