@@ -1,17 +1,37 @@
 """The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
 
+import ast
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from project.assignment import Assignment
 
 
 def no_number(value: Any) -> Any:
-    """A date that was written as one: a number would be taken for seconds since 1970."""
+    """Refuse a number for a date: it would be taken for seconds since 1970."""
     if isinstance(value, (int, float)):
         raise ValueError("write it as 2026-12-04T23:59:00+09:00")
     return value
+
+
+def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a class that its module neither defines nor imports. The module is read, not imported, which takes seconds."""
+    path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
+    if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
+        raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
+    module, _, name = path.rpartition(".")
+    try:
+        loader = getattr(find_spec(module), "loader", None)
+        source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+        found = [node for node in ast.walk(ast.parse(source or "")) if isinstance(node, (ast.ClassDef, ast.alias))]
+    except (ImportError, SyntaxError, ValueError):  # ValueError where the path has no module
+        found = []
+    if name not in {getattr(node, "asname", None) or node.name for node in found}:
+        raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
+    return dataset
 
 
 class Section(BaseModel):
@@ -59,8 +79,8 @@ class Pages(Section):
     Attributes:
         names: A drawn pseudonym, the name as the student gave it, or the id.
         reports: Whether report and conclusion are on the pages.
-        mistakes: Images, with their labels, of which it was most wrongly sure; 0 for none, as where others may still
-            hand in and a hidden test set scores.
+        mistakes: How many of the images that it got wrong with the most confidence, with their labels; 0 while others may
+            still hand in and a hidden test set scores.
         best: How many of the highest ranks are marked as excellent.
     """
 
@@ -75,9 +95,9 @@ class Rules(Section, Assignment):
 
     Attributes:
         seeds: Trainings of each submission, each with a seed of its own, the same for everybody; their median ranks.
-        seeds_near_target: Trainings of those whose accuracy cannot be told from the target by as few.
-        deadline: When submissions had to be there, with its time zone; of several attempts the last before it counts.
-        late: What becomes of what came later: `reject` it, or grade and `flag` it.
+        seeds_near_target: Trainings of those whose accuracy cannot be told from the target by `seeds` of them.
+        deadline: When submissions are due, with its time zone; of several attempts the last before it counts.
+        late: What happens to a later one: `reject` it, or grade and `flag` it.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training may use.
@@ -92,7 +112,7 @@ class Rules(Section, Assignment):
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
-    dataset: dict[str, Any] = {"class_path": "project.datasets.glyphs.Glyphs"}
+    dataset: Annotated[dict[str, Any], AfterValidator(known_dataset)] = {"class_path": "project.datasets.glyphs.Glyphs"}
     limits: Limits = Limits()
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()

@@ -1,5 +1,6 @@
 """The assignment: what a student is held to, read from `configs/assignment.yaml`, and how far a run fulfils it."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -12,6 +13,18 @@ RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
 
 Family = Literal["optimization", "regularization", "initialization", "normalization"]
 FAMILIES: list[Family] = ["optimization", "regularization", "initialization", "normalization"]
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Plain data. A key that is there twice is a mistake, where PyYAML would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [key.value for key, _ in node.value]
+        for number, (key, _) in enumerate(node.value):
+            if key.value in names[:number]:
+                said = f"the key {key.value!r} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 class Assignment(BaseModel):
@@ -29,17 +42,28 @@ class Assignment(BaseModel):
     target_accuracy: float = Field(0.8, gt=0, lt=1)
     families: list[Family] = FAMILIES
 
+    @property
+    def target(self) -> str:
+        """The accuracy to exceed as people read it, such as `92.5%`."""
+        return f"{100 * self.target_accuracy:g}%"
+
     @classmethod
     def load(cls, path: str | Path = RULES) -> Self:
-        """Read the file. Raises UserError where it is missing, a key is unknown or a value is out of range."""
-        if not Path(path).is_file():
-            raise UserError(f"{path}: no such file; the assignment's rules are in configs/assignment.yaml")
+        """Read the file. Raises UserError where it is missing or empty, a key is unknown or a value is out of range."""
         try:
-            return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+            with open(path, encoding="utf-8") as file:
+                rules = yaml.load(file, UniqueKeys)
+            if rules is None:
+                raise UserError(f"{path}: is empty; write down what it is to set, such as `max_epochs: 15`")
+            return cls.model_validate(rules)
+        except OSError as error:
+            said = f"{path}: cannot be read ({error.strerror})"
+            raise UserError(f"{said}; the assignment's rules are in configs/assignment.yaml") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise UserError(f"{path}: {where}: {first['msg']}, found {str(first['input'])[:60]}") from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise UserError(f"{path}: {where}: {said}, found {str(first['input'])[:60]}") from None
         except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
             raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
@@ -62,7 +86,7 @@ def conditions(assignment: Assignment, summary: dict[str, Any]) -> list[Conditio
         remedy = "trainer.limit_val_batches or trainer.check_val_every_n_epoch leaves no epoch with a validation"
     found = [
         Condition(
-            f"accuracy above {assignment.target_accuracy:.0%}",
+            f"accuracy above {assignment.target}",
             accuracy is not None and accuracy > assignment.target_accuracy,
             shown_by,
             remedy,

@@ -48,6 +48,21 @@ def test_what_to_do_about_it_is_said():
         "limits: {memory_gb: 0}",
         "unknown: 1",
         "- a list",
+        "",
+        "# nothing but a comment",
+        "seeds: 1\nseeds: 3",
+        "limits: {minutes: 1, minutes: 2}",
+        "dataset: {}",
+        "dataset: {class: project.datasets.glyphs.Glyphs}",
+        "dataset: {class_path: project.datasets.glyphs.Glyphs, seed: 1}",
+        "dataset: {class_path: Glyphs}",
+        "dataset: {class_path: 7}",
+        "dataset: {class_path: project.datasets.glyphs.Glyph}",
+        "dataset: {class_path: project.nowhere.Glyphs}",
+        "dataset: {class_path: nowhere.at.all.Glyphs}",
+        "dataset: {class_path: math.Glyphs}",
+        "dataset: {class_path: .Glyphs}",
+        "dataset: {class_path: project.datasets.glyphs.Glyphs, init_args: [1]}",
     ],
 )
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
@@ -55,3 +70,27 @@ def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     with pytest.raises(UserError, match="rules.yaml") as error:
         Rules.load(tmp_path / "rules.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "said"), [(".", "directory"), ("absent.yaml", "No such file")])
+def test_rules_that_cannot_be_read_are_told_with_the_reason(name, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        Rules.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "project.datasets.glyphs.Glyphs",
+        "project.datasets.downloaded.CIFAR10",
+        "project.datasets.image_archive.TensorFolder",
+    ],
+)
+def test_a_dataset_of_any_class_that_its_module_has_will_do(path, tmp_path):
+    (tmp_path / "rules.yaml").write_text(f"dataset: {{class_path: {path}}}")
+    assert Rules.load(tmp_path / "rules.yaml").dataset == {"class_path": path}
+
+
+@pytest.mark.parametrize(("target", "said"), [(0.8, "80%"), (0.925, "92.5%"), (0.57, "57%"), (0.8125, "81.25%")])
+def test_a_target_is_told_as_it_is(target, said):
+    assert conditions(Assignment(target_accuracy=target), summary())[0].name == f"accuracy above {said}"

@@ -5,11 +5,13 @@ Both are asked, since families help each other: what one brings on top of the ot
 
 import copy
 import statistics
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 from grader.ledger.measurement import Measurement
 
 WHOLE, NONE = "whole", "none"
+LABELS = {WHOLE: "the whole submission", NONE: "none of the families"}
 KEYS = {  # of a configuration, by the family that they belong to
     "optimization": (("model", "optimizer"), ("model", "scheduler")),
     "regularization": (("model", "regularization"), ("data", "augmentation")),
@@ -18,65 +20,75 @@ KEYS = {  # of a configuration, by the family that they belong to
 }
 
 
-def variant_names(families: list[str]) -> list[str]:
-    """All variants: the whole, without each family, each family alone, and none of them."""
-    return [WHOLE, *(f"without {family}" for family in families), *(f"only {family}" for family in families), NONE]
+class Contribution(TypedDict):
+    """What a variant's trainings came to.
 
-
-def variant(config: dict[str, Any], base: dict[str, Any], name: str, families: list[str]) -> dict[str, Any]:
-    """A submission's complete configuration as the variant `name` of it; network, epochs and batches stay its own.
-
-    Args:
-        base: The configuration of which families that are taken back are taken.
+    Attributes:
+        kind: whole, without, only or none.
+        mean, std: Of the accuracies, in [0, 1]; no mean, but a reason, where a training failed; no std of a single one.
+        difference: Of this mean and the whole submission's.
+        seeds: Number of trainings.
     """
+
+    label: str
+    kind: str
+    mean: float | None
+    std: float | None
+    difference: float | None
+    seeds: int
+    reason: str
+
+
+def variants(families: Sequence[str]) -> dict[str, list[str]]:
+    """Of each variant's name, the families that are taken back: of the whole none, then each alone, all but each, all."""
+    return {
+        WHOLE: [],
+        **{f"without {family}": [family] for family in families},
+        **{f"only {family}": [other for other in families if other != family] for family in families},
+        NONE: [*families],
+    }
+
+
+def variant(config: dict[str, Any], base: dict[str, Any], taken_back: Sequence[str]) -> dict[str, Any]:
+    """A complete configuration whose settings of these families are those of `base`; all else stays its own."""
     made = copy.deepcopy(config)
-    if name == WHOLE:
-        return made
-    alone, _, family = name.partition(" ")
-    taken_back = families if name == NONE else [f for f in families if (f == family) == (alone == "without")]
-    for back in taken_back:
-        for section, key in KEYS[back]:
+    for family in taken_back:
+        for section, key in KEYS[family]:
             made[section][key] = copy.deepcopy(base[section].get(key))
     if "regularization" in taken_back:  # an optimizer's own weight decay belongs to it
-        optimizer = (made["model"]["optimizer"] or {}).get("init_args") or {}
-        for key in [key for key in optimizer if key == "weight_decay"]:
-            optimizer[key] = 0.0
+        arguments = (made["model"]["optimizer"] or {}).get("init_args") or {}
+        if "weight_decay" in arguments:
+            arguments["weight_decay"] = 0.0
     return made
 
 
 def contributions(
-    variants: dict[str, dict[int, Measurement]], trained: list[Measurement], families: list[str]
-) -> list[dict[str, Any]]:
-    """What to draw, a row for each variant that was run; empty where none was.
+    measured: dict[str, dict[int, Measurement]], graded: list[Measurement], families: Sequence[str]
+) -> list[Contribution]:
+    """Each variant that was trained, the whole submission first; none where no variant was.
 
     Args:
-        variants: Measurements by variant and number of the training.
-        trained: The graded trainings, which are some of the whole's.
-
-    Returns:
-        Rows with `label`, `kind` (whole, without, only, none), `mean`, `std` (None for a single seed), `difference` of the
-        means to the whole's, `seeds`, and `reason` where there is no mean.
+        measured: By variant and number of the training.
+        graded: The trainings that the submission was graded by, which are some of the whole's.
     """
-    if not variants:
-        return []
-    whole = trained + list(variants.get(WHOLE, {}).values())
-    rows = []
-    for name in variant_names(families):
-        measured = whole if name == WHOLE else list(variants.get(name, {}).values())
-        if not measured:
+    rows: list[Contribution] = []
+    for name in variants(families) if measured else ():
+        found = [*(graded if name == WHOLE else ()), *measured.get(name, {}).values()]
+        if not found:
             continue
-        scored = [each.accuracy for each in measured if each.accuracy is not None]
-        complete = len(scored) == len(measured)
-        mean = statistics.fmean(scored) if complete else None
+        accuracies = [each.accuracy for each in found if each.accuracy is not None]
+        complete = len(accuracies) == len(found)
+        mean = statistics.fmean(accuracies) if complete else None
+        whole = rows[0]["mean"] if rows else None
         rows.append(
             {
-                "label": {WHOLE: "the whole submission", NONE: "none of the families"}.get(name, name),
+                "label": LABELS.get(name, name),
                 "kind": name.partition(" ")[0],
                 "mean": mean,
-                "std": statistics.stdev(scored) if complete and len(scored) > 1 else None,
-                "difference": mean - rows[0]["mean"] if rows and complete and rows[0]["mean"] is not None else None,
-                "seeds": len(measured),
-                "reason": "" if complete else next(r.said for r in measured if r.accuracy is None),
+                "std": statistics.stdev(accuracies) if complete and len(accuracies) > 1 else None,
+                "difference": None if mean is None or whole is None else mean - whole,
+                "seeds": len(found),
+                "reason": next((each.said for each in found if each.accuracy is None), ""),
             }
         )
     return rows

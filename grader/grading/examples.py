@@ -5,9 +5,9 @@ from pathlib import Path
 import yaml
 
 from project.training.command_line import complete_config
+from project.training.configuration import Settings, merged
 
-EXAMPLES = {
-    # folder: (student's name, settings laid over the configuration)
+EXAMPLES: dict[str, tuple[str, Settings]] = {  # folder: the student's name, settings laid over the configuration
     "passes": ("Kim Minji 김민지", {}),
     "below-target": ("Alex Rivera", {"trainer": {"max_epochs": 1}}),
     "sixteen-epochs": ("Park Jiho 박지호", {"trainer": {"max_epochs": 16}}),
@@ -81,29 +81,17 @@ class ResidualNet(nn.Module):
 
 
 def write_examples(folder: Path, config: Path) -> list[str]:
-    """Write every example below `folder`, made from the configuration `config`; returns the names of their folders."""
+    """Write every example below `folder`, made from the configuration `config`. Returns the names of their folders."""
+    complete = yaml.safe_load(complete_config(["--config", str(config)]))
     for example, (name, overlay) in EXAMPLES.items():
-        target = folder / example
-        target.mkdir(parents=True)
-        (target / "config.yaml").write_text(composed(config, overlay), encoding="utf-8")
-        identity = {"id": example, "name": name}
-        (target / "student.yaml").write_text(yaml.safe_dump(identity, allow_unicode=True), encoding="utf-8")
-        (target / "REPORT.md").write_text(REPORT, encoding="utf-8")
-        (target / "CONCLUSION.md").write_text(CONCLUSION, encoding="utf-8")
+        files: dict[str, str] = {
+            "config.yaml": yaml.safe_dump(merged([complete, overlay]), sort_keys=False, allow_unicode=True),
+            "student.yaml": f"id: {example}\nname: {name}\n",
+            "REPORT.md": REPORT,
+            "CONCLUSION.md": CONCLUSION,
+        }
+        (folder / example).mkdir(parents=True)
+        for file, text in files.items():
+            (folder / example / file).write_text(text, encoding="utf-8")
     (folder / "own-network" / "residual.py").write_text(OWN_NETWORK, encoding="utf-8")
     return list(EXAMPLES)
-
-
-def composed(config: Path, overlay: dict) -> str:
-    """A complete configuration, as a student's run would write it, with settings laid over it."""
-    complete = yaml.safe_load(complete_config(["--config", str(config)]))
-    merge(complete, overlay)
-    return yaml.safe_dump(complete, sort_keys=False, allow_unicode=True)
-
-
-def merge(settings: dict, overlay: dict) -> None:
-    for key, value in overlay.items():
-        if isinstance(value, dict) and "class_path" not in value and isinstance(settings.get(key), dict):
-            merge(settings[key], value)
-        else:
-            settings[key] = value

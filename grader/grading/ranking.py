@@ -20,7 +20,7 @@ class Entry(BaseModel):
 
     Attributes:
         rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy.
-        rank_low, rank_high: The best and the worst rank, if each whose interval overlaps with this one's changed sides.
+        rank_low, rank_high: The best and the worst rank among those whose intervals overlap with this one's.
         accuracy: Of the median of the first trainings, as many for everybody, in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
         seeds: How many trainings that is the median of.
@@ -28,7 +28,7 @@ class Entry(BaseModel):
         decided_accuracy: Their median.
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
-        excellent: Among the best, whom the rules let be marked.
+        excellent: Passed, and among the best ranks that the rules let be marked.
     """
 
     version: int = 1
@@ -102,45 +102,30 @@ def order(entry: Entry) -> tuple[bool, float]:
 def place(ranked: list[Entry], best: int) -> None:
     """Give ranks and bands to entries that are in order."""
     orders = [order(entry) for entry in ranked]
-    lows, highs = (sorted(getattr(entry, f"accuracy_{end}") for entry in ranked) for end in ("low", "high"))
+    lows = sorted(entry.accuracy_low or 0.0 for entry in ranked)
+    highs = sorted(entry.accuracy_high or 0.0 for entry in ranked)
     for entry in ranked:
         entry.rank = 1 + bisect_left(orders, order(entry))
-        entry.rank_low = min(entry.rank, 1 + len(lows) - bisect_right(lows, entry.accuracy_high))
-        entry.rank_high = max(entry.rank, len(highs) - bisect_left(highs, entry.accuracy_low))
+        entry.rank_low = min(entry.rank, 1 + len(lows) - bisect_right(lows, entry.accuracy_high or 0.0))
+        entry.rank_high = max(entry.rank, len(highs) - bisect_left(highs, entry.accuracy_low or 0.0))
         entry.excellent = entry.verdict == "passed" and entry.rank <= best
 
 
 def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
-    made = Entry(
-        student=graded.student,
-        name=graded.name,
-        verdict=said.name,
-        tier=graded.tier,
-        flags=said.flags,
-        reason=said.reason,
-    )
-    if said.ranked is None:
-        return made
-    ranked, share = said.ranked, accuracy(said.ranked)
-    low, high = wilson_interval(share, ranked.samples or 1)
-    above = (number for number, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
-    return made.model_copy(
-        update={
-            "accuracy": share,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "seeds": len(first_ones(graded, rules.seeds, rules)),
-            "decided_by": said.decided_by,
-            "decided_accuracy": accuracy(median(first_ones(graded, said.decided_by, rules))),
-            "epochs": ranked.epochs,
-            "epochs_to_target": next(above, None),
-            "seconds": ranked.seconds,
-            "parameters": ranked.parameters,
-            "strategies": ranked.names,
-            "total": round(100 * share, 4),
-        }
-    )
+    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier)
+    made.flags, made.reason = said.flags, said.reason
+    if ranked := said.ranked:
+        made.accuracy = accuracy(ranked)
+        made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)
+        made.seeds = len(first_ones(graded, rules.seeds, rules))
+        made.decided_by = said.decided_by
+        made.decided_accuracy = accuracy(median(first_ones(graded, said.decided_by, rules)))
+        above = (epoch for epoch, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
+        made.epochs, made.epochs_to_target = ranked.epochs, next(above, None)
+        made.seconds, made.parameters, made.strategies = ranked.seconds, ranked.parameters, ranked.names
+        made.total = round(100 * made.accuracy, 4)
+    return made
 
 
 def band(entry: Entry) -> str:
@@ -151,7 +136,7 @@ def band(entry: Entry) -> str:
 
 
 def decision(entry: Entry) -> str:
-    """What decided about the target, where that is more than what ranks; empty else."""
+    """What decided about the target, where more trainings did than rank; else empty."""
     if entry.reason or entry.decided_accuracy is None or entry.decided_by == entry.seeds:
         return ""
     return f"the target was decided by the median of {entry.decided_by} trainings, {entry.decided_accuracy:.2%}"

@@ -1,7 +1,6 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from grader.grading.git_to_tar import exported
@@ -13,54 +12,38 @@ from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Noted, now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import keep
+from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder
 
 
-@dataclass(frozen=True)
-class TakenIn:
-    """A submission as the walk knows it.
-
-    Attributes:
-        work: Estimate of how long a training takes, in any unit.
-    """
-
-    student: str
-    work: float
-
-
-def all_taken_in(downloads: list[Download], opened: OpenResults, rules: Rules, images: str) -> Iterator[TakenIn]:
+def register(downloads: list[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
     """Note each submission in the ledger, keep its files and check them.
 
     Of two under one id both get a verdict, the second under an id of its own.
 
-    Args:
-        images: Of the dataset and its split, as the ledger notes it.
+    Returns:
+        By student, an estimate of how long a training takes, in any unit.
     """
-    seen: set[str] = set()
+    work: dict[str, float] = {}
     for download in downloads:
         submission = read_submission(download.source, download.student, download.name)
-        submission = replace(submission, submitted=download.submitted, marked_late=download.late)
         student, number = submission.student, 2
-        while student in seen:
+        while student in work:
             student, number = f"{submission.student[:58]}-{number}", number + 1
         if student != submission.student:
             reason = "its id is that of another submission, too; hand in under your own"
             submission = replace(submission, student=student, unusable=reason)
-        seen.add(student)
-        keep(opened.folder, submission.digest, submission.files)
+        digest = submission.digest
+        keep(opened.folder, digest, submission.files)
         findings = [asdict(finding) for finding in check_content(submission, rules)]
-        opened.ledger.note_findings(student, submission.digest, checks_by(rules), findings)
-        opened.ledger.note(now(), noted(submission, images))
-        yield TakenIn(student, estimated_work(submission))
-
-
-def noted(submission: Submission, images: str) -> Noted:
-    """What the ledger notes of a submission."""
-    about = (submission.student, submission.name, submission.digest, submission.tier)
-    source = printable(submission.source.name)
-    return Noted(*about, source, submission.submitted, submission.marked_late, images)
+        opened.ledger.note_findings(student, digest, checks_by(rules), findings)
+        about = (student, submission.name, digest, submission.tier, printable(submission.source.name))
+        noted = Noted(*about, download.submitted, download.late, images_key(rules, opened.secret))
+        opened.ledger.note(now(), noted)
+        work[student] = estimated_work(submission)
+    return work
 
 
 def read_submission(source: Path, student: str = "", name: str = "") -> Submission:

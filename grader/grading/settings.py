@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from grader.engines.engine import Engine
 from grader.engines.local import LocalEngine
@@ -38,7 +38,7 @@ class Settings:
     engine: Engine = LocalEngine()
     back_off: float = 5.0
 
-    def checked(self) -> "Settings":
+    def checked(self) -> Self:
         """The same, with the device chosen. Raises UserError where this machine cannot do what is asked for."""
         if self.sandboxed and (reason := bubblewrap.unavailable()):
             raise UserError(f"no sandbox: {reason} To run student code without one, add --unsafe-no-sandbox")
@@ -48,7 +48,7 @@ class Settings:
 def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
     """What all jobs for a results folder ask of an engine."""
     (results / DATA).mkdir(exist_ok=True)
-    # A training and two predictions of its own, each within the limit, as many to wait for, and what comes between.
+    # A training and two predictions of its own, each within the limit; as many to wait for; and what comes between.
     longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
     memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
     return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
@@ -65,11 +65,7 @@ def circumstances(rules: Rules, settings: Settings) -> dict[str, Any]:
         **settings.engine.about(settings.device),
         "sandboxed": settings.sandboxed,
         "limits": rules.limits.model_dump(),
-        "code": code_version(),
+        # The repository's commit, with a mark where files differ from it.
+        "code": said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown",
         "max_epochs": rules.max_epochs,
     }
-
-
-def code_version() -> str:
-    """The repository's commit, with a mark where files differ from it; `unknown` outside a repository."""
-    return said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12") or "unknown"

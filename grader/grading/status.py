@@ -1,103 +1,82 @@
-"""What a grading is at: a live table in a terminal, plain lines in a log."""
+"""What a grading is at: live bars in a terminal, plain lines in a log."""
 
+import math
 import re
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from grader.grading.verdicts import Verdict
+from grader.ledger.measurement import Measurement
 
 EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
 EPOCHS_BETWEEN_LINES = 5
 
 
 class Status:
-    """Shows each submission's way to its verdict. Lines of running jobs may come from other threads.
+    """Shows how far submissions, or an ablation's variants, are. Lines of running jobs may come from other threads.
 
     Args:
-        total: Number of submissions.
+        total: How many there are.
+
+    Attributes:
+        shown: The bars, for as long as this context lasts.
     """
 
     def __init__(self, total: int):
-        self.total, self.done, self.ran = total, 0, 0
-        self.verdicts: Counter[str] = Counter()
-        self.running: dict[str, tuple[str, float]] = {}  # what each is at, and since when
-        self.started = time.monotonic()
-        self.live: Live | None = None
+        self.total, self.done, self.before, self.in_terminal = total, 0, 0, sys.stdout.isatty()
+        self.outcomes: Counter[str] = Counter()
+        self.shown = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[doing]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(highlight=False, emoji=False),
+            refresh_per_second=2,
+            speed_estimate_period=math.inf,
+            disable=not self.in_terminal,
+        )
+        self.whole = self.shown.add_task("all", total=total, doing="")
+        self.jobs: dict[str, TaskID] = {}
 
-    @contextmanager
-    def shown(self) -> Iterator["Status"]:
-        """Show the table while this lasts, where there is a terminal."""
-        if not sys.stdout.isatty():
-            yield self
-            return
-        with Live(get_renderable=self.table, console=Console(highlight=False), refresh_per_second=2) as self.live:
-            yield self
-
-    def begin(self, job: str, doing: str) -> None:
+    def begin(self, job: str) -> None:
         """A job has begun."""
-        self.running[job] = doing, time.monotonic()
-        if not self.live:
-            self.tell(job, doing)
+        self.jobs[job] = self.shown.add_task(job, total=None, doing="training")
+        if not self.in_terminal:
+            self.tell(job, "training")
 
     def see(self, job: str, line: str) -> None:
         """A line that a running job printed."""
-        if (found := EPOCH.match(line)) and job in self.running:
-            epoch, epochs = map(int, found.groups())
-            doing = f"training, epoch {epoch} of {epochs}"
-            self.running[job] = doing, self.running[job][1]
-            if not self.live and epoch % EPOCHS_BETWEEN_LINES == 0:
+        if not (found := EPOCH.match(line)):
+            return
+        epoch, epochs = map(int, found.groups())
+        doing = f"training, epoch {epoch} of {epochs}"
+        with suppress(KeyError):  # it may have ended meanwhile
+            self.shown.update(self.jobs[job], completed=epoch, total=epochs, doing=doing)
+            if not self.in_terminal and epoch % EPOCHS_BETWEEN_LINES == 0:
                 self.tell(job, doing)
 
     def leave(self, job: str) -> None:
         """A job has ended."""
-        self.running.pop(job, None)
+        self.shown.remove_task(self.jobs.pop(job))
 
     def tell(self, who: str, what: str) -> None:
         """A line to keep about a submission or a job."""
-        line = f"[{self.done}/{self.total}] {who}: {what}"
-        if self.live:
-            self.live.console.print(line, markup=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        self.shown.console.print(f"[{self.done}/{self.total}] {who}: {what}", markup=False, soft_wrap=True)
 
-    def end(self, student: str, verdict: Verdict, ran: bool) -> None:
-        """A submission has its verdict; `ran` where it was not known before."""
+    def end(self, who: str, outcome: str, reason: str, trained: Measurement | None, ran: bool = True) -> None:
+        """One is done; `ran` where its outcome was not known before."""
         self.done += 1
-        self.ran += ran
-        self.verdicts[verdict.name] += 1
-        ranked = verdict.ranked
-        accuracy = "" if ranked is None else f" {ranked.accuracy:.2%} in {ranked.seconds:.0f} s"
-        why = f": {verdict.reason}" if verdict.reason else ""
-        self.tell(student, f"{'' if ran else 'graded before: '}{verdict.name}{accuracy}{why}")
-
-    def left(self) -> float | None:
-        """Seconds that the rest will take, if it goes on as it did."""
-        if not self.ran:
-            return None
-        return (time.monotonic() - self.started) / self.ran * (self.total - self.done)
-
-    def table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for column in ("running", "", "for", "done", "verdicts", "left"):
-            table.add_column(column, style="bold" if column == "running" else None)
-        left = self.left()
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "none yet"
-        of_all = (f"{self.done} of {self.total}", verdicts, "" if left is None else clock(left))
-        rows = [(student, doing, clock(time.monotonic() - since)) for student, (doing, since) in self.running.items()]
-        for number, row in enumerate(rows or [("", "", "")]):
-            table.add_row(*row, *(of_all if number == 0 else ("", "", "")))
-        return table
-
-
-def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 below an hour."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        self.before += not ran
+        self.outcomes[outcome] += 1
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
+        total, completed = self.total - self.before, self.done - self.before  # what takes time
+        self.shown.update(self.whole, total=total, completed=completed, doing=outcomes)
+        accuracy = ""
+        if trained and trained.accuracy is not None:
+            accuracy = f" {trained.accuracy:.2%} in {trained.seconds or 0:.0f} s"
+        why = f": {reason}" if reason else ""
+        self.tell(who, f"{'' if ran else 'graded before: '}{outcome}{accuracy}{why}")

@@ -4,7 +4,9 @@ import heapq
 import math
 from dataclasses import dataclass, replace
 
-MOST_ATTEMPTS = 4  # in one run of the grader, where a failure was ours; the next run tries again
+MOST_ATTEMPTS = 4  # in one run of the grader, where failures are ours; the next run tries again
+
+Order = tuple[bool, int, bool, float, str]
 
 
 @dataclass(frozen=True)
@@ -12,11 +14,11 @@ class Task:
     """One training that is wanted.
 
     Attributes:
-        index: Of the training among those of the student's submission, from 0.
+        index: Number of the training among those of the student's submission, from 0.
         urgent: Decides about the target: it comes before all others.
         verified: Comes before audited ones, which are compared with the verified.
         work: Estimate of how long it takes, in any unit.
-        attempt: From 0.
+        attempt: How often it has been tried before.
     """
 
     student: str
@@ -27,9 +29,14 @@ class Task:
     attempt: int = 0
 
     @property
-    def order(self) -> tuple:
-        """First what is urgent; then everybody's first training before anybody's second; then the longest."""
+    def order(self) -> Order:
+        """First what is urgent; then everybody's first training before anybody's second, verified ones, the longest."""
         return (not self.urgent, self.index, not self.verified, -self.work, self.student)
+
+    @property
+    def label(self) -> str:
+        """The student, and which of the student's trainings it is, but for the first."""
+        return f"{self.student} ({self.index + 1})" if self.index else self.student
 
 
 class Schedule:
@@ -41,8 +48,8 @@ class Schedule:
 
     def __init__(self, back_off: float = 5.0):
         self.back_off = back_off
-        self.ready: list[tuple[tuple, Task]] = []
-        self.delayed: list[tuple[float, tuple, Task]] = []
+        self.ready: list[tuple[Order, Task]] = []
+        self.delayed: list[tuple[float, Order, Task]] = []
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.delayed)

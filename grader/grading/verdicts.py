@@ -14,7 +14,7 @@ from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules
 
-SLOW = 10  # times the verified ones' seconds of an epoch, from which on a person should look
+SLOW = 10  # times as long for an epoch as verified submissions need: a person should look
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
     """
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
-    if found := rejections([*late, *(Finding(**finding) for finding in graded.findings or [])]):  # type: ignore[arg-type]
+    noted = [Finding(**finding) for finding in graded.findings or []]  # type: ignore[arg-type]  # severities are texts
+    if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)
-    standing = [m for m in graded.measurements.values() if not lifted(m, rules)]
-    flags += sorted({flag for m in standing for flag in m.flags})
-    for measurement in standing:
+    counting = [m for m in graded.measurements.values() if not lifted(m, rules)]
+    flags += sorted({flag for m in counting for flag in m.flags})
+    for measurement in counting:
         if ended := end(measurement, rules):
             return Verdict(*ended, flags=flags)
     first = first_ones(graded, rules.seeds, rules)
@@ -62,7 +63,7 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
         if graded.infrastructure:
             return Verdict("infrastructure", graded.infrastructure.said, flags=flags + graded.infrastructure.flags)
         return Verdict("pending", "not graded yet", flags=flags)
-    flags += slowness(graded, standing, epoch_seconds or [])
+    flags += slowness(graded, counting, epoch_seconds or [])
     wanted = wanted_trainings(graded, rules)
     deciding = first_ones(graded, wanted, rules)
     if len(deciding) < wanted:
@@ -71,12 +72,12 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
     name, reason = "passed", ""
     if not share > rules.target_accuracy:
         by = "" if len(deciding) == len(first) else f", by the median of {len(deciding)} trainings"
-        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target_accuracy:.0%}{by}"
+        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target}{by}"
     return Verdict(name, reason, median(first), len(deciding), flags)
 
 
 def end(measurement: Measurement, rules: Rules) -> tuple[str, str] | None:
-    """Verdict and reason of a training that ends a submission's way; None for one that was scored within the rules."""
+    """Verdict and reason where one training settles a submission; None where it was scored within the rules."""
     if measurement.outcome in ("family_missing", "refused"):
         return "rejected", measurement.said
     if measurement.outcome != "scored":
@@ -93,7 +94,7 @@ def end(measurement: Measurement, rules: Rules) -> tuple[str, str] | None:
 
 
 def lifted(measurement: Measurement, rules: Rules) -> bool:
-    """Whether a training was stopped by something that these rules do not ask for any more: it is to be made anew."""
+    """Whether these rules no longer ask for what stopped a training, so that it is to be made anew."""
     if measurement.outcome == "limit":
         return any(getattr(rules.limits, name) > was for name, was in measurement.limits.items())
     if measurement.outcome == "family_missing":
@@ -102,7 +103,7 @@ def lifted(measurement: Measurement, rules: Rules) -> bool:
 
 
 def first_ones(graded: Graded, count: int, rules: Rules) -> list[Measurement]:
-    """Those of the first `count` trainings that are there."""
+    """Those of the first `count` trainings that are there and count."""
     found = graded.measurements
     return [found[index] for index in range(count) if index in found and not lifted(found[index], rules)]
 
@@ -126,12 +127,12 @@ def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     return [index for index in wanted if index not in found or lifted(found[index], rules)]
 
 
-def slowness(graded: Graded, standing: list[Measurement], epoch_seconds: list[float]) -> list[str]:
+def slowness(graded: Graded, counting: list[Measurement], epoch_seconds: list[float]) -> list[str]:
     """A flag for an audited submission whose epochs took far longer than those of the verified ones."""
     if graded.tier == "verified" or not epoch_seconds:
         return []
     usual = statistics.median(epoch_seconds)
-    times = max((m.seconds / m.epochs / usual for m in standing if m.seconds and m.epochs), default=0.0)
+    times = max((m.seconds / m.epochs / usual for m in counting if m.seconds and m.epochs), default=0.0)
     return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
 
 
@@ -141,7 +142,7 @@ def median(measurements: list[Measurement]) -> Measurement:
 
 
 def accuracy(measurement: Measurement) -> float:
-    """Of one that was scored."""
+    """The accuracy of a training that was scored. Raises ValueError for another one."""
     if measurement.accuracy is None:
         raise ValueError(f"a training that was not scored: {measurement.said}")
     return measurement.accuracy

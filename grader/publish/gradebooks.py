@@ -44,7 +44,7 @@ def gradescope(standing: Standing, rules: Rules, output: str) -> str:
     if entry.accuracy is not None:
         share = f"{entry.accuracy:.2%}"
         tests += [
-            test(f"accuracy above {rules.target_accuracy:.0%}", entry.verdict == "passed", share),
+            test(f"accuracy above {rules.target}", entry.verdict == "passed", share),
             test(f"at most {rules.max_epochs} epochs", entry.epochs <= rules.max_epochs, str(entry.epochs)),
         ]
         board = [

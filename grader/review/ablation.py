@@ -2,13 +2,11 @@
 
 import math
 from collections import Counter, deque
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from grader.grading.contributions import WHOLE, contributions, variant, variant_names
+from grader.grading.contributions import WHOLE, Contribution, contributions, variant, variants
 from grader.grading.ranking import judged
 from grader.grading.settings import Settings, circumstances, needs, training_seed
 from grader.grading.status import Status
@@ -16,15 +14,14 @@ from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
-from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
 from grader.rerun.visible_code import REPOSITORY
-from grader.review.contribution_figure import draw_contributions
 from project.support.errors import UserError
 from project.training.command_line import complete_config
+from project.training.figures import TRAIN, VAL, blank, save
 
 BASE = REPOSITORY / "configs" / "base.yaml"
 
@@ -40,17 +37,15 @@ def ablate(opened: OpenResults, student: str, seeds: int | None, settings: Setti
         UserError: The student is unknown, or the submission has no accuracy of its own.
     """
     rules = opened.rules
-    found = next(judged(opened.ledger, rules, student), None)
-    if found is None:
+    if student not in opened.ledger.students():
         raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
-    graded, verdict = found
+    graded, verdict = next(judged(opened.ledger, rules, student))
     files = kept(opened.folder, graded.digest)
     if verdict.ranked is None or not files:
         raise UserError(f"{student}: has no accuracy to explain; only what was trained and scored can be taken apart")
     if images_key(rules, opened.secret) != graded.images:
         raise UserError(f"{student}: was graded on other images than the rules name now; grade it again first")
-    count = max(seeds or 1, len(graded.measurements))
-    run_variants(opened, graded, files, count, settings)
+    run_variants(opened, graded, files, max(seeds or 1, len(graded.measurements)), settings)
     rows = contributions(opened.ledger.variants(graded), list(graded.measurements.values()), rules.families)
     figure = opened.folder / "ablations" / f"{student}.png"
     draw_contributions(rows, rules.target_accuracy, figure)
@@ -61,42 +56,35 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
     """Run the first `count` trainings of each variant, as far as they have not been run yet."""
     ledger, results, rules = opened.ledger, opened.folder, opened.rules
     config, base = load(files["config.yaml"]), yaml.safe_load(complete_config(["--config", str(BASE)]))
-    free = rules.but(families=[])  # of a variant, none is asked for
+    free = rules.but(families=[])  # a variant need not use any
     data = prepare(rules, opened.secret, results)
     done = ledger.variants(graded)
     jobs: dict[Job, tuple[str, int]] = {}  # with the variant and the number of the training
-    for name in variant_names(rules.families):
-        changed = yaml.safe_dump(variant(config, base, name, rules.families), sort_keys=False).encode()
+    for name, taken_back in variants(rules.families).items():
+        changed = yaml.safe_dump(variant(config, base, taken_back), sort_keys=False).encode()
         version = Submission(results, graded.student, graded.name, {**files, "config.yaml": changed})
-        for index in range(count):
-            if index not in done.get(name, {}) and not (name == WHOLE and index in graded.measurements):
-                place = f"{name.replace(' ', '-')}-{index + 1}"
-                folder = results / "ablations" / graded.student / graded.digest[:12] / place
-                seed = training_seed(opened.secret, index)
-                jobs[Job(version, seed, free, data, settings.device, folder, settings.sandboxed)] = name, index
+        there = done.get(name, {}) | (graded.measurements if name == WHOLE else {})
+        for index in sorted({*range(count)} - there.keys()):
+            place = f"{name.replace(' ', '-')}-{index + 1}"
+            folder = results / "ablations" / graded.student / graded.digest[:12] / place
+            seed = training_seed(opened.secret, index)
+            jobs[Job(version, seed, free, data, settings.device, folder, settings.sandboxed)] = name, index
+    if not jobs:
+        return
     status, known = Status(len(jobs)), circumstances(rules, settings)
-    queue = Queue(list(jobs), status)
-    engine = settings.engine.session(needs(rules, settings, results)) if jobs else nullcontext(lambda work: iter(()))
-    with engine as train, status.shown():
+    queue = Queue([*jobs], status)
+    with settings.engine.session(needs(rules, settings, results)) as train, status.shown:
         for job, measurement in train(queue):
             status.leave(job.folder.name)
             name, index = jobs[job]
-            if measurement.outcome == "infrastructure" and queue.again(job):
-                status.tell(job.folder.name, f"infrastructure: {measurement.said}")
-                continue
-            if measurement.outcome != "infrastructure":
-                folder = str(job.folder.relative_to(results))
-                ledger.record(now(), graded, index, job.seed, measurement.but(folder=folder), known, variant=name)
-            status.tell(job.folder.name, told(measurement))
-
-
-def told(measurement: Measurement) -> str:
-    """How a variant's training ended, in a few words."""
-    return (
-        measurement.said
-        if measurement.accuracy is None
-        else f"{measurement.accuracy:.2%} in {measurement.seconds:.0f} s"
-    )
+            if measurement.outcome == "infrastructure":
+                if queue.again(job):
+                    status.tell(job.folder.name, f"infrastructure: {measurement.said}")
+                    continue
+            else:
+                measurement = measurement.but(folder=str(job.folder.relative_to(results)))
+                ledger.record(now(), graded, index, job.seed, measurement, known | measurement.machine, variant=name)
+            status.end(job.folder.name, measurement.outcome, measurement.said, measurement)
 
 
 class Queue:
@@ -109,7 +97,7 @@ class Queue:
     def next_job(self) -> Job | None:
         if not self.jobs:
             return None
-        self.status.begin(self.jobs[0].folder.name, "training")
+        self.status.begin(self.jobs[0].folder.name)
         self.attempts[self.jobs[0]] += 1
         return self.jobs.popleft()
 
@@ -127,7 +115,29 @@ class Queue:
         self.status.see(job.folder.name, line)
 
 
-def as_table(rows: list[dict[str, Any]]) -> str:
+def draw_contributions(rows: list[Contribution], target: float, path: Path) -> None:
+    """Accuracy of each variant, beside the accuracy to reach, as a PNG."""
+    from matplotlib.ticker import PercentFormatter
+
+    rows = [row for row in rows if row["mean"] is not None]
+    colors = {"whole": "0.25", "none": "0.6", "without": VAL, "only": TRAIN}
+    figure, axes = blank(8, 0.8 + 0.36 * len(rows))
+    bars = axes.barh(
+        [row["label"] for row in rows],
+        [row["mean"] for row in rows],
+        xerr=[row["std"] or 0 for row in rows],
+        color=[colors[row["kind"]] for row in rows],
+        ecolor="0.1",
+    )
+    axes.bar_label(bars, [f"{row['mean']:.1%}" for row in rows], padding=6)
+    axes.axvline(target, color="0.4", linewidth=1, linestyle="--")
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1.08), title="What each family contributes: accuracy on images that no training saw")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    save(figure, path)
+
+
+def as_table(rows: list[Contribution]) -> str:
     """The rows for a terminal."""
     lines = [f"{'variant':24}  accuracy        against the whole  seeds"]
     for row in rows:

@@ -3,12 +3,14 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
 from project.support.errors import UserError
 
-COLUMNS = "student, report, conclusion and comment"
+PARTS = ("report", "conclusion")
+NOTHING = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # what is noted of a student before the first points
 
 
 @dataclass(frozen=True)
@@ -16,30 +18,30 @@ class Given:
     """Points for a student; None leaves those that there are."""
 
     student: str
-    report: float | None
-    conclusion: float | None
+    report: float | None = None
+    conclusion: float | None = None
     comment: str | None = None
 
 
 def read_points(table: Path) -> list[Given]:
-    """Points from a CSV file with the columns student, report, conclusion and comment; empty cells leave what there is."""
+    """Points from a CSV file with the columns student, report, conclusion, comment; empty cells leave what there is."""
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{table}: cannot be read ({error})") from None
-    if not rows or "student" not in rows[0] or not {"report", "conclusion"} & set(rows[0]):
-        raise UserError(f"{table}: expected rows under the columns {COLUMNS}")
+    if not rows or "student" not in rows[0] or not rows[0].keys() & PARTS:
+        raise UserError(f"{table}: expected rows under the columns student, report, conclusion and comment")
     given = []
     for line, row in enumerate(rows, start=2):
-        points = []
-        for part in ("report", "conclusion"):
-            text = (row.get(part) or "").strip()
+        points: dict[str, float] = {}
+        for part in PARTS:
             try:
-                points.append(float(text) if text else None)
+                if text := (row.get(part) or "").strip():
+                    points[part] = float(text)
             except ValueError:
                 raise UserError(f"{table}, line {line}: {part} {text!r} is no number") from None
-        given.append(Given((row["student"] or "").strip(), *points, row.get("comment") or None))
+        given.append(Given((row["student"] or "").strip(), **points, comment=row.get("comment") or None))
     return given
 
 
@@ -50,21 +52,15 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -
         UserError: A student is unknown, or points are beyond the rules' limits.
     """
     known = ledger.students()
-    before = ledger.points()
     for each in given:
         if each.student not in known:
             raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
-        for part in ("report", "conclusion"):
+        for part in PARTS:
             points, most = getattr(each, part), getattr(rules.bonus, part)
             if points is not None and not 0 <= points <= most:
                 raise UserError(f"{each.student}: {points:g} points for the {part} are not 0 to {most:g}")
     with ledger.all_or_nothing():
         for each in given:
-            last = before.get(each.student)
-            kept = {name: last[name] if last else default for name, default in DEFAULTS.items()}
-            new = {name: getattr(each, name) for name in DEFAULTS}
-            values = {name: kept[name] if value is None else value for name, value in new.items()}
-            ledger.give_points(when, by, each.student, **values)
-
-
-DEFAULTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}
+            last: Any = ledger.points().get(each.student, NOTHING)  # asked anew: a table may name a student twice
+            note = {name: last[name] if (new := getattr(each, name)) is None else new for name in NOTHING}
+            ledger.give_points(when, by, each.student, **note)

@@ -8,13 +8,9 @@ from grader.grading.ranking import Standing, band, standings
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.review.report_points import Given, give
+from grader.review.report_points import PARTS, Given, give
 
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
-
-
-class Stop(Exception):
-    """The instructor has had enough for now."""
 
 
 class Skip(Exception):
@@ -40,17 +36,18 @@ def review(opened: OpenResults, by: str, again: bool = False, console: Console |
             continue
         show(console, standing, files, f"{number} of {len(waiting)}")
         try:
-            points = [
+            report, conclusion = (
                 ask(console, part, getattr(rules.bonus, part), standing.points[part] if standing.points else None)
-                for part in ("report", "conclusion")
-            ]
+                for part in PARTS
+            )
             comment = console.input("comment for the student (Enter for none): ").strip() or None
         except Skip:
             continue
-        except (Stop, EOFError):
+        except EOFError:
             break
-        if points != [None, None] or comment:
-            give(ledger, rules, [Given(standing.entry.student, *points, comment)], by, now())
+        given = Given(standing.entry.student, report, conclusion, comment)
+        if given != Given(standing.entry.student):
+            give(ledger, rules, [given], by, now())
             done += 1
     return done
 
@@ -76,7 +73,7 @@ def ask(console: Console, part: str, most: float, given: float | None) -> float 
     while True:
         answer = console.input(f"{part}, 0 to {most:g}{so_far} ({HELP}): ", markup=False).strip().lower()
         if answer == "q":
-            raise Stop
+            raise EOFError  # as Ctrl-D does
         if answer == "s":
             raise Skip
         if not answer:

@@ -24,10 +24,9 @@ from grader.safe_text import inert
 from project.support.files import write_atomically
 
 NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code
-COMMON = 0.1  # what more than this share of all have is nobody's own
-AT_LEAST = 3  # of all; in a small course as well
+RARE_SHARE, RARE_COUNT = 0.1, 3  # what this share of all students have, or so many of them, may still be somebody's own
 SHARED = {"config": (0.6, 4), "code": (0.4, 6), "texts": (0.25, 6)}  # least share of the smaller, and least number
-NOBODYS_OWN = ("seed_everything", "run")
+NOBODYS_OWN = ("seed_everything", "run")  # sections of a configuration
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Pair:
 
     Attributes:
         what: `config`, `code` or `texts`.
-        share: Of what is its own in the one that has less of it, how much the other has, too, in [0, 1].
+        share: How much the two have in common, of what the one that has less of its own has, in [0, 1].
         count: How many settings or fingerprints that is.
         example: One of the settings, for configurations.
     """
@@ -78,7 +77,7 @@ def alike(what: str, features: dict[str, set[Any]]) -> Iterator[Pair]:
     for student, own in features.items():
         for feature in sorted(own):
             owners[feature].append(student)
-    most = max(AT_LEAST, COMMON * len(features))
+    most = max(RARE_COUNT, RARE_SHARE * len(features))
     rare = {feature: students for feature, students in owners.items() if len(students) <= most}
     sizes = Counter(student for students in rare.values() for student in students)
     counts: Counter[tuple[str, str]] = Counter()
@@ -96,28 +95,28 @@ def alike(what: str, features: dict[str, set[Any]]) -> Iterator[Pair]:
 
 
 def settings(config: bytes) -> Iterator[str]:
-    """A configuration's settings, one `key.key: value` each."""
-
-    def walk(value: Any, path: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield from walk(inner, f"{path}.{key}" if path else str(key))
-        elif isinstance(value, list):
-            for inner in value:
-                yield from walk(inner, path)
-        else:
-            yield f"{path}: {value!r}"
-
+    """A configuration's settings, one `key.key: value` each; none of what cannot be read."""
     try:
         loaded = load(config)
     except StrictYamlError:
         return
     if isinstance(loaded, dict):
-        yield from walk({key: value for key, value in loaded.items() if key not in NOBODYS_OWN}, "")
+        yield from leaves({key: value for key, value in loaded.items() if key not in NOBODYS_OWN})
+
+
+def leaves(settings: Any, path: str = "") -> Iterator[str]:
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from leaves(value, path)
+    else:
+        yield f"{path}: {settings!r}"
 
 
 def tokens(code: str) -> Iterator[str]:
-    """Tokens of Python code; a name is just a name, a text just a text, and comments are nothing."""
+    """Tokens of Python code: all names are alike, all texts are alike, and comments are left out."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
             if token.type == tokenize.NAME:

@@ -18,6 +18,7 @@ from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
 from grader.rerun.failures import PREPARES, READY
+from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 from tests.grader.engines import CRASHED, LOST, MadeUp, graded, scored
 
@@ -405,6 +406,15 @@ def test_what_was_handed_in_is_not_read_anew_for_each_of_its_files(write_submiss
         return opened.count("r")
 
     assert 0 < times_read(20) == times_read(2)
+
+
+def test_where_one_student_is_unknown_nobody_is_regraded(write_submission, rules, tmp_path):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    graded(folder, results, rules, Drawn(0.9))
+    with pytest.raises(UserError, match="--regrade nobody: the ledger knows no such student"):
+        graded(folder, results, rules, Drawn(), regrade=("kim", "nobody"))
+    graded(folder, results, rules, Drawn())
+    assert entries(results)["kim"]["accuracy"] == 0.9
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):

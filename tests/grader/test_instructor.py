@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.course import SECRET, Student, students, write_course
 from grader.cli import main
-from grader.grading.contributions import KEYS, variant, variant_names
+from grader.grading.contributions import KEYS, variant, variants
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.ledger.results_folder import open_results
@@ -81,6 +81,8 @@ def test_a_table_of_points_counts_wholly_or_not_at_all(course, tmp_path, capsys)
     table.write_text("\ufeffstudent,report,conclusion\nkim-minji-101,5,\npark-103,,1.5\n", encoding="utf-8")
     assert main(["bonus", str(course), "--csv", str(table)]) == 0
     assert [entries(course)[name]["bonus"] for name in ("kim-minji-101", "park-103")] == [5.0, 1.5]
+    table.write_text("student,report,conclusion\npark-103,4,\npark-103,,2\n")  # two rows about one
+    assert main(["bonus", str(course), "--csv", str(table)]) == 0 and entries(course)["park-103"]["bonus"] == 6.0
 
 
 @pytest.mark.parametrize(
@@ -421,11 +423,10 @@ def test_variants_take_back_just_their_family(config):
     from project.training.command_line import complete_config
 
     whole, base = yaml.safe_load(config), yaml.safe_load(complete_config(["--config", "configs/base.yaml"]))
-    families = list(KEYS)
-    names = variant_names(families)
-    assert len(names) == 10
-    for name in names:
-        made = variant(whole, base, name, families)
+    found = variants([*KEYS])
+    assert len(found) == 10
+    for name, taken_back in found.items():
+        made = variant(whole, base, taken_back)
         for family, keys in KEYS.items():
             back = name == "none" or name == f"without {family}" or (name.startswith("only") and family not in name)
             for section, key in keys:
@@ -439,13 +440,13 @@ def test_decay_within_an_optimizer_belongs_to_regularization():
     model = {"optimizer": adamw, "scheduler": None, "regularization": [], "initialization": None, "normalization": None}
     config = {"model": model, "data": {"augmentation": []}}
     base = {"model": {**model, "optimizer": {"class_path": "torch.optim.SGD"}}, "data": {"augmentation": []}}
-    families = list(KEYS)
-    assert (
-        variant(config, base, "without regularization", families)["model"]["optimizer"]["init_args"]["weight_decay"]
-        == 0
-    )
-    assert variant(config, base, "without normalization", families)["model"]["optimizer"] == adamw
-    assert variant(config, base, "only optimization", families)["model"]["optimizer"]["init_args"]["weight_decay"] == 0
+
+    def optimizer(name):
+        return variant(config, base, variants([*KEYS])[name])["model"]["optimizer"]
+
+    assert optimizer("without regularization")["init_args"]["weight_decay"] == 0
+    assert optimizer("without normalization") == adamw
+    assert optimizer("only optimization")["init_args"]["weight_decay"] == 0
 
 
 @pytest.mark.parametrize(("student", "said"), [("nobody", "no such student"), ("rex", "no accuracy")])

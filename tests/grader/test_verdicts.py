@@ -77,6 +77,7 @@ def test_near_the_target_more_trainings_decide_and_the_first_ones_rank():
     [
         (scored(0.9), Rules(), "passed", ""),
         (scored(0.8), Rules(seeds_near_target=1), "below_target", "not above 80%"),
+        (scored(0.92), Rules(target_accuracy=0.925, seeds_near_target=1), "below_target", "not above 92.5%"),
         (scored(0.9), Rules(max_epochs=10), "rejected", "15 epochs"),
         (scored(0.9, strategies={**ALL, "normalization": []}), Rules(), "rejected", "no strategy of normalization"),
         (scored(0.9), Rules(limits=Limits(minutes=0.5)), "failed", "longer than 0.5 minutes"),
