@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.cases import Case
 
 
@@ -25,6 +27,11 @@ def zipped(add: Callable[[zipfile.ZipFile], None], before: Callable[[bytes], byt
         return target
 
     return source
+
+
+def twice(archive: zipfile.ZipFile) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("config.yaml", "x: 1")
 
 
 def tarred(*members: tuple[tarfile.TarInfo, bytes], mode: str = "w", suffix: str = ".tar") -> Callable[[Path], Path]:
@@ -148,7 +155,7 @@ CASES = [
         "deeper than",
         source=zipped(lambda z: z.writestr("a/" * 60 + "x.py", "")),
     ),
-    Case("a name twice", "rejected", "there twice", source=zipped(lambda z: z.writestr("config.yaml", "x: 1"))),
+    Case("a name twice", "rejected", "there twice", source=zipped(twice)),
     Case(
         "names that differ in case", "rejected", "there twice", source=zipped(lambda z: z.writestr("Config.YAML", ""))
     ),
