@@ -112,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in"
     )
-    added.add_argument("--column", help="canvas: heading of the assignment's column, or its beginning")
+    added.add_argument("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")
     added.add_argument("--language", choices=("en", "ko"), default="en", help="of the feedback (en)")
 
     added = command(
