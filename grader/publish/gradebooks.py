@@ -16,7 +16,6 @@ from project.support.errors import UserError
 
 GRADED = ("passed", "below_target", "rejected", "failed")  # what is not ours to repeat
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
-CANVAS_IDS, MOODLE_IDS = ("ID", "SIS User ID", "SIS Login ID"), ("Identifier", "ID number", "Email address")
 
 
 def points(entry: Entry) -> float | None:
@@ -85,7 +84,7 @@ def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> st
         return as_csv([[*CANVAS_COLUMNS, column], *made])
     headings, rows = read(gradebook)
     wanted = find_column(headings, column)
-    find = finder(standings, CANVAS_IDS)
+    find = finder(standings, "ID", "SIS User ID", "SIS Login ID")
     for row in rows:
         if found := find(row):
             row[wanted] = grade(found) or row[wanted]
@@ -109,7 +108,7 @@ def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedb
         return as_csv(made)
     headings, rows = read(worksheet)
     wanted = find_column(headings, column)
-    find = finder(standings, MOODLE_IDS)
+    find = finder(standings, headings[0], "ID number", "Email address")
     for row in rows:
         if found := find(row):
             row[wanted] = grade(found) or row[wanted]
@@ -118,22 +117,22 @@ def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedb
     return as_csv([headings, *([row[name] for name in headings] for row in rows)])
 
 
-def finder(standings: list[Standing], columns: tuple[str, ...]) -> Callable[[dict[str, str]], Entry | None]:
+def finder(standings: list[Standing], *columns: str) -> Callable[[dict[str, str]], Entry | None]:
     """Finds the student of a gradebook's row by these columns: the system's own number in the first, else an id."""
     by_id = {standing.entry.student: standing.entry for standing in standings}
     by_number = {number(student): entry for student, entry in by_id.items() if number(student)}
 
     def find(row: dict[str, str]) -> Entry | None:
-        values = [row.get(column, "").strip().removeprefix("Participant ") for column in columns]
+        values = [row.get(column, "").strip() for column in columns]
         keys = [key for value in values for key in (value, safe_id(value), safe_id(value.partition("@")[0]))]
-        return by_number.get(values[0]) or next((by_id[key] for key in keys if key in by_id), None)
+        return by_number.get(number(values[0])) or next((by_id[key] for key in keys if key in by_id), None)
 
     return find
 
 
-def number(student: str) -> str:
-    """The system's own number in an id made from a download's name; empty where there is none."""
-    found = re.search(r"(?:^|-)(\d+)$", student)
+def number(identifier: str) -> str:
+    """The system's own number at the end of an id or of a cell such as `Participant 12`; empty where there is none."""
+    found = re.search(r"(?:^|[- ])(\d+)$", identifier)
     return found[1] if found else ""
 
 

@@ -321,7 +321,7 @@ def test_without_a_gradebook_a_table_is_made_and_no_cell_is_a_formula(course):
 
 def test_a_worksheet_of_another_language_is_filled_in_by_the_column_that_is_named(course, tmp_path):
     worksheet = tmp_path / "worksheet.csv"
-    worksheet.write_text("Identifier,성적,성적 변경 가능\nParticipant 103,,예\n", encoding="utf-8")
+    worksheet.write_text("식별자,성적,성적 변경 가능\n참가자 103,,예\n", encoding="utf-8")
     command = ["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--column", "성적"]
     assert main(command) == 0 and rows(course / "moodle.csv")[0]["성적"] == "70.00"
 
