@@ -1,4 +1,4 @@
-"""What learning-management systems take: Gradescope's results.json, and points for the gradebooks of Canvas and Moodle."""
+"""What learning-management systems take: Gradescope's results.json, and points for Canvas's and Moodle's gradebooks."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from grader.rules import Rules
 from grader.safe_text import inert
 from project.support.errors import UserError
 
-GRADED = ("passed", "below_target", "rejected", "failed")  # what is not ours to repeat
+GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand; the others are ours to repeat
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 
 
@@ -75,8 +75,8 @@ def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> st
     """A CSV to import into Canvas's gradebook.
 
     Args:
-        gradebook: The gradebook as Canvas exports it: its rows, ids and column headings are taken over. Without one, rows
-            are made from what the downloads' names tell.
+        gradebook: The gradebook as Canvas exports it: its rows, ids and column headings are taken over. Without one,
+            rows are made of what the downloads' names tell.
         column: The heading of the assignment's column, or the beginning of that heading.
     """
     if gradebook is None:
@@ -93,7 +93,7 @@ def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> st
 
 
 def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedbacks: dict[str, str]) -> str:
-    """A CSV to import into Moodle: its grading worksheet with grades and comments filled in, or one made from the names.
+    """A CSV to import into Moodle: its grading worksheet filled in with grades and comments, or one made of the names.
 
     Args:
         worksheet: The grading worksheet as Moodle exports it.
@@ -137,7 +137,7 @@ def number(identifier: str) -> str:
 
 
 def find_column(headings: list[str], beginning: str) -> str:
-    """The heading that is just this, else the only one that begins so."""
+    """The heading that is just `beginning`, else the only one that begins with it."""
     if beginning in headings:
         return beginning
     found = [heading for heading in headings if heading.lower().startswith(beginning.lower())]
@@ -149,7 +149,7 @@ def find_column(headings: list[str], beginning: str) -> str:
 
 
 def read(gradebook: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Headings and rows of a CSV; what a row has too much is left out, what it lacks is empty."""
+    """Headings and rows of a CSV; a row's surplus cells are left out, missing ones are empty."""
     try:
         with open(gradebook, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True, restval="")

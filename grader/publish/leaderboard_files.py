@@ -43,7 +43,7 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
 
 
 def as_csv(entries: list[Entry]) -> str:
-    """One row an entry, lists joined by semicolons; no cell can start a spreadsheet's formula."""
+    """A row for each entry, lists joined by semicolons; no cell can be a formula in a spreadsheet."""
     text = io.StringIO()
     writer = csv.DictWriter(text, Entry.model_fields, lineterminator="\n")
     writer.writeheader()

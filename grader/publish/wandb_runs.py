@@ -1,6 +1,6 @@
-"""Every rerun as a W&B run of its own, and the leaderboard as a table: `python -m grader.publish.wandb_runs RESULTS MODE`.
+"""Every rerun as a W&B run, and the leaderboard as a table: `python -m grader.publish.wandb_runs RESULTS MODE`.
 
-A process of its own, so that W&B cannot touch a grade: whatever fails here, the ledger is closed already.
+A process of its own, so that W&B cannot touch a grade: whatever fails here, the grades are in the ledger already.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ COLUMNS = "rank student name verdict tier accuracy epochs seconds parameters bon
 
 
 def mirror(results: Path, mode: str) -> str:
-    """Have what is new in a results folder logged by another process. Returns what to tell: one line, or nothing.
+    """Let another process log what is new in a results folder. Returns a line to print; empty where nothing is new.
 
     WANDB_MODE=disabled in the environment turns it off, as it does W&B itself.
     """
@@ -48,7 +48,7 @@ def mirror(results: Path, mode: str) -> str:
 
 
 def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
-    """Log every rerun that has not been logged in this mode, then the leaderboard. Returns a line that says so."""
+    """Log every rerun that is not logged in this mode yet, then the leaderboard. Returns a line that says so."""
     folder = results / "wandb"
     prefix = "run" if mode == "online" else "offline-run"
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
@@ -77,7 +77,7 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
 
 
 def run_id(measurement: Measurement) -> str:
-    """The same for a rerun every time, so that it is logged once."""
+    """An id that is always the same for a rerun, so that it is logged once."""
     return hashlib.sha256(measurement.folder.encode()).hexdigest()[:12]
 
 

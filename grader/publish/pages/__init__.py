@@ -1,1 +1,1 @@
-"""The pages to publish: a leaderboard and a page for each submission, complete in one folder, asking nobody for anything."""
+"""The pages to publish, one for the leaderboard and each submission: one folder, complete, with no request to a server."""

@@ -80,7 +80,7 @@ class Pages:
         )
 
     def row(self, entry: Entry, curve: list[float | None]) -> dict[str, Any]:
-        """What the leaderboard's page knows of an entry: no id and no name but the shown one, and no reason."""
+        """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
         return {name: getattr(entry, name) for name in ON_THE_LEADERBOARD} | {
             "name": self.names[entry.student],
             "page": f"submissions/{self.slugs[entry.student]}.html",
@@ -90,7 +90,7 @@ class Pages:
         }
 
     def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
-        """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median seed."""
+        """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
         standing = self.standings[graded.student]
         entry = self.veiled(standing.entry)
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
@@ -130,13 +130,13 @@ class Pages:
         return page, ranked.val_accuracy if ranked else []
 
     def veiled(self, entry: Entry) -> Entry:
-        """An entry whose reason and flags do not say the student's id and name, where these are not to be shown."""
+        """An entry without the student's id and name in reason and flags, where these are not to be shown."""
         if self.rules.site.names != "pseudonym":
             return entry
 
         def veil(text: str) -> str:
             for known in filter(None, (entry.name, entry.student)):
-                edge = r"\b" if len(known) < 3 and known.isascii() else ""  # else it could be a part of many a word
+                edge = r"\b" if len(known) < 3 and known.isascii() else ""  # a short one is a part of many words
                 text = re.sub(edge + re.escape(known) + edge, self.slugs[entry.student], text)
             return text
 
@@ -152,7 +152,7 @@ class Pages:
         return drawing
 
     def mistakes(self, drawing: dict[str, Any]) -> list[dict[str, Any]]:
-        """The mistakes of which it was most sure, each with its image; none where the images are gone."""
+        """The mistakes that the network was surest of, each with its image; none where the images are gone."""
         images = self.opened.folder / drawing.get("scoring", "") / "test.safetensors"
         if not images.is_file():
             return []
