@@ -47,7 +47,7 @@ FLAGS = {
 TIERS = {
     "en": {
         "verified": "All code that ran is the course's own; the submission only names it.",
-        "audited": "It brings its own code, which ran in a sandbox; what the rerun showed is kept for a person to look at.",
+        "audited": "It brings its own code, which ran in a sandbox; a record of the rerun is kept for a person to see.",
     },
     "ko": {
         "verified": "실행된 코드는 모두 수업에서 제공한 것이며, 제출물은 그 이름만 씁니다.",

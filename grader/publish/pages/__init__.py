@@ -1,1 +1,1 @@
-"""The pages to publish, one for the leaderboard and each submission: one folder, complete, with no request to a server."""
+"""The pages to publish, a leaderboard and one for each submission, in a folder that asks no server for anything."""
