@@ -107,7 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--format", choices=formats, required=True)
     add("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
     add("--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in")
-    add("--column", help="canvas: heading of the assignment's column, or its beginning")
+    add("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")
     add("--language", choices=("en", "ko"), default="en", help="of the feedback (en)")
 
     add = command(example, "Write a handful of submissions to try.")

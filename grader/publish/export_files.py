@@ -1,14 +1,14 @@
 """Results in the forms that leave: the leaderboard's files, and what other systems and students are given."""
 
-import shutil
 from pathlib import Path
 
 from grader.grading.ranking import Standing, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import gradebooks
 from grader.publish.feedback import feedback
+from grader.publish.leaderboard_files import write_leaderboard
 from grader.publish.pseudonyms import shown_names
-from grader.rules import Rules
+from project.support.errors import UserError
 from project.support.files import write_atomically
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
@@ -23,50 +23,45 @@ def write_export(
         form: One of FILES, or gradescope, canvas, moodle, feedback.
         out: A file, or for gradescope and feedback a folder; by default in the results folder.
         gradebook: For canvas and moodle: the system's own file, to be filled in.
-        column: For canvas: the heading of the assignment's column, or its beginning.
+        column: For canvas and moodle: the heading of the column to fill in, or its beginning.
         language: Of the feedback: en or ko.
+
+    Raises:
+        UserError: A file cannot be read or written, or the gradebook has no such column.
     """
-    results, rules = opened.folder, opened.rules
-    found = standings(opened.ledger, rules)
-    told = feedbacks(found, rules, opened.secret, language)
-    if form in FILES:
-        source = results / FILES[form]
-        if out is None:
-            return source
-        shutil.copyfile(source, out)
-        return out
-    target = out or results / (f"{form}.csv" if form in ("canvas", "moodle") else form)
+    found = standings(opened.ledger, opened.rules)
+    told = feedbacks(opened, found, language)
+    target = out or opened.folder / FILES.get(form, f"{form}.csv" if form in ("canvas", "moodle") else form)
     if form == "canvas":
-        made = gradebooks.canvas(found, gradebooks.read_gradebook(gradebook), column or "Fifteen Epochs")
-        write_atomically(target, made)
+        texts = {target: gradebooks.canvas(found, gradebook, column or "Fifteen Epochs")}
     elif form == "moodle":
-        write_atomically(target, gradebooks.moodle(found, gradebooks.read_gradebook(gradebook), told))
-    elif form == "feedback":
-        write_folder(target, {f"{student}.md": text for student, text in told.items()})
-    else:
-        files = {
-            f"{standing.entry.student}/results.json": gradebooks.gradescope(
-                standing, rules, told[standing.entry.student]
-            )
-            for standing in found
+        texts = {target: gradebooks.moodle(found, gradebook, column or "Grade", told)}
+    elif form == "gradescope":
+        entries = {standing.entry.student: standing.entry for standing in found}
+        made = {
+            student: gradebooks.gradescope(entry, opened.rules, told[student]) for student, entry in entries.items()
         }
-        write_folder(target, files)
+        texts = {target / student / "results.json": text for student, text in made.items()}
+    elif form == "feedback":
+        texts = {target / f"{student}.md": text for student, text in told.items()}
+    else:
+        write_leaderboard(opened, [standing.entry for standing in found])
+        texts = {target: (opened.folder / FILES[form]).read_text(encoding="utf-8")}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+    except OSError as error:
+        raise UserError(f"--out {target}: cannot be written ({error})") from None
     return target
 
 
-def feedbacks(found: list[Standing], rules: Rules, secret: int, language: str) -> dict[str, str]:
-    ranked = sum(standing.entry.rank is not None for standing in found)
-    entries = [standing.entry for standing in found]
-    shown = shown_names(entries, rules.site.names, secret)
+def feedbacks(opened: OpenResults, found: list[Standing], language: str) -> dict[str, str]:
+    """The text for each student, by id."""
+    rules, entries = opened.rules, [standing.entry for standing in found]
+    ranked = sum(entry.rank is not None for entry in entries)
+    shown = shown_names(entries, rules.site.names, opened.secret)
     return {
         standing.entry.student: feedback(standing, rules, ranked, shown[standing.entry.student], language)
         for standing in found
     }
-
-
-def write_folder(folder: Path, files: dict[str, str]) -> None:
-    """Write these files below a folder; those of an earlier time stay where they have other names."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

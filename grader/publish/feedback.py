@@ -8,34 +8,26 @@ from grader.rules import Rules
 from grader.safe_text import escaped
 
 LABELS = {
-    "en": {
-        **{"title": "Fifteen Epochs: your result", "verdict": "Verdict", "reason": "Reason", "advice": "What to do"},
-        **{
-            "accuracy": "Accuracy",
-            "interval": "95 % interval",
-            "decided": "Trainings whose median decided about the target",
-            "rank": "Rank",
-            "of": "of",
-            "band": "within the noise of",
-        },
-        **{"epochs": "Epochs", "reached": "first above the target in epoch", "seconds": "Seconds of training"},
-        **{"families": "Strategies found in the rerun", "flags": "Flags", "bonus": "Bonus", "report": "report"},
-        **{"conclusion": "conclusion", "total": "Total", "name": "On the published pages you are"},
-    },
-    "ko": {
-        **{"title": "Fifteen Epochs: 채점 결과", "verdict": "판정", "reason": "이유", "advice": "이렇게 해 보세요"},
-        **{
-            "accuracy": "정확도",
-            "interval": "95 % 신뢰구간",
-            "decided": "목표 달성을 판정한 학습 횟수(중앙값)",
-            "rank": "순위",
-            "of": "/",
-            "band": "오차 범위 안의 순위",
-        },
-        **{"epochs": "에포크", "reached": "목표를 처음 넘은 에포크", "seconds": "학습 시간(초)"},
-        **{"families": "재실행에서 확인된 전략", "flags": "확인이 필요한 점", "bonus": "보너스", "report": "보고서"},
-        **{"conclusion": "결론", "total": "총점", "name": "공개 페이지에서의 이름"},
-    },
+    "title": {"en": "Fifteen Epochs: your result", "ko": "Fifteen Epochs: 채점 결과"},
+    "verdict": {"en": "Verdict", "ko": "판정"},
+    "reason": {"en": "Reason", "ko": "이유"},
+    "advice": {"en": "What to do", "ko": "이렇게 해 보세요"},
+    "accuracy": {"en": "Accuracy", "ko": "정확도"},
+    "interval": {"en": "95 % interval", "ko": "95 % 신뢰구간"},
+    "decided": {"en": "Trainings behind the verdict (median)", "ko": "목표 달성을 판정한 학습 횟수(중앙값)"},
+    "rank": {"en": "Rank", "ko": "순위"},
+    "of": {"en": "of", "ko": "/"},
+    "band": {"en": "within the noise of", "ko": "오차 범위 안의 순위"},
+    "epochs": {"en": "Epochs", "ko": "에포크"},
+    "reached": {"en": "first above the target in epoch", "ko": "목표를 처음 넘은 에포크"},
+    "seconds": {"en": "Seconds of training", "ko": "학습 시간(초)"},
+    "total": {"en": "Total", "ko": "총점"},
+    "families": {"en": "Strategies found in the rerun", "ko": "재실행에서 확인된 전략"},
+    "flags": {"en": "Flags", "ko": "확인이 필요한 점"},
+    "bonus": {"en": "Bonus", "ko": "보너스"},
+    "report": {"en": "report", "ko": "보고서"},
+    "conclusion": {"en": "conclusion", "ko": "결론"},
+    "name": {"en": "On the published pages you are", "ko": "공개 페이지에서의 이름"},
 }
 
 
@@ -47,29 +39,21 @@ def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, lan
         shown_name: The student's name on the published pages.
         language: en or ko. Reasons and flags are quoted from the grader, in English.
     """
-    entry, label = standing.entry, LABELS[language]
-    lines = [
-        f"# {label['title']}",
-        "",
-        f"**{label['verdict']}: {entry.verdict}.** {words.explained(entry, language)}",
-        "",
-    ]
+    entry, label = standing.entry, {name: texts[language] for name, texts in LABELS.items()}
+    verdict = f"**{label['verdict']}: {entry.verdict}.** {words.VERDICTS[language][entry.verdict]}"
+    lines = [f"# {label['title']}", "", verdict, ""]
     if entry.reason:
-        lines += [f"- {label['reason']}: {escaped(entry.reason)}"]
+        lines.append(f"- {label['reason']}: {escaped(entry.reason)}")
         if then := words.advice(entry, language):
-            lines += [f"- {label['advice']}: {then}"]
-    lines += numbers(entry, ranked, label) if entry.accuracy is not None else []
+            lines.append(f"- {label['advice']}: {then}")
+    if entry.accuracy is not None:
+        lines += numbers(entry, ranked, label)
     if entry.strategies:
-        lines += ["", f"{label['families']}:", ""]
-        for family in rules.families:
-            lines += [f"- {family}: {escaped(', '.join(entry.strategies.get(family, [])))}"]
+        used = {family: ", ".join(entry.strategies.get(family, [])) for family in rules.families}
+        lines += ["", f"{label['families']}:", "", *(f"- {family}: {escaped(names)}" for family, names in used.items())]
     if entry.flags:
-        lines += [
-            "",
-            f"{label['flags']} ({words.FLAGS[language]})",
-            "",
-            *(f"- {escaped(flag)}" for flag in entry.flags),
-        ]
+        flags = (f"- {escaped(flag)}" for flag in entry.flags)
+        lines += ["", f"{label['flags']} ({words.FLAGS[language]})", "", *flags]
     if standing.points:
         lines += ["", *bonus(standing.points, rules, label)]
     lines += ["", words.TIERS[language][entry.tier], "", f"{label['name']} {escaped(shown_name)}."]
@@ -77,11 +61,12 @@ def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, lan
 
 
 def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
+    """What was measured, a line each, for an entry with an accuracy."""
+    interval = f"{label['interval']} {entry.accuracy_low:.1%} - {entry.accuracy_high:.1%}"
     band = f" ({label['band']} {entry.rank_low}-{entry.rank_high})" if entry.rank_low != entry.rank_high else ""
     reached = f" ({label['reached']} {entry.epochs_to_target})" if entry.epochs_to_target else ""
     return [
-        f"- {label['accuracy']}: {entry.accuracy:.2%} ({label['interval']} "
-        f"{entry.accuracy_low:.1%} - {entry.accuracy_high:.1%})",
+        f"- {label['accuracy']}: {entry.accuracy:.2%} ({interval})",
         *([f"- {label['decided']}: {entry.decided_by} ({entry.decided_accuracy:.2%})"] if decision(entry) else []),
         f"- {label['rank']}: {entry.rank} {label['of']} {ranked}{band}",
         f"- {label['epochs']}: {entry.epochs}{reached}",
@@ -91,9 +76,7 @@ def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
 
 
 def bonus(given: sqlite3.Row, rules: Rules, label: dict[str, str]) -> list[str]:
-    points = ", ".join(
-        f"{label[part]} {given[part]:g} {label['of']} {getattr(rules.bonus, part):g}"
-        for part in ("report", "conclusion")
-    )
+    most = {"report": rules.bonus.report, "conclusion": rules.bonus.conclusion}
+    points = ", ".join(f"{label[part]} {given[part]:g} {label['of']} {most[part]:g}" for part in most)
     comment = ["", *(f"> {line}" for line in given["comment"].splitlines())] if given["comment"] else []
     return [f"{label['bonus']}: {points}", *comment]

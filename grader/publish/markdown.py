@@ -1,15 +1,19 @@
 """A student's Markdown as HTML that cannot do anything: formulas become MathML, pictures and raw HTML become text."""
 
 import html
-import re
+from collections.abc import Sequence
+from typing import Any
 
 import nh3
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-MOST_CHARACTERS = 50_000  # rendered; what is longer is cut
-MOST_FORMULA = 2_000
+MOST_CHARACTERS = 50_000  # of a text; what is longer is cut
+MOST_FORMULA = 2_000  # characters; what is longer stays as it was written
 LOWEST_HEADING = 6
 TAGS = {
     *("p", "br", "hr", "h3", "h4", "h5", "h6", "em", "strong", "s", "code", "pre", "blockquote", "a", "ul", "ol", "li"),
@@ -17,10 +21,9 @@ TAGS = {
     *("math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup"),
     *("munder", "mover", "munderover", "mmultiscripts", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom"),
 }
-ATTRIBUTES = {"a": {"href"}, "math": {"display"}, "mi": {"mathvariant"}, "mo": {"stretchy", "fence", "separator"}}
 CLEANER = nh3.Cleaner(
     tags=TAGS,
-    attributes=ATTRIBUTES,
+    attributes={"a": {"href"}, "math": {"display"}, "mi": {"mathvariant"}, "mo": {"stretchy", "fence", "separator"}},
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
     link_rel="noopener noreferrer nofollow",
@@ -35,8 +38,8 @@ def rendered(text: str) -> str:
     return CLEANER.clean(PARSER.render(text.replace("\0", "\ufffd")))
 
 
-def formula(latex: str, settings: dict) -> str:
-    """MathML of a formula; as it was written where it cannot be read."""
+def formula(latex: str, settings: dict[str, Any]) -> str:
+    """MathML of a formula; the formula as it was written where it cannot be read."""
     if len(latex) <= MOST_FORMULA:
         try:
             return convert(latex, display="block" if settings["display_mode"] else "inline")
@@ -45,20 +48,18 @@ def formula(latex: str, settings: dict) -> str:
     return f"<code>{html.escape(latex)}</code>"
 
 
-def lowered(self, tokens, index, options, env) -> str:
-    """A heading below those of the page around it."""
-    token = tokens[index]
-    token.tag = re.sub(r"\d", lambda level: str(min(LOWEST_HEADING, int(level[0]) + 2)), token.tag)
-    return self.renderToken(tokens, index, options, env)
+class Renderer(RendererHTML):
+    """Headings below those of the page around them, and for a picture what it is said to show."""
+
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        tokens[idx].tag = f"h{min(LOWEST_HEADING, int(tokens[idx].tag[1]) + 2)}"
+        return self.renderToken(tokens, idx, options, env)
+
+    heading_close = heading_open
+
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return f"<em>[{html.escape(tokens[idx].content or 'a picture')}]</em>"
 
 
-def described(self, tokens, index, options, env) -> str:
-    """Instead of a picture, what it is said to show."""
-    return f"<em>[{html.escape(tokens[index].content or 'a picture')}]</em>"
-
-
-PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": 30}).enable(["table", "strikethrough"])
-PARSER.use(dollarmath_plugin, renderer=formula, double_inline=True)
-PARSER.add_render_rule("heading_open", lowered)
-PARSER.add_render_rule("heading_close", lowered)
-PARSER.add_render_rule("image", described)
+PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": 30}, renderer_cls=Renderer)
+PARSER.enable(["table", "strikethrough"]).use(dollarmath_plugin, renderer=formula, double_inline=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Iterable
 
 from grader.grading.ranking import Entry
@@ -23,15 +24,12 @@ ANIMALS = (
 def pseudonyms(students: Iterable[str], secret: int) -> dict[str, str]:
     """A name for each id, such as `amber-otter`; where two would get the same, the later in order gets a number."""
     given: dict[str, str] = {}
-    taken: set[str] = set()
+    uses = Counter[str]()
     for student in sorted(students):
         drawn = int.from_bytes(hmac.digest(str(secret).encode(), student.encode(), hashlib.sha256)[:8], "big")
-        base = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
-        name, number = base, 2
-        while name in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name)
-        given[student] = name
+        name = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
+        uses[name] += 1
+        given[student] = name if uses[name] == 1 else f"{name}-{uses[name]}"
     return given
 
 

@@ -285,7 +285,7 @@ def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path):
     gradebook.write_text(
         "Student,ID,SIS User ID,SIS Login ID,Section,Fifteen Epochs (4711),Other (1),Final Score\n"
         "    Points Possible,,,,,100,10,\n"
-        '"Kim, Minji",101,,minji,A,,7,\n"Lee, Jun",102,,jun,A,3,8,\n"Nobody, New",999,,new,A,,9,\n"Rex, R",500,,rex,A,,1,\n'
+        '"Kim, Minji",101,,minji,A,,7,\n"Lee, Jun",102,,jun,A,3,8,\n"Nobody, New",999,101,new,A,,9,\n"Rex, R",500,,rex,A,,1,\n'
     )
     assert main(["export", str(course), "--format", "canvas", "--gradebook", str(gradebook)]) == 0
     found = {row["Student"]: row["Fifteen Epochs (4711)"] for row in rows(course / "canvas.csv")}
@@ -302,8 +302,9 @@ def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path):
 def test_a_worksheet_of_moodle_is_filled_in_with_comments(course, tmp_path):
     worksheet = tmp_path / "worksheet.csv"
     worksheet.write_text(
-        "\ufeffIdentifier,Full name,Email address,Grade,Maximum Grade,Last modified (grade),Feedback comments\n"
-        "Participant 103,Park,park@example.org,,100.00,-,\nParticipant 9,Rex,rex@example.org,,100.00,-,\n",
+        "\ufeffIdentifier,Full name,Email address,Grade,Maximum grade,Grade can be changed,Last modified (grade),"
+        "Feedback comments\nParticipant 103,Park,park@example.org,,100.00,Yes,-,\n"
+        "Participant 9,Rex,rex@example.org,,100.00,Yes,-,\n",
         encoding="utf-8",
     )
     assert main(["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--language", "ko"]) == 0
@@ -320,6 +321,13 @@ def test_without_a_gradebook_a_table_is_made_and_no_cell_is_a_formula(course):
             assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values())
 
 
+def test_a_worksheet_of_another_language_is_filled_in_by_the_column_that_is_named(course, tmp_path):
+    worksheet = tmp_path / "worksheet.csv"
+    worksheet.write_text("식별자,성적,성적 변경 가능\n참가자 103,,예\n", encoding="utf-8")
+    command = ["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--column", "성적"]
+    assert main(command) == 0 and rows(course / "moodle.csv")[0]["성적"] == "70.00"
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
     [("Student,ID\na,1\n", [], "no column begins"), ("Student,A (1),A (2)\n", ["--column", "A"], "2 columns begin")],
@@ -329,6 +337,23 @@ def test_a_gradebook_without_the_column_is_one_line(text, arguments, said, cours
     gradebook.write_text(text)
     command = ["export", str(course), "--format", "canvas", "--gradebook", str(gradebook), *arguments]
     assert main(command) == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
+def test_the_leaderboard_is_exported_though_its_files_are_gone(form, course, tmp_path):
+    for file in course.glob("leaderboard.*"):
+        file.unlink()
+    out = tmp_path / "new" / "board"
+    assert main(["export", str(course), "--format", form, "--out", str(out)]) == 0
+    assert "kim-minji-101" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", ["csv", "canvas", "moodle", "gradescope", "feedback"])
+def test_a_place_that_cannot_be_written_is_one_line(form, course, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["export", str(course), "--format", form, "--out", str(tmp_path / "file" / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "--out" in error and "cannot be written" in error and error.count("\n") == 1
 
 
 def test_what_is_ours_to_repeat_gets_no_points(course):

@@ -6,12 +6,14 @@ import json
 import sqlite3
 
 import pytest
+from rich.cells import cell_len
 
 from grader.grading.ranking import Entry, decision, standings
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
-from grader.publish.leaderboard_files import HEADINGS, as_csv, as_markdown, as_table, display_width, export
+from grader.ledger.results_folder import OpenResults, store_rules
+from grader.publish.leaderboard_files import HEADINGS, as_csv, as_markdown, as_table, write_leaderboard
 from grader.rules import Rules
 from tests.grader.engines import CRASHED, LOST, noted, scored
 
@@ -147,7 +149,8 @@ def test_a_training_that_failed_decides(ledger):
 
 def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
     add(ledger, "kim", passed(0.9), name="김민지")
-    export(tmp_path, {"max_epochs": 15}, "2026-01-01", "CPU", leaderboard(ledger))
+    store_rules(tmp_path, RULES)
+    write_leaderboard(OpenResults(tmp_path, ledger, 0), leaderboard(ledger))
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert set(document) == {"assignment", "graded_at", "device", "entries"}
     asked_for = "rank rank_low rank_high student verdict tier accuracy accuracy_low accuracy_high seeds epochs seconds"
@@ -155,6 +158,7 @@ def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
     (entry,) = document["entries"]
     assert set(asked_for.split()) <= set(entry)
     assert entry["total"] == 90 and entry["name"] == "김민지"
+    assert document["device"] == "CPU" and Rules.model_validate_json(json.dumps(document["assignment"])) == RULES
 
 
 HOSTILE = Entry(
@@ -176,4 +180,4 @@ def test_the_table_is_aligned_also_in_korean():
         Entry(student="b", name="Alex", verdict="failed", tier="verified"),
     ]
     first, second = as_table(entries).splitlines()[2:]
-    assert display_width(first[: first.index("failed")]) == display_width(second[: second.index("failed")])
+    assert cell_len(first[: first.index("failed")]) == cell_len(second[: second.index("failed")])

@@ -1,1 +1,1 @@
-"""The pages to publish: a leaderboard and a page for each submission, complete in one folder, asking nobody for anything."""
+"""The pages to publish, a leaderboard and one for each submission, in a folder that asks no server for anything."""

@@ -7,42 +7,31 @@ import tempfile
 from pathlib import Path
 
 from grader.grading.ranking import Standing
-from grader.ledger.ledger import Ledger
+from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
 from grader.publish.pages.parallel import write_submissions
 from grader.publish.pages.rendering import Pages
-from grader.rules import Rules
 
 
-def build(results: Path, rules: Rules, standings: list[Standing], ledger: Ledger, secret: int) -> None:
-    """Write `results/site/` anew; the old one stays until the new one is complete.
+def build(opened: OpenResults, found: list[Standing]) -> None:
+    """Write `site/` in the results folder anew; the old one stays until the new one is complete.
 
     Args:
-        results: The results folder; the pages show what lies in it and what the ledger says.
-        secret: Of the results folder; the pseudonyms are drawn from it.
+        found: All standings, in the order in which they are shown.
     """
-    for left in results.glob(".site-*"):  # by one that was killed
+    for left in opened.folder.glob(".site-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".site-", dir=results))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".site-", dir=opened.folder, ignore_cleanup_errors=True) as name:
+        site = Path(name)
         for folder in ("assets/images", "submissions"):
-            (temporary / folder).mkdir(parents=True)
-        write_assets(temporary / "assets")
-        write_pages(temporary, results, rules, standings, ledger, secret)
-        (temporary / ".nojekyll").touch()
-        os.chmod(temporary, 0o755)
-        swap(temporary, results / "site")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_pages(
-    site: Path, results: Path, rules: Rules, standings: list[Standing], ledger: Ledger, secret: int
-) -> None:
-    entries = [standing.entry for standing in standings]
-    pages = Pages(site, results, rules, entries, ledger, secret)
-    curves = write_submissions(site, results, pages, standings, ledger)
-    (site / "index.html").write_text(pages.leaderboard(entries, curves), encoding="utf-8")
+            (site / folder).mkdir(parents=True)
+        write_assets(site / "assets")
+        pages = Pages(site, opened, found)
+        accuracies = write_submissions(pages)
+        (site / "index.html").write_text(pages.leaderboard(accuracies), encoding="utf-8")
+        (site / ".nojekyll").touch()
+        site.chmod(0o755)
+        swap(site, opened.folder / "site")
 
 
 def swap(new: Path, place: Path) -> None:
@@ -58,8 +47,8 @@ def swap(new: Path, place: Path) -> None:
 
 def exchange(first: Path, second: Path) -> bool:
     """Let two folders change names, in one step; False where the system has no such step (it is Linux's renameat2)."""
-    function = getattr(ctypes.CDLL(None), "renameat2", None)
-    if function is None:
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
         return False
     here, exchanging = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return function(here, os.fsencode(first), here, os.fsencode(second), exchanging) == 0
+    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), exchanging) == 0)

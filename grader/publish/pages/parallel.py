@@ -1,77 +1,60 @@
-"""One process's share of the submissions' pages, and the helping processes that write the other shares.
+"""The submissions' pages. Where there are many, a second process writes every other one.
 
-A helper reads the results folder by itself, so that nothing large crosses between processes.
+It is `python -m grader.publish.pages.parallel SITE RESULTS`. It reads the results folder itself, so that nothing large
+crosses between processes, and prints its pages' curves as JSON.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from grader.grading.ranking import Standing, standings
+from grader.grading.ranking import standings
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
-from grader.ledger.results_folder import LEDGER, stored_rules, stored_secret
-from grader.publish.pages.rendering import Pages
+from grader.ledger.results_folder import LEDGER, OpenResults, stored_secret
+from grader.publish.pages.rendering import Curves, Pages
 
-AT_ONCE = 2  # processes at most: each holds all entries, and a large course's pages are not to fill the memory
 WORTH_IT = 500  # pages, below which starting another process takes longer than it saves
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
-
-def write_submissions(site: Path, results: Path, pages: Pages, found: list[Standing], ledger: Ledger) -> Curves:
-    """Write the page of every submission, with the help of a second process where there are many."""
-    shares = 1 if len(found) < WORTH_IT else min(AT_ONCE, os.cpu_count() or 1)
-    with helpers(site, results, shares) as others:
-        curves = write_share(site, pages, found, ledger, 0, shares)
-        for helper in others:
-            said, _ = helper.communicate()
-            if helper.returncode:
-                raise RuntimeError(f"a process that writes pages ended with status {helper.returncode}")
-            curves |= json.loads(said)
+def write_submissions(pages: Pages) -> Curves:
+    """Write the page of every submission, and return the curves that the leaderboard shows."""
+    if len(pages.standings) < WORTH_IT or os.cpu_count() == 1:
+        return write_share(pages, 0, 1)
+    folders = (str(pages.site.resolve()), str(pages.opened.folder.resolve()))
+    command = [sys.executable, "-m", "grader.publish.pages.parallel", *folders]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as second:
+        try:
+            curves = write_share(pages, 0, 2)
+            said, _ = second.communicate()
+        finally:
+            second.kill()  # where this process's own share fails; else it has ended
+    if second.returncode:
+        raise RuntimeError(f"a process that writes pages ended with status {second.returncode}")
+    curves.update(json.loads(said))
     return curves
 
 
-def write_share(site: Path, pages: Pages, found: list[Standing], ledger: Ledger, number: int, shares: int) -> Curves:
-    """Write the pages of every student whose place in the ledger's order is `number` more than a multiple of `shares`."""
-    by_student = {standing.entry.student: standing for standing in found}
+def write_share(pages: Pages, first: int, step: int) -> Curves:
+    """Write the pages of the students at places `first`, `first + step` and so on, in the ledger's order."""
     curves: Curves = {}
-    for graded in islice(ledger.graded(checks_by(pages.rules)), number, None, shares):
-        page, curves[graded.student] = pages.submission(by_student[graded.student], graded)
-        (site / "submissions" / f"{pages.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
+    for graded in islice(pages.opened.ledger.graded(checks_by(pages.rules)), first, None, step):
+        page, curves[graded.student] = pages.submission(graded)
+        (pages.site / "submissions" / f"{pages.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
     return curves
 
 
-@contextmanager
-def helpers(site: Path, results: Path, shares: int) -> Iterator[list[subprocess.Popen]]:
-    """Processes that write all shares but the first; whatever happens meanwhile, none is left behind."""
-    command = [sys.executable, "-m", "grader.publish.pages", site.resolve(), results.resolve()]
-    begun = []
-    try:
-        for number in range(1, shares):
-            arguments = [*command, str(number), str(shares)]
-            begun.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=REPOSITORY))
-        yield begun
-    finally:
-        for process in begun:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+def write_every_other(site: Path, results: Path) -> Curves:
+    """Write the second of every two pages into a site that another process is making."""
+    with closing(Ledger(results / LEDGER)) as ledger:
+        opened = OpenResults(results, ledger, stored_secret(results, None))
+        return write_share(Pages(site, opened, standings(ledger, opened.rules)), 1, 2)
 
 
-def help_out(site: Path, results: Path, number: int, shares: int) -> Curves:
-    """Write a share of the pages into a site that another process is making."""
-    rules, secret = stored_rules(results), stored_secret(results, None)
-    ledger = Ledger(results / LEDGER)
-    try:
-        found = standings(ledger, rules)
-        pages = Pages(site, results, rules, [standing.entry for standing in found], ledger, secret)
-        return write_share(site, pages, found, ledger, number, shares)
-    finally:
-        ledger.close()
+if __name__ == "__main__":
+    json.dump(write_every_other(*map(Path, sys.argv[1:])), sys.stdout)

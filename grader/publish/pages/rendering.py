@@ -1,7 +1,8 @@
 """From entries and results to the text of each page."""
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,22 @@ import jinja2
 from grader.grading.contributions import contributions
 from grader.grading.ranking import Entry, Standing, band, decision
 from grader.grading.verdicts import verdict
-from grader.ledger.ledger import Graded, Ledger
+from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
+from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
 from grader.publish import explanations as words
 from grader.publish.markdown import rendered
-from grader.publish.pages.pictures import Pictures
+from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names
-from grader.rules import Rules
 
 ON_THE_LEADERBOARD = (
-    *("rank", "verdict", "tier", "accuracy", "accuracy_low", "accuracy_high", "epochs_to_target", "seconds"),
-    *("parameters", "strategies", "bonus", "total", "excellent"),
-)
+    "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
+    " excellent"
+).split()
 TEXTS = {"Report": "REPORT.md", "Conclusion": "CONCLUSION.md"}
+
+Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
 
 class Pages:
@@ -32,19 +35,19 @@ class Pages:
 
     Args:
         site: The folder of the pages; the images that they show are written into its assets.
-        results: The results folder.
-        entries: All of them.
-        secret: Of the results folder; the pseudonyms are drawn from it.
+        opened: The results.
+        found: All standings, in the order in which they are shown.
     """
 
-    def __init__(self, site: Path, results: Path, rules: Rules, entries: list[Entry], ledger: Ledger, secret: int):
-        self.results, self.rules, self.ledger = results, rules, ledger
-        self.pictures = Pictures(results, site / "assets" / "images", secret)
-        self.names = shown_names(entries, rules.site.names, secret)
+    def __init__(self, site: Path, opened: OpenResults, found: list[Standing]):
+        self.site, self.opened, self.rules = site, opened, opened.rules
+        self.standings = {standing.entry.student: standing for standing in found}
+        entries, shown = [standing.entry for standing in found], self.rules.site.names
+        self.names = shown_names(entries, shown, opened.secret)
         # Names of files: a student's own name may be anything, an id is safe.
-        self.slugs = shown_names(entries, "id" if rules.site.names == "name" else rules.site.names, secret)
+        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret)
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+            loader=jinja2.PackageLoader("grader.publish.pages"),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -52,69 +55,68 @@ class Pages:
         )
         environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
         environment.globals |= {
-            "rules": rules,
-            "device": ledger.devices(),
-            "versions": ledger.circumstances().get("versions", {}),
+            "rules": self.rules,
+            "device": opened.ledger.devices(),
+            "versions": opened.ledger.circumstances().get("versions", {}),
             "percent": percent,
             "graded_at": datetime.now().astimezone().isoformat(" ", "minutes"),
         }
         self.page = {name: environment.get_template(f"{name}.html") for name in ("leaderboard", "submission")}
 
-    def leaderboard(self, entries: list[Entry], curves: dict[str, list[float | None]]) -> str:
-        """The first page.
-
-        Args:
-            entries: In the order in which they are shown.
-            curves: Of each student with an accuracy, the validation accuracy by epoch.
-        """
-        strategies = {
-            family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
-            for family in self.rules.families
-        }
-        verdicts: dict[str, int] = {}
-        for entry in entries:
-            verdicts[entry.verdict] = verdicts.get(entry.verdict, 0) + 1
-        rows = [self.row(entry, curves.get(entry.student, [])) for entry in entries]
-        data = {"entries": rows, "target": self.rules.target_accuracy}
-        return self.page["leaderboard"].render(root="", data=data, strategies=strategies, verdicts=verdicts)
+    def leaderboard(self, curves: Curves) -> str:
+        """The first page."""
+        entries = [standing.entry for standing in self.standings.values()]
+        return self.page["leaderboard"].render(
+            root="",
+            data={
+                "entries": [self.row(entry, curves[entry.student]) for entry in entries],
+                "target": self.rules.target_accuracy,
+            },
+            strategies={
+                family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
+                for family in self.rules.families
+            },
+            verdicts=Counter(entry.verdict for entry in entries),
+        )
 
     def row(self, entry: Entry, curve: list[float | None]) -> dict[str, Any]:
-        """What the leaderboard's page knows of an entry: no id and no name but the shown one, and no reason."""
+        """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
         return {name: getattr(entry, name) for name in ON_THE_LEADERBOARD} | {
             "name": self.names[entry.student],
             "page": f"submissions/{self.slugs[entry.student]}.html",
             "band": band(entry),
             "flags": len(entry.flags),
-            "curve": curve,
+            "curve": [None if accuracy is None else round(accuracy, 4) for accuracy in curve],  # as a chart can show it
         }
 
-    def submission(self, standing: Standing, graded: Graded) -> tuple[str, list[float | None]]:
-        """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median seed."""
-        entry = standing.entry
-        files = kept(self.results, graded.digest) if self.rules.site.reports else {}
-        texts = {title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files}
-        trained = [m for m in graded.measurements.values() if m.accuracy is not None]
-        drawings = [self.drawn(measurement) for measurement in trained]
+    def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
+        """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
+        standing = self.standings[graded.student]
+        entry = self.veiled(standing.entry)
+        files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
+        measured = list(graded.measurements.values())
+        trained = [measurement for measurement in measured if measurement.accuracy is not None]
+        drawings = [self.drawing(measurement) for measurement in trained]
         ranked = verdict(graded, self.rules).ranked
         middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
-        variants = self.ledger.variants(graded)
+        variants = self.opened.ledger.variants(graded)
+        seconds = max((each.seconds or 0 for each in measured), default=0)
+        memory = max((each.peak_memory or 0 for each in measured), default=0)
         page = self.page["submission"].render(
             root="../",
-            name=self.names[entry.student],
-            entry=entry.model_copy(
-                update={
-                    "reason": self.veiled(entry, entry.reason),
-                    "flags": [self.veiled(entry, flag) for flag in entry.flags],
-                }
-            ),
+            name=self.names[graded.student],
+            entry=entry,
             words=words,
             decision=decision(entry),
             trained=trained,
-            census={} if ranked is None else ranked.strategies,
-            limits=self.limits(list(graded.measurements.values())),
-            mistakes=list(self.mistakes(drawn)),
-            texts=texts,
+            census=ranked.strategies if ranked else {},
+            limits=[  # unit, what the hungriest training used, what it may use
+                ("minutes", seconds / 60, self.rules.limits.minutes),
+                ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
+            ],
+            mistakes=self.mistakes(drawn),
+            texts={title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files},
             points=standing.points,
             data={
                 "target": self.rules.target_accuracy,
@@ -122,52 +124,43 @@ class Pages:
                 "middle": middle,
                 "classes": drawn.get("classes", []),
                 "confusion": drawn.get("confusion", []),
-                "contributions": contributions(variants, trained, self.rules.families) if trained else [],
+                "contributions": contributions(variants, trained, list(self.rules.families)) if trained else [],
             },
         )
-        return page, accuracies(drawn.get("curves", []))
+        return page, ranked.val_accuracy if ranked else []
 
-    def veiled(self, entry: Entry, text: str) -> str:
-        """A text of the grader's without the student's id and name, where these are not to be shown."""
+    def veiled(self, entry: Entry) -> Entry:
+        """An entry without the student's id and name in reason and flags, where these are not to be shown."""
         if self.rules.site.names != "pseudonym":
-            return text
-        for known in (entry.name, entry.student):
-            text = text.replace(known, self.slugs[entry.student]) if len(known) > 2 else text
-        return text
+            return entry
 
-    def drawn(self, measurement: Measurement) -> dict[str, Any]:
+        def veil(text: str) -> str:
+            for known in filter(None, (entry.name, entry.student)):
+                edge = r"\b" if len(known) < 3 and known.isascii() else ""  # a short one is a part of many words
+                text = re.sub(edge + re.escape(known) + edge, self.slugs[entry.student], text)
+            return text
+
+        return entry.model_copy(update={"reason": veil(entry.reason), "flags": [veil(flag) for flag in entry.flags]})
+
+    def drawing(self, measurement: Measurement) -> dict[str, Any]:
         """What the grader left of a training for pictures; empty for one that has left nothing."""
         try:
-            return json.loads((self.results / measurement.folder / "to_draw.json").read_text(encoding="utf-8"))
+            text = (self.opened.folder / measurement.folder / "to_draw.json").read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
+        drawing: dict[str, Any] = json.loads(text)
+        return drawing
 
-    def limits(self, measured: list[Measurement]) -> list[dict[str, Any]]:
-        """Of each limit that is measured, how much the hungriest training used."""
-        seconds = [m.seconds for m in measured if m.seconds]
-        memory = [m.peak_memory for m in measured if m.peak_memory]
-        found = []
-        if seconds:
-            found.append({"name": "minutes", "used": max(seconds) / 60, "limit": self.rules.limits.minutes})
-        if memory:
-            found.append({"name": "GB of memory", "used": max(memory) / 1e9, "limit": self.rules.limits.memory_gb})
-        return found
-
-    def mistakes(self, drawn: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The mistakes of which it was most sure, each with its image; none where the images are gone."""
-        for mistake in drawn.get("mistakes", [])[: self.rules.site.mistakes]:
-            if image := self.pictures.name(drawn["scoring"], mistake["image"]):
-                yield {
-                    "label": drawn["classes"][mistake["label"]],
-                    "predicted": drawn["classes"][mistake["predicted"]],
-                    "share": mistake["share"],
-                    "image": image,
-                }
-
-
-def accuracies(curves: Iterable[dict[str, float | None]]) -> list[float | None]:
-    """The validation accuracies of a training's epochs, as exactly as a chart needs them."""
-    return [None if row["val/accuracy"] is None else round(row["val/accuracy"], 4) for row in curves]
+    def mistakes(self, drawing: dict[str, Any]) -> list[dict[str, Any]]:
+        """The mistakes that the network was surest of, each with its image; none where the images are gone."""
+        images = self.opened.folder / drawing.get("scoring", "") / "test.safetensors"
+        if not images.is_file():
+            return []
+        folder, secret = self.site / "assets" / "images", self.opened.secret
+        return [
+            mistake | {"file": write_picture(folder, images, secret, drawing["scoring"], mistake["image"])}
+            for mistake in drawing["mistakes"][: self.rules.site.mistakes]
+        ]
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -1,4 +1,4 @@
-// What every page shares: its data, and charts in the page's own colors.
+// What all pages share: their data, and charts in the page's own colors.
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -9,7 +9,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-// The library of charts is large: it is loaded when the page is there to be used.
+// Plotly is large: it is loaded once the page itself can be used.
 const folder = new URL(".", document.currentScript.src);
 function whenCharts(then) {
   const load = () => {
@@ -21,7 +21,17 @@ function whenCharts(then) {
   addEventListener("load", () => ("requestIdleCallback" in window ? requestIdleCallback(load) : setTimeout(load)));
 }
 
-// Draws `traces` into the element `id`, and draws it again whenever the colors change. `make` returns [traces, layout].
+// Plotly would read a name's "<" as markup.
+const plain = (name) => name.replaceAll("<", "‹");
+
+// A dotted line at the target accuracy, which is on the axis "x" or "y".
+function targetLine(axis) {
+  const vertical = { yref: "paper", y0: 0, y1: 1, x0: data.target, x1: data.target };
+  const horizontal = { xref: "paper", x0: 0, x1: 1, y0: data.target, y1: data.target };
+  return { type: "line", ...(axis === "x" ? vertical : horizontal), line: { color: color("muted"), dash: "dot", width: 1 } };
+}
+
+// Draws a chart into the element `id`, and again whenever the colors change. `make` returns [traces, layout].
 function chart(id, make) {
   const element = document.getElementById(id);
   if (!element) return () => {};

@@ -1,4 +1,4 @@
-// The leaderboard's table: sorting, searching, filtering. Texts of students are set as text, never as HTML.
+// The leaderboard's table: sorting, searching, filtering. What students wrote is set as text, never as HTML.
 "use strict";
 
 function element(tag, text, attributes = {}) {
@@ -8,13 +8,19 @@ function element(tag, text, attributes = {}) {
   return made;
 }
 
-// A column: `value` sorts and is searched, `show` is what is seen.
-function column(value, show = value, options = {}) {
+// A column: the table sorts by `value` and searches in it; `show` makes the element that is seen.
+function column(value, show, options = {}) {
   return { data: null, render: (_, type, entry) => (type === "display" ? show(entry) : value(entry)), ...options };
 }
 
-const number = { type: "num", className: "number", searchable: false };
-const last = (value) => value ?? Infinity; // what has no rank comes after all that have one
+// A column of numbers: `show` gives their text.
+function numbers(value, show) {
+  const options = { type: "num", className: "number", searchable: false };
+  return column(value, (entry) => document.createTextNode(show(entry)), options);
+}
+
+const last = (value) => value ?? Infinity; // what has no number comes after all that have one
+const ifScored = (show) => (entry) => (entry.accuracy === null ? "" : show(entry));
 const names = (entry) => Object.values(entry.strategies).flat();
 
 function badges(texts) {
@@ -31,20 +37,19 @@ function named(entry) {
   return cell;
 }
 
-const text = (show) => (entry) => document.createTextNode(show(entry));
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    column((entry) => last(entry.rank), text((entry) => entry.band), number),
+    numbers((entry) => last(entry.rank), (entry) => entry.band),
     column((entry) => entry.name, named),
-    column((entry) => entry.accuracy ?? -1, text((entry) => (entry.accuracy === null ? "" : percent(entry.accuracy))), number),
-    column((entry) => entry.accuracy_low ?? -1, text((entry) => (entry.accuracy === null ? "" : `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)), number),
+    numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy))),
+    numbers((entry) => entry.accuracy_low ?? -1, ifScored((entry) => `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
     column((entry) => entry.verdict, (entry) => element("span", entry.verdict.replace("_", " "), { class: `verdict ${entry.verdict}` })),
-    column((entry) => last(entry.epochs_to_target), text((entry) => `${entry.epochs_to_target ?? ""}`), number),
-    column((entry) => last(entry.seconds), text((entry) => (entry.seconds === null ? "" : entry.seconds.toFixed(0))), number),
-    column((entry) => last(entry.parameters), text((entry) => entry.parameters?.toLocaleString("en") ?? ""), number),
-    column((entry) => entry.bonus, text((entry) => (entry.bonus ? `${entry.bonus}` : "")), number),
-    column((entry) => entry.total ?? -1, text((entry) => (entry.total === null ? "" : entry.total.toFixed(2))), number),
+    numbers((entry) => last(entry.epochs_to_target), (entry) => entry.epochs_to_target ?? ""),
+    numbers((entry) => last(entry.seconds), (entry) => entry.seconds?.toFixed(0) ?? ""),
+    numbers((entry) => last(entry.parameters), (entry) => entry.parameters?.toLocaleString("en") ?? ""),
+    numbers((entry) => entry.bonus, (entry) => entry.bonus || ""),
+    numbers((entry) => entry.total ?? -1, (entry) => entry.total?.toFixed(2) ?? ""),
     column((entry) => names(entry).join(" "), (entry) => badges(names(entry)), { orderable: false, className: "tags" }),
   ],
   order: [[0, "asc"]],

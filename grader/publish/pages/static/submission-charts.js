@@ -4,7 +4,7 @@ const MARKS = { train: "first", val: "second" };
 const values = (rows, name) => rows.map((row) => row[name]);
 const epochs = (rows) => values(rows, "epoch");
 
-// One line for each seed, that of the middle one strong; `read` takes the rows of a training.
+// One line for each seed: a strong one for the seed that ranks, faint ones for the others. `read` takes the rows of a training.
 function lines(name, read, mark) {
   return data.curves.map((rows, seed) => ({
     type: "scatter",
@@ -25,27 +25,27 @@ function splits(metric) {
 }
 
 const xaxis = { title: { text: "epoch" }, dtick: 1 };
-const difference = (rows) => rows.map((row) => (row["val/loss"] === null || row["train/loss"] === null ? null : row["val/loss"] - row["train/loss"]));
-const share = data.confusion.map((row, label) => row[label] / Math.max(1, row.reduce((sum, count) => sum + count, 0)));
-const names = data.classes.map((name) => name.replaceAll("<", "‹"));
+const gap = (rows) => rows.map((row) => (row["val/loss"] === null || row["train/loss"] === null ? null : row["val/loss"] - row["train/loss"]));
+const accuracies = data.confusion.map((row, label) => row[label] / Math.max(1, row.reduce((sum, count) => sum + count, 0)));
+const names = data.classes.map(plain);
 
 whenCharts(() => {
   chart("accuracy", () => [splits("accuracy"), {
     title: "Accuracy",
     xaxis,
     yaxis: { tickformat: ".0%" },
-    shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.target, y1: data.target, line: { color: color("muted"), dash: "dot", width: 1 } }],
+    shapes: [targetLine("y")],
   }]);
   chart("loss", () => [splits("loss"), { title: "Loss (cross-entropy)", xaxis, yaxis: { rangemode: "tozero" } }]);
-  chart("gap", () => [lines("validation - training", difference, "ink"), { title: "Generalization gap of the loss", xaxis, showlegend: false }]);
+  chart("gap", () => [lines("validation - training", gap, "ink"), { title: "Generalization gap of the loss", xaxis, showlegend: false }]);
   chart("rate", () => [lines("learning rate", (rows) => values(rows, "lr"), "ink"), { title: "Learning rate, at the end of each epoch", xaxis, yaxis: { rangemode: "tozero" }, showlegend: false }]);
 
   chart("per-class", () => [[{
     type: "bar",
     orientation: "h",
-    x: share,
+    x: accuracies,
     y: names,
-    text: share.map((value) => percent(value, 0)),
+    text: accuracies.map((value) => percent(value, 0)),
     hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
     marker: { color: color("first") },
   }], {
@@ -84,7 +84,7 @@ whenCharts(() => {
     }], {
       xaxis: { tickformat: ".0%", rangemode: "tozero" },
       yaxis: { autorange: "reversed", type: "category" },
-      shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: data.target, x1: data.target, line: { color: color("muted"), dash: "dot", width: 1 } }],
+      shapes: [targetLine("x")],
     }];
   });
 });
