@@ -154,14 +154,9 @@ class Ledger:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What is written while this lasts is written at its end, or not at all."""
-        self.database.execute("BEGIN IMMEDIATE")
-        try:
+        with self.database:  # commits; rolls back after any error, one of the commit included
+            self.database.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            if self.database.in_transaction:  # SQLite has ended it where the disk is full
-                self.database.execute("ROLLBACK")
-            raise
-        self.database.execute("COMMIT")
 
     def points(self) -> dict[str, sqlite3.Row]:
         """The last points of each student: at, by, report, conclusion, comment."""

@@ -62,8 +62,8 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         return
     if version > VERSION:
         raise UserError(f"{path}: written by a newer version of the grader; use that one")
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with database:  # commits; rolls back after any error, one of the commit included
+        database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
         empty = not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone()
         if version == 0 and empty:
@@ -72,11 +72,6 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
             for migrate in MIGRATIONS[version:]:
                 migrate(database, path.parent)
         database.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        if database.in_transaction:  # SQLite has ended it where the disk is full
-            database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def create_tables(database: sqlite3.Connection) -> None:
