@@ -14,7 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -35,11 +35,12 @@ MAX_NAME = 1000  # characters
 MAX_EXTRA = 1000  # bytes of a field in a zip
 MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
+NO_DATA = "hand in no weights and no data"
 UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
-    *(NotImplementedError, MemoryError, OverflowError),
+    *(MemoryError, OverflowError),
 )
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -80,10 +81,6 @@ class Submission:
             digest.update(b"%d %d " % (len(name), len(content)) + name + content)
         return digest.hexdigest()
 
-    def in_memory(self) -> "Submission":
-        """The same, with its files read, once, from where they are kept."""
-        return replace(self, files=dict(self.files.items()))
-
     @cached_property
     def config(self) -> Any:
         """What config.yaml says, plain data. Raises StrictYamlError."""
@@ -94,10 +91,10 @@ class Submission:
         """The student's own Python files, by file name."""
         return {path: content for path, content in self.files.items() if path.endswith(".py")}
 
-    @cached_property
+    @property
     def tier(self) -> str:
         """`verified` where all code that runs is ours, `audited` where the student's own runs too."""
-        return "audited" if any(path.endswith(".py") for path in self.files) else "verified"
+        return "audited" if self.modules else "verified"
 
 
 def take_in(source: Path, packed: Path | None = None, student: str = "", name: str = "") -> Submission:
@@ -146,7 +143,7 @@ def read_all(source: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     folded: set[str] = set()
     total = 0
-    for name, size, read in entries(source):
+    for name, read in entries(source):
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
@@ -162,15 +159,12 @@ def read_all(source: Path) -> dict[str, bytes]:
             raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")
-        # What an archive says of a size may be a lie: read no more than that, and see whether there is more.
-        content = read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
+        content = read(MAX_FILE_BYTES + 1)  # whatever an archive says of the size
+        if len(content) > MAX_FILE_BYTES:
+            raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; {NO_DATA}")
         total += len(content)
-        if size > MAX_FILE_BYTES or len(content) > MAX_FILE_BYTES:
-            raise Unusable(
-                f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; hand in no weights and no data"
-            )
         if total > MAX_TOTAL_BYTES:
-            raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; hand in no weights and no data")
+            raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; {NO_DATA}")
         folded.add(str(path).lower())
         files[str(path)] = content
     return files
@@ -185,7 +179,7 @@ def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path.removeprefix(prefix): content for path, content in files.items() if path.startswith(prefix)}
 
 
-Entries = Iterator[tuple[str, int, Callable[[int], bytes]]]  # name, claimed size, read(limit)
+Entries = Iterator[tuple[str, Callable[[int], bytes]]]  # name, read(limit)
 
 
 def entries(source: Path) -> Entries:
@@ -198,15 +192,11 @@ def entries(source: Path) -> Entries:
         return entries(source / git_repositories.FOLDER)
     if source.is_dir():
         return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
-    if not source.is_file():
+    if not source.is_file() or not source.name.lower().endswith(ARCHIVES):
         raise Unusable("neither a folder nor a zip or tar archive")
     if source.stat().st_size > MAX_ARCHIVE_BYTES:
-        raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
-    if source.name.lower().endswith(".zip"):
-        return zip_entries(source)
-    if source.name.lower().endswith(ARCHIVES):
-        return tar_entries(source)
-    raise Unusable("neither a folder nor a zip or tar archive")
+        raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
+    return zip_entries(source) if source.name.lower().endswith(".zip") else tar_entries(source)
 
 
 def only_archive(folder: Path) -> Path | None:
@@ -224,7 +214,7 @@ def folder_entries(folder: Path) -> Entries:
                 continue
             if not stat.S_ISREG(mode):
                 raise Unusable(f"{printable(relative)!r} is a link or a device; hand in plain files")
-            yield relative, path.lstat().st_size, lambda limit: read_regular(path, limit)
+            yield relative, lambda limit: read_regular(path, limit)
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -258,7 +248,7 @@ def zip_entries(source: Path) -> Entries:
             packed += info.compress_size
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
-            yield info.filename, info.file_size, lambda limit: archive.open(info).read(limit)
+            yield info.filename, lambda limit: archive.open(info).read(limit)
 
 
 def tar_entries(source: Path) -> Entries:
@@ -278,7 +268,7 @@ def tar_entries(source: Path) -> Entries:
 
     with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:", tarinfo=Header) as archive:
         for info in archive:
-            if info.size < 0:  # the next would be one from before
+            if info.size < 0 or info.issparse():  # read again without end; joined from up to a million pieces
                 raise Unusable(UNUSUAL)
             if info.isdir():
                 continue
@@ -286,7 +276,7 @@ def tar_entries(source: Path) -> Entries:
                 raise Unusable(f"{printable(info.name)!r} is a link or a device; hand in plain files")
             file = archive.extractfile(info)
             assert file is not None
-            yield info.name.removeprefix("./"), info.size, file.read
+            yield info.name.removeprefix("./"), file.read
 
 
 def unpacked(source: Path) -> bytes:
@@ -298,7 +288,7 @@ def unpacked(source: Path) -> bytes:
     decompressor = zlib.decompressobj(wbits=31) if gzipped else lzma.LZMADecompressor(memlimit=2**28)
     content = decompressor.decompress(packed, MAX_ARCHIVE_BYTES + 1)
     if len(content) > MAX_ARCHIVE_BYTES:
-        raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
+        raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
     if not decompressor.eof:
         raise EOFError("it ends too early")
     return content
