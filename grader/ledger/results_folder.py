@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +62,8 @@ def open_results(
         if (folder / LEDGER).is_file() and not (folder / "secret.json").is_file():
             raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; put it back")
         seed = stored_secret(folder, secret)
-        ledger = Ledger(folder / LEDGER)
-        try:
+        with closing(Ledger(folder / LEDGER)) as ledger:
             yield OpenResults(folder, ledger, seed)
-        finally:
-            ledger.close()
 
 
 def stored_rules(folder: Path) -> Rules:
@@ -132,16 +129,14 @@ def mendable(results: Path) -> Iterator[None]:
 
 def stored_secret(results: Path, given: int | None) -> int:
     """The results folder's secret seed: drawn once, readable by its owner alone."""
-    path = results / "secret.json"
+    path, temporary = results / "secret.json", results / ".secret.json"
     if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))["seed"]
+        stored: int = json.loads(path.read_text(encoding="utf-8"))["seed"]
         if given not in (None, stored):
-            raise UserError(
-                f"--secret-seed: {results} was begun with another one; leave it out, or take another folder"
-            )
+            said = "was begun with another one; leave it out, or take another folder"
+            raise UserError(f"--secret-seed: {results} {said}")
         return stored
     secret = secrets.randbits(62) if given is None else given
-    temporary = path.with_name(".secret.json")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({"seed": secret}, file)
         file.flush()
