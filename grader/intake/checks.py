@@ -26,7 +26,7 @@ TAKEN_NAMES = {
     *("numpy", "yaml", "wandb", "safetensors", "matplotlib", "PIL", "psutil", "project", "grader", "submission"),
     *("main", "evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
 }
-# Python's parser takes a time that grows with the square of a long line's length; within these bounds it takes a second.
+# The time of Python's parser grows with the square of a line's length; within these bounds it is a second at most.
 MOST_CODE = 200_000  # bytes of a submission's modules
 LONGEST_LINE = 2_000  # bytes
 LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
@@ -36,7 +36,7 @@ LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and lab
 CHOSEN: dict[str, Callable[[Any], bool]] = {
     "max_epochs": lambda value: True,  # held to the rules below
     "precision": lambda value: value in (None, "auto", 32, 16, "32", "32-true", "16-mixed", "bf16-mixed", "bf16-true"),
-    "gradient_clip_val": lambda value: value is None or is_number(value) and value >= 0,
+    "gradient_clip_val": lambda value: value is None or type(value) in (int, float) and value >= 0,
     "gradient_clip_algorithm": lambda value: value in (None, "norm", "value"),
     "accumulate_grad_batches": lambda value: isinstance(value, int) and 1 <= value <= 1024,
     "deterministic": lambda value: value in (None, True, False, "warn"),
@@ -199,12 +199,12 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
 def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[ast.expr, int]]:
     """A module's texts, numbers and containers, with their lengths in characters.
 
-    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse, or is not UTF-8.
+    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse or is not UTF-8.
     """
     encoding = codecs.lookup(tokenize.detect_encoding(iter(lines).__next__)[0]).name
-    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide what comes out of them
+    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide code from the reader
         raise SyntaxError(f"its encoding is {encoding}")
-    with warnings.catch_warnings(action="ignore"):  # such as those of a backslash: they are the student's to see
+    with warnings.catch_warnings(action="ignore"):  # of a stray backslash, say, which is for the student to see
         tree = ast.parse(content, where)
     starts = [0, *accumulate(map(len, lines))]
     for node in ast.walk(tree):
@@ -267,12 +267,12 @@ def check_data(data: dict[Any, Any]) -> Iterator[Finding]:
         yield Finding("data.batch_size", f"{printable(str(batch_size))} is not a number from 1 to 65536", "take 128")
     for key in ("mean", "std"):
         value = data.get(key)
-        if value is not None and not (isinstance(value, list) and all(map(is_number, value))):
+        if value is not None and not (isinstance(value, list) and all(type(each) in (int, float) for each in value)):
             yield Finding(f"data.{key}", "is not a list of numbers", f"set {key}: null")
 
 
 def check_values(settings: dict[str, Any], modules: dict[str, bytes]) -> Iterator[Finding]:
-    """No value may bring weights along, reach for a file, stand for another value, or name a class that is not allowed."""
+    """No value may bring weights, reach for a file, stand for another value, or name a class that is not allowed."""
     for where, key, value in values_in(settings):
         if key in PRETRAINED and value not in (None, False):
             yield Finding(where, "training must start from nothing", "set it to null")
@@ -300,7 +300,3 @@ def values_in(settings: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
         for index, value in enumerate(settings):
             yield f"{where}[{index}]", index, value
             yield from values_in(value, f"{where}[{index}]")
-
-
-def is_number(value: Any) -> bool:
-    return type(value) in (int, float)

@@ -1,6 +1,6 @@
 """Takes a submission in: a folder, zip, tar or git repository becomes a dictionary of files in memory.
 
-Nothing touches the disk, and nothing is believed: neither names, nor sizes, nor how much an archive unpacks to.
+Nothing is written to the disk, and nothing is believed: no name, no size, nor how much an archive unpacks to.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MAX_FILE_BYTES = 2 * 10**6
 MAX_TOTAL_BYTES = 10 * 10**6
 MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES  # of an archive, and of what a tar unpacks to
 MAX_DEPTH = 6
-# What an archive may have to say of itself, since what reads it may take the square of that; see `zip_entries`, `tar_entries`.
+# How much an archive may say of itself, for the time to read it may grow with the square of that.
 MAX_NAMES = 10_000
 MAX_NAME = 1000  # characters
 MAX_EXTRA = 1000  # bytes of a field in a zip
@@ -101,9 +101,8 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     """Read a submission. One that cannot be read comes back with `unusable` set, so that it gets a verdict too.
 
     Args:
-        source: Where it lies.
-        packed: What to read in its place: the tar of a repository that only git can read.
-        student, name: Whose it is, where that is known from elsewhere. Else student.yaml says so.
+        packed: What to read in place of `source`: the tar of a repository that only git can read.
+        student, name: Whose it is, where that is known from elsewhere. Otherwise student.yaml says so.
     """
     try:
         files = unwrapped(read_all(packed or source))
@@ -112,18 +111,17 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     except DAMAGED as error:
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
         return unusable(source, f"cannot be read: {said}", student, name)
-    fallback = student or fallback_id(source)
     try:
         identity = load(files.get("student.yaml", b""))
-        own_id, own_name = str(identity["id"]), printable(str(identity["name"]))
-    except (StrictYamlError, KeyError, TypeError):
-        return Submission(source, fallback, name or fallback, files)  # what is wrong with student.yaml, the checks say
-    student = student or safe_id(own_id) or fallback
+        own_id, own_name = safe_id(str(identity["id"])), printable(str(identity["name"]))
+    except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
+        own_id = own_name = ""
+    student = student or own_id or fallback_id(source)
     return Submission(source, student, name or own_name or student, files)
 
 
 def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:
-    """What stands for a submission that cannot be taken in."""
+    """A submission that cannot be taken in."""
     student = student or fallback_id(source)
     return Submission(source, student, name or student, {}, reason)
 
@@ -133,7 +131,7 @@ def fallback_id(source: Path) -> str:
 
 
 def safe_id(text: str) -> str:
-    """Lower-case ASCII letters, digits, hyphens and underscores; what else there is becomes a hyphen."""
+    """Text as at most 64 lower-case ASCII letters, digits, hyphens and underscores; anything else becomes a hyphen."""
     ascii_text = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
 
@@ -141,8 +139,6 @@ def safe_id(text: str) -> str:
 def read_all(source: Path) -> dict[str, bytes]:
     """All files of a folder or archive, within the limits. Raises Unusable."""
     files: dict[str, bytes] = {}
-    folded: set[str] = set()
-    total = 0
     for name, read in entries(source):
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
@@ -155,27 +151,22 @@ def read_all(source: Path) -> dict[str, bytes]:
             raise Unusable(f"{printable(name)!r} has a name with characters that cannot be printed")
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
-        if str(path).lower() in folded:
+        if str(path).lower() in map(str.lower, files):
             raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")
-        content = read(MAX_FILE_BYTES + 1)  # whatever an archive says of the size
+        files[str(path)] = content = read(MAX_FILE_BYTES + 1)  # whatever an archive says of the size
         if len(content) > MAX_FILE_BYTES:
             raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; {NO_DATA}")
-        total += len(content)
-        if total > MAX_TOTAL_BYTES:
+        if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
             raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; {NO_DATA}")
-        folded.add(str(path).lower())
-        files[str(path)] = content
     return files
 
 
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the folders around them: the shallowest config.yaml marks where the submission begins."""
-    marks = sorted((p for p in files if PurePosixPath(p).name == WRAPPER_MARK), key=lambda p: p.count("/"))
-    if not marks:
-        return files
-    prefix = marks[0].removesuffix(WRAPPER_MARK)
+    marks = (path for path in files if PurePosixPath(path).name == WRAPPER_MARK)
+    prefix = min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
     return {path.removeprefix(prefix): content for path, content in files.items() if path.startswith(prefix)}
 
 
@@ -219,11 +210,9 @@ def folder_entries(folder: Path) -> Entries:
 
 def read_regular(path: Path, limit: int) -> bytes:
     """Up to `limit` bytes of a regular file; a link that took its place meanwhile is not followed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path.name} is no regular file")
-    with os.fdopen(descriptor, "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path.name} is not a regular file")
         return file.read(limit)
 
 
@@ -238,8 +227,7 @@ def zip_entries(source: Path) -> Entries:
         for info in archive.infolist():
             if info.is_dir():
                 continue
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG):
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise Unusable(f"{printable(info.filename)!r} is a link or a device; hand in plain files")
             if info.flag_bits & 1:
                 raise Unusable("the zip is encrypted")
@@ -253,7 +241,7 @@ def zip_entries(source: Path) -> Entries:
 
 def tar_entries(source: Path) -> Entries:
     class Header(tarfile.TarInfo):
-        """Extended headers must be short, and few: until Python 3.11.10, tarfile takes the square of their lengths to read them."""
+        """Extended headers must be short and few: until Python 3.11.10, reading one took the square of its length."""
 
         left = MAX_HEADERS
 
@@ -268,7 +256,7 @@ def tar_entries(source: Path) -> Entries:
 
     with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:", tarinfo=Header) as archive:
         for info in archive:
-            if info.size < 0 or info.issparse():  # read again without end; joined from up to a million pieces
+            if info.size < 0 or info.issparse():  # the one would be read again without end, the other byte by byte
                 raise Unusable(UNUSUAL)
             if info.isdir():
                 continue
@@ -284,8 +272,7 @@ def unpacked(source: Path) -> bytes:
     name, packed = source.name.lower(), source.read_bytes()
     if not name.endswith((".gz", ".tgz", ".xz", ".txz")):
         return packed
-    gzipped = name.endswith("gz")
-    decompressor = zlib.decompressobj(wbits=31) if gzipped else lzma.LZMADecompressor(memlimit=2**28)
+    decompressor = zlib.decompressobj(wbits=31) if name.endswith("gz") else lzma.LZMADecompressor(memlimit=2**28)
     content = decompressor.decompress(packed, MAX_ARCHIVE_BYTES + 1)
     if len(content) > MAX_ARCHIVE_BYTES:
         raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")

@@ -1,4 +1,4 @@
-"""The ledger: every submission, every measurement, every note, once and for good, in SQLite. Rows are added, never changed."""
+"""The ledger, in SQLite: every submission, every measurement and every note. Rows are added, never changed."""
 
 import json
 import sqlite3
@@ -125,12 +125,12 @@ class Ledger:
 
     def regrade(self, when: str, student: str) -> None:
         """Begin a new round for a student: everything is pending again. Raises KeyError for an unknown one."""
-        self.must_know(student)
+        if student not in self.students():
+            raise KeyError(student)
         self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
 
     def give_points(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
-        """Note points for a student's texts; the last note counts, whatever is graded anew. Raises KeyError."""
-        self.must_know(student)
+        """Note points for a student's texts. The last note counts, also after the student is graded anew."""
         self.database.execute(
             "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
             [when, by, student, report, conclusion, comment],
@@ -149,31 +149,23 @@ class Ledger:
         return {row["student"]: row for row in rows}
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
-        """Measurements of a submission's variants by name and number of the training."""
+        """Measurements of a submission's variants, by the variant's name and the number of the training."""
         found: dict[str, dict[int, Measurement]] = {}
         query = (
             "SELECT variant, training, measurement FROM measurements WHERE variant != '' AND counts"
             " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
         for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
-            measurement = Measurement.model_validate_json(row["measurement"])
-            found.setdefault(row["variant"], {})[row["training"]] = measurement
+            found.setdefault(row["variant"], {})[row["training"]] = Measurement.model_validate_json(row["measurement"])
         return found
 
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
 
-    def must_know(self, student: str) -> None:
-        """Raises KeyError for a student who has handed nothing in."""
-        if student not in self.students():
-            raise KeyError(student)
-
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
-        query = "SELECT count(*) FROM regrades WHERE student = ?"
-        (count,) = self.database.execute(query, [student]).fetchone()
-        return int(count)
+        return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])
 
     def epoch_seconds(self) -> list[float]:
         """Seconds of an epoch in each training of a verified submission that counts."""
@@ -185,7 +177,7 @@ class Ledger:
         return [row["seconds"] / row["epochs"] for row in rows if row["seconds"] and row["epochs"]]
 
     def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
-        """What every student (or one) has now, in order of the ids, one student at a time in memory.
+        """What every student (or a single one) has now, in order of the ids, one student at a time in memory.
 
         Args:
             checks: The checks whose findings are wanted.
@@ -210,7 +202,7 @@ class Ledger:
             )
 
     def devices(self) -> str:
-        """All devices that trained on the images of the last measurement; before any has, the one that was asked for."""
+        """All devices that trained on the last measurement's images; before any has, the one that was asked for."""
         rows = self.database.execute(
             "SELECT DISTINCT json_extract(circumstances, '$.device') FROM measurements WHERE counts AND variant = ''"
             " AND images = (SELECT images FROM measurements ORDER BY id DESC LIMIT 1)"
@@ -220,8 +212,7 @@ class Ledger:
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
-        known: dict[str, Any] = json.loads(row["circumstances"]) if row else {}
-        return known
+        return dict(json.loads(row["circumstances"])) if row else {}
 
 
 def now() -> str:

@@ -1,7 +1,7 @@
 """Version 0 kept verdicts by the rules that they were taken by; version 1 keeps what was measured.
 
-A verdict's reason is read back into the fact that it stood for. Where the same training was made twice under two sets of
-rules, the later one counts.
+The fact behind each verdict is read from its reason. Of trainings that were made again under other rules, the last one
+counts.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ COMPUTATION = 1  # of all that version 0 measured
 LATE = re.compile(
     r"time: came (?:(?P<days>\d+) days?, )?(?P<h>\d+):(?P<m>\d+):(?P<s>\d+) after the deadline, (?P<deadline>[^;]+);"
 )
-TAKEN_ANEW = re.compile(r"^is marked|times as long as the verified")  # flags that no longer lie in the ledger
+TAKEN_ANEW = re.compile(r"^is marked|times as long as the verified")  # flags that the ledger no longer keeps
 MOVED = {  # classes of datasets
     "project.data.glyphs.Glyphs": "project.datasets.glyphs.Glyphs",
     "project.data.archive.ImageArchive": "project.datasets.image_archive.ImageArchive",
@@ -50,13 +50,13 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
     rejected = {}
     for row in old["attempts"]:
         if row["seed"] != -1:
-            about = {**row, "images": images[row["rules"]], "variant": "", "at": row["ended"]}
-            add_measurement(database, about, results, newest)
+            about = {"images": images[row["rules"]], "variant": "", "at": row["ended"]}
+            add_measurement(database, {**row, **about}, results, newest)
         elif row["verdict"] == "rejected":
             rejected[row["student"], row["digest"], row["rules"]] = json.loads(row["result"])["reason"]
     for row in old["ablations"]:
-        about = {**row, "images": images.get(row["rules"], ""), "round": 0, "started": row["at"]}
-        add_measurement(database, about, results, newest)
+        about = {"images": images.get(row["rules"], ""), "round": 0, "started": row["at"]}
+        add_measurement(database, {**row, **about}, results, newest)
     max_epochs = json.loads(old["attempts"][-1]["circumstances"]).get("max_epochs", 15) if old["attempts"] else 15
     for row in old["submissions"]:
         reason = rejected.get((row["student"], row["digest"], row["rules"]), "")
@@ -81,12 +81,12 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
 
 
 def renamed_images(results: Path) -> list[str]:
-    """The keys of the last run's images by all names that their class has had; the last of them is their key now.
+    """The keys of the last run's images under each name that their class has had; the last one is their key now.
 
-    The rules take the new name over. Done again, this gives the same.
+    It writes the new name into the rules. Done again, it gives the same.
 
     Raises:
-        UserError: Rules or secret are missing, without which nobody can tell which images were graded on.
+        UserError: The rules or the secret is missing, without which nobody can tell which images were graded on.
     """
     file = results / "assignment.json"
     try:
@@ -95,9 +95,8 @@ def renamed_images(results: Path) -> list[str]:
         path = rules["dataset"]["class_path"]
         fraction = rules["monitor_fraction"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{results}: assignment.json and secret.json are needed to bring the ledger up to date ({error})"
-        ) from None
+        said = f"assignment.json and secret.json are needed to bring the ledger up to date ({error})"
+        raise UserError(f"{results}: {said}") from None
     new = MOVED.get(path, path)
     keys = []
     for name in (path, *(old for old, moved in MOVED.items() if moved == new), new):
@@ -109,7 +108,7 @@ def renamed_images(results: Path) -> list[str]:
 
 
 def images_by_rules(attempts: list[sqlite3.Row], results: Path, last_keys: list[str]) -> dict[str, str]:
-    """The key of the images by rules, as a training that was scored has noted it. Else it is that of the last run."""
+    """The key of the images by rules: the one that a scored training noted, otherwise that of the last run."""
     found = {attempt["rules"]: last_keys[-1] for attempt in attempts}
     for attempt in attempts:
         if scoring := to_draw(results, json.loads(attempt["result"])).get("scoring"):
@@ -121,8 +120,7 @@ def images_by_rules(attempts: list[sqlite3.Row], results: Path, last_keys: list[
 def to_draw(results: Path, result: dict[str, Any]) -> dict[str, Any]:
     """What a training left for its figures; empty where that is gone."""
     try:
-        drawn: dict[str, Any] = json.loads((results / result["details"]["folder"] / "to_draw.json").read_bytes())
-        return drawn
+        return dict(json.loads((results / result["details"]["folder"] / "to_draw.json").read_bytes()))
     except (KeyError, OSError, ValueError):
         return {}
 
@@ -157,7 +155,8 @@ def add_measurement(
 
 def measurement(result: dict[str, Any], drawn: dict[str, Any], circumstances: dict[str, Any]) -> Measurement:
     """The facts behind a verdict of version 0."""
-    reason, details = result["reason"], result["details"]
+    reason, known = result["reason"], {**result["details"], **result}
+    same = Measurement.model_fields.keys() & known.keys() - {"strategies", "flags"}  # in both versions
     outcome: Outcome = "scored"
     missing: list[str] = []
     limits: dict[LimitName, float] = {}
@@ -178,18 +177,9 @@ def measurement(result: dict[str, Any], drawn: dict[str, Any], circumstances: di
         said="" if outcome == "scored" else reason,
         missing=missing,
         limits=limits,
-        accuracy=result["accuracy"],
-        samples=details.get("samples"),
-        epochs=result["epochs"],
-        parameters=result["parameters"],
-        seconds=result["seconds"],
-        peak_memory=details.get("peak_memory"),
         strategies=drawn.get("census") or census,
         val_accuracy=[row["val/accuracy"] for row in drawn.get("curves", [])],
-        untrained_accuracy=details.get("untrained_accuracy"),
         flags=[flag for flag in result["flags"] if not TAKEN_ANEW.search(flag)],
-        weights=details.get("weights", ""),
-        folder=details.get("folder", ""),
         computation=COMPUTATION,
-        machine=result.get("machine", {}),
+        **{name: known[name] for name in same},
     )
