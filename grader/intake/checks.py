@@ -140,7 +140,7 @@ def check_student(submission: Submission) -> Iterator[Finding]:
 
 def check_reports(submission: Submission) -> Iterator[Finding]:
     for name, least in REPORTS.items():
-        mend = f"write {least} to {MOST_CHARACTERS} characters"
+        mend = f"write at least {least} and at most {MOST_CHARACTERS} characters"
         if name not in submission.files:
             yield Finding(name, "is missing", mend)
             continue

@@ -125,7 +125,12 @@ CASES = [
     Case("a module named torch", "rejected", "the name of a library", files={"torch.py": NOTHING_RUNS}),
     Case("sitecustomize.py", "rejected", "the name of a library", files={"sitecustomize.py": NOTHING_RUNS}),
     Case("conftest.py", "rejected", "the name of a library", files={"conftest.py": NOTHING_RUNS}),
-    Case("a report of two megabytes", "rejected", "write at most", files={"REPORT.md": REPORT + "x " * 900_000}),
+    Case(
+        "a report of two megabytes",
+        "rejected",
+        "at most 40000 characters",
+        files={"REPORT.md": REPORT + "x " * 900_000},
+    ),
     Case("a report of nothing", "rejected", "REPORT.md: has", files={"REPORT.md": " \n" * 10_000}),
 ]
 HONEST = [
