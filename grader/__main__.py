@@ -2,7 +2,13 @@
 
 import sys
 
-from grader.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from grader.cli import main
+
+        sys.exit(main(sys.argv[1:]))
+    except ModuleNotFoundError as error:
+        if "." in (error.name or "."):  # a part of a package that is there: a fault of ours
+            raise
+        print(f"error: {error}; what grading needs comes with pip install '.[grader]'", file=sys.stderr)
+        sys.exit(2)

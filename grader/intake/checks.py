@@ -7,10 +7,9 @@ import sys
 import tokenize
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from grader.intake.strict_yaml import StrictYamlError, load
@@ -21,37 +20,23 @@ from grader.safe_text import printable
 REPORTS = {"REPORT.md": 600, "CONCLUSION.md": 300}  # least number of characters
 MOST_CHARACTERS = 40_000  # of a report
 EXPECTED = ("config.yaml", "student.yaml", "README.md", *REPORTS)
-LATE = "time"
 TAKEN_NAMES = {
     *sys.stdlib_module_names,
     *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
-    *(
-        "numpy",
-        "yaml",
-        "wandb",
-        "safetensors",
-        "matplotlib",
-        "PIL",
-        "psutil",
-        "project",
-        "grader",
-        "submission",
-        "main",
-    ),
-    *("evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
+    *("numpy", "yaml", "wandb", "safetensors", "matplotlib", "PIL", "psutil", "project", "grader", "submission"),
+    *("main", "evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
 }
-# Python's parser takes a time that grows with the square of a long line's length; within these bounds it takes a second.
+# The time of Python's parser grows with the square of a line's length; within these bounds it is a second at most.
 MOST_CODE = 200_000  # bytes of a submission's modules
 LONGEST_LINE = 2_000  # bytes
 LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
 LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and label tables are larger
 
-# Settings of the trainer: what a student chooses, what the grader sets whatever is there, and the defaults that a
-# complete configuration has and that nothing may depart from.
+# Settings of the trainer: what a student chooses, what the grader replaces, and what must stay at its default.
 CHOSEN: dict[str, Callable[[Any], bool]] = {
     "max_epochs": lambda value: True,  # held to the rules below
     "precision": lambda value: value in (None, "auto", 32, 16, "32", "32-true", "16-mixed", "bf16-mixed", "bf16-true"),
-    "gradient_clip_val": lambda value: value is None or is_number(value) and value >= 0,
+    "gradient_clip_val": lambda value: value is None or type(value) in (int, float) and value >= 0,
     "gradient_clip_algorithm": lambda value: value in (None, "norm", "value"),
     "accumulate_grad_batches": lambda value: isinstance(value, int) and 1 <= value <= 1024,
     "deterministic": lambda value: value in (None, True, False, "warn"),
@@ -64,22 +49,18 @@ REPLACED = (
     *("enable_model_summary", "enable_checkpointing", "num_sanity_val_steps", "log_every_n_steps", "model_registry"),
 )
 DEFAULTS = {
-    **dict.fromkeys(
-        (
-            *("min_epochs", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
-            *("limit_predict_batches", "val_check_interval", "profiler", "plugins"),
-        )
-    ),
+    **dict.fromkeys(("min_epochs", "min_steps", "max_time", "val_check_interval", "profiler", "plugins")),
+    **dict.fromkeys(f"limit_{stage}_batches" for stage in ("train", "val", "test", "predict")),
     **dict.fromkeys(("fast_dev_run", "detect_anomaly", "barebones", "sync_batchnorm"), False),
     **dict.fromkeys(("inference_mode", "use_distributed_sampler", "enable_autolog_hparams"), True),
-    "max_steps": -1,
-    "overfit_batches": 0.0,
-    "reload_dataloaders_every_n_epochs": 0,
+    **{"max_steps": -1, "overfit_batches": 0.0, "reload_dataloaders_every_n_epochs": 0},
 }
-SECTIONS = ("seed_everything", "trainer", "model", "data", "run", "ckpt_path", "weights_only")
-MODEL = ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization", "compile")
-DATA = ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num_workers")
-
+SETTINGS = {
+    "": ("seed_everything", "trainer", "model", "data", "run", "ckpt_path", "weights_only"),
+    "trainer": (*CHOSEN, *REPLACED, *DEFAULTS),
+    "model": ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization", "compile"),
+    "data": ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num_workers"),
+}
 PRETRAINED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
 
 ALLOWED_CLASSES = re.compile(
@@ -96,12 +77,12 @@ DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: how bad, where, what, and how to mend it."""
+    """Something wrong: where, what, how to mend it, and how bad it is."""
 
-    severity: Literal["reject", "warn"]
     where: str
     what: str
     mend: str
+    severity: Literal["reject", "warn"] = "reject"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
@@ -110,24 +91,16 @@ class Finding:
 def check(submission: Submission, rules: Rules) -> list[Finding]:
     """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun."""
     late = check_time(submission.submitted, submission.marked_late, rules)
-    return by_severity([*late, *check_content(submission, rules)])
+    return sorted([*late, *check_content(submission, rules)], key=lambda finding: finding.severity != "reject")
 
 
 def check_content(submission: Submission, rules: Rules) -> list[Finding]:
-    """What is wrong with what was handed in, whenever that was. Of the rules, `max_epochs` alone has a bearing on it."""
+    """What is wrong with what was handed in, whenever that was. The only rule that matters here is `max_epochs`."""
     if submission.unusable:
-        return [
-            Finding(
-                "reject", submission.source.name, submission.unusable, "hand in a folder, zip or tar of plain files"
-            )
-        ]
+        mend = "hand in a folder, zip or tar of plain files"
+        return [Finding(submission.source.name, submission.unusable, mend)]
     found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
-    return by_severity([*found, *check_config(submission, rules)])
-
-
-def by_severity(findings: list[Finding]) -> list[Finding]:
-    """Those that reject first."""
-    return sorted(findings, key=lambda finding: finding.severity != "reject")
+    return [*found, *check_config(submission, rules)]
 
 
 def rejections(findings: list[Finding]) -> list[Finding]:
@@ -136,68 +109,63 @@ def rejections(findings: list[Finding]) -> list[Finding]:
 
 
 def check_time(submitted: datetime | None, marked_late: bool, rules: Rules) -> Iterator[Finding]:
-    deadline = rules.deadline
-    severity: Literal["reject", "warn"] = "reject" if rules.late == "reject" else "warn"
+    deadline, mend = rules.deadline, "ask your instructor"
     if deadline and submitted and submitted > deadline:
         after = timedelta(seconds=int((submitted - deadline).total_seconds()))
-        yield Finding(severity, LATE, f"came {after} after the deadline, {deadline.isoformat()}", "ask your instructor")
+        what = f"came {after} after the deadline, {deadline.isoformat()}"
+        yield Finding("time", what, mend, "reject" if rules.late == "reject" else "warn")
     elif marked_late:
-        yield Finding("warn", LATE, "is marked as late by the system that it was handed in to", "ask your instructor")
+        yield Finding("time", "is marked as late by the system that it was handed in to", mend, "warn")
 
 
 def check_student(submission: Submission) -> Iterator[Finding]:
     mend = "write two lines, `id: your-student-id` and `name: Your Name`"
-    if "student.yaml" not in submission.files:
-        yield Finding("reject", "student.yaml", "is missing", mend)
-        return
     try:
-        identity = load(submission.files["student.yaml"])
+        identity = load(submission.files.get("student.yaml", b""))
     except StrictYamlError as error:
-        yield Finding("reject", "student.yaml", str(error), mend)
+        yield Finding("student.yaml", str(error), mend)
         return
     if not isinstance(identity, dict):
-        yield Finding("reject", "student.yaml", "has no `id` and `name`", mend)
+        what = "has no `id` and `name`" if "student.yaml" in submission.files else "is missing"
+        yield Finding("student.yaml", what, mend)
         return
     for key in ("id", "name"):
         if not isinstance(identity.get(key), (str, int)) or not str(identity[key]).strip():
-            yield Finding("reject", f"student.yaml: {key}", "is missing", mend)
+            yield Finding(f"student.yaml: {key}", "is missing", mend)
     given = str(identity.get("id", ""))
     if given.strip() and safe_id(given) != given:
-        better = safe_id(given) or "kim-minji"
-        yield Finding(
-            "reject", "student.yaml: id", f"{printable(given)!r} is no plain id", f"use a-z, 0-9, - and _: {better}"
-        )
+        mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
+        yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
 
 
 def check_reports(submission: Submission) -> Iterator[Finding]:
     for name, least in REPORTS.items():
+        mend = f"write at least {least} and at most {MOST_CHARACTERS} characters"
         if name not in submission.files:
-            yield Finding("reject", name, "is missing", f"write it, at least {least} characters")
+            yield Finding(name, "is missing", mend)
             continue
         try:
             length = len(" ".join(submission.files[name].decode("utf-8").split()))
         except UnicodeDecodeError:
-            yield Finding("reject", name, "is not UTF-8 text", "save it as UTF-8")
+            yield Finding(name, "is not UTF-8 text", "save it as UTF-8")
             continue
-        if length < least:
-            yield Finding("reject", name, f"has {length} characters", f"write at least {least}")
-        if length > MOST_CHARACTERS:
-            yield Finding("reject", name, f"has {length} characters", f"write at most {MOST_CHARACTERS}")
+        if not least <= length <= MOST_CHARACTERS:
+            yield Finding(name, f"has {length} characters", mend)
 
 
 def check_files(submission: Submission) -> Iterator[Finding]:
     for path in submission.files:
+        where, module = printable(path), path.removesuffix(".py")
         if path in EXPECTED:
             continue
-        where = printable(path)
         if not path.endswith(".py"):
-            yield Finding("warn", where, "is not needed and not used", "leave it out")
-        elif "/" in path or not PurePosixPath(path).stem.isidentifier():
+            yield Finding(where, "is not needed and not used", "leave it out", "warn")
+        elif not module.isidentifier():
             yield Finding(
-                "reject", where, "is no module that can be imported", "put it beside config.yaml, as letters_digits.py"
+                where, "is not a module that can be imported", "put it beside config.yaml, as letters_digits.py"
             )
-        elif PurePosixPath(path).stem in TAKEN_NAMES:
-            yield Finding("reject", where, "has the name of a library", "give it a name of its own")
+        elif module in TAKEN_NAMES:
+            yield Finding(where, "has the name of a library", "give it a name of its own")
     yield from check_code(submission.modules)
 
 
@@ -206,37 +174,37 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
     size = sum(map(len, modules.values()))
     if size > MOST_CODE:
         mend = f"hand in what your configuration uses, at most {MOST_CODE // 1000} kB"
-        yield Finding("reject", "*.py", f"{size // 1000} kB of code, all together", mend)
+        yield Finding("*.py", f"{size // 1000} kB of code, all together", mend)
         return
-    training_alone, characters = "a network's weights come from training alone", 0
+    from_training, characters = "a network's weights come from training alone", 0
     for path, content in modules.items():
         where, lines = printable(path), content.splitlines(keepends=True)
         if long := next((number for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE), None):
-            yield Finding("reject", f"{where}: line {long}", f"is longer than {LONGEST_LINE} bytes", "break it up")
+            yield Finding(f"{where}: line {long}", f"is longer than {LONGEST_LINE} bytes", "break it up")
             continue
         try:
             found = list(literals(where, content, lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             mend = "save it as UTF-8, and try it: python -m py_compile"
-            yield Finding("reject", where, f"does not parse: {printable(str(error))}", mend)
+            yield Finding(where, f"does not parse: {printable(str(error))}", mend)
             continue
         characters += sum(length for node, length in found if isinstance(node, ast.Constant))
         if large := next((node for node, length in found if length > LARGE_LITERAL), None):
-            what = "a literal as large as weights or a table"
-            yield Finding("reject", f"{where}: line {large.lineno}", what, training_alone)
+            where = f"{where}: line {large.lineno}"
+            yield Finding(where, "a literal as large as weights or a table", from_training)
     if characters > LARGE_LITERALS:
-        yield Finding("reject", "*.py", "literals as large as weights or a table, all together", training_alone)
+        yield Finding("*.py", "literals as large as weights or a table, all together", from_training)
 
 
 def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[ast.expr, int]]:
     """A module's texts, numbers and containers, with their lengths in characters.
 
-    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse, or is not UTF-8.
+    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse or is not UTF-8.
     """
     encoding = codecs.lookup(tokenize.detect_encoding(iter(lines).__next__)[0]).name
-    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide what comes out of them
+    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide code from the reader
         raise SyntaxError(f"its encoding is {encoding}")
-    with warnings.catch_warnings(action="ignore"):  # such as those of a backslash: they are the student's to see
+    with warnings.catch_warnings(action="ignore"):  # of a stray backslash, say, which is for the student to see
         tree = ast.parse(content, where)
     starts = [0, *accumulate(map(len, lines))]
     for node in ast.walk(tree):
@@ -249,121 +217,86 @@ def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[a
 
 
 def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:
-    if "config.yaml" not in submission.files:
-        yield Finding("reject", "config.yaml", "is missing", "copy it from your run: runs/<name>/config.yaml")
-        return
+    mend = "copy it from your run: runs/<name>/config.yaml"
     try:
         config = submission.config
     except StrictYamlError as error:
-        yield Finding("reject", "config.yaml", str(error), "copy it from your run: runs/<name>/config.yaml")
+        yield Finding("config.yaml", str(error), mend)
         return
     if not isinstance(config, dict):
-        yield Finding("reject", "config.yaml", "is no mapping", "copy it from your run: runs/<name>/config.yaml")
+        what = "holds no settings" if "config.yaml" in submission.files else "is missing"
+        yield Finding("config.yaml", what, mend)
         return
-    sections = {"": (config, SECTIONS), "model.": (config.get("model"), MODEL), "data.": (config.get("data"), DATA)}
-    for prefix, (section, known) in sections.items():
+    for finding in check_settings(config, submission.modules, rules):
+        yield replace(finding, where=f"config.yaml: {finding.where}")
+
+
+def check_settings(config: dict[Any, Any], modules: dict[str, bytes], rules: Rules) -> Iterator[Finding]:
+    sections: dict[str, Any] = {name: config.get(name) for name in ("trainer", "model", "data")}
+    for name, section in sections.items():
         if not isinstance(section, dict):
-            yield Finding(
-                "reject", f"config.yaml: {prefix.rstrip('.')}", "is missing", "copy config.yaml from your run"
-            )
-            continue
+            yield Finding(name, "is missing", "copy config.yaml from your run")
+            sections[name] = {}
+    for name, section in {"": config, **sections}.items():
         for key in section:
-            if key not in known:
-                yield Finding(
-                    "reject", f"config.yaml: {prefix}{printable(str(key))}", "is no such setting", "remove it"
-                )
+            if key not in SETTINGS[name]:
+                where = f"{name}.{printable(str(key))}".lstrip(".")
+                yield Finding(where, "is not a setting that the grader allows", "remove it")
     for key in ("ckpt_path", "weights_only"):
         if config.get(key) is not None:
-            yield Finding("reject", f"config.yaml: {key}", "training must start from nothing", f"set {key}: null")
-    yield from check_trainer(config.get("trainer"), rules)
-    yield from check_data(config.get("data"))
-    data = config.get("data")
-    if isinstance(data, dict):
-        data = {key: value for key, value in data.items() if key != "source"}  # the grader's own takes its place
-    settings = {"trainer": config.get("trainer"), "model": config.get("model"), "data": data}
-    yield from check_values(settings)
-    for where, name in class_paths(settings):
-        own = OWN_CLASS.fullmatch(name)
-        if own and f"{own.group(1)}.py" not in submission.files:
-            yield Finding(
-                "reject", f"config.yaml: {where}", f"there is no {own.group(1)}.py", "put it beside config.yaml"
-            )
-        elif not own and not ALLOWED_CLASSES.fullmatch(name):
-            mend = "use classes of project, torch.nn, torch.optim, torchvision, or your own submission.<module>.<Class>"
-            yield Finding("reject", f"config.yaml: {where}", f"{printable(name)} is not allowed", mend)
+            yield Finding(key, "training must start from nothing", f"set {key}: null")
+    yield from check_trainer(sections["trainer"], rules)
+    yield from check_data(sections["data"])
+    data = {key: value for key, value in sections["data"].items() if key != "source"}  # the grader has its own source
+    yield from check_values({**sections, "data": data}, modules)
 
 
-def check_trainer(trainer: Any, rules: Rules) -> Iterator[Finding]:
-    trainer = trainer if isinstance(trainer, dict) else {}
+def check_trainer(trainer: dict[Any, Any], rules: Rules) -> Iterator[Finding]:
     epochs = trainer.get("max_epochs")
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or not 1 <= epochs <= rules.max_epochs:
+    if type(epochs) is not int or not 1 <= epochs <= rules.max_epochs:
         mend = f"train again with --trainer.max_epochs {rules.max_epochs} or fewer, and hand in that run"
-        yield Finding(
-            "reject",
-            "config.yaml: trainer.max_epochs",
-            f"{printable(str(epochs))} is not 1 to {rules.max_epochs}",
-            mend,
-        )
+        yield Finding("trainer.max_epochs", f"{printable(str(epochs))} is not 1 to {rules.max_epochs}", mend)
     for key, value in trainer.items():
-        where, shown = f"config.yaml: trainer.{printable(str(key))}", printable(str(value), 60)
-        if key in CHOSEN:
-            if not CHOSEN[key](value):
-                yield Finding("reject", where, f"{shown} is not allowed", "remove it")
-        elif key in DEFAULTS:
-            if value != DEFAULTS[key] or isinstance(value, bool) != isinstance(DEFAULTS[key], bool):
-                yield Finding("reject", where, f"{shown} is not allowed", f"set it to {DEFAULTS[key]}, or remove it")
-        elif key not in REPLACED:
-            yield Finding("reject", where, "is no setting that the grader allows", "remove it")
+        if key in DEFAULTS and value != DEFAULTS[key] or key in CHOSEN and not CHOSEN[key](value):
+            yield Finding(f"trainer.{key}", f"{printable(str(value), 60)} is not allowed", "remove it")
 
 
-def check_data(data: Any) -> Iterator[Finding]:
-    data = data if isinstance(data, dict) else {}
+def check_data(data: dict[Any, Any]) -> Iterator[Finding]:
     batch_size = data.get("batch_size", 128)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 65536:
-        yield Finding(
-            "reject", "config.yaml: data.batch_size", f"{printable(str(batch_size))} is no number of images", "take 128"
-        )
+    if type(batch_size) is not int or not 1 <= batch_size <= 65536:
+        yield Finding("data.batch_size", f"{printable(str(batch_size))} is not a number from 1 to 65536", "take 128")
     for key in ("mean", "std"):
         value = data.get(key)
-        if value is not None and not (isinstance(value, list) and all(map(is_number, value))):
-            yield Finding("reject", f"config.yaml: data.{key}", "is no list of numbers", f"set {key}: null")
+        if value is not None and not (isinstance(value, list) and all(type(each) in (int, float) for each in value)):
+            yield Finding(f"data.{key}", "is not a list of numbers", f"set {key}: null")
 
 
-def check_values(settings: Any, where: str = "") -> Iterator[Finding]:
-    """No value may reach for a file, stand for another one, or bring weights along."""
+def check_values(settings: dict[str, Any], modules: dict[str, bytes]) -> Iterator[Finding]:
+    """No value may bring weights, reach for a file, stand for another value, or name a class that is not allowed."""
+    for where, key, value in values_in(settings):
+        if key in PRETRAINED and value not in (None, False):
+            yield Finding(where, "training must start from nothing", "set it to null")
+        elif isinstance(value, str) and (value.startswith(("/", "~", "file:")) or ".." in value):
+            yield Finding(where, f"{printable(value, 60)!r} names a file", "remove it")
+        elif isinstance(value, str) and "${" in value:
+            yield Finding(where, f"{printable(value, 60)!r} stands for a value", "write the value itself")
+        elif key == "class_path" or isinstance(value, str) and DOTTED.fullmatch(value):
+            own = OWN_CLASS.fullmatch(str(value))
+            if own and f"{own[1]}.py" not in modules:
+                yield Finding(where, f"there is no {own[1]}.py", "put it beside config.yaml")
+            elif not own and not ALLOWED_CLASSES.fullmatch(str(value)):
+                mend = "use classes of project, torch.nn, torch.optim, torchvision, or submission.<your module>.<Class>"
+                yield Finding(where, f"{printable(str(value))} is not allowed", mend)
+
+
+def values_in(settings: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every value in settings, at any depth: where it is, its key or index, and the value."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             path = f"{where}.{printable(str(key))}".lstrip(".")
-            if key in PRETRAINED and value not in (None, False):
-                yield Finding("reject", f"config.yaml: {path}", "training must start from nothing", "set it to null")
-            else:
-                yield from check_values(value, path)
+            yield path, key, value
+            yield from values_in(value, path)
     elif isinstance(settings, list):
         for index, value in enumerate(settings):
-            yield from check_values(value, f"{where}[{index}]")
-    elif isinstance(settings, str):
-        if settings.startswith(("/", "~", "file:")) or ".." in settings:
-            yield Finding("reject", f"config.yaml: {where}", f"{printable(settings, 60)!r} names a file", "remove it")
-        elif "${" in settings:
-            mend = "write the value itself"
-            yield Finding("reject", f"config.yaml: {where}", f"{printable(settings, 60)!r} stands for a value", mend)
-
-
-def class_paths(settings: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Every class that settings name, with where: the value of a class_path, and any text that looks like one."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            path = f"{where}.{printable(str(key))}".lstrip(".")
-            if key == "class_path":
-                yield path, str(value)
-            else:
-                yield from class_paths(value, path)
-    elif isinstance(settings, list):
-        for index, value in enumerate(settings):
-            yield from class_paths(value, f"{where}[{index}]")
-    elif isinstance(settings, str) and DOTTED.fullmatch(settings):
-        yield where, settings
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+            yield f"{where}[{index}]", index, value
+            yield from values_in(value, f"{where}[{index}]")

@@ -1,8 +1,8 @@
 """A folder of downloads: whose each of them is, when it was handed in, and which attempt counts.
 
-Names that learning-management systems give are read: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
-(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). What has another
-name belongs to whom its student.yaml names.
+Three systems' names are understood: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
+(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). Any other
+download belongs to whoever its student.yaml names.
 """
 
 import csv
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.intake.git_repositories import is_repository
+from grader.intake.git_repositories import has_files, is_packed
 from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id
 from grader.safe_text import printable
 from project.support.errors import UserError
@@ -28,11 +28,11 @@ class Download:
 
     Attributes:
         source: Where it lies.
-        submitted: When the server got it: from `times.csv` beside it, else when it was last modified.
-        student: The student's id, of letters that are safe in a file name; empty where the download's name tells none.
+        submitted: When the server got it, from `times.csv` beside it; otherwise when it was last modified.
+        student: The student's id, safe as a file name; empty where the download's name does not tell.
         name: The student's name, as far as the download's name tells it.
         late: Whether the system itself marked it as late.
-        attempts: Attempts of this student that another one took the place of.
+        attempts: How many other attempts of this student do not count.
     """
 
     source: Path
@@ -44,14 +44,14 @@ class Download:
 
 
 def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Download]:
-    """One download for each student whom a name tells, and every other one; `folder` itself where it is a submission.
+    """The downloads that count; `folder` itself where it is a submission.
 
-    Of several attempts the last before the deadline counts; where there is none, the last.
+    Of a student's attempts the last before the deadline counts; where there is none, the last.
 
     Raises:
         UserError: `times.csv` cannot be read.
     """
-    if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_repository(folder):
+    if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or has_files(folder) or is_packed(folder):
         return [Download(folder, modified(folder))]
     times = submission_times(folder / TIMES)
     classroom = folder.resolve().name
@@ -66,10 +66,9 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
 
 
 def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
-    """What a download's name tells; None for what a system adds to the files handed in."""
+    """What a download's name tells; None for what the system has added to the files handed in."""
     if match := MOODLE.fullmatch(entry.name):
-        name, kind = match["name"], match["kind"]
-        return Download(entry, submitted, *known(name, match["id"])) if kind == "file" else None
+        return Download(entry, submitted, *known(match["name"], match["id"])) if match["kind"] == "file" else None
     if match := CANVAS.fullmatch(entry.name):
         return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
     if prefix and entry.name.startswith(prefix) and entry.is_dir():
@@ -79,7 +78,7 @@ def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Do
 
 
 def known(name: str, number: str) -> tuple[str, str]:
-    """Id and name of a student in a system: its number makes the id unmistakable."""
+    """Id and name of a student. The system's number in the id tells students of the same name apart."""
     return safe_id(f"{safe_id(name)[:40]}-{number}"), printable(name)
 
 
@@ -97,23 +96,19 @@ def counted(downloads: list[Download], deadline: datetime | None) -> list[Downlo
 
 
 def submission_times(table: Path) -> dict[str, datetime]:
-    """Times by file name from a CSV file; empty where there is none."""
+    """Times by file name, from a CSV file; empty where there is no such file."""
     if not table.is_file():
         return {}
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
-            return {row["file"]: server_time(row["submitted"]) for row in csv.DictReader(file)}
+            rows = csv.DictReader(file, restval="")
+            times = {row["file"]: datetime.fromisoformat(row["submitted"].strip()) for row in rows}
+        if without_zone := [name for name, time in times.items() if time.tzinfo is None]:
+            raise ValueError(f"the time of {without_zone[0]} has no time zone")
+        return times
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
         raise UserError(f"{table}: {error}; {expected}") from None
-
-
-def server_time(text: str) -> datetime:
-    """A time with its zone, ISO 8601. Raises ValueError without one."""
-    time = datetime.fromisoformat(text.strip())
-    if time.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return time
 
 
 def modified(path: Path) -> datetime:

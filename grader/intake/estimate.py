@@ -1,4 +1,4 @@
-"""How long a training may take, told by its configuration alone: to begin with the longest. It decides about nothing else."""
+"""How long a training may take, estimated from its configuration. The longest begin first; nothing else hangs on it."""
 
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ SQUARED, LINEAR = ("width", "widths"), ("depth", "convs_per_stage", "blocks", "b
 
 
 def estimated_work(submission: Submission) -> float:
-    """Epochs times the size of the network as far as its arguments tell it; 0 for what cannot be read."""
+    """Epochs times the network's size as far as its arguments tell; 0 where the configuration cannot be read."""
     try:
         config = submission.config
         arguments = config["model"]["network"].get("init_args") or {}

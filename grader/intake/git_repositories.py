@@ -1,16 +1,11 @@
-"""Git repositories: only their `submission/` folder is taken, and git itself runs in a sandbox.
+"""Git repositories: only their `submission/` folder is taken.
 
-A repository's own configuration can make git start programs, so it is never asked outside of one.
+Git runs in a sandbox only, since a repository's own configuration can make it start programs.
 """
 
 from pathlib import Path
 
 FOLDER = "submission"
-
-
-def is_repository(path: Path) -> bool:
-    """Whether a path is a git repository: one with files, a bare one, or a bundle."""
-    return has_files(path) or is_packed(path)
 
 
 def has_files(path: Path) -> bool:

@@ -13,7 +13,7 @@ def pack(submission: Submission, archive: Path) -> None:
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(submission.files):
             if path in EXPECTED or path in submission.modules:
-                info = zipfile.ZipInfo(f"submission/{path}", date_time=(1980, 1, 1, 0, 0, 0))
+                info = zipfile.ZipInfo(f"submission/{path}")  # of 1980
                 info.external_attr = 0o100644 << 16
                 packed.writestr(info, submission.files[path], zipfile.ZIP_DEFLATED)
     temporary.replace(archive)

@@ -1,6 +1,6 @@
 """Takes a submission in: a folder, zip, tar or git repository becomes a dictionary of files in memory.
 
-Nothing touches the disk, and nothing is believed: neither names, nor sizes, nor how much an archive unpacks to.
+Nothing is written to the disk, and nothing is believed: no name, no size, nor how much an archive unpacks to.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -29,17 +29,18 @@ MAX_FILE_BYTES = 2 * 10**6
 MAX_TOTAL_BYTES = 10 * 10**6
 MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES  # of an archive, and of what a tar unpacks to
 MAX_DEPTH = 6
-# What an archive may have to say of itself, since what reads it may take the square of that; see `zip_entries`, `tar_entries`.
+# How much an archive may say of itself, for the time to read it may grow with the square of that.
 MAX_NAMES = 10_000
 MAX_NAME = 1000  # characters
 MAX_EXTRA = 1000  # bytes of a field in a zip
 MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
+NO_DATA = "hand in no weights and no data"
 UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
-    *(NotImplementedError, MemoryError, OverflowError),
+    *(MemoryError, OverflowError),
 )
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -80,10 +81,6 @@ class Submission:
             digest.update(b"%d %d " % (len(name), len(content)) + name + content)
         return digest.hexdigest()
 
-    def in_memory(self) -> "Submission":
-        """The same, with its files read, once, from where they are kept."""
-        return replace(self, files=dict(self.files.items()))
-
     @cached_property
     def config(self) -> Any:
         """What config.yaml says, plain data. Raises StrictYamlError."""
@@ -94,19 +91,18 @@ class Submission:
         """The student's own Python files, by file name."""
         return {path: content for path, content in self.files.items() if path.endswith(".py")}
 
-    @cached_property
+    @property
     def tier(self) -> str:
         """`verified` where all code that runs is ours, `audited` where the student's own runs too."""
-        return "audited" if any(path.endswith(".py") for path in self.files) else "verified"
+        return "audited" if self.modules else "verified"
 
 
 def take_in(source: Path, packed: Path | None = None, student: str = "", name: str = "") -> Submission:
     """Read a submission. One that cannot be read comes back with `unusable` set, so that it gets a verdict too.
 
     Args:
-        source: Where it lies.
-        packed: What to read in its place: the tar of a repository that only git can read.
-        student, name: Whose it is, where that is known from elsewhere. Else student.yaml says so.
+        packed: What to read in place of `source`: the tar of a repository that only git can read.
+        student, name: Whose it is, where that is known from elsewhere. Otherwise student.yaml says so.
     """
     try:
         files = unwrapped(read_all(packed or source))
@@ -115,18 +111,17 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     except DAMAGED as error:
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
         return unusable(source, f"cannot be read: {said}", student, name)
-    fallback = student or fallback_id(source)
     try:
         identity = load(files.get("student.yaml", b""))
-        own_id, own_name = str(identity["id"]), printable(str(identity["name"]))
-    except (StrictYamlError, KeyError, TypeError):
-        return Submission(source, fallback, name or fallback, files)  # what is wrong with student.yaml, the checks say
-    student = student or safe_id(own_id) or fallback
+        own_id, own_name = safe_id(str(identity["id"])), printable(str(identity["name"]))
+    except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
+        own_id = own_name = ""
+    student = student or own_id or fallback_id(source)
     return Submission(source, student, name or own_name or student, files)
 
 
 def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:
-    """What stands for a submission that cannot be taken in."""
+    """A submission that cannot be taken in."""
     student = student or fallback_id(source)
     return Submission(source, student, name or student, {}, reason)
 
@@ -136,7 +131,7 @@ def fallback_id(source: Path) -> str:
 
 
 def safe_id(text: str) -> str:
-    """Lower-case ASCII letters, digits, hyphens and underscores; what else there is becomes a hyphen."""
+    """Text as at most 64 lower-case ASCII letters, digits, hyphens and underscores; anything else becomes a hyphen."""
     ascii_text = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
 
@@ -144,9 +139,7 @@ def safe_id(text: str) -> str:
 def read_all(source: Path) -> dict[str, bytes]:
     """All files of a folder or archive, within the limits. Raises Unusable."""
     files: dict[str, bytes] = {}
-    folded: set[str] = set()
-    total = 0
-    for name, size, read in entries(source):
+    for name, read in entries(source):
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
@@ -158,34 +151,26 @@ def read_all(source: Path) -> dict[str, bytes]:
             raise Unusable(f"{printable(name)!r} has a name with characters that cannot be printed")
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
-        if str(path).lower() in folded:
+        if str(path).lower() in map(str.lower, files):
             raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")
-        # What an archive says of a size may be a lie: read no more than that, and see whether there is more.
-        content = read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
-        total += len(content)
-        if size > MAX_FILE_BYTES or len(content) > MAX_FILE_BYTES:
-            raise Unusable(
-                f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; hand in no weights and no data"
-            )
-        if total > MAX_TOTAL_BYTES:
-            raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; hand in no weights and no data")
-        folded.add(str(path).lower())
-        files[str(path)] = content
+        files[str(path)] = content = read(MAX_FILE_BYTES + 1)  # whatever an archive says of the size
+        if len(content) > MAX_FILE_BYTES:
+            raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; {NO_DATA}")
+        if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+            raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; {NO_DATA}")
     return files
 
 
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the folders around them: the shallowest config.yaml marks where the submission begins."""
-    marks = sorted((p for p in files if PurePosixPath(p).name == WRAPPER_MARK), key=lambda p: p.count("/"))
-    if not marks:
-        return files
-    prefix = marks[0].removesuffix(WRAPPER_MARK)
+    marks = (path for path in files if PurePosixPath(path).name == WRAPPER_MARK)
+    prefix = min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
     return {path.removeprefix(prefix): content for path, content in files.items() if path.startswith(prefix)}
 
 
-Entries = Iterator[tuple[str, int, Callable[[int], bytes]]]  # name, claimed size, read(limit)
+Entries = Iterator[tuple[str, Callable[[int], bytes]]]  # name, read(limit)
 
 
 def entries(source: Path) -> Entries:
@@ -198,15 +183,11 @@ def entries(source: Path) -> Entries:
         return entries(source / git_repositories.FOLDER)
     if source.is_dir():
         return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
-    if not source.is_file():
+    if not source.is_file() or not source.name.lower().endswith(ARCHIVES):
         raise Unusable("neither a folder nor a zip or tar archive")
     if source.stat().st_size > MAX_ARCHIVE_BYTES:
-        raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
-    if source.name.lower().endswith(".zip"):
-        return zip_entries(source)
-    if source.name.lower().endswith(ARCHIVES):
-        return tar_entries(source)
-    raise Unusable("neither a folder nor a zip or tar archive")
+        raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
+    return zip_entries(source) if source.name.lower().endswith(".zip") else tar_entries(source)
 
 
 def only_archive(folder: Path) -> Path | None:
@@ -224,16 +205,14 @@ def folder_entries(folder: Path) -> Entries:
                 continue
             if not stat.S_ISREG(mode):
                 raise Unusable(f"{printable(relative)!r} is a link or a device; hand in plain files")
-            yield relative, path.lstat().st_size, lambda limit: read_regular(path, limit)
+            yield relative, lambda limit: read_regular(path, limit)
 
 
 def read_regular(path: Path, limit: int) -> bytes:
     """Up to `limit` bytes of a regular file; a link that took its place meanwhile is not followed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path.name} is no regular file")
-    with os.fdopen(descriptor, "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path.name} is not a regular file")
         return file.read(limit)
 
 
@@ -248,8 +227,7 @@ def zip_entries(source: Path) -> Entries:
         for info in archive.infolist():
             if info.is_dir():
                 continue
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG):
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise Unusable(f"{printable(info.filename)!r} is a link or a device; hand in plain files")
             if info.flag_bits & 1:
                 raise Unusable("the zip is encrypted")
@@ -258,12 +236,12 @@ def zip_entries(source: Path) -> Entries:
             packed += info.compress_size
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
-            yield info.filename, info.file_size, lambda limit: archive.open(info).read(limit)
+            yield info.filename, lambda limit: archive.open(info).read(limit)
 
 
 def tar_entries(source: Path) -> Entries:
     class Header(tarfile.TarInfo):
-        """Extended headers must be short, and few: until Python 3.11.10, tarfile takes the square of their lengths to read them."""
+        """Extended headers must be short and few: until Python 3.11.10, reading one took the square of its length."""
 
         left = MAX_HEADERS
 
@@ -278,7 +256,7 @@ def tar_entries(source: Path) -> Entries:
 
     with tarfile.open(fileobj=io.BytesIO(unpacked(source)), mode="r:", tarinfo=Header) as archive:
         for info in archive:
-            if info.size < 0:  # the next would be one from before
+            if info.size < 0 or info.issparse():  # the one would be read again without end, the other byte by byte
                 raise Unusable(UNUSUAL)
             if info.isdir():
                 continue
@@ -286,7 +264,7 @@ def tar_entries(source: Path) -> Entries:
                 raise Unusable(f"{printable(info.name)!r} is a link or a device; hand in plain files")
             file = archive.extractfile(info)
             assert file is not None
-            yield info.name.removeprefix("./"), info.size, file.read
+            yield info.name.removeprefix("./"), file.read
 
 
 def unpacked(source: Path) -> bytes:
@@ -294,11 +272,10 @@ def unpacked(source: Path) -> bytes:
     name, packed = source.name.lower(), source.read_bytes()
     if not name.endswith((".gz", ".tgz", ".xz", ".txz")):
         return packed
-    gzipped = name.endswith("gz")
-    decompressor = zlib.decompressobj(wbits=31) if gzipped else lzma.LZMADecompressor(memlimit=2**28)
+    decompressor = zlib.decompressobj(wbits=31) if name.endswith("gz") else lzma.LZMADecompressor(memlimit=2**28)
     content = decompressor.decompress(packed, MAX_ARCHIVE_BYTES + 1)
     if len(content) > MAX_ARCHIVE_BYTES:
-        raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; hand in no weights and no data")
+        raise Unusable(f"unpacks to more than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
     if not decompressor.eof:
         raise EOFError("it ends too early")
     return content

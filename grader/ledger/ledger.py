@@ -1,21 +1,22 @@
-"""The ledger: every submission, every measurement, every note, once and for good, in SQLite. Rows are added, never changed."""
+"""The ledger, in SQLite: every submission, every measurement and every note. Rows are added, never changed."""
 
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import prepare
 
-# Every student's newest submission with all measurements of it in the newest round, oldest first, by the students' ids.
+# Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
-SELECT s.student, s.name, s.digest, s.tier, s.images, s.submitted, s.marked_late, f.findings,
+SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, f.findings,
     m.id, m.training, m.counts, m.measurement
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
@@ -31,10 +32,10 @@ class Noted:
     """A submission as the ledger notes it.
 
     Attributes:
-        source: Name of the file or folder that it came as.
+        source: Name of the file or folder that was handed in.
         submitted: When it was handed in, as far as that is known.
-        marked_late: Whether the system that it was handed in to said so.
-        images: Of the dataset and its split that it is graded on.
+        marked_late: Whether the system that it was handed in to said that it was late.
+        images: Key of the dataset and its split that it is graded on.
     """
 
     student: str
@@ -48,23 +49,16 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Graded:
+class Graded(Noted):
     """A student's newest submission, and what came of it since the student was last graded anew.
 
     Attributes:
         findings: What the checks said; None where these checks have not been made.
-        measurements: That count, by the number of their training, in this order.
-        rows: Of these measurements in the ledger.
+        measurements: Those that count, by the number of their training, in this order.
+        rows: The ids of these measurements in the ledger.
         infrastructure: The last one that failed through our own fault, if there is one.
     """
 
-    student: str
-    name: str
-    digest: str
-    tier: str
-    images: str
-    submitted: datetime | None
-    marked_late: bool
     findings: list[dict[str, str]] | None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
@@ -88,26 +82,17 @@ class Ledger:
         self.database.close()
 
     def note(self, when: str, noted: Noted) -> None:
-        """Note what a student handed in, where it is not what was noted last: a student's last note is what counts."""
-        submitted = noted.submitted and noted.submitted.isoformat()
-        values = [
-            *(noted.student, noted.name, noted.digest, noted.tier, noted.source),
-            *(submitted, int(noted.marked_late), noted.images),
-        ]
-        latest = self.database.execute(
-            "SELECT student, name, digest, tier, source, submitted, marked_late, images FROM submissions"
-            " WHERE student = ? ORDER BY id DESC LIMIT 1",
-            [noted.student],
-        ).fetchone()
-        if latest is None or list(latest) != values:
-            self.database.execute(
-                "INSERT INTO submissions (taken_in, student, name, digest, tier, source, submitted, marked_late, images)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [when, *values],
-            )
+        """Note what a student handed in, unless the last note says the same: a student's last note is what counts."""
+        row = asdict(noted) | {"submitted": noted.submitted and noted.submitted.isoformat()}
+        query = "SELECT * FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1"
+        last = self.database.execute(query, [noted.student]).fetchone()
+        if last is None or any(last[column] != value for column, value in row.items()):
+            columns = ", ".join(row)
+            insert = f"INSERT INTO submissions (taken_in, {columns}) VALUES (?{', ?' * len(row)})"
+            self.database.execute(insert, [when, *row.values()])
 
     def note_findings(self, student: str, digest: str, checks: str, findings: list[dict[str, str]]) -> None:
-        """Note what checks said of a submission; once is enough, since they would say the same again."""
+        """Note what checks said of a submission; once is enough, for they would say the same again."""
         self.database.execute(
             "INSERT OR IGNORE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
             [student, digest, checks, json.dumps(findings)],
@@ -140,12 +125,12 @@ class Ledger:
 
     def regrade(self, when: str, student: str) -> None:
         """Begin a new round for a student: everything is pending again. Raises KeyError for an unknown one."""
-        self.must_know(student)
+        if student not in self.students():
+            raise KeyError(student)
         self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
 
     def give_points(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
-        """Note points for a student's texts; the last note counts, whatever is graded anew. Raises KeyError."""
-        self.must_know(student)
+        """Note points for a student's texts. The last note counts, also after the student is graded anew."""
         self.database.execute(
             "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
             [when, by, student, report, conclusion, comment],
@@ -154,14 +139,9 @@ class Ledger:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What is written while this lasts is written at its end, or not at all."""
-        self.database.execute("BEGIN IMMEDIATE")
-        try:
+        with self.database:  # commits; rolls back after any error, one of the commit included
+            self.database.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            if self.database.in_transaction:  # SQLite has ended it where the disk is full
-                self.database.execute("ROLLBACK")
-            raise
-        self.database.execute("COMMIT")
 
     def points(self) -> dict[str, sqlite3.Row]:
         """The last points of each student: at, by, report, conclusion, comment."""
@@ -169,29 +149,23 @@ class Ledger:
         return {row["student"]: row for row in rows}
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
-        """Measurements of a submission's variants by name and number of the training."""
+        """Measurements of a submission's variants, by the variant's name and the number of the training."""
         found: dict[str, dict[int, Measurement]] = {}
         query = (
             "SELECT variant, training, measurement FROM measurements WHERE variant != '' AND counts"
             " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
         for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
-            measurement = Measurement.model_validate_json(row["measurement"])
-            found.setdefault(row["variant"], {})[row["training"]] = measurement
+            found.setdefault(row["variant"], {})[row["training"]] = Measurement.model_validate_json(row["measurement"])
         return found
 
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
 
-    def must_know(self, student: str) -> None:
-        """Raises KeyError for a student who has handed nothing in."""
-        if student not in self.students():
-            raise KeyError(student)
-
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
-        return self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0]
+        return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])
 
     def epoch_seconds(self) -> list[float]:
         """Seconds of an epoch in each training of a verified submission that counts."""
@@ -203,38 +177,32 @@ class Ledger:
         return [row["seconds"] / row["epochs"] for row in rows if row["seconds"] and row["epochs"]]
 
     def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
-        """What every student (or one) has now, in order of the ids: one student at a time in memory.
+        """What every student (or a single one) has now, in order of the ids, one student at a time in memory.
 
         Args:
-            checks: Whose findings are wanted.
+            checks: The checks whose findings are wanted.
         """
         query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
         found = self.database.execute(query, [checks, *([student] if student else [])])
-        for about, rows in groupby(found, lambda row: tuple(row)[:8]):
-            *identity, submitted, marked_late, findings = about
-            counting: dict[int, tuple[int, Measurement]] = {}
-            infrastructure = None
-            for row in rows:
-                if row["measurement"] is None:
-                    continue
-                measurement = Measurement.model_validate_json(row["measurement"])
-                if row["counts"]:
-                    counting[row["training"]] = row["id"], measurement
-                else:
-                    infrastructure = measurement
+        for _, group in groupby(found, itemgetter("student")):
+            rows: list[sqlite3.Row] = list(group)
+            about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
+            submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
+            told = [(row, Measurement.model_validate_json(row["measurement"])) for row in rows if row["measurement"]]
+            counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
+            ours = [measurement for row, measurement in told if not row["counts"]]
             yield Graded(
-                *identity,
-                submitted and datetime.fromisoformat(submitted),
-                bool(marked_late),
-                None if findings is None else json.loads(findings),
-                {training: counting[training][1] for training in sorted(counting)},
-                {training: counting[training][0] for training in sorted(counting)},
-                infrastructure,
+                **about,
+                submitted=submitted and datetime.fromisoformat(submitted),
+                marked_late=bool(marked_late),
+                findings=findings and json.loads(findings),
+                measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
+                rows={training: row for training, (row, _) in counting.items()},
+                infrastructure=ours[-1] if ours else None,
             )
 
     def devices(self) -> str:
-        """All that trained for the images of the last measurement; of a cluster's nodes they may differ. What was asked
-        for, before any has."""
+        """All devices that trained on the last measurement's images; before any has, the one that was asked for."""
         rows = self.database.execute(
             "SELECT DISTINCT json_extract(circumstances, '$.device') FROM measurements WHERE counts AND variant = ''"
             " AND images = (SELECT images FROM measurements ORDER BY id DESC LIMIT 1)"
@@ -244,7 +212,7 @@ class Ledger:
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
-        return json.loads(row["circumstances"]) if row else {}
+        return dict(json.loads(row["circumstances"])) if row else {}
 
 
 def now() -> str:

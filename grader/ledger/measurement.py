@@ -1,10 +1,10 @@
-"""What one training came to: facts, and no verdict. A verdict is taken from them and the rules whenever somebody looks."""
+"""What one training came to: facts, no verdict. The verdict is taken from them and the rules when somebody looks."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Raised by a change that changes what a training comes to. What was measured before stands until somebody regrades.
+# Raise it with any change that changes what trainings come to. Earlier measurements stand until somebody regrades.
 COMPUTATION = 2
 
 Outcome = Literal["scored", "family_missing", "refused", "limit", "crashed", "unscorable", "infrastructure"]
@@ -24,26 +24,26 @@ class Measurement(BaseModel):
     """What came of training, predicting and scoring once.
 
     Attributes:
-        version: Of this model.
-        outcome: `scored`; `family_missing` where the training was not begun for it; `refused` where the configuration
-            could not be used; `limit`, `crashed` or `unscorable` for a submission's own fault; `infrastructure` for ours.
-        said: What was said of an outcome other than `scored`, in one line.
+        version: Version of this model.
+        outcome: `scored`; `family_missing` where the training did not begin for lack of a family; `refused` where the
+            configuration could not be used; `limit`, `crashed` or `unscorable` for the submission's own fault;
+            `infrastructure` for ours.
+        said: Why it was not scored, in one line.
         missing: Families of which no strategy was in effect.
-        limits: The limits that stopped it, with what they were. Raised, they no longer do.
-        accuracy: On the images that score, in [0, 1].
-        samples: How many these are.
-        epochs, parameters: Of the training.
-        seconds: Of the training, on the grader's clock: from the configuration that is read to the weights that are written, the
-            same for all; without imports, and without the wait for the device.
-        peak_memory: Of all its processes together, in bytes.
-        strategies: By family.
-        val_accuracy: After each epoch, on the images that the training itself saw as validation; None where there is none.
-        untrained_accuracy: Of the network as it is built; None where that was not asked, or it cannot predict then.
+        limits: The limits that stopped the training, with their values then. A higher limit lets it be tried again.
+        accuracy: Accuracy on the images that score, in [0, 1].
+        samples: Number of these images.
+        seconds: Seconds on the grader's clock from reading the configuration to writing the weights, without imports
+            and without the wait for the device.
+        peak_memory: Bytes that all its processes held together, at most.
+        strategies: Strategies in effect, by family.
+        val_accuracy: Accuracy after each epoch on the training's own validation images; None without a validation.
+        untrained_accuracy: Accuracy of the network before training; None where it was not asked or could not predict.
         flags: What a person should look at.
-        weights: SHA-256 of the weights' file.
-        folder: What it left, below the results folder.
-        computation: The number of what computed it.
-        machine: That it was found on, where it is another one than the grader's.
+        weights: SHA-256 of the file of the weights.
+        folder: Folder with its files, relative to the results folder.
+        computation: `COMPUTATION` when it was measured.
+        machine: The machine that trained, where it was not the grader's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,7 +79,7 @@ class Measurement(BaseModel):
 
 
 class Ended(Exception):
-    """The early end of a training's way to an accuracy, with what is known by then."""
+    """A training ended before it had an accuracy; with what is known of it."""
 
     def __init__(self, measurement: Measurement):
         self.measurement = measurement

@@ -1,4 +1,4 @@
-"""The results folder: held against a second grader, what can go wrong in it, and the secret seed in it."""
+"""The results folder: one grader at a time, what can go wrong in it, and the secret seed in it."""
 
 import errno
 import fcntl
@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,7 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 @dataclass(frozen=True)
 class OpenResults:
-    """A results folder that is held against other graders.
-
-    Attributes:
-        folder: Its path.
-        secret: Its secret seed.
-    """
+    """A results folder in which no other grader is at work, with its ledger and its secret seed."""
 
     folder: Path
     ledger: Ledger
@@ -51,10 +46,10 @@ def open_results(
     Args:
         wait: Wait until another grader is done.
         new: Make it where it is missing.
-        secret: Of a new one; by default it is drawn.
+        secret: Seed of a new one; by default it is drawn.
 
     Raises:
-        UserError: There is none, it is held, it cannot be written, or it was begun with another secret.
+        UserError: There is none, another grader is in it, it cannot be written, or it was begun with another secret.
     """
     if not new and not (folder / LEDGER).is_file():
         raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
@@ -62,11 +57,8 @@ def open_results(
         if (folder / LEDGER).is_file() and not (folder / "secret.json").is_file():
             raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; put it back")
         seed = stored_secret(folder, secret)
-        ledger = Ledger(folder / LEDGER)
-        try:
+        with closing(Ledger(folder / LEDGER)) as ledger:
             yield OpenResults(folder, ledger, seed)
-        finally:
-            ledger.close()
 
 
 def stored_rules(folder: Path) -> Rules:
@@ -80,14 +72,10 @@ def store_rules(folder: Path, rules: Rules) -> None:
 
 @contextmanager
 def locked(results: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a results folder against a second grader; a killed one lets go.
-
-    Args:
-        results: Made where it is missing.
-        wait: Wait until another grader is done.
+    """Keep other graders out of a results folder until this one ends. It is made where it is missing.
 
     Raises:
-        UserError: It is held, or cannot be written, or its ledger is in use or damaged.
+        UserError: Another grader is in it, or it cannot be written, or its ledger is in use or damaged.
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -99,9 +87,8 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if not wait:
-                raise UserError(
-                    f"--out {results}: another grader is at work there; add --wait, or take another folder"
-                ) from None
+                said = "another grader is at work there; add --wait, or take another folder"
+                raise UserError(f"--out {results}: {said}") from None
             print(f"Waiting for the grader that is at work in {results}/ ...", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         with mendable(results):
@@ -110,18 +97,14 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
 
 @contextmanager
 def mendable(results: Path) -> Iterator[None]:
-    """Raise UserError in place of what a user can mend. What else goes wrong is a fault of ours, and stays as it is."""
+    """Raise UserError in place of an error that a user can mend. Any other is a fault of ours, and stays as it is."""
     go_on = "what is recorded is safe; mend that, and the same command goes on"
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what stands above that tells more than is asked here
+    except (OSError, sqlite3.Error) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell more than is asked here
         ledger = results / LEDGER
-        if code in UNWRITABLE:
+        if code in UNWRITABLE or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
@@ -132,16 +115,14 @@ def mendable(results: Path) -> Iterator[None]:
 
 def stored_secret(results: Path, given: int | None) -> int:
     """The results folder's secret seed: drawn once, readable by its owner alone."""
-    path = results / "secret.json"
+    path, temporary = results / "secret.json", results / ".secret.json"
     if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))["seed"]
+        stored: int = json.loads(path.read_text(encoding="utf-8"))["seed"]
         if given not in (None, stored):
-            raise UserError(
-                f"--secret-seed: {results} was begun with another one; leave it out, or take another folder"
-            )
+            said = "was begun with another one; leave it out, or take another folder"
+            raise UserError(f"--secret-seed: {results} {said}")
         return stored
     secret = secrets.randbits(62) if given is None else given
-    temporary = path.with_name(".secret.json")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({"seed": secret}, file)
         file.flush()

@@ -1,7 +1,7 @@
 """The ledger's tables, their version, and how an older ledger becomes a newer one.
 
-`PRAGMA user_version` holds the version. A new database gets the newest tables at once; an older one is taken through every
-migration, all of it in one transaction: after a kill it is what it was.
+`PRAGMA user_version` holds the version. A new database gets the newest tables at once. An older one goes through all
+later migrations in one transaction: if that is killed, the database stays as it was.
 """
 
 import sqlite3
@@ -15,12 +15,12 @@ VERSION = 1
 MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
 
 # Rows are added, never changed.
-# - submissions: what a student handed in; a student's last note is what counts. `images` tells the dataset and its split.
-# - findings: what the checks said of a student's submission; `checks` tells which checks, by which rules.
-# - measurements: what trainings came to. `variant` is empty for the submission itself, else of what an ablation is made.
-#   Where `counts`, a row decides about its training, unless a later one replaces it: made anew because a limit that had
-#   stopped it was raised. Infrastructure rows are our own faults, and never count. Each regrade of a student begins a
-#   round; what earlier ones found stays where it is.
+# - submissions: what a student handed in; the student's last row counts. `images` is the key of dataset and split.
+# - findings: what the checks said of a student's submission; `checks` names the checks and the rules they went by.
+# - measurements: what trainings came to. `variant` names the variant in an ablation, and is empty for the submission.
+#   A row with `counts` decides about its training until another one replaces it: a limit had stopped the training, was
+#   raised, and the training was made again. Infrastructure rows are our own faults, and never count.
+# - regrades: each begins a new round of measurements for a student; those of earlier rounds stay.
 TABLES = """
 CREATE TABLE submissions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, taken_in TEXT NOT NULL,
@@ -44,7 +44,8 @@ CREATE TABLE points (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
     report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
 );
-CREATE UNIQUE INDEX one_measurement ON measurements (student, digest, images, variant, seed, round, replaces) WHERE counts;
+CREATE UNIQUE INDEX one_measurement
+    ON measurements (student, digest, images, variant, seed, round, replaces) WHERE counts;
 CREATE INDEX measurements_by_student ON measurements (student, digest);
 CREATE INDEX submissions_by_student ON submissions (student);
 CREATE INDEX regrades_by_student ON regrades (student);
@@ -62,8 +63,8 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         return
     if version > VERSION:
         raise UserError(f"{path}: written by a newer version of the grader; use that one")
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with database:  # commits; rolls back after any error, one of the commit included
+        database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
         empty = not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone()
         if version == 0 and empty:
@@ -72,14 +73,8 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
             for migrate in MIGRATIONS[version:]:
                 migrate(database, path.parent)
         database.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        if database.in_transaction:  # SQLite has ended it where the disk is full
-            database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def create_tables(database: sqlite3.Connection) -> None:
     for statement in TABLES.split(";\n"):
-        if statement.strip():
-            database.execute(statement)
+        database.execute(statement)

@@ -14,8 +14,7 @@ def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> None:
     temporary = archive.with_suffix(".tmp")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(files):
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            packed.writestr(info, files[name], zipfile.ZIP_DEFLATED)
+            packed.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
     temporary.replace(archive)
 
 

@@ -68,7 +68,7 @@ def test_a_valid_submission_has_no_findings(write_submission, rules):
 def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission, rules):
     found = rejections(check(take_in(write_submission(change=set_key(path, value))), rules))
     assert found and any(path.split(".class_path")[0].rsplit("[")[0] in finding.where for finding in found), found
-    assert all(finding.mend and "\n" not in str(finding) for finding in found)
+    assert all(finding.mend and "None" not in finding.mend and "\n" not in str(finding) for finding in found)
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,10 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
     (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,2026-12-09T00:00:00+00:00\n")
     (found,) = find_downloads(tmp_path)
     assert (found.source.name, found.submitted) == ("kimminji_1_2_a.zip", at(9))
-    (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,yesterday\n")
-    with pytest.raises(UserError, match="times.csv.*expected the columns"):
-        find_downloads(tmp_path)
+    for row in ("kimminji_1_2_a.zip,yesterday", "kimminji_1_2_a.zip,2026-12-09T00:00:00", "kimminji_1_2_a.zip"):
+        (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
+        with pytest.raises(UserError, match="times.csv.*expected the columns"):
+            find_downloads(tmp_path)
 
 
 def test_a_system_s_own_name_outranks_student_yaml(write_submission, tmp_path):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ["project", "numpy", "torch", "torchvision", "torchmetrics", "pytorch_lightning"]
 
 # Runs `python -m grader` where no package is installed but those that are admitted.
@@ -41,5 +43,9 @@ def test_a_submission_is_checked_and_packed_with_few_packages(write_submission, 
         assert (done.returncode, done.stderr) == (0, "") and "kim-minji: ready to hand in" in done.stdout
 
 
-def test_the_packages_that_are_not_admitted_are_refused():
-    assert "No module named" in python("-c", FEW_PACKAGES, "doctor").stderr
+@pytest.mark.parametrize("command", [["run", "{}", "--out", "{}"], ["example", "{}/new"], ["doctor"]], ids=" ".join)
+def test_what_needs_other_packages_says_in_one_line_how_to_get_them(command, tmp_path):
+    done = python("-c", FEW_PACKAGES, *(word.format(tmp_path) for word in command))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "pip install '.[grader]'" in done.stderr, (
+        done.stderr
+    )

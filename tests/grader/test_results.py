@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 from rich.cells import cell_len
@@ -80,6 +81,21 @@ def test_what_is_written_is_there_for_the_next_process(ledger, tmp_path):
     again = Ledger(tmp_path / "ledger.sqlite")
     assert of(again, "kim").measurements == {0: passed(0.9)}
     again.close()
+
+
+def test_where_a_commit_fails_nothing_is_written_and_the_ledger_stays_usable(ledger, tmp_path):
+    add(ledger, "kim", passed(0.9))
+    ledger.database.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM points").fetchall()  # who reads lets others begin to write, but not commit
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            with ledger.all_or_nothing():
+                ledger.give_points("now", "me", "kim", 1.0, 2.0, "")
+    assert ledger.points() == {}
+    ledger.give_points("now", "me", "kim", 3.0, 4.0, "")
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
+        assert reader.execute("SELECT report FROM points").fetchall() == [(3.0,)]
 
 
 def test_a_student_s_newest_submission_counts(ledger):

@@ -24,7 +24,7 @@ def graded(*measurements: Measurement, findings=(), **values) -> Graded:
     about = {"tier": "verified", "submitted": None, "marked_late": False, **values}
     numbered = dict(enumerate(measurements))
     return Graded(
-        "kim", "Kim", "d", about["tier"], "i", about["submitted"], about["marked_late"], list(findings), numbered
+        "kim", "Kim", "d", about["tier"], "s", about["submitted"], about["marked_late"], "i", list(findings), numbered
     )
 
 
@@ -95,7 +95,7 @@ def test_verdicts(measurement, rules, name, reason):
 
 def test_a_fault_of_ours_is_no_verdict_beside_what_was_measured():
     fault = Measurement(outcome="infrastructure", said="the sandbox failed")
-    nothing = Graded("kim", "Kim", "d", "verified", "i", None, False, [], {}, {}, fault)
+    nothing = Graded("kim", "Kim", "d", "verified", "s", None, False, "i", [], {}, {}, fault)
     assert verdict(nothing, Rules()).name == "infrastructure"
     assert pending_trainings(nothing, Rules()) == [0]
 
