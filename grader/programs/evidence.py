@@ -24,9 +24,12 @@ class Evidence:
     To be made before the first line of a student's code is imported.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, compiles: bool = False) -> None:
+        import torch
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
+        if compiles:  # at its first use, the compiler itself replaces methods of torch.nn.Module
+            torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
         self.steps = 0
         self.before = functions()
         register_optimizer_step_post_hook(self.count)
@@ -46,8 +49,10 @@ class Evidence:
 def functions() -> dict[str, Any]:
     """What can be called in the watched modules and in the classes that they define, by name; nothing inherited."""
     found: dict[str, Any] = {}
-    for name in WATCHED:
-        module = vars(importlib.import_module(name))
+    modules = {
+        name: vars(importlib.import_module(name)) for name in WATCHED
+    }  # first, as Lightning replaces torch.compile
+    for name, module in modules.items():
         classes = [value for value in module.values() if isinstance(value, type) and value.__module__ == name]
         for prefix, members in ((name, module), *((f"{name}.{cls.__name__}", vars(cls)) for cls in classes)):
             found |= {f"{prefix}.{member}": value for member, value in members.items() if callable(value)}

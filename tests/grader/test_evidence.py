@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -47,3 +49,25 @@ def test_the_loops_of_training_and_validation_are_watched(tmp_path, monkeypatch)
 def test_nothing_is_named_where_nothing_was_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.load", print)  # before it begins
     assert replaced(tmp_path, monkeypatch) == []
+
+
+COMPILING = """
+import sys
+from pathlib import Path
+
+import torch
+
+from grader.programs.evidence import Evidence
+
+evidence = Evidence(compiles=True)
+network = torch.nn.Linear(2, 2)
+network.compile(backend="eager")
+network(torch.ones(1, 2))
+evidence.write(Path(sys.argv[1]), 0)
+"""
+
+
+@pytest.mark.slow
+def test_torch_s_own_compiler_replaces_nothing(tmp_path):
+    subprocess.run([sys.executable, "-c", COMPILING, tmp_path / "evidence.json"], check=True)
+    assert json.loads((tmp_path / "evidence.json").read_text())["replaced"] == []
