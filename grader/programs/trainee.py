@@ -1,10 +1,10 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (each must be used), `limits` (of the process, by
-their names in the module `resource`), `audited`, `gpu` and `out`. Once everything is imported, it prints PREPARES: from here
-on its time counts. Then it prints READY, and waits for a line on its standard input: its turn on the device has come. With a
-student's own code it does so before the first line of that; otherwise before the first batch. Exit status MISSING_FAMILY: a
-family is missing, named in `out/missing.json`. Exit status 2: the configuration is wrong.
+their names in the module `resource`), `audited`, `gpu` and `out`. Once everything is imported, it prints PREPARES: from
+here on its time counts. Then it prints READY, and waits for a line on its standard input: its turn on the device has
+come. With a student's own code it does so before the first line of that; otherwise before the first batch. Exit status
+MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit status 2: the configuration is wrong.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A sandbox for a program: bubblewrap.
 
-What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, none of
-our environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
+What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, none
+of our environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
 """
 
 import os
@@ -120,7 +120,7 @@ class Bubblewrapped(Process):
                 os.close(descriptor)
 
     def failure(self) -> str | None:
-        # bubblewrap tells an exit status only where it came as far as the program, and on a pipe that the program lacks.
+        # bubblewrap reports an exit status only if the program was started, and on a pipe that the program lacks.
         os.set_blocking(self.status_file, False)
         with suppress(BlockingIOError):
             if b'"exit-code"' in os.read(self.status_file, 4096):

@@ -1,11 +1,11 @@
 """Control groups: the kernel's own limits on the memory and the processes of a program, where we may set them.
 
 Version 2 where it is mounted alone and the grader may divide its own group: in a container's root group, or in
-`systemd-run --user --scope -p Delegate=yes python -m grader run ...`. Version 1 where its controllers are writable (as root).
+`systemd-run --user --scope -p Delegate=yes python -m grader run ...`. Version 1 where its controllers can be written.
 
 In version 2 a group that sets limits for groups within it can have no processes of its own (cgroups(7), "no internal
-processes"). So whatever runs in the grader's group, other graders included, moves once into a group within it, the leaf;
-each program's group is a sibling of that leaf.
+processes"). So what runs in the grader's group, other graders too, moves once into a group within it: the leaf. Each
+program's group is its sibling.
 """
 
 import errno
@@ -73,8 +73,8 @@ class ControlGroup:
         return int(file.read_text())
 
     def ran_out(self) -> Literal["memory", "processes", "machine"] | None:
-        """What the kernel refused: `memory` or `processes` beyond the limit, or memory of which the `machine`, or a group
-        around this one, had none left."""
+        """What the kernel refused: `memory` or `processes` beyond the limit, or memory that the `machine`, or a group
+        around this one, did not have."""
         events = table(self.memory / ("memory.events" if self.version == 2 else "memory.oom_control"))
         if events.get("oom_kill"):
             return "memory" if self.version == 1 or events["oom"] else "machine"
@@ -107,10 +107,9 @@ def control_group(memory: int, processes: int, root: Path = ROOT) -> AbstractCon
 
 @cache
 def parent_group(root: Path = ROOT) -> ControlGroup:
-    """The group in which all of ours are made, and in which nothing runs. Raises OSError, with the reason, where the kernel
-    sets no limits for us.
+    """The group in which all of ours are made, and in which nothing runs; to be called before anything is started.
 
-    To be called before anything is started that would have to move into the leaf.
+    Raises OSError, with the reason, where the kernel sets no limits for us.
     """
     parent = enclosing_group(root, Path("/proc/self/cgroup").read_text())
     if parent.version == 2:

@@ -1,6 +1,6 @@
 """Programs that start at once: a process in a sandbox imports everything once, and forks a child for each program.
 
-A program that bubblewrap starts imports for seconds, as long as many a training takes. bubblewrap's walls are around all
+A program that bubblewrap starts imports for seconds, as long as many a training takes. bubblewrap's walls surround all
 children; between one child and the next are those of `namespaces.py`, which leave it no rights.
 """
 

@@ -1,9 +1,9 @@
 """Runs inside bubblewrap, with all rights there: imports once, then forks a child for each program.
 
-`fork_server_main.py SOCKET PRELOAD`: the number of a socket's descriptor, and a script that imports what programs will
-need. On the socket comes a message for each program, as JSON: `script`, `argument`, `environment`, `read_only`, `output`,
-`shelf`, `sizes` and `kept` (see `namespaces.mount_view`), with three descriptors: a socket to report its end, its input and
-its output. Only the program's own process, the last that is forked, looks at anything of a student's.
+`fork_server_main.py SOCKET PRELOAD`: the number of a socket's descriptor, and a script that imports what programs need.
+On the socket comes a message for each program, as JSON: `script`, `argument`, `environment`, `read_only`, `output`,
+`shelf`, `sizes` and `kept` (see `namespaces.mount_view`), with three descriptors: a socket to report its end, its input
+and its output. Only the program's own process, the last that is forked, looks at anything of a student's.
 """
 
 import gc

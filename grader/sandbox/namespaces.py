@@ -1,7 +1,7 @@
 """Runs inside a sandbox, in a process that has all rights there: a program's own walls within it.
 
 bubblewrap keeps everything inside away from the machine; these walls keep programs inside apart from each other: own
-namespaces for processes, mounts, network and shared memory, and then no rights at all. The calls and numbers are Linux's:
+namespaces for processes, mounts, network and shared memory, and then no rights at all. Calls and numbers are Linux's:
 unshare(2), mount(2), user_namespaces(7), capabilities(7), seccomp(2).
 """
 
@@ -71,8 +71,8 @@ def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[s
 
 def shrink() -> None:
     """Become a plain user in a user namespace of its own, in which no other can be made, and see /proc read-only."""
-    # Kernel settings in /proc belong to root, and this may be root outside: no program may write there. Only this one file
-    # descriptor leads to a /proc that can be written, until it is closed.
+    # Kernel settings in /proc belong to root, and this may be root outside: no program may write there. Only this one
+    # file descriptor leads to a /proc that can be written, until it is closed.
     mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_EXEC)
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     user, group = os.getuid(), os.getgid()

@@ -45,11 +45,11 @@ class Program:
         output: The folder that it may write, seen as /out.
         gpu: Number of the NVIDIA GPU that it may use; None for none.
         environment: Variables in addition to ENVIRONMENT.
-        turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by a
-            line on its standard input.
+        turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by
+            a line on its standard input.
         says: The lines by which a program with a turn tells that its time begins to count, and that it is ready for its
             turn. Each counts once, so that what runs later cannot repeat it.
-        begins: Called when the turn has come, before the program is told. From here on the caller must release the turn.
+        begins: Called when the turn has come, before the program is told. From then on the caller has to release it.
         stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """
 
@@ -112,7 +112,7 @@ Launch = Callable[[Program, ControlGroup | None], Running]
 
 
 class Process(Running):
-    """A program that is a child process of ours. Raises OSError where it cannot start, or cannot be in its group first."""
+    """A program that is a child process of ours. Raises OSError where it cannot start within its group."""
 
     def __init__(
         self,

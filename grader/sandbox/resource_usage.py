@@ -45,8 +45,8 @@ def proportional_memory(pid: int) -> int:
 def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
     """Bytes of the regular files below a folder, and its number of files and folders; links are not followed.
 
-    Counting stops after `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked at,
-    such as folders nested deeper than a path may be long, counts as too many.
+    Counting stops after `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked
+    at, such as folders nested deeper than a path may be long, counts as too many.
     """
     written = entries = 0
     pending = [os.fspath(folder)]

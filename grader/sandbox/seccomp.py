@@ -1,6 +1,6 @@
 """A seccomp filter for the sandbox: it refuses system calls that attacks on a kernel make, and a training never does.
 
-Namespaces already shut off the network, other processes and the file system; this makes the kernel behind them a smaller
+Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
 target. A refused call fails with "operation not permitted".
 """
 

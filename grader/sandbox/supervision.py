@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Stopwatch:
-    """A program's time since its start. With a turn: since it said that its time counts, without its wait for the turn."""
+    """A program's time since its start; with a turn, since it said that its time counts, less its wait for the turn."""
 
     def __init__(self, program: Program):
         self.program = program
@@ -158,7 +158,7 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 
 
 def keep_log(stream: IO[bytes], log: Path, watch: Callable[[str], None]) -> None:
-    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never waits for us; then close it.
+    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never waits for us; close it.
 
     Control characters become spaces: a log must not steer the terminal that shows it.
     """
