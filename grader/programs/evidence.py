@@ -8,35 +8,34 @@ import json
 from pathlib import Path
 from typing import Any
 
-WATCHED_MODULES = ("builtins", "time", "json", "random", "torch", "torch.nn.functional", "safetensors.torch")
-WATCHED_CLASSES = (
-    *("pytorch_lightning.Trainer", "pytorch_lightning.LightningModule", "torch.nn.Module", "torch.Generator"),
-    *("pytorch_lightning.loops.fit_loop._FitLoop", "pytorch_lightning.loops.training_epoch_loop._TrainingEpochLoop"),
-    *("pytorch_lightning.loops.evaluation_loop._EvaluationLoop", "torchmetrics.Metric", "torchmetrics.MeanMetric"),
-    *("torchmetrics.classification.MulticlassAccuracy", "project.classifier.Classifier", "project.data.ImageData"),
-    *(
-        "project.batches.in_memory.ResidentBatches",
-        "project.batches.base.Batches",
-        "project.support.metrics.EpochMetrics",
-    ),
+WATCHED = (
+    *("builtins", "time", "json", "random", "safetensors.torch", "torch", "torch.nn", "torch.nn.functional"),
+    *("torch.nn.modules.module", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
+    *("torchmetrics.classification", "torchmetrics.classification.accuracy", "pytorch_lightning"),
+    *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
+    *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
+    *("project.data", "project.batches.base", "project.batches.in_memory", "project.support.metrics"),
 )
 
 
 class Evidence:
-    """Begin before the first line of a student's code is imported.
+    """Counts the steps of all optimizers, and notices which functions of libraries are replaced.
 
-    Counts the steps of all optimizers, and remembers the library's functions, to see which were replaced.
+    To be made before the first line of a student's code is imported.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, compiles: bool = False) -> None:
+        import torch
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
+        if compiles:  # at its first use, the compiler itself replaces methods of torch.nn.Module
+            torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
         self.steps = 0
         self.before = functions()
         register_optimizer_step_post_hook(self.count)
 
     def count(self, optimizer: Any, *args: Any) -> None:
-        # Without a gradient nothing is learnt: so the census looks at a schedule.
+        # A step without a gradient learns nothing: the census makes such steps to look at a schedule.
         self.steps += any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
     def write(self, path: Path, expected_steps: int) -> None:
@@ -48,14 +47,13 @@ class Evidence:
 
 
 def functions() -> dict[str, Any]:
-    """The callables of the watched modules and classes by name. A class's own, not what it inherits."""
-    owners = {name: importlib.import_module(name) for name in WATCHED_MODULES}
-    for name in WATCHED_CLASSES:
-        module, _, cls = name.rpartition(".")
-        owners[name] = getattr(importlib.import_module(module), cls)
-    return {
-        f"{owner}.{name}": value
-        for owner, place in owners.items()
-        for name, value in vars(place).items()
-        if callable(value) and type(value) is not type
-    }
+    """What can be called in the watched modules and in the classes that they define, by name; nothing inherited."""
+    found: dict[str, Any] = {}
+    modules = {
+        name: vars(importlib.import_module(name)) for name in WATCHED
+    }  # first, as Lightning replaces torch.compile
+    for name, module in modules.items():
+        classes = [value for value in module.values() if isinstance(value, type) and value.__module__ == name]
+        for prefix, members in ((name, module), *((f"{name}.{cls.__name__}", vars(cls)) for cls in classes)):
+            found |= {f"{prefix}.{member}": value for member, value in members.items() if callable(value)}
+    return found

@@ -1,6 +1,7 @@
 """Runs inside a sandbox: writes the `submission/` folder of a git repository's newest commit as a tar file.
 
-`export_git_repository.py JOB.json`; the job file has `repository` and `out`. Exit status 4 says that git could not: `out/reason`.
+`export_git_repository.py JOB.json`; the job file has `repository` and `out`. Where git fails, the exit status is
+CANNOT_EXPORT, and the reason is in `out/reason`.
 """
 
 import json
@@ -26,13 +27,5 @@ if __name__ == "__main__":
     if Path(repository).is_file():
         git("clone", "--quiet", "--bare", repository, "/tmp/repository")
         repository = "/tmp/repository"
-    git(
-        "--git-dir",
-        repository,
-        "archive",
-        "--format=tar",
-        "--output",
-        str(out / "submission.tar"),
-        "HEAD",
-        "submission",
-    )
+    tar = out / "submission.tar"
+    git("--git-dir", repository, "archive", "--format=tar", "--output", str(tar), "HEAD", "submission")

@@ -1,6 +1,7 @@
-"""Runs inside a sandbox of its own: logits of a trained submission on images without labels. `predictor.py JOB.json`.
+"""Runs inside a sandbox of its own: computes a submission's logits on images without labels. `predictor.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `limits`, `out`, and `weights`, null for a network as it is built.
+The job file has `code` (folders to import from), `config`, `limits` (see trainee.py), `out`, and `weights`: null for an
+untrained network.
 """
 
 import json

@@ -12,18 +12,13 @@ USUAL = {
 }
 
 
-def preload() -> None:
-    """Import what a training and a prediction will import."""
-    import pytorch_lightning  # noqa: F401
+if __name__ == "__main__":
+    sys.path[:0] = ["/app"]
+
     import safetensors.torch  # noqa: F401
     import torchvision  # noqa: F401
 
-    import project.training.command_line
+    from project.training.command_line import complete_config
 
-    # Each import is cached by now; so is what it takes to read the types of the command line, and of usual classes.
-    project.training.command_line.complete_config([f"--{name}={usual}" for name, usual in USUAL.items()])
-
-
-if __name__ == "__main__":
-    sys.path[:0] = ["/app"]
-    preload()
+    # This imports the rest, and caches what it takes to read the types of the command line and of usual classes.
+    complete_config([f"--{name}={usual}" for name, usual in USUAL.items()])

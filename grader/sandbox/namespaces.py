@@ -1,8 +1,8 @@
-"""Runs inside a sandbox, in a process that has all rights there: walls of its own for one program more.
+"""Runs inside a sandbox, in a process that has all rights there: a program's own walls within it.
 
-bubblewrap keeps everything inside away from the machine; these keep what runs inside at the same time, or one after the
-other, apart: namespaces of its own for processes, mounts, network and shared memory, and then no rights at all. The
-calls and numbers are Linux's: unshare(2), mount(2), user_namespaces(7), capabilities(7), seccomp(2).
+bubblewrap keeps everything inside away from the machine; these walls keep programs inside apart from each other: own
+namespaces for processes, mounts, network and shared memory, and then no rights at all. Calls and numbers are Linux's:
+unshare(2), mount(2), user_namespaces(7), capabilities(7), seccomp(2).
 """
 
 import ctypes
@@ -17,13 +17,13 @@ DETACH = 2
 SET_DUMPABLE, SET_SECCOMP, DROP_BOUNDING, NO_NEW_PRIVILEGES = 4, 22, 24, 38
 SECCOMP_FILTER = 2
 CAPABILITIES_VERSION_3 = 0x20080522
-ID = 1000  # of the user and the group that a program sees itself as
+ID = 1000  # of the user and the group, as a program sees them
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: bytes | int | ctypes.Array[ctypes.c_char] | None) -> None:
-    """A call to the C library. Raises OSError where it says -1."""
+    """Call the C library. Raises OSError where it returns -1."""
     converted = (ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments)
     if getattr(libc, name)(*converted) == -1:
         number = ctypes.get_errno()
@@ -32,7 +32,7 @@ def call(name: str, *arguments: bytes | int | ctypes.Array[ctypes.c_char] | None
 
 
 def leave() -> None:
-    """Leave the others' namespaces. The next child is the first process of its own."""
+    """Leave the namespaces of others. The next child is the first process in new ones."""
     call("unshare", NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC | NEW_NAME)
 
 
@@ -41,14 +41,14 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
 
 
 def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str, int], kept: list[str]) -> None:
-    """What the program is to see: its inputs, its output folder, and private places to write.
+    """Mount what the program may see: its inputs, its output folder, and private places to write.
 
     Args:
-        read_only: Its inputs: path that it sees -> path below the shelf. The first ones exist already.
+        read_only: Its inputs: path that it sees -> path below the shelf. The former exist already.
         output: Folder below the shelf that it sees as /out, and may write.
-        shelf: Where everybody's inputs and outputs are; out of reach from then on.
-        sizes: Places in memory: path -> most bytes.
-        kept: Folders within those places that stay, read-only.
+        shelf: Where the inputs and outputs of all programs are; out of reach from then on.
+        sizes: Places in memory: path -> maximum bytes.
+        kept: Folders within those places that stay visible, read-only.
     """
     call("unshare", NEW_CGROUP)
     mount("none", "/", None, PRIVATE | RECURSIVE)
@@ -70,9 +70,9 @@ def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[s
 
 
 def shrink() -> None:
-    """Become a plain user in a user namespace of its own, below which there is none, and see /proc read-only."""
-    # Kernel settings in /proc belong to root, and this may be root outside: nobody is to write there. Only this one file
-    # descriptor leads to a /proc that can be written, until it is closed.
+    """Become a plain user in a user namespace of its own, in which no other can be made, and see /proc read-only."""
+    # Kernel settings in /proc belong to root, and this may be root outside: no program may write there. Only this one
+    # file descriptor leads to a /proc that can be written, until it is closed.
     mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_EXEC)
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     user, group = os.getuid(), os.getgid()
@@ -92,7 +92,7 @@ def shrink() -> None:
 
 
 def drop_rights() -> None:
-    """No capabilities, now or by running any file."""
+    """Give up all capabilities, now and for whatever file is executed."""
     call("prctl", NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     with open("/proc/sys/kernel/cap_last_cap") as file:
         last = int(file.read())
@@ -103,7 +103,7 @@ def drop_rights() -> None:
 
 
 def keep_out(others: bool) -> None:
-    """Whether other processes, of the same user even, may look into this one."""
+    """Forbid (or allow) other processes of the same user to look into this one."""
     call("prctl", SET_DUMPABLE, int(not others), 0, 0, 0)
 
 

@@ -1,14 +1,15 @@
 """What a tree of processes uses: memory, threads, and room in a folder."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
 def usage(root: int) -> tuple[int, int]:
     """Memory in bytes and number of threads of a process and its descendants.
 
-    Memory is the proportional share (PSS), so that pages shared by several processes count once; where the kernel
-    does not tell it, the resident size.
+    Memory is the proportional set size (PSS), so that pages shared by several processes count once; where the kernel
+    does not tell it, the resident set size.
     """
     children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
@@ -24,21 +25,17 @@ def usage(root: int) -> tuple[int, int]:
         pid = pending.pop()
         pending += children.get(pid, [])
         memory += proportional_memory(pid)
-        try:
+        with suppress(OSError):  # it is gone
             tasks += len(os.listdir(f"/proc/{pid}/task"))
-        except OSError:
-            pass
     return memory, tasks
 
 
 def proportional_memory(pid: int) -> int:
     """PSS of one process in bytes, else its resident size; 0 where it is gone."""
-    try:
+    with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
@@ -46,10 +43,10 @@ def proportional_memory(pid: int) -> int:
 
 
 def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
-    """Bytes of the regular files below a folder, and how many entries it has; links are not followed.
+    """Bytes of the regular files below a folder, and its number of files and folders; links are not followed.
 
-    It stops at `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked at, such as
-    folders in each other beyond the longest path, counts as too much.
+    Counting stops after `enough` entries, so that a flood of files does not keep the watch busy. What cannot be looked
+    at, such as folders nested deeper than a path may be long, counts as too many.
     """
     written = entries = 0
     pending = [os.fspath(folder)]

@@ -2,64 +2,71 @@
 
 import fcntl
 import os
-import shutil
-import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "fifteen-epochs-"
-LOCK = ".lock"  # held as long as the process lives
+PREFIX = "fifteen-epochs-scratch-"
+LOCK, FILES = "lock", "files"  # in each folder: what its process holds as long as it lives, and what the folder is for
 
 
 class Scratch:
-    """A folder of this process, removed at its end, or by another one's beginning.
+    """A new folder within `parent`, by default the system's temporary one.
 
     Attributes:
-        path: The folder.
+        path: The folder to use, empty at first.
     """
 
-    def __init__(self) -> None:
-        sweep(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        unseen = self.path / f"{LOCK}.new"
-        self.lock = os.open(unseen, os.O_WRONLY | os.O_CREAT, 0o600)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        unseen.rename(self.path / LOCK)  # held before another process's sweep can see it
+    def __init__(self, parent: Path | None = None):
+        parent = parent or Path(tempfile.gettempdir())
+        sweep(parent)
+        while True:
+            self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            with suppress(FileNotFoundError):  # where another process's sweep was faster than the lock
+                self.lock = os.open(self.root / LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+                fcntl.flock(self.lock, fcntl.LOCK_EX)
+                if (self.root / LOCK).exists():
+                    break
+                os.close(self.lock)
+        self.path = self.root / FILES
+        self.path.mkdir()
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove(self.root)
         os.close(self.lock)
 
 
 def sweep(parent: Path) -> None:
-    """Remove what is nobody's any more: folders of this user whose lock can be had."""
+    """Remove what killed processes left: folders of this user that are empty, or whose lock nobody holds."""
     for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            about = folder.lstat()
-            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+        with suppress(OSError):  # it is gone, in use, or not such a folder
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
+            with suppress(OSError):
+                folder.rmdir()
             lock = os.open(folder / LOCK, os.O_WRONLY | os.O_NOFOLLOW)
-        except OSError:  # another user's, another kind of folder, or one that is being made
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            subprocess.run(["rm", "-rf", str(folder)], stderr=subprocess.DEVNULL)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(folder)
+            finally:
+                os.close(lock)
+
+
+def remove(root: Path) -> None:
+    """Remove a scratch folder, however deep or locked what a program left in it is; its lock last, so that a sweep can
+    finish what is cut short here."""
+    for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        if root.exists():
+            subprocess.run([*command, str(root / FILES), str(root)], stderr=subprocess.DEVNULL)
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A new folder, removed at the end however deep or locked what a program left in it is."""
-    folder = Path(tempfile.mkdtemp(prefix="fifteen-epochs-", dir=parent))
+    """The folder of a new Scratch, removed at the end."""
+    scratch = Scratch(parent)
     try:
-        yield folder
+        yield scratch.path
     finally:
-        for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-            if folder.exists():
-                subprocess.run([*command, str(folder)], stderr=subprocess.DEVNULL)
+        scratch.remove()

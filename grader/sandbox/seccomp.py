@@ -1,7 +1,7 @@
-"""A seccomp filter for the sandbox: system calls that a training never makes, but that attacks on a kernel do.
+"""A seccomp filter for the sandbox: it refuses system calls that attacks on a kernel make, and a training never does.
 
-The network, other processes and the file system are shut off by namespaces already; this makes the kernel behind them a
-smaller target. A refused call fails with "operation not permitted".
+Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
+target. A refused call fails with "operation not permitted".
 """
 
 import errno
@@ -42,11 +42,11 @@ CALL_NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 X32 = 0x40000000  # numbers from here on are the x32 calls, a second way to each
 
 
-def program(machine: str | None = None) -> bytes | None:
-    """The filter for a kind of processor (by default this one's), as bubblewrap takes it; None for an unknown kind."""
-    if (machine or platform.machine()) not in REFUSED:
+def program(machine: str = platform.machine()) -> bytes | None:
+    """The filter for a kind of processor, as bubblewrap takes it; None for an unknown kind."""
+    if machine not in REFUSED:
         return None
-    architecture, calls = REFUSED[machine or platform.machine()]
+    architecture, calls = REFUSED[machine]
     steps = [
         (LOAD_WORD, 0, 0, ARCHITECTURE),
         (JUMP_IF_EQUAL, 1, 0, architecture),
@@ -63,8 +63,7 @@ def program(machine: str | None = None) -> bytes | None:
 
 def open_filter() -> int | None:
     """A file descriptor to read the filter from; the caller closes it."""
-    content = program()
-    if content is None:
+    if (content := program()) is None:
         return None
     descriptor = os.memfd_create("seccomp")
     os.write(descriptor, content)

@@ -1,4 +1,4 @@
-"""A program is watched: it runs to its end, or to a limit, and then nothing of it is left."""
+"""Watches a program until it ends or reaches a limit; then nothing of it is left."""
 
 import re
 import threading
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import IO, Literal
 
 from grader.sandbox.bubblewrap import Bubblewrapped
-from grader.sandbox.control_group import ControlGroup, control_group
+from grader.sandbox.control_group import control_group
 from grader.sandbox.program import Launch, Program
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, usage
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 POLL_SECONDS = 0.2
-# Escape sequences, control characters but the newline, and those that turn the direction of writing
+# Escape sequences, all control characters but the newline, and those that change the direction of writing
 CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-SANDBOX_ERROR = 97  # the exit status told where there was no program to have one
+SANDBOX_ERROR = 97  # stands for an exit status where the program had none
 
 Ending = Literal["exited", "time", "memory", "output", "processes", "sandbox"]
 
@@ -45,22 +45,21 @@ class Outcome:
 
 
 class Stopwatch:
-    """A program's time: from its start, or of one with a turn from where it says so; without its wait for that turn."""
+    """A program's time since its start; with a turn, since it said that its time counts, less its wait for the turn."""
 
     def __init__(self, program: Program):
-        self.says: tuple[str | None, str | None] = (
-            program.says if program.turn else (None, None)
-        )  # one without could stop its time by that
-        self.heard: dict[str, float] = {}
+        self.program = program
         self.started = time.monotonic()
+        self.heard: dict[str, float] = {}
         self.begun: float | None = None
         self.ready = threading.Event()
 
     def hear(self, line: str) -> None:
         """A line that the program printed."""
-        if (said := line.strip()) in self.says:
+        said = line.strip()
+        if self.program.turn and said in self.program.says:  # a program without a turn could stop its time by these
             self.heard.setdefault(said, time.monotonic())
-            if said == self.says[1]:
+            if said == self.program.says[1]:
                 self.ready.set()
 
     def begin(self) -> None:
@@ -70,13 +69,13 @@ class Stopwatch:
     @property
     def seconds(self) -> float:
         now = time.monotonic()
-        counts, ready = (self.heard.get(said or "") for said in self.says)
-        waited = 0.0 if ready is None else (self.begun or now) - ready
-        return now - (counts or self.started) - waited
+        counts, ready = self.program.says
+        waited = (self.begun or now) - self.heard[ready] if ready in self.heard else 0.0
+        return now - self.heard.get(counts, self.started) - waited
 
 
 class Stopped(BaseException):
-    """The grader is told to stop; no verdict about anything."""
+    """The grader was told to stop: no verdict."""
 
 
 def run(
@@ -89,11 +88,10 @@ def run(
     """Run a program to its end or to a limit; when this returns, no process of it is left.
 
     Args:
-        program: What to run. Its turn is the caller's to release.
-        limits: What it may use.
         log: File for the first LOG_BYTES of what it prints.
-        watch: Called with each line it prints, control characters and all.
-        launch: Starts it.
+        watch: Called with each line that it prints, without control characters.
+
+    Raises Stopped where its `stop` is set.
     """
     with ExitStack() as stack:
         try:
@@ -117,7 +115,8 @@ def run(
                 if program.stop is not None and program.stop.is_set():
                     raise Stopped
                 try:
-                    memory, tasks = used(group, running.pid)
+                    # A group needs no count of processes: the kernel refuses one too many.
+                    memory, tasks = (group.memory_used(), 0) if group else usage(running.pid)
                 except OSError as error:
                     return Outcome("sandbox", SANDBOX_ERROR, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
@@ -144,13 +143,6 @@ def run(
         return Outcome(ending, SANDBOX_ERROR if status is None else status, seconds, peak)
 
 
-def used(group: ControlGroup | None, pid: int) -> tuple[int, int]:
-    """Memory in bytes and number of threads of a tree: by its control group, else summed over its processes."""
-    if group is None:
-        return usage(pid)
-    return group.memory_used(), 0  # the kernel itself refuses one process too many
-
-
 def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path) -> Ending | None:
     """The limit that is exceeded, if any."""
     if seconds > limits.seconds:
@@ -166,9 +158,9 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 
 
 def keep_log(stream: IO[bytes], log: Path, watch: Callable[[str], None]) -> None:
-    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never blocks on us; then close it.
+    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never waits for us; close it.
 
-    Control characters and what else does not print become spaces: a log must not steer the terminal that shows it.
+    Control characters become spaces: a log must not steer the terminal that shows it.
     """
     kept = 0
     with stream, open(log, "w", encoding="utf-8") as file:

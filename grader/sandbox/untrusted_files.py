@@ -1,6 +1,7 @@
-"""Files that a sandbox left: each is opened as if it were a trap."""
+"""Files that a sandbox left: each is read as if it were a trap."""
 
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -32,10 +33,12 @@ def read_output(path: Path, limit: int) -> bytes:
 def read_json(path: Path) -> Any:
     """JSON that a sandbox wrote; NaN and infinities are refused."""
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
+    def finite(text: str) -> float:
+        if not math.isfinite(number := float(text)):
+            raise ValueError(f"{text} is no finite number")
+        return number
 
     try:
-        return json.loads(read_output(path, MAX_JSON_BYTES), parse_constant=refuse)
+        return json.loads(read_output(path, MAX_JSON_BYTES), parse_float=finite, parse_constant=finite)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path.name} is no JSON ({error})") from None
