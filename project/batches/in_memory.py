@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from project.augmentation import Augmentation, Placement, placed
+from project.augmentation import Augmentation, Placement, draw_placements
 from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.padded_images import PaddedImages
@@ -37,7 +37,7 @@ class ResidentBatches(Batches):
         numbers = torch.cat([numbers_N for numbers_N, _ in batches]).to(self.device).split([len(n) for n, _ in batches])
         for numbers_N, (_, seed) in zip(numbers, batches):
             generator.manual_seed(seed)
-            images_NHWC = placed(self.padded, numbers_N, self.placements, numbers_N, epoch, generator)
+            images_NHWC = self.padded.gather(numbers_N, *draw_placements(self.placements, numbers_N, epoch, generator))
             for augment in self.others:
                 images_NHWC = augment(images_NHWC, generator)
             yield images_NHWC, self.labels_N[numbers_N]

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from project.augmentation import Augmentation, Placement, placed
+from project.augmentation import Augmentation, Placement
 from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.errors import UserError
-from project.support.padded_images import PaddedImages
 
 
 class StreamedBatches(Batches):
@@ -34,35 +33,22 @@ class StreamedBatches(Batches):
         **more: Any,
     ):
         super().__init__(split, *arguments, **more)
-        self.named = EpochSampler()
+        self.batches: list[tuple[Tensor, int, int]] = []  # of the epoch under way: samples' numbers, seed, epoch
         dataset = AugmentedBatches(split, augmentation if self.training else ())
         dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # what is wrong shows here, not in a worker
         self.loader = DataLoader(
             dataset,
-            batch_size=None,  # the sampler names whole batches
-            sampler=self.named,
+            batch_size=None,  # the sampler gives whole batches
+            sampler=self.batches,
             num_workers=min(num_workers, len(self)),
             persistent_workers=num_workers > 0,
             pin_memory=self.device.type == "cuda",
         )
 
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        self.named.batches = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
+        self.batches[:] = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
         for images_NHWC, labels_N in self.loader:
             yield images_NHWC.to(self.device, non_blocking=True), labels_N.to(self.device, non_blocking=True)
-
-
-class EpochSampler:
-    """Names the batches of the epoch under way: samples' numbers, seed, epoch."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[Tensor, int, int]] = []
-
-    def __iter__(self) -> Iterator[tuple[Tensor, int, int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -77,9 +63,7 @@ class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
         generator = torch.Generator().manual_seed(seed)
         for augment in self.augmentation:
             if isinstance(augment, Placement):
-                padded = PaddedImages(images_NHWC, augment.margin, augment.mirrors)
-                places_N = torch.arange(len(numbers_N))
-                images_NHWC = placed(padded, places_N, [augment], numbers_N, epoch, generator)
+                images_NHWC = augment(images_NHWC, generator, numbers_N, epoch)
             elif isinstance(augment, Augmentation):
                 images_NHWC = augment(images_NHWC, generator)
             else:

@@ -25,7 +25,7 @@ class PaddedImages:
         n, h, w, c = images_NHWC.shape
         if margin >= min(h, w):
             raise UserError(f"data.augmentation: RandomCrop's padding {margin} is not smaller than images of {h}x{w}")
-        self.image_shape, self.margin, self.mirrors = (h, w, c), margin, mirrors
+        self.margin, self.row_shape = margin, (w, c)
         rows, columns = h + 2 * margin, w + 2 * margin
         if margin or mirrors or not images_NHWC.is_contiguous():
             sides = torch.empty(1 + mirrors, n, rows, columns, c, dtype=torch.uint8, device=images_NHWC.device)
@@ -42,21 +42,10 @@ class PaddedImages:
             sides.storage_offset(),
         )
 
-    def gather(self, numbers_N: Tensor, shift_2N: Tensor | None = None, mirrored_N: Tensor | None = None) -> Tensor:
-        """Images of these numbers (N, H, W, C), uint8; shifts in [-margin, margin], mirrored 0 or 1.
-
-        A shift is needed where there is a margin, `mirrored_N` where there are mirrors.
-        """
-        windows, place = self.windows[0], [numbers_N]
-        if self.mirrors:
-            assert mirrored_N is not None
-            windows, place = self.windows, [mirrored_N, numbers_N]
-        if self.margin:
-            assert shift_2N is not None
-            place += [*(shift_2N + self.margin)]
-        else:
-            windows = windows[..., 0, 0, :, :]
-        return windows[tuple(place)].unflatten(2, self.image_shape[1:])
+    def gather(self, numbers_N: Tensor, shift_2N: Tensor, mirrored_N: Tensor) -> Tensor:
+        """Images of these numbers (N, H, W, C), uint8; shifts (rows, columns) in [-margin, margin], mirrored 0 or 1."""
+        row_N, column_N = shift_2N + self.margin
+        return self.windows[mirrored_N, numbers_N, row_N, column_N].unflatten(2, self.row_shape)
 
 
 def fill_with_margin(padded_NHWC: Tensor, images_NHWC: Tensor, margin: int) -> None:
