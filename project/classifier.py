@@ -99,7 +99,7 @@ class Classifier(LightningModule):
             initialization(self.network)
         self.network.to(memory_format=torch.channels_last)
 
-        self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
+        self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics() for _ in range(3))
         self.counted = -1  # number of the last batch that is in the metrics
         self.accumulated: list[tuple[Any, int]] = []  # batches and their numbers, whose gradients wait for a step
 

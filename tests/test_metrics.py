@@ -14,7 +14,7 @@ def test_they_are_those_of_all_samples(kept, dtype, monkeypatch):
     monkeypatch.setattr(metrics, "KEPT", kept)
     torch.manual_seed(0)
     logits_NK, labels_N = torch.randn(103, 10).to(dtype), torch.randint(0, 10, (103,))
-    epoch = EpochMetrics(10)
+    epoch = EpochMetrics()
     for _ in range(2):  # computing them begins anew
         for logits, labels in zip(logits_NK.split(20), labels_N.split(20)):
             epoch.update(logits, labels)
@@ -24,6 +24,6 @@ def test_they_are_those_of_all_samples(kept, dtype, monkeypatch):
 
 
 def test_logits_are_kept_without_what_they_were_computed_from():
-    epoch, weight = EpochMetrics(2), torch.ones(3, 2, requires_grad=True)
+    epoch, weight = EpochMetrics(), torch.ones(3, 2, requires_grad=True)
     epoch.update(torch.ones(1, 3) @ weight, torch.tensor([0]))
     assert epoch.kept[0][0].grad_fn is None

@@ -1,4 +1,4 @@
-"""Batches from images that live in memory as uint8, on the training device: augmented there, all of a batch at once."""
+"""Batches from images that are kept as uint8 on the training device, and augmented there, a whole batch at once."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from project.support.padded_images import PaddedImages
 
 
 class ResidentBatches(Batches):
-    """Batches of a split that lies on the device, padded for the crops and mirrored for the flips that training wants.
+    """Batches of a split that lies on the device, with the margins and mirror images that crops and flips need.
 
     Args:
         split: Images and labels; copied to the device.
@@ -33,7 +33,7 @@ class ResidentBatches(Batches):
 
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         generator = torch.Generator(self.device)
-        # One copy to the device an epoch, so that nothing waits for the host within it.
+        # Copied to the device once an epoch, so that nothing within it waits for the host.
         numbers = torch.cat([numbers_N for numbers_N, _ in batches]).to(self.device).split([len(n) for n, _ in batches])
         for numbers_N, (_, seed) in zip(numbers, batches):
             generator.manual_seed(seed)

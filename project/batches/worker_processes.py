@@ -1,4 +1,4 @@
-"""Batches by worker processes, image by image where need be: for torchvision's transforms, and data beyond memory."""
+"""Batches from worker processes: for transforms that take one image at a time, and for data that memory cannot hold."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ class StreamedBatches(Batches):
 
     Args:
         split: Images and labels, in memory or mapped from a file.
-        augmentation: In order. Our own change a batch at once; anything else, such as a transform of
-            torchvision.transforms.v2, is called with one image, uint8 (C, H, W), after the other.
-        num_workers: Worker processes, >= 0. The batches are the same for any number of them.
+        augmentation: In order. Those of project.augmentation change a batch at once; anything else, such as a transform
+            of torchvision.transforms.v2, is called with one image after another, uint8 (C, H, W).
+        num_workers: Number of worker processes, >= 0. It changes nothing in the batches.
         arguments: See Batches.
     """
 
@@ -35,7 +35,7 @@ class StreamedBatches(Batches):
         super().__init__(split, *arguments, **more)
         self.batches: list[tuple[Tensor, int, int]] = []  # of the epoch under way: samples' numbers, seed, epoch
         dataset = AugmentedBatches(split, augmentation if self.training else ())
-        dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # what is wrong shows here, not in a worker
+        dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # a mistake shows here, not in a worker
         self.loader = DataLoader(
             dataset,
             batch_size=None,  # the sampler gives whole batches
@@ -52,7 +52,7 @@ class StreamedBatches(Batches):
 
 
 class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
-    """What a worker does: from samples' numbers, a seed and the epoch to a batch, uint8 (N, H, W, C), and its labels."""
+    """Makes a batch, uint8 (N, H, W, C), and its labels from samples' numbers, a seed and the epoch, in a worker."""
 
     def __init__(self, split: Split, augmentation: Sequence[Augmentation | Callable[[Tensor], Tensor]]):
         self.split, self.augmentation = split, augmentation
@@ -72,9 +72,9 @@ class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def each_image(transform: Callable[[Tensor], Tensor], images_NHWC: Tensor, seed: int) -> Tensor:
-    """Call a transform with each image, (C, H, W); it may give floating-point numbers from 0 to 1 instead of uint8.
+    """Call a transform with each image, (C, H, W); it may return floating-point numbers from 0 to 1 instead of uint8.
 
-    Raises UserError where images come out in another shape.
+    Raises UserError where it returns images of another shape.
     """
     images_NCHW = images_NHWC.permute(0, 3, 1, 2)
     with torch.random.fork_rng(devices=[]):

@@ -16,8 +16,8 @@ class UserError(Exception):
 def in_range(what: str, value: Number, interval: str) -> Number:
     """`value`, if it lies in the interval, such as "[0, 1)"; else UserError."""
     low, high = map(float, interval[1:-1].split(","))
-    above = low <= value if interval.startswith("[") else low < value
-    below = value <= high if interval.endswith("]") else value < high
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
     if not (above and below):
         raise UserError(f"{what} {value:g} is not in {interval}")
     return value

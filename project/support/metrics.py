@@ -1,56 +1,44 @@
-"""Loss and accuracy of an epoch, without a number being asked for, or even computed, in a step."""
+"""Loss and accuracy of an epoch, of which a step neither asks for nor computes a number."""
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
-KEPT = 2**14  # samples whose logits are kept until they are counted, all at once
+KEPT = 2**14  # samples whose logits are kept until they are counted together
 
 
-class EpochMetrics(nn.Module):
-    """A step only hands over its logits; they are counted on their device, thousands at a time.
+class EpochMetrics:
+    """A step only hands over its logits; they are counted on their device, where nothing waits for them."""
 
-    Args:
-        num_classes: Number of classes K.
-    """
-
-    def __init__(self, num_classes: int):
-        super().__init__()
-        # Without checks of the values, for which a GPU would have to stop and answer.
-        self.loss = MeanMetric(nan_strategy="disable")
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.kept: list[tuple[Tensor, Tensor]] = []
-        self.samples = 0
+    def __init__(self) -> None:
+        self.kept: list[tuple[Tensor, Tensor]] = []  # logits and labels of batches that are not counted yet
+        self.sums: list[Tensor] = []  # losses and hits of what is counted
+        self.samples = 0  # that are counted
 
     def update(self, logits_NK: Tensor, labels_N: Tensor) -> None:
         """Take a batch's logits (N, K) and labels (N,) into account."""
         self.kept.append((logits_NK.detach(), labels_N))
-        self.samples += len(labels_N)
-        if self.samples >= KEPT:
+        if sum(len(labels_N) for _, labels_N in self.kept) >= KEPT:
             self._count()
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean cross-entropy and accuracy, in [0, 1], of all since the last call, which begins anew."""
+        """Mean cross-entropy, and accuracy in [0, 1], of all batches since the last call."""
         if self.kept:
             self._count()
-        values = {"loss": self.loss.compute(), "accuracy": self.accuracy.compute()}
-        self.loss.reset()
-        self.accuracy.reset()
-        return values
+        loss, accuracy = torch.stack(self.sums).sum(0) / self.samples
+        self.sums, self.samples = [], 0
+        return {"loss": loss, "accuracy": accuracy}
 
     def _count(self) -> None:
         logits_NK, labels_N = (torch.cat(kept) for kept in zip(*self.kept))
-        self.kept, self.samples = [], 0
-        # Not their mean with a weight, which torchmetrics leaves aside where it checks nothing.
-        self.loss.update(F.cross_entropy(logits_NK.float(), labels_N, reduction="none"))
-        self.accuracy.update(logits_NK, labels_N)
+        losses_N = F.cross_entropy(logits_NK.float(), labels_N, reduction="none")
+        self.sums.append(torch.stack([losses_N.sum(), (logits_NK.argmax(1) == labels_N).sum()]))
+        self.kept, self.samples = [], self.samples + len(labels_N)
 
 
 class EpochCallback(Callback):
-    """Base of those that tell what was measured in each epoch: the trainer also keeps what was measured before."""
+    """Base of those that tell what was measured in an epoch; the trainer also keeps older values."""
 
     validated = False
 
@@ -58,7 +46,7 @@ class EpochCallback(Callback):
         self.validated = not trainer.sanity_checking
 
     def measured(self, trainer: Trainer) -> dict[str, float]:
-        """The metrics of the epoch that ends: no training's where it was broken off, no validation's where none was."""
+        """The metrics of the epoch that ends: none of a training that was broken off, or of a validation before it."""
         validated, self.validated = self.validated, False
         complete = {"train": trainer.is_last_batch, "lr": trainer.is_last_batch, "val": validated}
         known = trainer.callback_metrics

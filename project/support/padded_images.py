@@ -1,4 +1,4 @@
-"""Images with mirrored margins, from which shifted and flipped ones are gathered in one operation."""
+"""Images with mirrored margins, from which shifted and flipped images are gathered in one operation."""
 
 import torch
 from torch import Tensor
@@ -9,12 +9,12 @@ from project.support.errors import UserError
 class PaddedImages:
     """Holds uint8 images (N, H, W, C) with a margin on each side and, if they are to be flipped, their mirror images.
 
-    A shifted image is then a window of what lies in memory, and a flipped one a window of the mirror image: no pixel is
-    computed, only copied. It takes (1 + 2 margin / H)(1 + 2 margin / W) times the images' memory, twice that with mirrors.
+    A shifted image is then a window of what lies in memory, and a flipped one a window of the mirror image: pixels are only
+    copied. It takes (1 + 2 margin / H)(1 + 2 margin / W) times the images' memory, twice that with mirror images.
 
     Args:
-        images_NHWC: On any device; the copy lies there, too.
-        margin: Largest shift in pixels, >= 0. The margin mirrors the image, the edge itself not repeated.
+        images_NHWC: On any device; their copy lies there, too.
+        margin: Largest shift in pixels, >= 0. The margin mirrors the image without repeating the edge itself.
         mirrors: Whether images are to be flipped left to right.
 
     Raises:
@@ -34,8 +34,8 @@ class PaddedImages:
                 sides[1] = sides[0].flip(2)
         else:
             sides = images_NHWC[None]
-        # windows[mirrored, image, row, column] is the image whose upper left corner lies there. A row of its pixels is
-        # one stretch of memory.
+        # windows[mirrored, image, row, column] is the image whose upper left corner lies there, each row of its pixels in
+        # one piece.
         self.windows = sides.as_strided(
             (1 + mirrors, n, 2 * margin + 1, 2 * margin + 1, h, w * c),
             (n * rows * columns * c, rows * columns * c, columns * c, c, columns * c, 1),
@@ -49,7 +49,7 @@ class PaddedImages:
 
 
 def fill_with_margin(padded_NHWC: Tensor, images_NHWC: Tensor, margin: int) -> None:
-    """Copy images into the middle of larger ones, and their mirrored edges around them."""
+    """Copy images into the middle of larger ones, and surround them with their mirrored edges."""
     _, h, w, _ = images_NHWC.shape
     padded_NHWC[:, margin : margin + h, margin : margin + w] = images_NHWC
     for dimension, length in ((1, h), (2, w)):
