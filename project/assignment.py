@@ -1,4 +1,4 @@
-"""The assignment: what a student is held to, read from `configs/assignment.yaml`, and how far a run fulfils it."""
+"""The assignment: the conditions in `configs/assignment.yaml`, and which of them a run meets."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -28,12 +28,12 @@ class UniqueKeys(yaml.SafeLoader):
 
 
 class Assignment(BaseModel):
-    """What a submission must fulfil. The file has more, which is the grader's: see `grader/rules.py`.
+    """What a submission must fulfil. A grader's file has more: see `grader/rules.py`.
 
     Attributes:
-        max_epochs: Epochs that a submission may train, at most.
-        target_accuracy: Accuracy to exceed (strictly), in (0, 1).
-        families: Families of which at least one strategy each must be used.
+        max_epochs: Most epochs that a submission may train, >= 1.
+        target_accuracy: The accuracy must lie above it, in (0, 1).
+        families: Of each of them, at least one strategy must be in effect.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
@@ -69,7 +69,7 @@ class Assignment(BaseModel):
 
 
 class Condition(NamedTuple):
-    """One of the assignment's conditions: whether a run meets it, what shows it, and what to do about it."""
+    """One of the assignment's conditions: whether a run meets it, what shows that, and what to do if not."""
 
     name: str
     met: bool
@@ -78,25 +78,17 @@ class Condition(NamedTuple):
 
 
 def conditions(assignment: Assignment, summary: dict[str, Any]) -> list[Condition]:
-    """Hold a run's summary (see `project/training/summary.py`) against the assignment."""
-    accuracy, epochs = summary["val_accuracy"], summary["epochs"]
+    """Compare a run's summary (see `project/training/summary.py`) with the assignment."""
+    target, accuracy = assignment.target_accuracy, summary["val_accuracy"]
+    limit, epochs = assignment.max_epochs, summary["epochs"]
+    above = accuracy is not None and accuracy > target
     shown_by = "not measured" if accuracy is None else f"{accuracy:.2%}"
     remedy = "look at figures/curves.png: a wide gap asks for regularization, a low training curve for the other three"
     if accuracy is None:
         remedy = "trainer.limit_val_batches or trainer.check_val_every_n_epoch leaves no epoch with a validation"
     found = [
-        Condition(
-            f"accuracy above {assignment.target}",
-            accuracy is not None and accuracy > assignment.target_accuracy,
-            shown_by,
-            remedy,
-        ),
-        Condition(
-            f"at most {assignment.max_epochs} epochs",
-            epochs <= assignment.max_epochs,
-            f"{epochs}",
-            f"try --trainer.max_epochs {assignment.max_epochs}",
-        ),
+        Condition(f"accuracy above {assignment.target}", above, shown_by, remedy),
+        Condition(f"at most {limit} epochs", epochs <= limit, str(epochs), f"try --trainer.max_epochs {limit}"),
     ]
     for family in assignment.families:
         used = summary["strategies"].get(family, [])

@@ -1,6 +1,6 @@
-"""Unit 2's third kind, the augmented dataset: every image of a batch gets a random draw of its own.
+"""Unit 2, the augmented dataset: every image of a batch is changed by a random draw of its own.
 
-An augmentation is a batch of uint8 images in, a new one out; it runs where the images are.
+An augmentation takes a batch of uint8 images and returns a new one; it computes where the images are.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from project.support.errors import UserError
+from project.support.errors import in_range
 from project.support.padded_images import PaddedImages
 
 
@@ -24,7 +24,7 @@ class Augmentation(ABC):
 
 
 class Placement(Augmentation):
-    """Base of those that only move whole pixels. All of a list's are carried out first, at once, while a batch is gathered.
+    """Base of those that only move whole pixels: while a batch is gathered, all of them at once, before any other.
 
     Attributes:
         margin: Pixels by which it shifts an image at most, each way. What comes in at the edges mirrors the image.
@@ -35,37 +35,33 @@ class Placement(Augmentation):
     mirrors: bool = False
 
     def shift(self, samples_N: Tensor, generator: torch.Generator) -> Tensor:
-        """(2, N): rows and columns, in [-margin, margin], by which each image's window moves. Asked where margin > 0."""
+        """(2, N): rows and columns, in [-margin, margin], by which each image's window moves. Called if margin > 0."""
         raise NotImplementedError
 
     def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
-        """(N,): 1 where an image is mirrored, else 0; `samples_N` are the numbers in their split. Asked if it mirrors."""
+        """(N,): 1 where an image is mirrored, else 0. Called if it mirrors."""
         raise NotImplementedError
 
-    def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
-        padded = PaddedImages(images_NHWC, self.margin, self.mirrors)
-        samples_N = torch.arange(len(images_NHWC), device=images_NHWC.device)
-        return placed(padded, samples_N, [self], samples_N, 0, generator)
+    def __call__(
+        self, images_NHWC: Tensor, generator: torch.Generator, samples_N: Tensor | None = None, epoch: int = 0
+    ) -> Tensor:
+        """As above; `samples_N` are the images' numbers in their split, by default those in the batch."""
+        numbers_N = torch.arange(len(images_NHWC), device=images_NHWC.device)
+        shift_2N, mirrored_N = draw_placements([self], numbers_N if samples_N is None else samples_N, epoch, generator)
+        return PaddedImages(images_NHWC, self.margin, self.mirrors).gather(numbers_N, shift_2N, mirrored_N)
 
 
-def placed(
-    padded: PaddedImages,
-    numbers_N: Tensor,
-    placements: Sequence[Placement],
-    samples_N: Tensor,
-    epoch: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """Gather images with all placements' shifts and flips: numbers in `padded`, and in their split, of each."""
-    shift_2N = mirrored_N = None
+def draw_placements(
+    placements: Sequence[Placement], samples_N: Tensor, epoch: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Shifts (2, N) and flips (N,) of all placements together, for the samples of these numbers in their split."""
+    shift_2N, mirrored_N = samples_N.new_zeros(2, len(samples_N)), torch.zeros_like(samples_N)
     for placement in placements:
         if placement.margin:
-            own_2N = placement.shift(samples_N, generator)
-            shift_2N = own_2N if shift_2N is None else shift_2N + own_2N
+            shift_2N = shift_2N + placement.shift(samples_N, generator)
         if placement.mirrors:
-            own_N = placement.mirror(samples_N, epoch, generator)
-            mirrored_N = own_N if mirrored_N is None else mirrored_N ^ own_N
-    return padded.gather(numbers_N, shift_2N, mirrored_N)
+            mirrored_N = mirrored_N ^ placement.mirror(samples_N, epoch, generator)
+    return shift_2N, mirrored_N
 
 
 class RandomCrop(Placement):
@@ -76,9 +72,7 @@ class RandomCrop(Placement):
     """
 
     def __init__(self, padding: int = 4):
-        if padding < 0:
-            raise UserError(f"data.augmentation: RandomCrop cannot shift by {padding} pixels; take 0 or more")
-        self.margin = padding
+        self.margin = in_range("data.augmentation: RandomCrop's padding", padding, "[0, inf)")
 
     def shift(self, samples_N: Tensor, generator: torch.Generator) -> Tensor:
         shape = (2, len(samples_N))
@@ -95,9 +89,7 @@ class RandomHorizontalFlip(Placement):
     mirrors = True
 
     def __init__(self, p: float = 0.5):
-        if not 0 <= p <= 1:
-            raise UserError(f"data.augmentation: RandomHorizontalFlip's p {p} is not between 0 and 1")
-        self.p = p
+        self.p = in_range("data.augmentation: RandomHorizontalFlip's p", p, "[0, 1]")
 
     def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         return (uniform(len(samples_N), generator, samples_N.device) < self.p).long()
@@ -106,55 +98,51 @@ class RandomHorizontalFlip(Placement):
 class AlternatingFlip(Placement):
     """Mirrors half of the images left to right in one epoch and the other half in the next.
 
-    A random flip shows every other image the same way in two epochs running; this shows none so. Jordan 2024
+    With random flips, every other image looks the same in two epochs running; here none does. Jordan 2024
     (arXiv:2404.00498).
     """
 
     mirrors = True
 
     def mirror(self, samples_N: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
-        scattered_N = (samples_N * 2_654_435_761 + 97) >> 16  # neighbours may be of one class
+        scattered_N = (samples_N * 2_654_435_761 + 97) >> 16  # neighbours in a split may be of one class
         return (scattered_N + epoch) & 1
 
 
 class RandomAffine(Augmentation):
-    """Scales, shears and turns each image a little; what comes in at the edges mirrors the image.
+    """Scales, shears, turns and shifts each image a little; what comes in at the edges mirrors the image.
 
-    A pixel at x is taken from (I + E) x + t, every entry of E drawn from U(-strength, strength), those of t from
-    U(-strength, strength) / 2 of half the image's side; bilinear.
+    The new image's pixel at x, in [-1, 1] from edge to edge, is the old one's at (I + E) x + t, interpolated bilinearly.
+    Each entry of E is drawn from U(-strength, strength), each of t from U(-strength / 2, strength / 2).
 
     Args:
-        strength: At 0.1, lengths change by up to 10 % and angles by up to 6 degrees, in [0, 1).
+        strength: In [0, 1). At 0.1, lengths change by up to 10 % and angles by up to 6 degrees.
     """
 
     def __init__(self, strength: float = 0.12):
-        if not 0 <= strength < 1:
-            raise UserError(f"data.augmentation: RandomAffine's strength {strength} is not between 0 and 1")
-        self.strength = strength
+        self.strength = in_range("data.augmentation: RandomAffine's strength", strength, "[0, 1)")
 
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         n, device = len(images_NHWC), images_NHWC.device
-        drawn_N23 = (uniform((n, 2, 3), generator, device) * 2 - 1) * self.strength
-        drawn_N23[:, :, 2] *= 0.5
-        return seen_through(torch.eye(2, 3, device=device) + drawn_N23, images_NHWC)
+        change_N23 = (uniform((n, 2, 3), generator, device) * 2 - 1) * self.strength
+        change_N23[:, :, 2] *= 0.5
+        return transformed(images_NHWC, torch.eye(2, 3, device=device) + change_N23)
 
 
 class RandomRotation(Augmentation):
-    """Turns each image about its centre by an angle from U(-degrees, degrees); what comes in at the corners mirrors it.
+    """Turns each image about its centre by an angle from U(-degrees, degrees); what comes in at the edges mirrors it.
 
     Args:
         degrees: In [0, 180].
     """
 
     def __init__(self, degrees: float = 10.0):
-        if not 0 <= degrees <= 180:
-            raise UserError(f"data.augmentation: RandomRotation's degrees {degrees} are not between 0 and 180")
-        self.degrees = degrees
+        self.degrees = in_range("data.augmentation: RandomRotation's degrees", degrees, "[0, 180]")
 
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         angle_N = (uniform(len(images_NHWC), generator, images_NHWC.device) * 2 - 1) * math.radians(self.degrees)
         cos_N, sin_N, zero_N = angle_N.cos(), angle_N.sin(), torch.zeros_like(angle_N)
-        return seen_through(torch.stack([cos_N, -sin_N, zero_N, sin_N, cos_N, zero_N], 1).view(-1, 2, 3), images_NHWC)
+        return transformed(images_NHWC, torch.stack([cos_N, -sin_N, zero_N, sin_N, cos_N, zero_N], 1).view(-1, 2, 3))
 
 
 class ColorJitter(Augmentation):
@@ -165,9 +153,7 @@ class ColorJitter(Augmentation):
     """
 
     def __init__(self, strength: float = 0.3):
-        if not 0 <= strength <= 1:
-            raise UserError(f"data.augmentation: ColorJitter's strength {strength} is not between 0 and 1")
-        self.strength = strength
+        self.strength = in_range("data.augmentation: ColorJitter's strength", strength, "[0, 1]")
 
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         n, device = len(images_NHWC), images_NHWC.device
@@ -182,7 +168,7 @@ class ColorJitter(Augmentation):
 
 
 class Cutout(Augmentation):
-    """Fills a square of each image with its mean color, so that no single part can be relied on.
+    """Fills a square of each image with the image's mean color, so that no single part of it can be relied on.
 
     The square's centre lies anywhere, so it may reach over the edge. DeVries and Taylor 2017 (arXiv:1708.04552).
 
@@ -191,9 +177,7 @@ class Cutout(Augmentation):
     """
 
     def __init__(self, size: int = 8):
-        if size < 0:
-            raise UserError(f"data.augmentation: Cutout's size {size} is not 0 or more")
-        self.size = size
+        self.size = in_range("data.augmentation: Cutout's size", size, "[0, inf)")
 
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         n, h, w, _ = images_NHWC.shape
@@ -211,13 +195,13 @@ class Cutout(Augmentation):
 
 
 def uniform(shape: int | tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """U(0, 1)."""
+    """Numbers from U(0, 1)."""
     return torch.rand(shape, generator=generator, device=device)
 
 
-def seen_through(theta_N23: Tensor, images_NHWC: Tensor) -> Tensor:
-    """Each image through its affine map (from places in the new image to places in the old, both -1 to 1), bilinear."""
+def transformed(images_NHWC: Tensor, theta_N23: Tensor) -> Tensor:
+    """Images whose pixels at x are the old ones' at theta (x, 1), both in [-1, 1]; interpolated bilinearly."""
     images_NCHW = images_NHWC.permute(0, 3, 1, 2).float()
     grid_NHW2 = F.affine_grid(theta_N23, list(images_NCHW.shape), align_corners=False)
-    seen_NCHW = F.grid_sample(images_NCHW, grid_NHW2, padding_mode="reflection", align_corners=False)
-    return seen_NCHW.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    new_NCHW = F.grid_sample(images_NCHW, grid_NHW2, padding_mode="reflection", align_corners=False)
+    return new_NCHW.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

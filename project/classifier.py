@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
-from project.initialization import Initialization, adapts
+from project.initialization import Initialization
 from project.normalization import Normalization, normalize, normalizers
-from project.regularization import Regularizer, changes_batches, has_penalty
+from project.regularization import Regularizer, changes_batches
 from project.support.compilation import Compilation
 from project.support.errors import UserError, note
 from project.support.metrics import EpochMetrics
@@ -26,7 +26,7 @@ NetworkCallable = Callable[[], nn.Module]
 
 
 def accepted_arguments(function: Callable[..., Any]) -> set[str]:
-    """Names of the arguments of a class or function, or of what the parser made of one."""
+    """Names of the arguments of a class or function, or of the partial that the parser makes of one."""
     if isinstance(function, functools.partial):
         return {*function.keywords, *inspect.signature(function).parameters}
     parameters = inspect.signature(function).parameters
@@ -35,18 +35,21 @@ def accepted_arguments(function: Callable[..., Any]) -> set[str]:
 
 
 def steps_each_batch(scheduler: Any) -> bool:
-    """Whether a schedule is meant to step once a batch (a class can say so with `interval`) or once an epoch."""
-    by_batch = isinstance(scheduler, (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR))
-    return getattr(scheduler, "interval", "step" if by_batch else "epoch") == "step"
+    """Whether a schedule steps once a batch or once an epoch.
+
+    One whose length is given as `total_steps` steps once a batch; a class can also say so itself: `interval = "step"`.
+    """
+    counts_steps = isinstance(scheduler, lr_scheduler.CyclicLR) or "total_steps" in accepted_arguments(type(scheduler))
+    return getattr(scheduler, "interval", "step" if counts_steps else "epoch") == "step"
 
 
 def monitored(scheduler: Any) -> str:
-    """The metric that a schedule looks at, if it looks at one."""
+    """The metric that a schedule watches, if it watches one."""
     return getattr(scheduler, "monitor", "val/loss")
 
 
 def fuses(optimizer: OptimizerCallable) -> bool:
-    """Whether an optimizer has a fused step, for any device, that its settings leave open."""
+    """Whether an optimizer has a fused step, on any device, and its settings do not rule it out."""
     settings = getattr(optimizer, "keywords", {})
     chosen = any(settings.get(name) for name in ("foreach", "differentiable", "capturable"))
     kind = getattr(optimizer, "func", optimizer)
@@ -60,11 +63,11 @@ class Classifier(LightningModule):
         network: The architecture, such as project.networks.ConvNet, torchvision.models.resnet18, or your own class.
         optimizer: Unit 1. An optimizer of torch.optim.
         scheduler: Unit 1. A learning-rate schedule of project.optimization or torch.optim.lr_scheduler.
-        regularization: Unit 2. A list; given the same class twice, the later one counts.
+        regularization: Unit 2. A list; of a class that is given twice, the later one counts.
         initialization: Unit 3. Null keeps PyTorch's own.
         normalization: Unit 4. Null for none.
-        compile: Have torch.compile make faster code for the network. It takes a minute or more before the first batch, so
-            it pays in long trainings only.
+        compile: Have torch.compile make faster code for the network. The first batch then waits for a minute or more, so
+            it pays only in long trainings.
         num_classes: Number of classes K. Taken from the data.
         image_shape: (C, H, W) of an image. Taken from the data.
     """
@@ -88,8 +91,8 @@ class Classifier(LightningModule):
         self.compilation = [Compilation()] if compile else []
         self.num_classes, self.image_shape = num_classes, tuple(image_shape)
 
-        # Everything that changes the network happens here: a layer replaced once the optimizer exists never learns.
-        self.network = self._build_network(network, num_classes, image_shape)
+        # Everything that changes the network happens here: the optimizer would not know a layer that comes later.
+        self.network = self._build_network(network)
         for regularizer in self.regularization:
             regularizer.prepare(self.network)
         if initialization:
@@ -98,24 +101,23 @@ class Classifier(LightningModule):
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.counted = -1  # number of the last batch that is in the metrics
-        self.accumulated: list[tuple[Any, int]] = []  # batches, with their numbers, whose gradients await a step
+        self.accumulated: list[tuple[Any, int]] = []  # batches and their numbers, whose gradients wait for a step
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes at each hook which one it calls, some forty times a step, and torch would look every time
-        # whether that is a parameter: a tenth of what the Trainer takes. A text where a plain value was is none.
+        # Lightning writes down the name of each hook that it calls, some forty times a step, and each time torch checks
+        # whether it is a parameter: a tenth of the Trainer's time. A text in place of a plain attribute cannot be one.
         if isinstance(value, str | None) and name in self.__dict__:
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
-    def _build_network(
-        self, network: NetworkCallable, num_classes: int, image_shape: tuple[int, int, int]
-    ) -> nn.Module:
+    def _build_network(self, network: NetworkCallable) -> nn.Module:
         accepted = accepted_arguments(network)
+        channels, height, _ = self.image_shape
         arguments = {
-            "num_classes": num_classes,
-            "in_channels": image_shape[0],
-            "image_size": image_shape[1],
+            "num_classes": self.num_classes,
+            "in_channels": channels,
+            "image_size": height,
             "normalization": self.normalization,
         }
         built = network(**{name: value for name, value in arguments.items() if name in accepted})
@@ -130,21 +132,21 @@ class Classifier(LightningModule):
         return self.network(images_NCHW)
 
     def setup(self, stage: str) -> None:
-        # A checkpoint is loaded later, so a run that goes on is not set back.
-        if stage == "fit" and self.initialization and adapts(self.initialization):
+        # A checkpoint is loaded later and replaces these weights, so a resumed run goes on with its own.
+        if stage == "fit" and self.initialization and type(self.initialization).adapt is not Initialization.adapt:
             images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
             self.initialization.adapt(self.network, images_NCHW)
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()
-        waiting: list[str | None] = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
-        waiting += [config.monitor for config in self.trainer.lr_scheduler_configs if config.reduce_on_plateau]
-        for monitor in waiting:
+        waiting_for: list[str | None] = [stopping.monitor for stopping in self.trainer.early_stopping_callbacks]
+        waiting_for += [config.monitor for config in self.trainer.lr_scheduler_configs if config.reduce_on_plateau]
+        for monitor in waiting_for:
             if str(monitor).startswith("val/") and self.trainer.limit_val_batches == 0:
                 raise UserError(f"trainer.limit_val_batches: 0, but early stopping or the schedule waits for {monitor}")
 
     def on_train_epoch_start(self) -> None:
-        # Anew, so that a resumed run draws (dropout) what it would have drawn.
+        # A resumed run draws in its epochs (for dropout, say) what it would have drawn without the stop.
         torch.manual_seed(spread(self.seed, self.current_epoch, NETWORK))
         self.counted = -1
 
@@ -160,17 +162,17 @@ class Classifier(LightningModule):
             images_NCHW, targets = regularizer.change_batch(images_NCHW, targets)
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
-        if batch_idx > self.counted:  # an optimizer may want a batch's gradient twice (SAM)
-            # As in validation: without penalties, on the true labels.
+        if batch_idx > self.counted:  # an optimizer may need a batch's gradient twice (SAM)
+            # As in validation: without penalties, with the true labels.
             self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
-        for regularizer in filter(has_penalty, self.regularization):
+        for regularizer in self.regularization:
             loss = loss + regularizer.penalty(self.network)
         return loss
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        # Lightning's closure adds the last batch's gradient to those of the batches before. An optimizer that asks again
-        # (SAM) has moved the weights, and needs all of them anew.
+        # Lightning's closure adds the last batch's gradient to those of the accumulated batches. An optimizer that asks
+        # again (SAM) has moved the weights, so the gradients of all of them are computed anew.
         before, self.accumulated = self.accumulated[:-1], []
         asked = False
 
@@ -217,12 +219,12 @@ class Classifier(LightningModule):
         return self(batch[0])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        # A fused step looks at gradients on its own terms, which neither a loss scaler nor Lightning's clipping suffers.
+        # A fused step undoes a loss's scaling itself, so what clips gradients before it would see them scaled.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
         optimizer = self.build_optimizer(fused)
         steps = self.trainer.estimated_stepping_batches
         if steps == math.inf:
-            raise UserError("trainer.max_epochs: -1 has no end; take a number of epochs")
+            raise UserError("trainer.max_epochs: a run of -1 has no end; take a number of epochs")
         scheduler = self.build_scheduler(optimizer, int(steps))
         if scheduler is None:
             return {"optimizer": optimizer}
@@ -235,25 +237,25 @@ class Classifier(LightningModule):
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         try:
             super().lr_scheduler_step(scheduler, metric)
-        except ValueError as error:  # a total_steps that is less than the run's
+        except ValueError as error:  # its total_steps are fewer than the run's
             raise UserError(f"model.scheduler: {error}") from None
 
     def build_optimizer(self, fused: bool = False) -> Optimizer:
-        """The optimizer over the network's trainable parameters, grouped by their weight decay.
+        """The optimizer of the network's trainable parameters, which are grouped by their weight decay.
 
-        `fused` takes torch's fused step where there is one and the configuration says nothing else.
+        `fused` asks for torch's fused step where there is one and the configuration does not rule it out.
         """
         groups: dict[float | None, list[nn.Parameter]] = {}
         for parameter in filter(lambda p: p.requires_grad, self.network.parameters()):
             wanted = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
             decays = [decay for decay in wanted if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
-        own = [
+        settings = [
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
             for decay, parameters in groups.items()
         ]
         try:
-            return self.optimizer(own, **({"fused": True} if fused and fuses(self.optimizer) else {}))
+            return self.optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
 
@@ -261,9 +263,9 @@ class Classifier(LightningModule):
         """The schedule for a run of `total_steps` optimizer steps, or None for a constant rate."""
         if self.scheduler is None:
             return None
-        unset = {k for k, v in getattr(self.scheduler, "keywords", {}).items() if v is None}
+        unset = getattr(self.scheduler, "keywords", {}).get("total_steps", 0) is None
         try:
-            return self.scheduler(optimizer, **({"total_steps": total_steps} if "total_steps" in unset else {}))
+            return self.scheduler(optimizer, **({"total_steps": total_steps} if unset else {}))
         except ValueError as error:
             raise UserError(f"model.scheduler: {error}") from None
 

@@ -1,4 +1,4 @@
-"""ImageData: a source of images as a LightningDataModule."""
+"""The data: a source of images as a LightningDataModule."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from project.batches.base import Batches
 from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
 from project.datasets.source import Source, Split
-from project.support.errors import UserError
+from project.support.errors import UserError, in_range
 
 
 class ImageData(LightningDataModule):
@@ -23,13 +23,13 @@ class ImageData(LightningDataModule):
         source: Where the images come from, such as Glyphs, ImageArchive or CIFAR10.
         batch_size: Images in a batch, > 0.
         augmentation: Random changes of training images, in order; every image gets its own draw. Those of
-            project.augmentation change a batch at once; any of torchvision.transforms.v2 works, too, image by
-            image in worker processes. Given the same class twice, the later one counts.
+            project.augmentation change a batch at once; those of torchvision.transforms.v2 work, too, image by image in
+            worker processes. Of a class that is given twice, the later one counts.
         mean: Of each channel, in [0, 1]. By default the training images' own.
         std: Of each channel, > 0. By default the training images' own.
-        in_memory: Keep the images on the training device, the fast way, or have worker processes read them. By default
-            the fast way, unless an augmentation works image by image or they would fill half of the free memory.
-        num_workers: Worker processes where there are any, >= 0. By default as many as torch uses threads, at most 8.
+        in_memory: Keep the images on the training device, which is fast, or have worker processes read them. By default
+            they are kept there, unless an augmentation works image by image or they would fill half of the free memory.
+        num_workers: Number of worker processes, if they are used, >= 0. By default as many as torch uses threads, up to 8.
 
     Raises:
         UserError: A value is out of range, or the source cannot be read.
@@ -46,24 +46,19 @@ class ImageData(LightningDataModule):
         num_workers: int | None = None,
     ):
         super().__init__()
-        if batch_size < 1:
-            raise UserError(f"data.batch_size: {batch_size} is not a number of images; take 1 or more")
-        if std and min(std) <= 0:
-            raise UserError(f"data.std: {std} is not above 0 for every channel")
-        if num_workers is not None and num_workers < 0:
-            raise UserError(f"data.num_workers: {num_workers} is not a number of processes; take 0 or more")
-        self.source, self.batch_size = source, batch_size
+        self.source, self.batch_size = source, in_range("data.batch_size:", batch_size, "[1, inf)")
         self.augmentation = list({type(chosen): chosen for chosen in augmentation or []}.values())
         if any(isinstance(augment, v2.Normalize) for augment in self.augmentation):
             raise UserError("data.augmentation: Normalize is done by data.mean and data.std; take it out")
         if in_memory and self.by_image:
             raise UserError(f"data.in_memory: {self.by_image[0]} works image by image; leave in_memory at null")
         self.in_memory = in_memory
-        self.num_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
-        self.mean, self.std = mean, std
+        chosen_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
+        self.num_workers = in_range("data.num_workers:", chosen_workers, "[0, inf)")
+        self.mean, self.std = mean, std and [in_range("data.std:", value, "(0, inf)") for value in std]
         self.loaded: dict[str, Split] = {}
         self.training_batches: Batches | None = None
-        self.resumed: dict[str, int] = {}  # where the training batches are to go on
+        self.resumed: dict[str, int] = {}  # where the training batches go on
 
     @property
     def classes(self) -> list[str]:
@@ -111,12 +106,12 @@ class ImageData(LightningDataModule):
         return [type(chosen).__name__ for chosen in self.augmentation if not isinstance(chosen, Augmentation)]
 
     def why_streamed(self, name: str, device: torch.device) -> str | None:
-        """Why worker processes make the batches of a split; None where it is kept on the device."""
+        """Why worker processes make a split's batches; None where its images are kept on the device."""
         if self.by_image and name == "train":
             return f"{self.by_image[0]} works image by image"
         if self.in_memory is not None:
             return None if self.in_memory else "data.in_memory is false"
-        needed = 2 * self.split(name).images_NHWC.numel()  # with mirror images
+        needed = 2 * self.split(name).images_NHWC.numel()  # bytes, mirror images included
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
         return f"{needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB of memory free" if needed > free / 2 else None
 
@@ -130,8 +125,7 @@ class ImageData(LightningDataModule):
         images_NHWC, labels_N = self.split("train")
         chosen = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:count]
         split = Split(images_NHWC[chosen], labels_N[chosen])
-        images_NCHW, _ = next(iter(ResidentBatches(split, count, self.mean, self.std)))
-        return images_NCHW
+        return next(iter(ResidentBatches(split, count, self.mean, self.std)))[0]
 
     def train_dataloader(self) -> Batches:
         self.training_batches = self.batches("train", training=True)
@@ -140,9 +134,10 @@ class ImageData(LightningDataModule):
             self.resumed = {}
         return self.training_batches
 
-    # Lightning would restore the loader itself, but asks for it too early where a schedule needs the number of steps.
+    # Where a run stops within an epoch, its checkpoint says after which batch. Lightning would restore the loader itself,
+    # but too early where a schedule needs the number of steps.
     def state_dict(self) -> dict[str, int]:
-        # The trainer knows best where an epoch ends: it may take a part of the batches.
+        # The trainer knows where an epoch ends: it may take only a part of the batches.
         if not self.training_batches or not self.trainer or self.trainer.is_last_batch:
             return {}
         return self.training_batches.state_dict()
@@ -156,22 +151,21 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> Batches:
         return self.batches("test")
 
-    def predict_dataloader(self) -> Batches:
-        return self.batches("test")
+    predict_dataloader = test_dataloader
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch  # it is there
+        return batch  # it is there already
 
     def batches(self, name: str, training: bool = False) -> Batches:
         """A split's batches, on the trainer's device."""
         trainer = self.trainer
         assert trainer is not None, "Lightning asks for batches"
         device = trainer.strategy.root_device
-        # Evaluation needs no gradients, so its batches can be larger.
+        # Without gradients there is room for larger batches.
         size = self.batch_size if training else max(self.batch_size, 250)
         seed = torch.initial_seed() % 2**32
 
-        def epoch() -> int:  # to overfit some batches, they must be the same ones in every epoch
+        def epoch() -> int:  # a run that overfits a few batches needs the same ones in every epoch
             return 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]  # Lightning sets it
 
         arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch)

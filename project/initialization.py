@@ -1,13 +1,12 @@
 """Unit 3: initialization. One strategy, one class; called with a network, it draws the weights anew.
 
-What to see: with weights too small the signal dies on its way through the layers, with weights too large it
-explodes. Xavier and He choose the variance that keeps it, for symmetric activations and for rectifiers.
+What to see: with weights that are too small the signal dies on its way through the layers, with weights that are too
+large it explodes. Xavier and He choose the variance that keeps it, for symmetric activations and for rectifiers.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from project.support.errors import note
 
+Layer = nn.Conv2d | nn.Linear  # whose weights are drawn
 ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "sigmoid", "selu"]] = {
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky_relu",
@@ -31,52 +31,42 @@ ACTIVATIONS = tuple(ACTIVATION_NAMES)
 
 
 class PresumedReLU(nn.ReLU):
-    """Stands for what a network calls between its layers where none of its modules is an activation."""
+    """Stands for a function such as F.relu, in a network none of whose modules is an activation."""
 
 
-def weight_layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, nn.Module | None]]:
+def weight_layers(network: nn.Module) -> list[tuple[str, Layer, nn.Module | None]]:
     """Each convolution and fully connected layer with its name and the activation that follows it.
 
-    "Follows" is in the order in which the modules were registered. A layer that meets another layer before
-    any activation (a classification head) has None. Where no module is an activation, forward calls functions
-    (F.relu), and all layers but the last are presumed to have a rectifier behind them.
+    "Follows" is in the order in which the modules were registered. A layer that another layer follows before any
+    activation has None, and so has the last one, the head. Where no module is an activation, all layers but the last are
+    presumed to be followed by a rectifier.
     """
-    layers = list(registered_layers(network))
-    functions = not any(activation for *_, activation in layers)
-    for number, (name, layer, activation) in enumerate(layers, 1):
-        yield name, layer, PresumedReLU() if functions and number < len(layers) else activation
-
-
-def registered_layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, nn.Module | None]]:
-    """As weight_layers, by the modules alone."""
-    layer: tuple[str, nn.Conv2d | nn.Linear] | None = None
+    layers: list[tuple[str, Layer, nn.Module | None]] = []
     for name, module in network.named_modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            if layer:
-                yield *layer, None
-            layer = name, module
-        elif isinstance(module, ACTIVATIONS) and layer:
-            yield *layer, module
-            layer = None
-    if layer:
-        yield *layer, None
+        if isinstance(module, Layer):
+            layers.append((name, module, None))
+        elif isinstance(module, ACTIVATIONS) and layers and layers[-1][2] is None:
+            layers[-1] = (*layers[-1][:2], module)
+    if not any(activation for *_, activation in layers):
+        layers[:-1] = [(name, layer, PresumedReLU()) for name, layer, _ in layers[:-1]]
+    return layers
 
 
 def gain(activation: nn.Module | None) -> float:
-    """By how much weights must be larger where this activation follows: 1 for none and sigmoid, sqrt(2) for ReLU."""
+    """The factor by which weights must be larger where this activation follows: 1 for none, sqrt(2) for ReLU."""
     name = next((name for kind, name in ACTIVATION_NAMES.items() if isinstance(activation, kind)), None)
     slope = activation.weight.mean().item() if isinstance(activation, nn.PReLU) else None
     return nn.init.calculate_gain(name or "linear", getattr(activation, "negative_slope", slope))
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
-    """Numbers of weights that lead into and out of a unit: (fan_in, fan_out)."""
+    """Numbers of weights that lead into a unit and out of it: (fan_in, fan_out)."""
     pixels = weight[0, 0].numel()
     return weight.shape[1] * pixels, weight.shape[0] * pixels
 
 
-def set_weight(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> None:
-    """Give a layer its weights, also where they are computed from others (weight normalization)."""
+def set_weight(layer: Layer, weight: Tensor) -> None:
+    """Set a layer's weights, also where they are computed from others (weight normalization)."""
     with torch.no_grad():
         if parametrize.is_parametrized(layer, "weight"):
             layer.weight = weight
@@ -87,18 +77,18 @@ def set_weight(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> None:
 class Initialization(ABC):
     """Draws every convolution's and fully connected layer's weights; biases become zero."""
 
-    by_activation = False  # whether the activation behind a layer matters
+    by_activation = False  # whether the activation that follows a layer matters
 
     @abstractmethod
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
-        """Fill `weight`, (O, I) or (O, I, H, W), for a layer that this activation follows."""
+        """Fill `weight`, (O, I) or (O, I, H, W), of a layer that this activation follows."""
 
     def __call__(self, network: nn.Module) -> None:
         """Draw the weights of `network` in place, from torch's global random generator."""
         layers = list(weight_layers(network))
         if self.by_activation and any(isinstance(activation, PresumedReLU) for *_, activation in layers):
-            where = f"{type(self).__name__}: {type(network).__name__} has no activation that is known among its modules"
-            note(f"{where}; all layers but the last are taken for rectified (make it a module if it is no F.relu)")
+            found = f"{type(self).__name__}: {type(network).__name__} has no known activation among its modules"
+            note(f"{found}; F.relu is presumed behind all layers but the last (if it is another, make it a module)")
         for _, layer, activation in layers:
             weight = torch.empty_like(layer.weight)
             with torch.no_grad():
@@ -108,17 +98,12 @@ class Initialization(ABC):
                 nn.init.zeros_(layer.bias)
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
-        """Change the drawn weights to suit images of the training split, before the training begins."""
+        """Fit the drawn weights to images of the training split, before the training begins."""
 
     def evidence(self, network: nn.Module) -> str:
-        """What the weights of a fresh network are like."""
+        """Statistics of a fresh network's weights."""
         stds = [layer.weight.std().item() for _, layer, _ in weight_layers(network)]
         return f"{len(stds)} layers; std {min(stds):.2g} to {max(stds):.2g}"
-
-
-def adapts(initialization: Initialization) -> bool:
-    """Whether an initialization looks at images."""
-    return type(initialization).adapt is not Initialization.adapt
 
 
 class Constant(Initialization):
@@ -173,20 +158,20 @@ class VarianceScaling(Initialization):
             nn.init.uniform_(weight, -math.sqrt(3) * std, math.sqrt(3) * std)
 
     def evidence(self, network: nn.Module) -> str:
-        """How far the weights of a fresh network are from the formula, as a ratio of standard deviations."""
+        """A fresh network's standard deviations divided by the formula's."""
         layers = list(weight_layers(network))
-        ratios = [layer.weight.std().item() / self.std(layer.weight, act) for _, layer, act in layers]
-        behind = Counter(type(act).__name__ if act else "none" for *_, act in layers)
-        before = ", ".join(f"{count} before {name}" for name, count in behind.items())
+        ratios = [layer.weight.std().item() / self.std(layer.weight, activation) for _, layer, activation in layers]
+        counts = Counter(type(activation).__name__ if activation else "none" for *_, activation in layers)
+        before = ", ".join(f"{count} before {name}" for name, count in counts.items())
         return f"{len(ratios)} layers; measured / formula std {min(ratios):.2f} to {max(ratios):.2f}; {before}"
 
 
 class Xavier(VarianceScaling):
     """Keeps the variance of signals and of gradients through symmetric activations.
 
-    Var(w) = gain^2 * 2 / (fan_in + fan_out), so std = gain * sqrt(2 / (fan_in + fan_out)): beware of texts that print
-    the square root under the name of the variance. Glorot and Bengio 2010 (AISTATS), equation 16. The gain follows the
-    activation: 1 for linear and sigmoid, 5/3 for tanh, sqrt(2) for ReLU.
+    Var(w) = gain^2 * 2 / (fan_in + fan_out), so std = gain * sqrt(2 / (fan_in + fan_out)); some texts print this root as
+    the variance. Glorot and Bengio 2010 (AISTATS), equation 16. The gain is the activation's: 1 for none and sigmoid, 5/3
+    for tanh, sqrt(2) for ReLU.
     """
 
     def std(self, weight: Tensor, activation: nn.Module | None) -> float:
@@ -194,7 +179,7 @@ class Xavier(VarianceScaling):
 
 
 class He(VarianceScaling):
-    """Keeps the variance of signals through rectifiers, which pass on only half of it.
+    """Keeps the variance of signals through rectifiers, which let only half of it pass.
 
     Var(w) = 2 / fan_in, so std = sqrt(2 / fan_in); 1 / fan_in where no activation follows.
     He et al. 2015 (arXiv:1502.01852), equation 10.
@@ -207,7 +192,7 @@ class He(VarianceScaling):
 class Orthogonal(Initialization):
     """A random orthogonal matrix (a row for each output channel) times the gain: no direction grows or shrinks.
 
-    Saxe et al. 2014 (arXiv:1312.6120). The gain follows the activation.
+    Saxe et al. 2014 (arXiv:1312.6120). The gain is the activation's, as in Xavier.
     """
 
     by_activation = True
@@ -217,10 +202,9 @@ class Orthogonal(Initialization):
 
 
 class Dirac(Initialization):
-    """Convolutions pass their input channels on as they are, as far as there are as many; layers begin as the identity.
+    """Every layer begins as the identity: each output channel or unit is the input channel or unit of the same number.
 
-    Zagoruyko and Komodakis 2017 (arXiv:1706.00388). Output channels beyond the input's number are zero, and so are they of
-    fully connected layers.
+    Zagoruyko and Komodakis 2017 (arXiv:1706.00388). Outputs for which there is no such input are zero.
     """
 
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
@@ -231,13 +215,13 @@ class Dirac(Initialization):
 
 
 class LSUV(Orthogonal):
-    """Orthogonal, then each layer scaled, from the first to the last, until its outputs have variance 1 on real images.
+    """Orthogonal, then scaled layer by layer, from the first to the last, until the outputs on real images have variance 1.
 
     Layer-sequential unit variance: Mishkin and Matas 2016 (arXiv:1511.06422), algorithm 1.
 
     Args:
-        tolerance: Of the variance, > 0.
-        max_trials: Rescalings of a layer, >= 1.
+        tolerance: By how much the variance may differ from 1, > 0.
+        max_trials: How often a layer is scaled at most, >= 1.
     """
 
     def __init__(self, tolerance: float = 0.01, max_trials: int = 10):
@@ -253,16 +237,16 @@ class LSUV(Orthogonal):
 
 
 class PatchWhitening(He):
-    """He, but for the first convolution: its filters are the directions in which patches of real images differ most.
+    """He, except for the first convolution: its filters are the directions in which patches of real images differ most.
 
     Filter i is eigenvector i of the patches' covariance, divided by the root of its eigenvalue, so that all channels have
-    variance 1 and are uncorrelated; then the same with the other sign. Page 2019, "How to train your ResNet", part 8;
-    Jordan 2024 (arXiv:2404.00498), where these filters are kept fixed.
+    variance 1 and are uncorrelated; the filters of the second half are those of the first with the other sign. Page 2019,
+    "How to train your ResNet", part 8; Jordan 2024 (arXiv:2404.00498), where these filters are kept fixed.
 
     Args:
         distribution: Of all other layers: normal or uniform.
         eps: Added to the eigenvalues, > 0.
-        frozen: Keep the filters as they are; their gradients are not computed then.
+        frozen: Keep the filters as they are; no gradients are computed for them.
     """
 
     def __init__(self, distribution: Literal["normal", "uniform"] = "normal", eps: float = 5e-4, frozen: bool = False):
@@ -289,9 +273,9 @@ class PatchWhitening(He):
 
 @torch.no_grad()
 def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
-    """What one layer of a network puts out for these images, the network left as it was."""
+    """A layer's outputs for these images; the network stays as it was."""
     seen: list[Tensor] = []
-    # Copied, since an activation may work in place.
+    # Copied, since the activation may work in place.
     handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     training = network.training
     try:

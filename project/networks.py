@@ -25,19 +25,19 @@ def normalized(
     before_normalization: nn.Module | None = None,
     before_activation: nn.Module | None = None,
 ) -> nn.Sequential:
-    """A convolution or fully connected layer, its normalization (if any), and the activation behind it."""
+    """A convolution or fully connected layer, then its normalization (if any), then the activation."""
     after = normalization.after(layer) if normalization else None
     function = activation()
     if isinstance(function, nn.ReLU):
-        function.inplace = True  # nothing else needs what comes in, and its memory need not be fetched twice
+        function.inplace = True  # nothing else needs its input, and memory need not be read and written twice
     return nn.Sequential(*filter(None, (layer, before_normalization, after, before_activation, function)))
 
 
 class GlobalAverage(nn.Module):
     """Averages each channel over the whole image, (N, C, H, W) -> (N, C).
 
-    AdaptiveAvgPool2d(1) does so, too, but hands back gradients in another order of memory, in which the layer before
-    takes its own five times as long.
+    AdaptiveAvgPool2d(1) does so, too, but its gradient lies in memory in another order, with which the backward pass of
+    the layer before takes five times as long.
     """
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class GlobalAverage(nn.Module):
 
 
 def check_stages(image_size: int, stem_stride: int, stages: int) -> None:
-    """Raises UserError where the stages halve the image to nothing."""
+    """Raises UserError where the stages would halve the image to nothing."""
     if -(-image_size // stem_stride) < 2 ** (stages - 1):
         raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
 
@@ -79,8 +79,8 @@ class MLP(nn.Module):
 class ConvNet(nn.Module):
     """A plain convolutional network: a stem, then stages that halve the resolution and double the width.
 
-    A stage's maxima are taken before the last activation, not behind it: for one that never falls (ReLU, sigmoid) that
-    gives the same, and costs a quarter.
+    A stage's maxima are taken before its last activation, not after it: with one that never falls (ReLU, sigmoid) the
+    result is the same, and the activation costs a quarter.
 
     Args:
         width: Channels of the stem and the first stage.
@@ -129,9 +129,9 @@ class ConvNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A residual network: a stem, then stages of blocks that add what two convolutions make of a signal to it.
+    """A residual network: a stem, then stages of blocks, each of which adds two convolutions' output to their input.
 
-    He et al. 2016 (arXiv:1512.03385), with the blocks' order of section 4.2.
+    He et al. 2016 (arXiv:1512.03385), with the layers of section 4.2.
 
     Args:
         width: Channels of the stem and the first stage; each further stage halves the resolution and doubles them.
@@ -174,15 +174,16 @@ class SpeedNet(nn.Module):
     """A plain network for short trainings: a stem of small patches, then stages that pool early and double up late.
 
     A stage is a convolution at the resolution of the stage before, a pooling to half of it, and a second convolution.
-    The stem is meant to be whitened (`project.initialization.PatchWhitening`) and has no normalization; the last
-    stage's maxima go to the head, whose logits are scaled down. After Jordan 2024 (arXiv:2404.00498).
+    The stem has no normalization, since it is meant to be whitened (`project.initialization.PatchWhitening`). The head
+    gets the maximum of each of the last stage's channels, and its logits are scaled down. After Jordan 2024
+    (arXiv:2404.00498).
 
     Args:
         widths: Channels of each stage.
         stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
-        logit_scale: Factor of the logits, > 0. A small one keeps the first steps from being sure of anything.
-        test_views: Test-time augmentation: the mean of the logits of the image alone (1), of it and its mirror image (2),
-            or of both, also shifted by a pixel towards two corners (6). In training it is always 1.
+        logit_scale: Factor of the logits, > 0. With a small one, the first steps are not too sure of anything.
+        test_views: Test-time augmentation: the logits are those of the image alone (1), the mean over it and its mirror
+            image (2), or also over both of these, shifted by a pixel towards two corners (6). In training it is always 1.
     """
 
     def __init__(
@@ -229,7 +230,7 @@ class SpeedNet(nn.Module):
 
 
 def views(images_NCHW: Tensor, count: int) -> Iterator[Tensor]:
-    """The images and their mirror images; of 6 views, also both shifted by a pixel down right and up left."""
+    """The images and their mirror images; of 6 views, also both of them shifted by a pixel down right and up left."""
     h, w = images_NCHW.shape[2:]
     padded_NCHW = F.pad(images_NCHW, (1, 1, 1, 1), mode="reflect")
     for corner in (1, 0, 2)[: count // 2]:
@@ -262,7 +263,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H / stride, W / stride)."""
-        # What a 1x1 convolution with this stride would look at. With one, oneDNN 3.12 writes beyond its memory on
-        # processors with AVX2, where there are fewer than 8 channels and one thread.
-        seen_NCHW = x_NCHW[:, :, :: self.stride, :: self.stride]
-        return self.activation(self.shortcut(seen_NCHW) + self.branch(x_NCHW))
+        # The pixels that a 1x1 convolution with this stride would read. One with a stride makes oneDNN 3.12 write beyond
+        # its memory, on processors with AVX2, for fewer than 8 channels and with one thread.
+        strided_NCHW = x_NCHW[:, :, :: self.stride, :: self.stride]
+        return self.activation(self.shortcut(strided_NCHW) + self.branch(x_NCHW))

@@ -1,10 +1,10 @@
-"""Unit 4: normalization. One strategy, one class; it can be put behind (or into) the layers of any network.
+"""Unit 4: normalization. One strategy, one class; it is put after the layers of any network, or on their weights.
 
-What to see: without it the distribution of a layer's inputs drifts while the layers before it learn, and a
-badly scaled start stays badly scaled. With it, deeper networks and larger learning rates train.
+What to see: without it, the distribution of a layer's inputs drifts while the layers before it learn, and weights that
+are badly scaled at the start stay so. With it, deeper networks train, and with larger learning rates.
 
 Activations of a convolution are (N, C, H, W), of a fully connected layer (N, C). Each class says over which of these
-it takes its mean and variance.
+axes it takes its mean and variance.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from project.support.errors import UserError, note
+from project.support.errors import in_range, note
 
 Layer = nn.Conv2d | nn.Linear  # what can be normalized
 NORMALIZATION_LAYERS = (
@@ -26,7 +26,7 @@ NORMALIZATION_LAYERS = (
 
 
 def channels_of(layer: Layer) -> int:
-    """Channels that a convolution or fully connected layer puts out."""
+    """Number of output channels of a convolution, or of units of a fully connected layer."""
     return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
 
@@ -35,15 +35,15 @@ class Normalization(ABC):
 
     @abstractmethod
     def after(self, layer: Layer) -> nn.Module | None:
-        """The module to put between `layer` and its activation; None for none."""
+        """The module to put between `layer` and its activation; None where there is none to put there."""
 
 
 class NormalizedActivations(Normalization):
-    """Base of those that normalize what a layer puts out.
+    """Base of those that normalize a layer's outputs.
 
     Args:
-        scale_and_shift: Follow the normalization by a learned scale gamma and shift beta for each channel. Without
-            them, the next layer sees mean 0 and variance 1 whether or not that is what it needs.
+        scale_and_shift: Learn a scale gamma and a shift beta for each channel, applied after the normalization. Without
+            them, the next layer gets mean 0 and variance 1 whether it needs them or not.
         eps: Added to the variance, > 0.
     """
 
@@ -60,7 +60,7 @@ class BatchNormalization(NormalizedActivations):
     Args:
         scale_and_shift: Learn gamma and beta.
         eps: Added to the variance, > 0.
-        momentum: Share of the newest batch in the running averages, in (0, 1].
+        momentum: Weight of the newest batch in the running averages, in (0, 1].
     """
 
     def __init__(self, scale_and_shift: bool = True, eps: float = 1e-5, momentum: float = 0.1):
@@ -91,8 +91,8 @@ class LayerNorm2d(nn.GroupNorm):
 class InstanceNormalization(NormalizedActivations):
     """Each channel of each image to mean 0 and variance 1 over its pixels (H, W). Convolutions only.
 
-    Ulyanov et al. 2016 (arXiv:1607.08022). It takes out an image's contrast, which helps style, and
-    costs whatever the contrast had to say.
+    Ulyanov et al. 2016 (arXiv:1607.08022). It removes an image's contrast, which helps to transfer styles; what the
+    contrast told about the class is lost.
     """
 
     def after(self, layer: Layer) -> nn.Module | None:
@@ -108,16 +108,14 @@ class GroupNormalization(NormalizedActivations):
     same for any size of batch. Wu and He 2018 (arXiv:1803.08494), equation 7.
 
     Args:
-        groups: Number of groups; where the channels cannot be divided by it, the largest number below that can.
+        groups: Number of groups, >= 1; where it does not divide the channels, the largest smaller number that does.
         scale_and_shift: Learn gamma and beta.
         eps: Added to the variance, > 0.
     """
 
     def __init__(self, groups: int = 8, scale_and_shift: bool = True, eps: float = 1e-5):
         super().__init__(scale_and_shift, eps)
-        if groups < 1:
-            raise UserError(f"model.normalization: groups {groups} is not 1 or more")
-        self.groups = groups
+        self.groups = in_range("model.normalization: groups", groups, "[1, inf)")
 
     def after(self, layer: Layer) -> nn.Module:
         channels = channels_of(layer)
@@ -154,8 +152,8 @@ class RMSNorm(nn.Module):
 class WeightNormalization(Normalization):
     """Each output channel's weights as a direction and a length: w = g v / |v|.
 
-    The gradient of v is always at a right angle to v, so the direction is learned apart from the length. Salimans and
-    Kingma 2016 (arXiv:1602.07868), equation 2. Nothing is measured on the activations.
+    The gradient of v is always at a right angle to v, so the direction is learned apart from the length. Activations are
+    not looked at. Salimans and Kingma 2016 (arXiv:1602.07868), equation 2.
     """
 
     def after(self, layer: Layer) -> None:
@@ -165,8 +163,8 @@ class WeightNormalization(Normalization):
 class WeightStandardization(Normalization):
     """Each output channel's weights to mean 0 and variance 1 / fan-in, times a learned gain.
 
-    w = gain (v - mean(v)) / sqrt(fan_in var(v) + eps). Qiao et al. 2019 (arXiv:1903.10520), there beside group
-    normalization; alone, with this scale and gain, in Brock et al. 2021 (arXiv:2101.08692).
+    w = gain (v - mean(v)) / sqrt(fan_in var(v) + eps). Qiao et al. 2019 (arXiv:1903.10520), there together with group
+    normalization; Brock et al. 2021 (arXiv:2101.08692), without, and with this scale and gain.
 
     Args:
         scale: Learn a gain for each output channel; without it the gain is sqrt(2), which suits rectifiers.
@@ -180,7 +178,7 @@ class WeightStandardization(Normalization):
 
 
 class StandardizedWeight(nn.Module):
-    """A weight tensor to one of the same shape whose output channels have mean 0."""
+    """Computes from a weight tensor one of the same shape whose output channels have mean 0."""
 
     def __init__(self, channels: int, scale: bool):
         super().__init__()
@@ -201,7 +199,7 @@ class StandardizedWeight(nn.Module):
         return weight
 
 
-# Modules by which a network that is normalized can be told. The last is what PyTorch's weight normalization puts in.
+# The modules that show that a network is normalized. The last is the one that PyTorch's weight normalization adds.
 NORMALIZERS = (
     *(*NORMALIZATION_LAYERS, nn.RMSNorm, RMSNorm, StandardizedWeight),
     type(nn.utils.parametrizations.weight_norm(nn.Linear(1, 1, device="meta")).parametrizations.weight[0]),
@@ -214,37 +212,31 @@ def normalizers(network: nn.Module) -> list[nn.Module]:
 
 
 def normalize(network: nn.Module, normalization: Normalization) -> None:
-    """Give a network that takes no `normalization` argument one, in place, by walking its modules.
+    """Normalize a network that takes no `normalization` argument, in place, by going through its modules.
 
     Where the network has normalization layers of its own, the chosen one takes their place; where it has none, one
     follows every convolution and fully connected layer but the last.
     """
-    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, Layer)][:-1]
-    own = [(path, module) for path, module in network.named_modules() if isinstance(module, NORMALIZATION_LAYERS)]
+    modules = list(network.named_modules())
+    own = [(path, module) for path, module in modules if isinstance(module, NORMALIZATION_LAYERS)]
     replaceable = [(path, module) for path, module in own if not isinstance(module, nn.LayerNorm)]
-    chosen = type(normalization).__name__
     if own and not replaceable:
+        chosen = type(normalization).__name__
         note(f"{chosen} is left out: {type(network).__name__} has layer normalization of its own, on tokens")
     elif own and isinstance(normalization, NormalizedActivations):
         for path, norm in replaceable:
-            replace(network, path, normalization.after(stand_in(norm)) or nn.Identity())
+            network.set_submodule(path, normalization.after(normalized_by(norm)) or nn.Identity())
     else:
         for path, _ in replaceable:
-            replace(network, path, nn.Identity())
-        for path, layer in layers:
+            network.set_submodule(path, nn.Identity())
+        for path, layer in [(path, module) for path, module in modules if isinstance(module, Layer)][:-1]:
             if after := normalization.after(layer):
-                replace(network, path, nn.Sequential(layer, after))
+                network.set_submodule(path, nn.Sequential(layer, after))
 
 
-def stand_in(norm: nn.Module) -> Layer:
-    """A layer such as the one that a normalization layer follows."""
+def normalized_by(norm: nn.Module) -> Layer:
+    """A layer like the one that this normalization layer follows."""
     channels = norm.num_channels if isinstance(norm, nn.GroupNorm) else norm.num_features
     assert isinstance(channels, int)
     flat = isinstance(norm, (nn.BatchNorm1d, nn.InstanceNorm1d))
     return nn.Linear(1, channels) if flat else nn.Conv2d(1, channels, 1)
-
-
-def replace(network: nn.Module, path: str, module: nn.Module) -> None:
-    """Put `module` at a path such as layer1.0.bn1."""
-    parent, _, name = path.rpartition(".")
-    setattr(network.get_submodule(parent), name, module)

@@ -1,7 +1,7 @@
 """Unit 1: optimization. Any optimizer and schedule of `torch.optim` can be named in the YAML; here are those it lacks.
 
 What to see: how fast the training loss falls, and where it ends. A schedule takes its peak from the optimizer's `lr`
-and its length from the run, so any optimizer pairs with any schedule and no number is written twice.
+and its length from the run, so any schedule works with any optimizer and no number is written twice.
 """
 
 import math
@@ -16,23 +16,22 @@ from project.support.errors import UserError
 
 
 class Muon(Optimizer):
-    """Momentum whose update of each weight matrix is made orthogonal, so that all its directions move equally far.
+    """Momentum, with the update of each weight matrix made orthogonal: all its directions move equally far.
 
     M = momentum M + (1 - momentum) g; W = W - lr sqrt(max(1, rows / columns)) UV^T, where U S V^T is the singular value
     decomposition of (1 - momentum) g + momentum M, approximated by five Newton-Schulz iterations. A convolution's
     weights are a matrix with a row for each output channel. The head (the last of several matrices), biases and the
     parameters of normalization layers are updated by Adam. Jordan et al. 2024, "Muon: An optimizer for hidden layers in
-    neural networks". `torch.optim.Muon` does the same for matrices, and takes nothing else.
+    neural networks". `torch.optim.Muon` does the same, but takes nothing but matrices.
 
     Args:
-        params: Parameters or groups.
-        lr: Rate of the matrices, >= 0.
+        lr: Learning rate of the matrices, >= 0.
         momentum: In [0, 1).
         weight_decay: Decoupled, >= 0.
-        adam_lr: Rate of all other parameters, >= 0. A schedule moves both rates alike.
+        adam_lr: Learning rate of all other parameters, >= 0. A schedule changes both by the same factor.
         betas: Adam's, each in [0, 1).
         eps: Adam's, > 0.
-        bfloat16: Iterate in bfloat16, which is precise enough, and faster where the hardware computes it.
+        bfloat16: Iterate in bfloat16, which is precise enough, and faster on hardware that computes with it.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Muon(Optimizer):
 
 
 def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
-    """U V^T of a matrix U S V^T, its singular values brought to between about 0.7 and 1.2."""
+    """Nearly U V^T of a matrix U S V^T: its singular values end between about 0.7 and 1.2."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
@@ -114,12 +113,11 @@ def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
 class SAM(SGD):
     """Sharpness-aware minimization: SGD with the gradient at the worst point nearby. Each step costs two.
 
-    w' = w + rho g(w) / |g(w)|, then SGD's step from w with g(w'). Minima whose surroundings are low too generalize
-    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. Running averages of batch normalization see
-    both points.
+    w' = w + rho g(w) / |g(w)|, then SGD's step from w with g(w'). Minima whose surroundings are low, too, generalize
+    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. The running averages of batch normalization
+    take in both points.
 
     Args:
-        params: Parameters or groups.
         lr: >= 0.
         rho: Radius of the neighbourhood, >= 0.
         momentum: In [0, 1).
@@ -145,11 +143,11 @@ class SAM(SGD):
     def step(self, closure: Callable[[], float] | None = None) -> float:  # type: ignore[override]  # never without a loss
         """`closure` computes loss and gradients; it is called at both points. The first loss is returned.
 
-        Raises UserError where there is none: a loss scaler, which half precision takes, hands over gradients alone.
+        Raises UserError where there is none: half precision needs a loss scaler, which hands over gradients alone.
         """
         if closure is None:
             raise UserError(
-                "model.optimizer: SAM needs each gradient twice, trainer.precision 16-mixed has it once; take bf16-mixed"
+                "model.optimizer: SAM needs each gradient twice, trainer.precision 16-mixed gives it once; take bf16-mixed"
             )
         with torch.enable_grad():
             loss = closure()
@@ -157,12 +155,13 @@ class SAM(SGD):
         if not parameters:
             return loss
         start = [p.clone() for p in parameters]
-        gradients = [p.grad for p in parameters]
-        norm = torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)
-        torch._foreach_add_(parameters, torch._foreach_mul(gradients, self.rho / norm))
+        radius = self.rho / torch.nn.utils.get_total_norm(p.grad for p in parameters).clamp(min=1e-12)
+        for parameter in parameters:
+            parameter.add_(parameter.grad * radius)
         with torch.enable_grad():
             closure()
-        torch._foreach_copy_(parameters, start)
+        for parameter, before in zip(parameters, start):
+            parameter.copy_(before)
         super().step()
         return loss
 
@@ -174,29 +173,25 @@ class Cosine(lr_scheduler.CosineAnnealingLR):
     Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier.
+        total_steps: Steps of the whole run; the Classifier fills it in.
         final_lr: The rate after the last step, >= 0.
     """
-
-    interval = "step"
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, final_lr: float = 0.0):
         super().__init__(optimizer, T_max=total_steps or 1, eta_min=final_lr)
 
 
 class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
-    """Half a cosine from the optimizer's lr to zero, again and again, each time longer.
+    """Half a cosine from the optimizer's lr to zero, again and again, each one longer than the last.
 
     lr_t = lr (1 + cos(pi t_i / T_i)) / 2, where t_i counts from the last restart and T_(i+1) = growth T_i.
     Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier. The last cycle ends with it.
+        total_steps: Steps of the whole run; the Classifier fills it in. The last cycle ends with it.
         cycles: Number of cycles, >= 1.
         growth: Length of a cycle / length of the one before, >= 1.
     """
-
-    interval = "step"
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, growth: int = 2):
         parts = sum(growth**cycle for cycle in range(cycles))
@@ -210,11 +205,9 @@ class WarmupCosine(lr_scheduler.LambdaLR):
     The warm-up is Goyal et al.'s 2017 (arXiv:1706.02677), section 2.2.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier.
+        total_steps: Steps of the whole run; the Classifier fills it in.
         warmup: Share of the run spent warming up, in [0, 1).
     """
-
-    interval = "step"
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, warmup: float = 0.1):
         total = total_steps or 1
@@ -229,19 +222,17 @@ class WarmupCosine(lr_scheduler.LambdaLR):
 
 
 class OneCycle(lr_scheduler.OneCycleLR):
-    """A warm-up from lr / div_factor to the optimizer's lr, then down to nearly nothing, both along half a cosine.
+    """Up from lr / div_factor to the optimizer's lr, then down to almost zero, both along half a cosine.
 
-    Smith and Topin 2018 (arXiv:1708.07120). The momentum stays as it is: cycling it would add momentum to an
-    optimizer that has none.
+    Smith and Topin 2018 (arXiv:1708.07120). The momentum is left as it is: cycling it would add momentum to an optimizer
+    that has none.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier.
+        total_steps: Steps of the whole run; the Classifier fills it in.
         pct_start: Share of the run spent warming up, in (0, 1).
         div_factor: Peak rate / first rate, >= 1.
         final_div_factor: First rate / last rate, >= 1.
     """
-
-    interval = "step"
 
     def __init__(
         self,
@@ -268,18 +259,16 @@ class Cyclic(lr_scheduler.CyclicLR):
     Smith 2017 (arXiv:1506.01186), the triangular policy.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier. The last cycle ends with it.
+        total_steps: Steps of the whole run; the Classifier fills it in. The last cycle ends with it.
         cycles: Number of triangles, >= 1.
         div_factor: Highest rate / lowest rate, >= 1.
     """
-
-    interval = "step"
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, div_factor: float = 10.0):
         highest = [group["lr"] for group in optimizer.param_groups]
         lowest = [rate / div_factor for rate in highest]
         half = (total_steps or 1) / cycles / 2
-        # A half cycle need not be whole steps, whatever torch's annotation says.
+        # Half a cycle need not be a whole number of steps, whatever torch's annotation says.
         super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)  # type: ignore[arg-type]
 
 
@@ -287,11 +276,9 @@ class Polynomial(lr_scheduler.PolynomialLR):
     """From the optimizer's lr down to zero: lr_t = lr (1 - t / total_steps)^power. Power 1 is a straight line.
 
     Args:
-        total_steps: Steps of the whole run; filled in by the Classifier.
-        power: > 0; the higher, the earlier the rate is small.
+        total_steps: Steps of the whole run; the Classifier fills it in.
+        power: > 0; the higher, the earlier the rate becomes small.
     """
-
-    interval = "step"
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, power: float = 1.0):
         super().__init__(optimizer, total_iters=total_steps or 1, power=power)
@@ -303,10 +290,8 @@ class Plateau(lr_scheduler.ReduceLROnPlateau):
     Args:
         monitor: The metric, such as val/loss or val/accuracy.
         factor: In (0, 1).
-        patience: Epochs without an improvement that are let pass, >= 0.
+        patience: Epochs without an improvement that do not lower the rate yet, >= 0.
     """
-
-    interval = "epoch"
 
     def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):
         self.monitor = monitor

@@ -1,11 +1,11 @@
-"""Unit 2: regularization. One strategy, one class; several at once accumulate.
+"""Unit 2: regularization. One strategy, one class; several can be combined.
 
-What to see: the gap between training and validation accuracy, and what narrows it. Strategies act on the loss, in the
-architecture, on the batch, or in the training; the lecture's augmented dataset is in `project/augmentation.py`.
+What to see: the gap between training and validation accuracy, and what narrows it. A strategy acts on the loss, the
+batch, the architecture or the training; the lecture's augmented dataset is in `project/augmentation.py`.
 """
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from pytorch_lightning import Callback
 from pytorch_lightning import callbacks as lightning_callbacks
@@ -15,17 +15,17 @@ from torchvision.ops import StochasticDepth as DropBranch
 from torchvision.transforms import v2
 
 from project.support.averaging import EpochAveraging
-from project.support.errors import UserError, note
+from project.support.errors import in_range, note
 
 
 class Regularizer(ABC):
-    """A strategy acts through one of these hooks; each does nothing by default."""
+    """A strategy overrides one of these hooks; each does nothing by default."""
 
     def prepare(self, network: nn.Module) -> None:
         """Change the freshly built network in place, before its weights are drawn."""
 
     def change_batch(self, images_NCHW: Tensor, targets_NK: Tensor) -> tuple[Tensor, Tensor]:
-        """Change a training batch: images, and the probability of each class for each of them."""
+        """Change a training batch: images, and for each of them the probability of each class."""
         return images_NCHW, targets_NK
 
     def penalty(self, network: nn.Module) -> Tensor | float:
@@ -33,7 +33,7 @@ class Regularizer(ABC):
         return 0.0
 
     def weight_decay(self, parameter: nn.Parameter) -> float | None:
-        """The optimizer's weight decay for this parameter; None leaves it to the optimizer's own setting."""
+        """The optimizer's weight decay for this parameter; None keeps the optimizer's own setting."""
         return None
 
     def change_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -44,7 +44,7 @@ class Regularizer(ABC):
         return []
 
     def acts_within(self, epochs: int) -> bool:
-        """Whether a run of so many epochs is long enough to show any effect."""
+        """Whether a run of so many epochs is long enough for the callbacks to have any effect."""
         return True
 
 
@@ -52,19 +52,8 @@ def changes_batches(regularizer: Regularizer) -> bool:
     return type(regularizer).change_batch is not Regularizer.change_batch
 
 
-def has_penalty(regularizer: Regularizer) -> bool:
-    return type(regularizer).penalty is not Regularizer.penalty
-
-
-def checked(name: str, value: float, low: float, high: float = float("inf")) -> float:
-    """`value`, if it lies in [low, high]; else UserError."""
-    if not low <= value <= high:
-        raise UserError(f"model.regularization: {name} {value:g} is not in {low:g} to {high:g}")
-    return value
-
-
-# On the loss: the lecture's augmented error E_aug(w) = E(w) + (lambda / N) Omega(w). `factor` is lambda / N, so that it
-# means the same for any number of images N. Biases and normalization layers are left out.
+# On the loss: the lecture's augmented error E_aug(w) = E(w) + (lambda / N) Omega(w). `factor` is lambda / N, so it means
+# the same for any number of images N. Biases and normalization layers are not penalized.
 
 
 class Penalty(Regularizer):
@@ -75,7 +64,7 @@ class Penalty(Regularizer):
     """
 
     def __init__(self, factor: float = 1e-4):
-        self.factor = checked("factor", factor, 0)
+        self.factor = in_range("model.regularization: factor", factor, "[0, inf)")
 
     def omega(self, weights: Tensor) -> Tensor:
         """The penalty on one weight tensor."""
@@ -86,14 +75,14 @@ class Penalty(Regularizer):
 
 
 class L1(Penalty):
-    """Loss + factor * sum |w|: pulls every weight towards zero by the same step, and so makes many exactly useless."""
+    """Loss + factor * sum |w|: pulls every weight towards zero by the same step, so that many end next to zero."""
 
     def omega(self, weights: Tensor) -> Tensor:
         return weights.abs().sum()
 
 
 class L2(Penalty):
-    """Loss + factor * sum w^2: pulls large weights more. For SGD it is weight decay with twice the factor."""
+    """Loss + factor * sum w^2: pulls large weights more. With SGD it is the same as weight decay with twice the factor."""
 
     def omega(self, weights: Tensor) -> Tensor:
         return weights.square().sum()
@@ -109,7 +98,7 @@ class ElasticNet(Penalty):
 
     def __init__(self, factor: float = 1e-4, l1_ratio: float = 0.5):
         super().__init__(factor)
-        self.l1_ratio = checked("l1_ratio", l1_ratio, 0, 1)
+        self.l1_ratio = in_range("model.regularization: l1_ratio", l1_ratio, "[0, 1]")
 
     def omega(self, weights: Tensor) -> Tensor:
         return self.l1_ratio * weights.abs().sum() + (1 - self.l1_ratio) * weights.square().sum()
@@ -118,15 +107,15 @@ class ElasticNet(Penalty):
 class LabelSmoothing(Regularizer):
     """The true class gets 1 - smoothing + smoothing / K, every other one smoothing / K.
 
-    Memorised images stop paying: beyond a finite distance between the logits the loss rises again. Szegedy et al. 2016
-    (arXiv:1512.00567), section 7.
+    It does not pay to be ever surer of memorised images: where the logits lie too far apart, the loss rises again.
+    Szegedy et al. 2016 (arXiv:1512.00567), section 7.
 
     Args:
         smoothing: In [0, 1).
     """
 
     def __init__(self, smoothing: float = 0.1):
-        self.smoothing = checked("smoothing", smoothing, 0, 1)
+        self.smoothing = in_range("model.regularization: smoothing", smoothing, "[0, 1)")
 
     def change_batch(self, images_NCHW: Tensor, targets_NK: Tensor) -> tuple[Tensor, Tensor]:
         return images_NCHW, targets_NK * (1 - self.smoothing) + self.smoothing / targets_NK.shape[1]
@@ -136,32 +125,32 @@ class LabelSmoothing(Regularizer):
 
 
 class Mixup(Regularizer):
-    """Each image becomes a weighted mean of itself and another one of the batch, and so does its target.
+    """Each image becomes a weighted mean of itself and another image of the batch; the targets are mixed alike.
 
     The weight is drawn from Beta(alpha, alpha), once for a batch. Zhang et al. 2018 (arXiv:1710.09412).
 
     Args:
-        alpha: > 0; below 1 most mixtures are close to one of the two images.
+        alpha: > 0; below 1, most mixtures are close to one of the two images.
     """
 
     def __init__(self, alpha: float = 0.2):
-        self.mix = v2.MixUp(alpha=checked("alpha", alpha, 1e-6))
+        self.mix = v2.MixUp(alpha=in_range("model.regularization: alpha", alpha, "(0, inf)"))
 
     def change_batch(self, images_NCHW: Tensor, targets_NK: Tensor) -> tuple[Tensor, Tensor]:
         return self.mix(images_NCHW, targets_NK)
 
 
 class CutMix(Mixup):
-    """A rectangle of each image is cut out and filled from another one; the targets mix by area.
+    """A rectangle of each image is filled from another image of the batch; the targets are mixed by area.
 
     The area's share is drawn from Beta(alpha, alpha), once for a batch. Yun et al. 2019 (arXiv:1905.04899), equation 1.
 
     Args:
-        alpha: > 0; 1 makes every share of the area equally likely.
+        alpha: > 0; at 1, every share of the area is equally likely.
     """
 
     def __init__(self, alpha: float = 1.0):
-        self.mix = v2.CutMix(alpha=checked("alpha", alpha, 1e-6))
+        self.mix = v2.CutMix(alpha=in_range("model.regularization: alpha", alpha, "(0, inf)"))
 
 
 # In the architecture.
@@ -176,18 +165,28 @@ class Dropout(Regularizer):
         p: Probability of zeroing, in [0, 1].
     """
 
+    kind: type[nn.Module] = nn.Dropout
+    before: type[nn.Module] = nn.Linear
+    spared = 0  # first layers that are left alone
+
     def __init__(self, p: float = 0.1):
-        self.p = checked("p", p, 0, 1)
+        self.p = in_range("model.regularization: p", p, "[0, 1]")
 
     def prepare(self, network: nn.Module) -> None:
-        layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        layers = [module for module in network.modules() if isinstance(module, self.before)][self.spared :]
         if not layers:
-            note(f"Dropout found no fully connected layer in {type(network).__name__}")
-        put_before(network, layers, lambda: nn.Dropout(self.p))
+            note(f"{type(self).__name__} found no place in {type(network).__name__}")
+        for layer in layers:  # a hook, since what reads a layer's weights (attention) still needs to find them there
+            layer.dropout = self.kind(self.p)
+            layer.register_forward_pre_hook(drop_inputs)
 
 
-class SpatialDropout(Regularizer):
-    """Zeroes whole input channels of every convolution but the first, since neighbouring pixels say nearly the same.
+def drop_inputs(layer: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    return layer.get_submodule("dropout")(*inputs)
+
+
+class SpatialDropout(Dropout):
+    """Zeroes whole input channels of every convolution but the first, since neighbouring pixels tell nearly the same.
 
     Tompson et al. 2015 (arXiv:1411.4280).
 
@@ -195,14 +194,10 @@ class SpatialDropout(Regularizer):
         p: Probability of zeroing a channel, in [0, 1].
     """
 
-    def __init__(self, p: float = 0.05):
-        self.p = checked("p", p, 0, 1)
+    kind, before, spared = nn.Dropout2d, nn.Conv2d, 1
 
-    def prepare(self, network: nn.Module) -> None:
-        convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)][1:]
-        if not convolutions:
-            note(f"SpatialDropout found no second convolution in {type(network).__name__}")
-        put_before(network, convolutions, lambda: nn.Dropout2d(self.p))
+    def __init__(self, p: float = 0.05):
+        super().__init__(p)
 
 
 class StochasticDepth(Regularizer):
@@ -215,7 +210,7 @@ class StochasticDepth(Regularizer):
     """
 
     def __init__(self, p: float = 0.1):
-        self.p = checked("p", p, 0, 1)
+        self.p = in_range("model.regularization: p", p, "[0, 1]")
 
     def prepare(self, network: nn.Module) -> None:
         branches = list(filter(None, map(end_of_branch, network.modules())))
@@ -227,19 +222,11 @@ class StochasticDepth(Regularizer):
 
 
 def end_of_branch(block: nn.Module) -> tuple[nn.Module, str] | None:
-    """The last module of a residual block's branch, as the block and an attribute: ours, or torchvision's ResNets'."""
-    for name in ("branch", "bn3", "bn2"):
+    """The last module of a residual branch, as its block and its name there; None where the module is no residual block."""
+    for name in ("branch", "bn3", "bn2"):  # in project.networks.ResNet, and in torchvision's
         if hasattr(block, name) and (hasattr(block, "shortcut") or hasattr(block, "downsample")):
             return block, name
     return None
-
-
-def put_before(network: nn.Module, layers: Sequence[nn.Module], make: Callable[[], nn.Module]) -> None:
-    """Put a module of its own before each of these layers."""
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if any(child is layer for layer in layers):
-                setattr(parent, name, nn.Sequential(make(), child))
 
 
 # In the training.
@@ -248,8 +235,8 @@ def put_before(network: nn.Module, layers: Sequence[nn.Module], make: Callable[[
 class WeightDecay(Regularizer):
     """L2: every update also shrinks the weights. Loss + (weight_decay / 2) |w|^2, through the optimizer.
 
-    For SGD this is the penalty of the lecture's augmented error; Adam rescales it, AdamW decouples it
-    (Loshchilov and Hutter 2019, arXiv:1711.05101).
+    With SGD this is the penalty of the lecture's augmented error. Adam rescales it; AdamW applies it apart from the
+    gradient (Loshchilov and Hutter 2019, arXiv:1711.05101).
 
     Args:
         weight_decay: The factor, >= 0.
@@ -257,14 +244,15 @@ class WeightDecay(Regularizer):
     """
 
     def __init__(self, weight_decay: float = 5e-4, biases_too: bool = False):
-        self.factor, self.biases_too = checked("weight_decay", weight_decay, 0), biases_too
+        self.factor = in_range("model.regularization: weight_decay", weight_decay, "[0, inf)")
+        self.biases_too = biases_too
 
     def weight_decay(self, parameter: nn.Parameter) -> float:
         return self.factor if self.biases_too or parameter.ndim > 1 else 0.0
 
 
 class GradientClipping(Regularizer):
-    """Scales the gradient of all parameters together down to the norm `max_norm` where it is longer.
+    """Scales the gradient of all parameters together down to the norm `max_norm` where its norm is larger.
 
     Pascanu et al. 2013 (arXiv:1211.5063), algorithm 1.
 
@@ -273,7 +261,7 @@ class GradientClipping(Regularizer):
     """
 
     def __init__(self, max_norm: float = 1.0):
-        self.max_norm = checked("max_norm", max_norm, 1e-12)
+        self.max_norm = in_range("model.regularization: max_norm", max_norm, "(0, inf)")
 
     def change_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         nn.utils.clip_grad_norm_(parameters, self.max_norm)
@@ -283,12 +271,13 @@ class EarlyStopping(Regularizer):
     """Ends the training where a metric has not improved for `patience` epochs.
 
     Args:
-        patience: Epochs without an improvement that are let pass, >= 0.
+        patience: Epochs without an improvement that do not end it yet, >= 0.
         monitor: The metric, such as val/loss or val/accuracy.
     """
 
     def __init__(self, patience: int = 3, monitor: str = "val/loss"):
-        self.patience, self.monitor = int(checked("patience", patience, 0)), monitor
+        self.patience = in_range("model.regularization: patience", patience, "[0, inf)")
+        self.monitor = monitor
 
     def callbacks(self) -> list[Callback]:
         mode = "max" if self.monitor.endswith("accuracy") else "min"
@@ -301,16 +290,16 @@ class EarlyStopping(Regularizer):
 class EMA(Regularizer):
     """Evaluates an exponential moving average of the weights: average = decay average + (1 - decay) w, each step.
 
-    The average lies nearer to the middle of the valley that the weights bounce about in. Polyak and Juditsky 1992
-    (SIAM J. Control Optim. 30) for the mean; Izmailov et al. 2018 for networks. Buffers (running averages of batch
-    normalization) are averaged too.
+    The weights move to and fro in a valley of the loss; the average lies nearer to its middle. Polyak and Juditsky 1992
+    (SIAM J. Control Optim. 30) for the mean; Izmailov et al. 2018 for networks. Buffers, such as the running averages of
+    batch normalization, are averaged too.
 
     Args:
-        decay: In [0, 1); 1 / (1 - decay) steps are averaged, some two epochs being a good start.
+        decay: In [0, 1). About the last 1 / (1 - decay) steps are averaged; those of two epochs are a good start.
     """
 
     def __init__(self, decay: float = 0.99):
-        self.decay = checked("decay", decay, 0, 1)
+        self.decay = in_range("model.regularization: decay", decay, "[0, 1)")
 
     def callbacks(self) -> list[Callback]:
         return [lightning_callbacks.WeightAveraging(avg_fn=get_ema_avg_fn(self.decay))]
@@ -320,17 +309,17 @@ class EMA(Regularizer):
 
 
 class SWA(Regularizer):
-    """Evaluates the plain mean of the weights at the ends of the last epochs. It wants a rate that stays high.
+    """Evaluates the plain mean of the weights at the ends of the last epochs. It needs a learning rate that stays high.
 
-    Izmailov et al. 2018 (arXiv:1803.05407), algorithm 1, but that the running averages of batch normalization are averaged
-    like the weights, and not measured anew in an extra epoch, which the assignment would count.
+    Izmailov et al. 2018 (arXiv:1803.05407), algorithm 1, with one change: the running averages of batch normalization are
+    averaged like the weights. The paper measures them anew in an extra epoch, which the assignment would count.
 
     Args:
         first_epoch: The first epoch whose end counts, from 1.
     """
 
     def __init__(self, first_epoch: int = 11):
-        self.first_epoch = int(checked("first_epoch", first_epoch, 1))
+        self.first_epoch = in_range("model.regularization: first_epoch", first_epoch, "[1, inf)")
 
     def callbacks(self) -> list[Callback]:
         return [EpochAveraging(self.first_epoch - 1)]

@@ -1,7 +1,7 @@
 """The census: which strategies of the four families a classifier really uses, and what shows it.
 
 It looks at what was built (the optimizer's groups, the network's modules, the drawn weights), not at what the
-configuration says. Take it before training: an initialization shows only in weights that have not moved.
+configuration says. It is taken before training, since training changes the drawn weights.
 """
 
 from typing import Any, NamedTuple
@@ -35,13 +35,13 @@ Census = dict[str, list[Strategy]]  # by family
 
 
 def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> Census:
-    """The strategies of each family that a freshly built classifier will use in a run; [] where none.
+    """The strategies of each family that a freshly built classifier will use in a run; [] for none.
 
     Args:
-        classifier: Its weights as they were drawn.
+        classifier: With its weights as they were drawn.
         data: What it will train on.
-        epochs: Of the run.
-        steps: Of the optimizer in the whole run; several batches may come together to one.
+        epochs: Number of epochs of the run.
+        steps: Number of the optimizer's steps in the whole run, which may take several batches each.
     """
     return {
         "optimization": _optimization(classifier, epochs, steps),
@@ -73,9 +73,9 @@ def _optimization(classifier: Classifier, epochs: int, steps: int) -> list[Strat
 
 
 def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
-    """The rate of the first parameter group at each step; no parameter has a gradient, so none moves.
+    """The first parameter group's rate at each step. No parameter has a gradient, so none moves.
 
-    A schedule that breaks off does so here, too: its rates so far. What is wrong with it is for the run to say.
+    Where the schedule fails, the rates until then: the run will say what is wrong with it.
     """
     rates = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps - 1):
@@ -108,13 +108,13 @@ def _regularization(classifier: Classifier, data: ImageData, epochs: int) -> lis
 
 
 def _effect(regularizer: Regularizer, classifier: Classifier, epochs: int) -> str | None:
-    """What a regularizer does to a loss, a batch, a gradient or the training; None where it does nothing to these."""
+    """What a regularizer does to a loss, a batch, a gradient or the training; None if nothing."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         if penalty := float(regularizer.penalty(classifier.network)):
             return f"adds {penalty:.3g} to the loss of the fresh network"
         images_NCHW, targets_NK = torch.rand(8, *classifier.image_shape), torch.eye(8)
         changed = regularizer.change_batch(images_NCHW, targets_NK)
-        for _ in range(9):  # a single random draw can be no change
+        for _ in range(9):  # one random draw may change nothing
             if not torch.equal(changed[1], targets_NK):
                 return f"targets of a batch become {changed[1].min():.3g} to {changed[1].max():.3g}"
             changed = regularizer.change_batch(images_NCHW, targets_NK)

@@ -113,6 +113,19 @@ def test_dropout_keeps_the_mean_in_training_and_does_nothing_at_evaluation(strat
     assert torch.equal(drop(ones_NCHW), ones_NCHW)
 
 
+def test_dropout_suits_networks_that_read_their_layers_weights():
+    """Attention computes with its last layer's weights and never calls the layer."""
+    images_NCHW = torch.randn(2, 3, 32, 32)
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(32, 8, 1, 2, 16, 32, num_classes=10)
+    nn.init.normal_(network.heads.head.weight)
+    names = list(network.state_dict())
+    Dropout(0.5).prepare(network)
+    assert list(network.state_dict()) == names
+    assert not torch.equal(network(images_NCHW), network(images_NCHW))
+    assert torch.equal(network.eval()(images_NCHW), network(images_NCHW))
+
+
 @pytest.mark.parametrize("network", [ResNet, torchvision.models.resnet18, torchvision.models.resnet50])
 def test_stochastic_depth_leaves_out_deeper_branches_more_often(network):
     built = network(num_classes=10)

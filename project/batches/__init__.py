@@ -1,1 +1,1 @@
-"""Batches of images that lie in memory, or come from worker processes."""
+"""Batches of images, from memory or from worker processes."""

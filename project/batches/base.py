@@ -1,4 +1,4 @@
-"""What the two ways of making batches have in common: order, seeds, normalisation, and where a stopped epoch goes on."""
+"""What both ways of making batches share: order, seeds, normalisation, and where a stopped epoch goes on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +15,13 @@ class Batches(ABC):
 
     Args:
         split: Images and labels.
-        batch_size: Images in a batch. In training the last, smaller batch is left out, unless it is the only one.
+        batch_size: Images in a batch. In training a last, smaller batch is left out, unless it is the only one.
         mean, std: Of each channel, in [0, 1].
-        device: Where the batches are to lie.
+        device: Where the batches lie.
         training: Shuffle and augment, anew in every epoch.
-        seed: Of the order and of the augmentation.
-        epoch: Tells the number of the epoch that begins. Each batch draws from the seed, this number and its own, so
-            that a training that resumes gets the batches that it would have had.
+        seed: For the order and the augmentation.
+        epoch: Returns the number of the epoch that begins. A batch's draws depend on the seed, this number and its own, so
+            a resumed training gets the batches that it would have had.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Batches(ABC):
         scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float64))
         self.scale_C = scale_C.float().to(self.device)
         self.offset_C = (-torch.tensor(mean, dtype=torch.float64) * 255 * scale_C).float().to(self.device)
-        self.first = self.done = 0  # batches of the epoch under way: where it goes on, and how many it has given
+        self.first = self.done = 0  # batches of this epoch: where to go on, and how many were given
 
     def __len__(self) -> int:
         if self.training:
@@ -52,7 +52,7 @@ class Batches(ABC):
         epoch = self.epoch()
         numbers_N = torch.arange(len(self.split.labels_N))
         if self.training:
-            # Drawn on the CPU, so that the order is the same on every device.
+            # Drawn on the CPU: the same order on every device.
             order = torch.Generator().manual_seed(spread(self.seed, epoch, ORDER))
             numbers_N = torch.randperm(len(numbers_N), generator=order)
         batches = [
@@ -61,7 +61,7 @@ class Batches(ABC):
         ]
         for done, (images_NHWC, labels_N) in enumerate(self.made(batches, epoch), first + 1):
             self.done = done
-            # Repeated for a row of pixels: three numbers at a time would take five times as long.
+            # Repeated for a whole row of pixels: with three numbers at a time it would take five times as long.
             scale_WC, offset_WC = (
                 values_C.repeat(images_NHWC.shape[2], 1) for values_C in (self.scale_C, self.offset_C)
             )
@@ -70,10 +70,10 @@ class Batches(ABC):
 
     @abstractmethod
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches on the device, images (N, H, W, C) in 0 to 255, from the samples' numbers and each batch's seed."""
+        """Batches on the device, images (N, H, W, C) from 0 to 255; of each, its samples' numbers and seed are given."""
 
     def state_dict(self) -> dict[str, int]:
-        """For checkpoints: Lightning keeps and gives back what a loader says of itself."""
+        """For checkpoints: how many batches of the epoch were given."""
         return {"done": self.done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

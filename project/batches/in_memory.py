@@ -1,4 +1,4 @@
-"""Batches from images that live in memory as uint8, on the training device: augmented there, all of a batch at once."""
+"""Batches from images that are kept as uint8 on the training device, and augmented there, a whole batch at once."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from project.augmentation import Augmentation, Placement, placed
+from project.augmentation import Augmentation, Placement, draw_placements
 from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.padded_images import PaddedImages
 
 
 class ResidentBatches(Batches):
-    """Batches of a split that lies on the device, padded for the crops and mirrored for the flips that training wants.
+    """Batches of a split that lies on the device, with the margins and mirror images that crops and flips need.
 
     Args:
         split: Images and labels; copied to the device.
@@ -33,11 +33,11 @@ class ResidentBatches(Batches):
 
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         generator = torch.Generator(self.device)
-        # One copy to the device an epoch, so that nothing waits for the host within it.
+        # Copied to the device once an epoch, so that nothing within it waits for the host.
         numbers = torch.cat([numbers_N for numbers_N, _ in batches]).to(self.device).split([len(n) for n, _ in batches])
         for numbers_N, (_, seed) in zip(numbers, batches):
             generator.manual_seed(seed)
-            images_NHWC = placed(self.padded, numbers_N, self.placements, numbers_N, epoch, generator)
+            images_NHWC = self.padded.gather(numbers_N, *draw_placements(self.placements, numbers_N, epoch, generator))
             for augment in self.others:
                 images_NHWC = augment(images_NHWC, generator)
             yield images_NHWC, self.labels_N[numbers_N]

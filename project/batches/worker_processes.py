@@ -1,4 +1,4 @@
-"""Batches by worker processes, image by image where need be: for torchvision's transforms, and data beyond memory."""
+"""Batches from worker processes: for transforms that take one image at a time, and for data that memory cannot hold."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from project.augmentation import Augmentation, Placement, placed
+from project.augmentation import Augmentation, Placement
 from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.errors import UserError
-from project.support.padded_images import PaddedImages
 
 
 class StreamedBatches(Batches):
@@ -19,9 +18,9 @@ class StreamedBatches(Batches):
 
     Args:
         split: Images and labels, in memory or mapped from a file.
-        augmentation: In order. Our own change a batch at once; anything else, such as a transform of
-            torchvision.transforms.v2, is called with one image, uint8 (C, H, W), after the other.
-        num_workers: Worker processes, >= 0. The batches are the same for any number of them.
+        augmentation: In order. Those of project.augmentation change a batch at once; anything else, such as a transform
+            of torchvision.transforms.v2, is called with one image after another, uint8 (C, H, W).
+        num_workers: Number of worker processes, >= 0. It changes nothing in the batches.
         arguments: See Batches.
     """
 
@@ -34,39 +33,26 @@ class StreamedBatches(Batches):
         **more: Any,
     ):
         super().__init__(split, *arguments, **more)
-        self.named = EpochSampler()
+        self.batches: list[tuple[Tensor, int, int]] = []  # of the epoch under way: samples' numbers, seed, epoch
         dataset = AugmentedBatches(split, augmentation if self.training else ())
-        dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # what is wrong shows here, not in a worker
+        dataset[torch.arange(min(2, len(split.labels_N))), 0, 0]  # a mistake shows here, not in a worker
         self.loader = DataLoader(
             dataset,
-            batch_size=None,  # the sampler names whole batches
-            sampler=self.named,
+            batch_size=None,  # the sampler gives whole batches
+            sampler=self.batches,
             num_workers=min(num_workers, len(self)),
             persistent_workers=num_workers > 0,
             pin_memory=self.device.type == "cuda",
         )
 
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        self.named.batches = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
+        self.batches[:] = [(numbers_N, seed, epoch) for numbers_N, seed in batches]
         for images_NHWC, labels_N in self.loader:
             yield images_NHWC.to(self.device, non_blocking=True), labels_N.to(self.device, non_blocking=True)
 
 
-class EpochSampler:
-    """Names the batches of the epoch under way: samples' numbers, seed, epoch."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[Tensor, int, int]] = []
-
-    def __iter__(self) -> Iterator[tuple[Tensor, int, int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
 class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
-    """What a worker does: from samples' numbers, a seed and the epoch to a batch, uint8 (N, H, W, C), and its labels."""
+    """Makes a batch, uint8 (N, H, W, C), and its labels from samples' numbers, a seed and the epoch, in a worker."""
 
     def __init__(self, split: Split, augmentation: Sequence[Augmentation | Callable[[Tensor], Tensor]]):
         self.split, self.augmentation = split, augmentation
@@ -77,9 +63,7 @@ class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
         generator = torch.Generator().manual_seed(seed)
         for augment in self.augmentation:
             if isinstance(augment, Placement):
-                padded = PaddedImages(images_NHWC, augment.margin, augment.mirrors)
-                places_N = torch.arange(len(numbers_N))
-                images_NHWC = placed(padded, places_N, [augment], numbers_N, epoch, generator)
+                images_NHWC = augment(images_NHWC, generator, numbers_N, epoch)
             elif isinstance(augment, Augmentation):
                 images_NHWC = augment(images_NHWC, generator)
             else:
@@ -88,9 +72,9 @@ class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def each_image(transform: Callable[[Tensor], Tensor], images_NHWC: Tensor, seed: int) -> Tensor:
-    """Call a transform with each image, (C, H, W); it may give floating-point numbers from 0 to 1 instead of uint8.
+    """Call a transform with each image, (C, H, W); it may return floating-point numbers from 0 to 1 instead of uint8.
 
-    Raises UserError where images come out in another shape.
+    Raises UserError where it returns images of another shape.
     """
     images_NCHW = images_NHWC.permute(0, 3, 1, 2)
     with torch.random.fork_rng(devices=[]):

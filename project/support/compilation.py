@@ -1,4 +1,4 @@
-"""`--model.compile true`: torch.compile for the network, and what it costs to start."""
+"""`--model.compile true`: torch.compile for the network."""
 
 import shutil
 import time
@@ -13,10 +13,10 @@ from project.support.errors import UserError, note
 class Compilation(Callback):
     """Has the network compiled when it is first used, and says how long that took.
 
-    Only the network's forward and backward pass are compiled; checkpoints and weights keep their names.
+    Only the network's forward and backward pass are compiled; the weights in checkpoints keep their names.
 
     Raises:
-        UserError: There is no GPU, and no C++ compiler to make code for the CPU.
+        UserError: There is neither a GPU nor a C++ compiler, which the code for a CPU needs.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The hardware at hand: what it is called, and the precision that it computes well (`--trainer.precision auto`)."""
+"""The hardware: its name, and the precision that suits it (`--trainer.precision auto`)."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ import torch
 
 
 def precision_for(accelerator: Any) -> Literal["bf16-mixed", "32-true"]:
-    """`bf16-mixed` where the accelerator's own instructions compute with bfloat16, else `32-true`.
+    """`bf16-mixed` where the accelerator has instructions that compute with bfloat16, else `32-true`.
 
     Args:
         accelerator: As the Trainer takes it, such as `auto`, `cpu` or `gpu`.
@@ -21,7 +21,7 @@ def precision_for(accelerator: Any) -> Literal["bf16-mixed", "32-true"]:
 
 
 def cpu_computes_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16; where it has to convert to float32 first, it is slower than that."""
+    """Whether the processor multiplies bfloat16. One that must convert it to float32 first is faster with float32."""
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 

@@ -1,7 +1,10 @@
-"""What is said to a person in one line: mistakes to mend, and notes."""
+"""What a person is told in one line: mistakes to mend, and notes."""
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
@@ -10,8 +13,18 @@ class UserError(Exception):
     """One line for a person: what is wrong, where, and how to mend it. Command lines print it and exit with 2."""
 
 
+def in_range(what: str, value: Number, interval: str) -> Number:
+    """`value`, if it lies in the interval, such as "[0, 1)"; else UserError."""
+    low, high = map(float, interval[1:-1].split(","))
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    if not (above and below):
+        raise UserError(f"{what} {value:g} is not in {interval}")
+    return value
+
+
 def note(line: str) -> None:
-    """Say that something chosen has no effect, or another than one would think."""
+    """Say that a setting has no effect, or not the one that its name suggests."""
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
@@ -25,6 +38,6 @@ def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
     except KeyboardInterrupt:
         return STOPPED
     except SystemExit as ended:
-        if isinstance(ended.__context__, KeyboardInterrupt):  # the Trainer's own end after Ctrl-C
+        if isinstance(ended.__context__, KeyboardInterrupt):  # how Lightning's Trainer ends after Ctrl-C
             return STOPPED
         raise

@@ -1,14 +1,14 @@
-"""Writing files so that nobody finds half of one."""
+"""Writing files so that nobody ever finds half of one."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
-    """Write a file so that a kill in the middle leaves the old one or none, never half of it.
+    """Write a file so that a kill in the middle leaves the old file or none.
 
     Args:
-        mode: Of a file that others are not to read; what the user's mask takes away is not in it.
+        mode: Permissions of the file, less those that the user's umask takes away.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Loss and accuracy of an epoch, without a number being asked for, or even computed, in a step."""
+"""Loss and accuracy of an epoch, of which a step neither asks for nor computes a number."""
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -7,11 +7,11 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-KEPT = 2**14  # samples whose logits are kept until they are counted, all at once
+KEPT = 2**14  # samples whose logits are kept until they are counted together
 
 
 class EpochMetrics(nn.Module):
-    """A step only hands over its logits; they are counted on their device, thousands at a time.
+    """A step only hands over its logits; they are counted on their device, where nothing waits for them.
 
     Args:
         num_classes: Number of classes K.
@@ -19,7 +19,7 @@ class EpochMetrics(nn.Module):
 
     def __init__(self, num_classes: int):
         super().__init__()
-        # Without checks of the values, for which a GPU would have to stop and answer.
+        # Unchecked values: to check them, a GPU would have to stop and answer.
         self.loss = MeanMetric(nan_strategy="disable")
         self.accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.kept: list[tuple[Tensor, Tensor]] = []
@@ -33,7 +33,7 @@ class EpochMetrics(nn.Module):
             self._count()
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean cross-entropy and accuracy, in [0, 1], of all since the last call, which begins anew."""
+        """Mean cross-entropy and accuracy, in [0, 1], of all batches since the last call."""
         if self.kept:
             self._count()
         values = {"loss": self.loss.compute(), "accuracy": self.accuracy.compute()}
@@ -44,13 +44,13 @@ class EpochMetrics(nn.Module):
     def _count(self) -> None:
         logits_NK, labels_N = (torch.cat(kept) for kept in zip(*self.kept))
         self.kept, self.samples = [], 0
-        # Not their mean with a weight, which torchmetrics leaves aside where it checks nothing.
+        # Each loss, not a weighted mean: without checks, torchmetrics ignores the weight.
         self.loss.update(F.cross_entropy(logits_NK.float(), labels_N, reduction="none"))
         self.accuracy.update(logits_NK, labels_N)
 
 
 class EpochCallback(Callback):
-    """Base of those that tell what was measured in each epoch: the trainer also keeps what was measured before."""
+    """Base of those that tell what was measured in an epoch; the trainer also keeps older values."""
 
     validated = False
 
@@ -58,7 +58,7 @@ class EpochCallback(Callback):
         self.validated = not trainer.sanity_checking
 
     def measured(self, trainer: Trainer) -> dict[str, float]:
-        """The metrics of the epoch that ends: no training's where it was broken off, no validation's where none was."""
+        """The metrics of the epoch that ends: none of a training that was broken off, or of a validation before it."""
         validated, self.validated = self.validated, False
         complete = {"train": trainer.is_last_batch, "lr": trainer.is_last_batch, "val": validated}
         known = trainer.callback_metrics

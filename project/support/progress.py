@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar in a terminal, plain lines everywhere else."""
+"""The progress of long work: a bar in a terminal, plain lines elsewhere."""
 
 import sys
 import time

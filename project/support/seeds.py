@@ -1,6 +1,6 @@
-"""Seeds for what a run draws: the same again where it resumes, and never those of another seed."""
+"""Seeds for what a run draws: the same where it resumes, and shared with no other run's seed."""
 
-# Streams of an epoch: what a network draws (dropout), and the images' order. Its batches follow, from 1.
+# Streams of an epoch: the network's draws (dropout), and the order of the images. Those of its batches follow, from 1.
 NETWORK, ORDER = -1, 0
 
 

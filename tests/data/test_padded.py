@@ -27,8 +27,9 @@ def test_every_window_is_the_shifted_image(margin, mirrors):
 
 def test_images_that_lie_in_another_order_in_memory_are_taken_as_they_are():
     transposed = IMAGES.permute(0, 2, 1, 3)
-    assert torch.equal(PaddedImages(transposed).gather(torch.tensor([4, 1])), transposed[[4, 1]])
-    assert torch.equal(PaddedImages(IMAGES[2:]).gather(torch.tensor([0, 3])), IMAGES[[2, 5]])
+    still = torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
+    assert torch.equal(PaddedImages(transposed).gather(torch.tensor([4, 1]), *still), transposed[[4, 1]])
+    assert torch.equal(PaddedImages(IMAGES[2:]).gather(torch.tensor([0, 3]), *still), IMAGES[[2, 5]])
 
 
 def test_without_margin_and_mirrors_nothing_is_copied():
