@@ -1,8 +1,9 @@
-"""What a training left in its sandbox: read as if it were a trap, and held against what is to be expected."""
+"""What a training left in its sandbox: read as if it were a trap, and compared with what is expected."""
 
 import csv
 import io
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,20 @@ from project.training.summary import METRICS
 def suspicions(
     data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
 ) -> list[str]:
-    """What a person should look at in an audited run: it is evidence, not a verdict."""
+    """What a person should look at in an audited run. It is no verdict."""
     found = []
     if untrained is not None:
         low, _ = wilson_interval(untrained, len(data.labels_N), z=4)
         if low > 1 / len(data.classes):
             found.append(f"reaches {untrained:.0%} before any training")
     monitor = curves[-1]["val/accuracy"] if curves else None
-    if monitor is not None:
+    if monitor is None:
+        found.append("left no metrics that can be read")
+    else:
         _, scored_high = wilson_interval(share, len(data.labels_N), z=4)
         monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), data.monitored, z=4)
         if not 0 <= monitor <= 1 or monitor_low > scored_high:
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
-    else:
-        found.append("left no metrics that can be read")
     try:
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
@@ -94,7 +95,5 @@ def read_curves(path: Path) -> list[dict[str, float | None]]:
 
 def keep(output: Path, target: Path) -> None:
     """Copy a small file that a sandbox left, if it is a plain one."""
-    try:
+    with suppress(Unreadable):
         target.write_bytes(read_output(output, 10**6))
-    except Unreadable:
-        pass
