@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from grader.engines import machine
@@ -17,14 +18,9 @@ from grader.rerun.job import Job
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """This machine.
-
-    Attributes:
-        at_once, ahead: See Slots.
-    """
+    """This machine. On a CPU, `at_once` trainings run at once."""
 
     at_once: int = 1
-    ahead: int = 1
 
     def now(self) -> float:
         return time.monotonic()
@@ -37,22 +33,22 @@ class LocalEngine:
 
     @contextmanager
     def session(self, needs: Needs) -> Iterator[Train]:
-        with Slots(needs, self.at_once, self.ahead) as slots, ThreadPoolExecutor(slots.count) as pool:
+        with closing(Slots(needs, self.at_once)) as slots, ThreadPoolExecutor(slots.count) as pool:
             try:
                 yield lambda work: self.run(work, slots, pool)
             finally:
                 slots.stop.set()
 
     def run(self, work: Work, slots: Slots, pool: Executor) -> Iterator[tuple[Job, Measurement]]:
-        running: dict[Future, Job] = {}
+        running: dict[Future[Measurement], Job] = {}
         while True:
             while len(running) < slots.count and (job := work.next_job()) is not None:
-                running[pool.submit(slots.run, job, lambda line, job=job: work.watch(job, line))] = job
+                running[pool.submit(slots.run, job, partial(work.watch, job))] = job
             later = work.next_time() if len(running) < slots.count else None
             pause = None if later is None else max(0.0, later - self.now())
-            if not running and pause is None:
-                return
             if not running:
+                if pause is None:
+                    return
                 time.sleep(pause)
             for future in wait(running, pause, FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()

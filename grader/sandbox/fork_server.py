@@ -15,6 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, bound, bwrap_path, isolation, prefixes, surrounded
 from grader.sandbox.control_group import ControlGroup, parent_group
@@ -161,7 +162,7 @@ class Forked:
         output, their_output = os.pipe()
         self.input: int | None  # where it is told to begin, if it waits for that
         their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
-        self.output = os.fdopen(output, "rb")
+        self.output: IO[bytes] = os.fdopen(output, "rb")
         try:
             descriptors = [theirs.fileno(), their_input, their_output]
             socket.send_fds(server.control, [json.dumps(wanted).encode()], descriptors)

@@ -88,10 +88,11 @@ class MadeUpRay:
 
     Args:
         nodes: By name, what becomes of a job there; None for a host that never answers.
+        late: The node that gives its jobs back only after it has been given up.
     """
 
-    def __init__(self, nodes: dict[str, Callable[[str], Measurement] | None]):
-        self.hosts, self.answers = nodes, {}
+    def __init__(self, nodes: dict[str, Callable[[str], Measurement] | None], late: str = ""):
+        self.hosts, self.answers, self.late, self.late_answers = nodes, {}, late, {}
         self.settled, self.killed, self.done = [], [], []
 
     def get_runtime_context(self):
@@ -127,9 +128,13 @@ class MadeUpRay:
             self.done.append((name, job.name))
             return self.hosts[name](job.name), {}
 
-        return SimpleNamespace(
-            name=name, about=asked(lambda: said), run=asked(run), said=asked(list), close=asked(list)
-        )
+        def run_late(*arguments):
+            reference = object()
+            self.late_answers[reference] = lambda: run(*arguments)
+            return reference
+
+        runs = SimpleNamespace(remote=run_late) if name == self.late else asked(run)
+        return SimpleNamespace(name=name, about=asked(lambda: said), run=runs, said=asked(list), close=asked(list))
 
     def wait(self, references, num_returns=1, timeout=None):
         return [reference for reference in references if reference in self.answers][:num_returns], []
@@ -139,6 +144,8 @@ class MadeUpRay:
 
     def kill(self, host):
         self.killed.append(host.name)
+        if host.name == self.late:
+            self.answers |= self.late_answers
 
     def put(self, files):
         return "images"
@@ -151,8 +158,8 @@ class MadeUpRay:
 def graded_on(monkeypatch, tmp_path):
     """Runs so many jobs on nodes that are made up; a job that fails through no fault of its own is queued again."""
 
-    def graded_on(nodes, count: int):
-        made = MadeUpRay(nodes)
+    def graded_on(nodes, count: int, late: str = "", longest: float = 10**5):
+        made = MadeUpRay(nodes, late)
         monkeypatch.setattr(cluster, "nodes", lambda address: None)
         monkeypatch.setattr(cluster, "reachable", lambda address: True)
         monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.0)
@@ -171,7 +178,7 @@ def graded_on(monkeypatch, tmp_path):
         results = []
         for name in ("get_runtime_context", "nodes", "remote", "wait", "get", "kill", "put", "shutdown"):
             monkeypatch.setattr(ray, name, getattr(made, name))
-        with RayEngine("here:1").session(Needs("cpu", False, Path(), longest=10**5)) as train:
+        with RayEngine("here:1").session(Needs("cpu", False, Path(), longest=longest)) as train:
             for job, result in train(work):
                 results.append((job.name, result.outcome))
                 if result.outcome == "infrastructure":
@@ -198,6 +205,12 @@ def test_a_node_that_fails_now_and_then_is_kept(graded_on):
     sometimes = lambda job: LOST if next(times) % 2 else good(job)  # noqa: E731
     made, results = graded_on({"unreliable": sometimes}, 12)
     assert sum(outcome == "scored" for _, outcome in results) == 12 and made.settled == ["unreliable"]
+
+
+def test_what_a_node_says_after_it_is_given_up_does_not_count(graded_on):
+    made, results = graded_on({"stalls": good, "sound": good}, 6, late="stalls", longest=100)
+    assert sorted(name for name, outcome in results if outcome == "scored") == [str(number) for number in range(6)]
+    assert any(outcome == "infrastructure" for _, outcome in results) and made.answers.keys() & made.late_answers
 
 
 def test_a_host_that_never_answers_gets_no_job(graded_on):

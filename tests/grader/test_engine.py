@@ -86,7 +86,7 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
     watched = Watched()
     monkeypatch.setattr(slots, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    results = ran(LocalEngine(at_once=2, ahead=1), Jobs(24, device), needs(device, per_gpu))
+    results = ran(LocalEngine(at_once=2), Jobs(24, device), needs(device, per_gpu))
     assert sorted(int(result.flags[0]) for _, result in results) == list(range(24))
     assert all([str(job.name)] == result.flags for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
