@@ -16,6 +16,8 @@ from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.assignment import FAMILIES
 from project.training.summary import METRICS
 
+TOO_MANY = 10**12  # parameters, for any machine
+
 
 def suspicions(
     data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
@@ -38,7 +40,7 @@ def suspicions(
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
-    except (Unreadable, KeyError, TypeError, ValueError):
+    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
@@ -64,9 +66,8 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
         }
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
-    for value in (epochs, parameters):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise Unreadable("summary.json has no whole numbers for epochs and parameters")
+    if not all(type(value) is int and 0 <= value < TOO_MANY for value in (epochs, parameters)):
+        raise Unreadable("summary.json has impossible numbers of epochs or parameters")
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
@@ -77,7 +78,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:
-    """The rows of a run's metrics.csv, an epoch each: `epoch` and METRICS, None for what is no finite number.
+    """The rows of a run's metrics.csv: `epoch`, counted from 1, and METRICS, None for what is no finite number.
 
     Empty where the file is not what it should be.
     """
@@ -87,8 +88,8 @@ def read_curves(path: Path) -> list[dict[str, float | None]]:
         return value if math.isfinite(value) else None
 
     try:
-        rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
-        return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
+        rows = csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8")))
+        return [{"epoch": i, **{name: number(row[name]) for name in METRICS}} for i, row in enumerate(rows, start=1)]
     except (Unreadable, ValueError, KeyError, TypeError, csv.Error):
         return []
 
