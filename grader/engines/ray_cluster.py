@@ -143,7 +143,7 @@ class Cluster:
 
     def run(self, work: Work) -> Iterator[tuple[Job, Measurement]]:
         self.work = work
-        self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since it was opened
+        self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since the session began
         while True:
             self.look()
             while (node := self.freest()) and (job := self.work.next_job()):
@@ -157,7 +157,7 @@ class Cluster:
                     yield from self.lose(node, "it has not given a job back in time")
 
     def look(self) -> None:
-        """See which nodes are there, and have a host on each. Raises UserError where nothing can come of it any more."""
+        """See which nodes are there, and start a host on each. Raises UserError where none can train any more."""
         now = self.engine.now()
         if now - self.looked < SECONDS_BETWEEN_LOOKS:
             return
@@ -190,16 +190,16 @@ class Cluster:
             )
 
     def settle(self, node: Node, resources: dict[str, float]) -> None:
-        """Have a host on a node."""
+        """Start a host on a node."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
-        memory = resources.get("memory", 0.0)  # what Ray leaves to those who ask for it
+        memory = resources.get("memory", 0.0)  # in bytes, of what Ray gives to those who ask
         at_once = self.engine.at_once or machine.at_once_on_cpu(self.needs.memory_gb, cores, memory)
         remote = self.ray.remote(NodeWorker).options(
             num_cpus=cores,
             num_gpus=gpus if self.needs.device == "cuda" else 0,
-            max_concurrency=places(self.needs, gpus, at_once) + 2,  # for the questions beside
+            max_concurrency=places(self.needs, gpus, at_once) + 2,  # two more, for the other questions
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         )
         node.host = remote.remote(self.needs, at_once, max(1, cores))
@@ -207,9 +207,8 @@ class Cluster:
 
     def freest(self) -> Node | None:
         """The node with the largest share of its places free; None where none is."""
-        taken = {node: len(node.jobs) / node.count for node in self.nodes.values() if node.count}
-        best = min(taken, key=taken.__getitem__, default=None)
-        return best if best and taken[best] < 1 else None
+        free = [node for node in self.nodes.values() if len(node.jobs) < node.count]
+        return min(free, key=lambda node: len(node.jobs) / node.count, default=None)
 
     def begin(self, node: Node, job: Job) -> None:
         number = next(self.numbers)
@@ -272,7 +271,7 @@ class Cluster:
         node.asked[node.host.said.remote()] = "said"
 
     def returned(self, node: Node, number: int, result: Measurement, files: Files) -> Iterator[tuple[Job, Measurement]]:
-        """A host gives a job back. One that fails and fails is given up: being free so soon, it would take all jobs."""
+        """A host gives a job back. One that keeps failing is given up: soon free again, it would take all jobs."""
         job, _ = node.jobs.pop(number)
         job.folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -283,9 +282,7 @@ class Cluster:
             yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.said}")
 
     def lose(self, node: Node, why: str) -> Iterator[tuple[Job, Measurement]]:
-        """Give a host up. Its jobs are to be run again, by whomever; what it may still say of them is not heard."""
-        if node.host is None:
-            return
+        """Give a host up. Its jobs are to be run again anywhere; what it may still say of them is not heard."""
         self.ray.kill(node.host)
         jobs = node.jobs
         node.host, node.asked, node.jobs, node.count = None, {}, {}, 0
@@ -297,7 +294,7 @@ class Cluster:
     def close(self) -> None:
         """End all hosts, and with them whatever runs on them, and leave the cluster."""
         if not reachable(self.head):
-            return  # they end when they miss it
+            return  # without it, they end by themselves
         hosts = [node.host for node in self.nodes.values() if node.host]
         if closing := [host.close.remote() for host in hosts]:
             self.ray.wait(closing, num_returns=len(closing), timeout=SECONDS_TO_CLOSE)

@@ -34,11 +34,7 @@ class Slots:
     """
 
     def __init__(
-        self,
-        needs: Needs,
-        at_once: int = 1,
-        code: VisibleCode | None = None,
-        servers: list[ForkServer] | None = None,
+        self, needs: Needs, at_once: int, code: VisibleCode | None = None, servers: list[ForkServer] | None = None
     ):
         code, threads = code or VisibleCode(), torch.get_num_threads()
         self.stop, self.lock = threading.Event(), threading.Lock()

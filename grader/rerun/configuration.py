@@ -24,16 +24,10 @@ TRAINER = {
 def rerun_config(job: Job, data: Path) -> dict[str, Any]:
     """The configuration of a job whose images lie in the folder `data`."""
     config = load(job.submission.files["config.yaml"])
-    path = "/data" if job.sandboxed else str(data)
+    path, folder = ("/data", "/out") if job.sandboxed else (str(data), ".")
     return {
         "seed_everything": job.seed,
-        "run": {
-            "name": "run",
-            "folder": "/out" if job.sandboxed else ".",
-            "wandb": "disabled",
-            "diagnostics": False,
-            "figures": False,
-        },
+        "run": {"name": "run", "folder": folder, "wandb": "disabled", "diagnostics": False, "figures": False},
         "trainer": {**config["trainer"], **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
         "model": config["model"],
         "data": {

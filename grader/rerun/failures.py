@@ -37,13 +37,11 @@ def check_end(job: Job, outcome: Outcome, doing: str, free: float | None = None)
     limits = job.rules.limits
     if outcome.ending == "sandbox":
         raise Ended(Measurement(outcome="infrastructure", said=f"the sandbox failed: {outcome.detail}"))
+    written = f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files"
     exceeded: dict[str, tuple[str, list[LimitName]]] = {
         "time": (f"took longer than {limits.minutes:g} minutes", ["minutes"]),
         "memory": (f"used more than {limits.memory_gb:g} GB of memory", ["memory_gb"]),
-        "output": (
-            f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files",
-            ["output_mb", "output_files"],
-        ),
+        "output": (written, ["output_mb", "output_files"]),
         "processes": (f"ran more than {limits.processes} processes and threads", ["processes"]),
     }
     if outcome.ending in exceeded:

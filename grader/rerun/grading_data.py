@@ -14,7 +14,7 @@ from torch import Tensor
 from grader.rules import Rules
 from project.data import channel_statistics
 from project.datasets.glyphs import Glyphs
-from project.datasets.source import Source, stratified_split
+from project.datasets.source import Source, Split, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.files import write_atomically
@@ -94,19 +94,17 @@ def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, 
     rest, monitor = stratified_split(val.labels_N, monitored, secret)
     if isinstance(source, Glyphs):
         source.seed = secret
-    images_NHWC, labels_N = (
-        source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
-    )
-    order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
+    scoring = source.load("test") if "test" in source.splits else Split(val.images_NHWC[rest], val.labels_N[rest])
+    order_N = torch.randperm(len(scoring.labels_N), generator=torch.Generator().manual_seed(secret))
 
     (folder / "training").mkdir()
     monitor_split = (val.images_NHWC[monitor], val.labels_N[monitor])
     TensorFolder.write(folder / "training", source.classes, {"train": train, "val": monitor_split})
     (folder / "scoring").mkdir()
-    TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
+    TensorFolder.write(folder / "scoring", source.classes, {"test": (scoring.images_NHWC[order_N], None)})
     mean, std = channel_statistics(train.images_NHWC)
     return {
-        "labels": labels_N[order_N].tolist(),
+        "labels": scoring.labels_N[order_N].tolist(),
         "classes": source.classes,
         "mean": mean,
         "std": std,
