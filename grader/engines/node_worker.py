@@ -47,9 +47,8 @@ class NodeWorker:
         if self.problem is None:
             self.images.mkdir()
             needs = replace(needs, data=self.images)
-            code = VisibleCode().copied(
-                self.scratch.path / "code"
-            )  # Ray may remove its own copy before all programs end
+            # Ray may remove its own copy of the code before all programs end.
+            code = VisibleCode().copied(self.scratch.path / "code")
             threads = machine.thread_share(needs.device, at_once, cores)
             servers = fork_servers(needs, code, threads)
 

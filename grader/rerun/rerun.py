@@ -158,22 +158,22 @@ class Rerun:
             write(given / "weights.safetensors", weights)
         write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
-        job_folder = seen("/job", given)
+        place = seen("/job", given)
         settings = {
-            "code": [seen("/app", code.root), seen("/app", code.programs), f"{job_folder}/own"],
+            "code": [seen("/app", code.root), seen("/app", code.programs), f"{place}/own"],
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
             "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096},
-            "config": f"{job_folder}/config.yaml",
+            "config": f"{place}/config.yaml",
             "families": job.rules.families,
-            "weights": f"{job_folder}/weights.safetensors" if weights is not None else None,
+            "weights": f"{place}/weights.safetensors" if weights is not None else None,
             "out": seen("/out", output),
         }
         write(given / "job.json", json.dumps(settings).encode())
         script = "trainee.py" if trains else "predictor.py"
         program = Program(
             script=seen(f"/app/{script}", code.programs / script),
-            argument=f"{job_folder}/job.json",
+            argument=f"{place}/job.json",
             inputs={**code.inputs, "/job": given, "/data": data},
             output=output,
             gpu=slot.gpu if job.device == "cuda" else None,
