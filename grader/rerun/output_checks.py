@@ -16,8 +16,6 @@ from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.assignment import FAMILIES
 from project.training.summary import METRICS
 
-TOO_MANY = 10**12  # parameters, for any machine
-
 
 def suspicions(
     data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
@@ -66,7 +64,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
         }
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
-    if not all(type(value) is int and 0 <= value < TOO_MANY for value in (epochs, parameters)):
+    if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
         raise Unreadable("summary.json has impossible numbers of epochs or parameters")
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"

@@ -207,7 +207,9 @@ def test_a_node_that_fails_now_and_then_is_kept(graded_on):
     assert sum(outcome == "scored" for _, outcome in results) == 12 and made.settled == ["unreliable"]
 
 
-def test_what_a_node_says_after_it_is_given_up_does_not_count(graded_on):
+@pytest.mark.parametrize("losses", [1, 3])
+def test_what_a_node_says_after_it_is_given_up_does_not_count(losses, graded_on, monkeypatch):
+    monkeypatch.setattr(cluster, "LOSSES", losses)
     made, results = graded_on({"stalls": good, "sound": good}, 6, late="stalls", longest=100)
     assert sorted(name for name, outcome in results if outcome == "scored") == [str(number) for number in range(6)]
     assert any(outcome == "infrastructure" for _, outcome in results) and made.answers.keys() & made.late_answers
