@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+
 from grader.engines import machine
 from grader.engines.engine import Train, Work
 from grader.engines.needs import Needs
 from grader.engines.slots import Slots
 from grader.ledger.measurement import Measurement
 from grader.rerun.job import Job
+from project.support.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class LocalEngine:
         return time.monotonic()
 
     def device(self, wanted: str) -> str:
-        return machine.chosen_device(wanted)
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise UserError("--device cuda: torch sees no GPU; leave it at auto to train on the CPU")
+        return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
     def about(self, device: str) -> dict[str, Any]:
         return machine.about(device)

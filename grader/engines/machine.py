@@ -14,17 +14,6 @@ from project.support.errors import UserError
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
-def chosen_device(device: str) -> str:
-    """cuda or cpu. Raises UserError where cuda is asked for and not there."""
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU; leave it at auto to train on the CPU")
-    return device
-
-
 def at_once_on_cpu(memory_gb: float, cores: int, memory: float | None = None) -> int:
     """How many trainings at once: one for each core, as far as there is memory for them.
 

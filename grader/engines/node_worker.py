@@ -71,7 +71,7 @@ class NodeWorker:
         """Run a job. Returns its result, and what it leaves in its folder.
 
         Args:
-            number: Which goes with the lines that it prints.
+            number: Given back with each line that the job prints.
             job: Its folders are another machine's.
             images: Fetches the files of its data's two folders.
         """
