@@ -62,7 +62,7 @@ def bare(folder: Path, scratch: Path) -> float:
     for own in sorted(folder.iterdir()):
         job = Job(take_in(own), 0, rules(), data, "cpu", scratch, sandboxed=False)
         place = Path(tempfile.mkdtemp(dir=scratch))
-        config = rerun_config(job, str(data.training))
+        config = rerun_config(job, data.training)
         config["run"]["folder"] = str(place)
         (place / "config.yaml").write_text(yaml.safe_dump(config))
         command = [sys.executable, "main.py", "fit", "--config", str(place / "config.yaml")]

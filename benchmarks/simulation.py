@@ -1,4 +1,4 @@
-"""A course graded on a cluster that is made up, by the grader's own schedule, leases and ledger: jobs only pass time.
+"""A course graded on a cluster that is made up, by the grader's own schedule and ledger: jobs only pass time.
 
 The clock is the cluster's own, so that a week takes minutes; what the grader itself takes is measured by a real one.
 """
@@ -20,7 +20,6 @@ from typing import Any
 
 from benchmarks.measuring import alone, in_turns, report
 from grader.engines.engine import Train
-from grader.engines.leases import Leases
 from grader.engines.needs import Needs
 from grader.grading.examples import CONCLUSION, REPORT
 from grader.grading.grade import grade
@@ -49,7 +48,7 @@ class Simulated:
 
     Attributes:
         busy: Seconds of GPUs in which they trained; `useful` is of those the part whose results count.
-        late: Results that came for a lease that had been ended.
+        late: Results that came for a job that had been given up.
         failures: Of nodes.
     """
 
@@ -80,23 +79,23 @@ class Simulated:
 
     @contextmanager
     def session(self, needs: Needs) -> Iterator[Train]:
-        yield lambda work: self.run(work, needs)
+        yield self.run
 
-    def run(self, work: Any, needs: Needs) -> Iterator[tuple[Job, Measurement]]:
-        leases = Leases(needs.longest)
+    def run(self, work: Any) -> Iterator[tuple[Job, Measurement]]:
+        held: dict[int, tuple[Job, str, float]] = {}  # jobs by number, each with its node and when it began
         free = {str(number): GPUS for number in range(NODES)}  # of the nodes that are there
         back: dict[str, float] = {}  # of nodes that are cut off: when they can tell again
-        died: set[int] = set()  # leases whose jobs ended with their nodes
+        died: set[int] = set()  # jobs that ended with their nodes
         for node in free:
             self.at(self.until_failure(), "fails", node)
         while True:
             while free and max(free.values()) and (job := work.next_job()):
                 node = max(free, key=free.get)
                 free[node] -= 1
-                lease = leases.give(job, node, self.clock)
-                seconds = self.seconds(job)
-                self.at(self.clock + seconds, "returns", lease.number, node, seconds)
-            if not leases and work.next_time() is None:
+                number, seconds = next(self.order), self.seconds(job)
+                held[number] = job, node, self.clock
+                self.at(self.clock + seconds, "returns", number, node, seconds)
+            if not held and work.next_time() is None:
                 return
             if (later := work.next_time()) is not None and later > self.clock:
                 self.at(later, "passes")
@@ -107,10 +106,11 @@ class Simulated:
                     continue
                 if back.get(node, 0.0) > self.clock:
                     self.at(back[node], *("returns", *what))
-                elif lease := leases.end(number):
+                elif number in held:
+                    job, _, _ = held.pop(number)
                     self.busy, self.useful = self.busy + seconds, self.useful + seconds
                     free[node] += 1
-                    yield lease.job, self.result(lease.job)
+                    yield job, self.result(job)
                 else:
                     self.late += 1  # the node was given up meanwhile
             elif happens == "fails":
@@ -118,16 +118,16 @@ class Simulated:
                 self.failures += 1
                 how = self.draw.choice(list(SECONDS_TO_NOTICE))
                 if how == "dead":
-                    died |= {lease.number for lease in leases.of(node)}
+                    died |= {number for number, (_, on, _) in held.items() if on == node}
                 back[node] = self.clock + SECONDS_TO_COME_BACK
                 del free[node]
                 self.at(self.clock + SECONDS_TO_NOTICE[how], "is noticed", node)
                 self.at(back[node], "is back", node)
             elif happens == "is noticed":
-                for lease in leases.of(*what):
-                    leases.end(lease.number)
-                    self.busy += self.clock - (lease.ends - needs.longest)
-                    yield lease.job, Measurement(outcome="infrastructure", said="the node was lost")
+                for number in [number for number, (_, on, _) in held.items() if on == what[0]]:
+                    job, _, began = held.pop(number)
+                    self.busy += self.clock - began
+                    yield job, Measurement(outcome="infrastructure", said="the node was lost")
             elif happens == "is back":
                 free[what[0]] = GPUS
                 self.at(self.clock + self.until_failure(), "fails", *what)

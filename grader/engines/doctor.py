@@ -30,7 +30,7 @@ time.sleep(60)
 """
 IMPOSSIBLE = """\
 No machine can enforce
-  what code of a student's own does within a training step: it can look at an image more often than once an epoch.
+  what a student's own code does within a training step: it can look at an image more often than once an epoch.
     It is timed, its optimizer steps are counted, and odd numbers are flagged for a person.
   that a network learnt its skill in these epochs, where its own code could hold a part of it: literals are limited,
     and the network is scored before its training, too."""
@@ -47,17 +47,11 @@ class Finding(NamedTuple):
 
 def examine() -> list[Finding]:
     """Try everything. What cannot be tried without a sandbox is left out where there is none."""
-    reason = bubblewrap.unavailable()
-    if reason:
+    if reason := bubblewrap.unavailable():
         return [Finding("sandbox", False, True, reason), *surroundings()]
-    version = said_by(bubblewrap.bwrap_path() or "bwrap", "--version")
-    return [
-        Finding("sandbox", True, True, f"{version}, {bubblewrap.bwrap_path()}"),
-        *walls(),
-        fork_server(),
-        *limits(),
-        *surroundings(),
-    ]
+    bwrap = bubblewrap.bwrap_path() or "bwrap"
+    sandbox = Finding("sandbox", True, True, f"{said_by(bwrap, '--version')}, {bwrap}")
+    return [sandbox, *walls(), fork_server(), *limits(), *surroundings()]
 
 
 def walls() -> list[Finding]:
@@ -68,7 +62,7 @@ def walls() -> list[Finding]:
             found = probed(scratch, Bubblewrapped, {"/app/sandbox_probe.py": PROBE}, gpu)
         except Unreadable as error:
             return [Finding("probe", False, True, f"did not run ({error})")]
-    seen = ", ".join(found["host_files"])
+    seen, shm_bytes, nested = ", ".join(found["host_files"]), found["shm_bytes"], found["new_namespace"]
     plain = found["uid"] == 1000 and not found["capabilities"]
     filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
     findings = [
@@ -76,16 +70,9 @@ def walls() -> list[Finding]:
         Finding("files", not seen, True, f"sees {seen}" if seen else "the host's are out of sight"),
         Finding("other processes", found["processes"] < 5, True, f"{found['processes']} in sight, its own"),
         Finding("rights", plain, True, f"user {found['uid']}, {'no' if plain else 'some'} capabilities"),
-        Finding(
-            "namespaces", not found["new_namespace"], True, "can be nested" if found["new_namespace"] else "no new ones"
-        ),
+        Finding("namespaces", not nested, True, "can be nested" if nested else "no new ones"),
         Finding("system calls", found["seccomp"] and not found["traces"], False, f"seccomp filter: {filtered}"),
-        Finding(
-            "/dev/shm",
-            found["shm_bytes"] <= 1.01 * bubblewrap.SHM_BYTES,
-            True,
-            f"{found['shm_bytes'] / 1e9:.1f} GB of its own",
-        ),
+        Finding("/dev/shm", shm_bytes <= 1.01 * bubblewrap.SHM_BYTES, True, f"{shm_bytes / 1e9:.1f} GB of its own"),
     ]
     if gpu is not None:
         findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))
@@ -99,9 +86,10 @@ def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | No
     program = Program("/app/sandbox_probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
     outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
     try:
-        return read_json(scratch / "out" / "found.json")
+        found: dict[str, Any] = read_json(scratch / "out" / "found.json")
     except Unreadable as error:
         raise Unreadable(f"{outcome.ending}, {outcome.detail or error}") from None
+    return found
 
 
 def fork_server() -> Finding:
@@ -147,13 +135,12 @@ def ended_by(code: str) -> str:
 
 def surroundings() -> list[Finding]:
     """The rest of what grading uses."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cpu = f"CPU, {torch.get_num_threads()} threads; no GPU"
+    device = f"GPU: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cpu
     git = said_by("git", "--version")
     free = shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free / 1e9
     return [
-        Finding(
-            "device", True, True, f"GPU: {device}" if device else f"CPU, {torch.get_num_threads()} threads; no GPU"
-        ),
+        Finding("device", True, True, device),
         Finding("git", bool(git), False, git or "missing: bundles and bare repositories cannot be read"),
         Finding("disk", free > FREE_GB, True, f"{free:.0f} GB free where runs write; a run needs up to {FREE_GB}"),
     ]
@@ -162,8 +149,7 @@ def surroundings() -> list[Finding]:
 def report(found: list[Finding]) -> str:
     """The findings, one a line."""
     width = max(len(finding.name) for finding in found)
-    mark = {(True, True): "yes", (True, False): "yes", (False, True): "NO", (False, False): "no"}
-    lines = [f"{mark[f.good, f.needed]:4} {f.name:{width}}  {f.said}" for f in found]
+    lines = [f"{'yes' if f.good else 'NO' if f.needed else 'no':4} {f.name:{width}}  {f.said}" for f in found]
     bad = [finding.name for finding in found if finding.needed and not finding.good]
     verdict = f"Not fit to grade: {', '.join(bad)}." if bad else "Fit to grade."
     return "\n".join([*lines, "", verdict, "", IMPOSSIBLE])

@@ -16,8 +16,8 @@ class Work(Protocol):
         """The next job; None while there is none."""
 
     def next_time(self) -> float | None:
-        """By the engine's clock, when to ask for a job: now or earlier where one waits; None where only a result can
-        bring more, so that an engine without running jobs is done."""
+        """When to ask for a job, by the engine's clock: a time that is past where one waits. None where only a result
+        can bring more: an engine that runs none is done then."""
 
     def watch(self, job: Job, line: str) -> None:
         """Hear a line that a job printed. Called by any thread."""
@@ -33,10 +33,10 @@ class Engine(Protocol):
         """Seconds, by the clock of whatever trains."""
 
     def device(self, wanted: str) -> str:
-        """cuda or cpu, where `wanted` may be auto. Raises UserError for what there is not."""
+        """cuda or cpu, where `wanted` may be auto. Raises UserError where there is no such device."""
 
     def about(self, device: str) -> dict[str, Any]:
-        """What results depend on, if they do not tell it themselves: see `machine.about`."""
+        """What results depend on, where their own machine does not tell it: see `machine.about`."""
 
     def session(self, needs: Needs) -> AbstractContextManager[Train]:
-        """Begin to get ready for such jobs; what else is to be done before the first of them can be done meanwhile."""
+        """Begin to get ready for such jobs. The caller can do other things before the first of them."""

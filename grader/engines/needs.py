@@ -1,4 +1,4 @@
-"""What jobs to come have in common, and what can be begun for them before torch is imported, which takes seconds."""
+"""What jobs to come have in common, and what can begin for them before torch is imported, which takes seconds."""
 
 import math
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ class Needs:
 
     Attributes:
         device: `cuda` or `cpu`.
-        sandboxed: Whether they run in sandboxes.
         data: Folder that all of their data lies in. It exists, and may still be empty.
-        memory_gb: That each may use of the machine's memory.
+        memory_gb: What each may use of the machine's memory.
         per_gpu: Trainings at once on each GPU.
         longest: Seconds within which a job ends, whatever it does, waiting included.
     """
@@ -31,8 +30,7 @@ class Needs:
 
 
 def fork_servers(needs: Needs, code: VisibleCode, threads: int) -> list[ForkServer]:
-    """A server for each GPU, or one for the CPU, that begins to import what programs will be forked from; none where they
-    run without sandboxes."""
+    """Fork servers that have begun to import: one for each GPU, or one for the CPU; none without sandboxes."""
     devices = ([None] if needs.device == "cpu" else gpus()) if needs.sandboxed else []
     servers = [ForkServer(code.inputs, PRELOAD, [needs.data], gpu, threads) for gpu in devices]
     for server in servers:

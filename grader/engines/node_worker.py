@@ -14,14 +14,14 @@ from grader.engines import machine
 from grader.engines.needs import Needs, fork_servers
 from grader.ledger.measurement import Measurement
 from grader.rerun.visible_code import VisibleCode
+from grader.safe_text import printable
 from grader.sandbox import bubblewrap
 from grader.sandbox.scratch import Scratch
 
-if TYPE_CHECKING:  # with them comes torch: a fork server imports it at the same time as we do
+if TYPE_CHECKING:  # they import torch, which takes seconds: the fork servers are to begin first
     from grader.rerun.grading_data import GradingData
     from grader.rerun.job import Job
 
-DATA = "data"
 LINES_KEPT = 200
 SECONDS_BETWEEN_LINES = 0.5
 
@@ -32,23 +32,23 @@ class NodeWorker:
     """To be used by any number of threads; it lives as long as the thread that made it.
 
     Args:
-        needs: What the jobs have in common; the folder of their data is one of this node's.
-        at_once, ahead: See Slots.
+        needs: What the jobs have in common; the folder of their data becomes one of this node's.
+        at_once: See Slots.
         cores: Of this node's processor, for all trainings at once.
     """
 
-    def __init__(self, needs: Needs, at_once: int, ahead: int, cores: int):
+    def __init__(self, needs: Needs, at_once: int, cores: int):
         self.problem = bubblewrap.unavailable() if needs.sandboxed else None
-        self.folder = Scratch()
-        self.scratch = self.folder.path
-        self.data: dict[str, GradingData] = {}
-        self.lock = threading.Lock()
+        self.scratch = Scratch()
         self.lines: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
-        self.device = needs.device
+        self.device, self.images = needs.device, self.scratch.path / "data"
+        self.placed: dict[str, GradingData] = {}
+        self.lock = threading.Lock()
         if self.problem is None:
-            (self.scratch / DATA).mkdir()
-            # Ray may remove what it brought here while programs still run of it.
-            code, needs = VisibleCode().copied(self.scratch / "code"), replace(needs, data=self.scratch / DATA)
+            self.images.mkdir()
+            needs = replace(needs, data=self.images)
+            # Ray may remove its own copy of the code before all programs end.
+            code = VisibleCode().copied(self.scratch.path / "code")
             threads = machine.thread_share(needs.device, at_once, cores)
             servers = fork_servers(needs, code, threads)
 
@@ -57,8 +57,7 @@ class NodeWorker:
             from grader.engines.slots import Slots
 
             torch.set_num_threads(threads)
-            self.slots = Slots(needs, at_once, ahead, code, servers)
-            self.slots.__enter__()
+            self.slots = Slots(needs, at_once, code, servers)
 
     def about(self) -> dict[str, Any]:
         """`problem`, why nothing can run here; else `count`, the jobs that can be run at once, and the `machine`."""
@@ -72,36 +71,36 @@ class NodeWorker:
         """Run a job. Returns its result, and what it leaves in its folder.
 
         Args:
-            number: Of its lease; its lines are told under this number.
+            number: Given back with each line that the job prints.
             job: Its folders are another machine's.
             images: Fetches the files of its data's two folders.
         """
-        with tempfile.TemporaryDirectory(dir=self.scratch) as place:
+        with tempfile.TemporaryDirectory(dir=self.scratch.path) as place:
             folder = Path(place)
             try:
-                own = replace(job, data=self.placed(job.data, images), folder=folder)
+                own = replace(job, data=self.data(job.data, images), folder=folder)
                 result = self.slots.run(own, lambda line: self.lines.append((number, line)))
-            except OSError as error:  # a full disk, say: this node's, and not the end of the grading
-                result = Measurement(outcome="infrastructure", said=f"the node cannot write: {error}")
+            except Exception as error:  # a full disk, say: this node's fault, and not the end of the grading
+                said = f"the node failed: {type(error).__name__}: {printable(str(error))}"
+                result = Measurement(outcome="infrastructure", said=said)
             return result, {file.name: file.read_bytes() for file in folder.iterdir()}
 
-    def placed(self, data: "GradingData", images: Callable[[], dict[str, Files]]) -> "GradingData":
+    def data(self, data: "GradingData", images: Callable[[], dict[str, Files]]) -> "GradingData":
         """The data with folders of this node, fetched once."""
-        key = data.training.parent.name  # which the pages know the images by
+        key = data.training.parent.name  # by which the pages find the images
         with self.lock:
-            if key not in self.data:
-                place = self.scratch / DATA / key
-                shutil.rmtree(place, ignore_errors=True)  # of a time that failed
+            if key not in self.placed:
+                place = self.images / key
+                shutil.rmtree(place, ignore_errors=True)  # what an attempt that failed has left
                 for part, files in images().items():
                     (place / part).mkdir(parents=True)
                     for name, content in files.items():
                         (place / part / name).write_bytes(content)
-                self.data[key] = replace(data, training=place / "training", scoring=place / "scoring")
-            return self.data[key]
+                self.placed[key] = replace(data, training=place / "training", scoring=place / "scoring")
+            return self.placed[key]
 
     def said(self) -> list[tuple[int, str]]:
-        """Lines of running jobs since the last call, with their numbers. Takes its time, so that it can be called again
-        at once."""
+        """Lines of running jobs since the last call, with their numbers. It waits a moment: it is called again at once."""
         time.sleep(SECONDS_BETWEEN_LINES)
         return [self.lines.popleft() for _ in range(len(self.lines))]
 
@@ -109,5 +108,5 @@ class NodeWorker:
         """End everything that runs."""
         if self.problem is None:
             self.slots.stop.set()
-            self.slots.__exit__()
-        self.folder.remove()
+            self.slots.close()
+        self.scratch.remove()

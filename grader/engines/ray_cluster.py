@@ -1,21 +1,23 @@
 """Jobs on a Ray cluster: a host on each of its nodes, and what becomes of jobs whose node is lost."""
 
+import itertools
 import logging
+import math
 import os
 import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from grader.engines import machine
 from grader.engines.engine import Train, Work
-from grader.engines.leases import Leases
 from grader.engines.needs import Needs
 from grader.engines.node_worker import Files, NodeWorker
 from grader.engines.slots import places
@@ -30,7 +32,7 @@ SECONDS_BETWEEN_LOOKS = 3.0
 POLL_SECONDS = 0.5
 SECONDS_WITHOUT_HEAD = 30  # Ray itself ends our process after 60
 SECONDS_WITHOUT_NODES = 300
-LOSSES = 3  # faults of ours on one node in a row, until it is left alone
+LOSSES = 3  # failures of a node in a row, after which it is left alone
 SECONDS_TO_CLOSE = 10
 
 
@@ -40,12 +42,11 @@ class RayEngine:
 
     Attributes:
         address: Of the head, HOST:PORT.
-        at_once, ahead: See Slots, of each node; without `at_once`, as `at_once_on_cpu` says.
+        at_once: Trainings at once on each node's CPU; without it, as `at_once_on_cpu` says.
     """
 
     address: str
     at_once: int | None = None
-    ahead: int = 1
 
     def now(self) -> float:
         return time.monotonic()
@@ -73,7 +74,7 @@ class RayEngine:
 
 
 def nodes(address: str) -> list[dict[str, Any]]:
-    """The nodes that are there, connecting first where that has not been done. Raises UserError where it cannot."""
+    """The nodes that are there. Connects first, where that has not been done; raises UserError where it cannot."""
     if find_spec("ray") is None:
         raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'")
     if not reachable(address):  # Ray would try for minutes
@@ -83,17 +84,14 @@ def nodes(address: str) -> list[dict[str, Any]]:
 
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        code = Path(tempfile.mkdtemp(prefix="fifteen-epochs-code-"))
-        try:
-            for name in SHIPPED:
-                shutil.copytree(REPOSITORY / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-            environment = {"working_dir": str(code)}
-            ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            said = (str(error).strip().splitlines() or ["it does not answer"])[0]
-            raise UserError(f"--address {address}: no Ray cluster there ({said}); see docs/cluster.md") from None
-        finally:
-            shutil.rmtree(code, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="fifteen-epochs-code-") as code:
+            try:
+                for name in SHIPPED:
+                    shutil.copytree(REPOSITORY / name, Path(code, name), ignore=shutil.ignore_patterns("__pycache__"))
+                ray.init(address, runtime_env={"working_dir": code}, log_to_driver=False, logging_level=logging.ERROR)
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                said = (str(error).strip().splitlines() or ["it does not answer"])[0]
+                raise UserError(f"--address {address}: no Ray cluster there ({said}); see docs/cluster.md") from None
     return [node for node in ray.nodes() if node["Alive"]]
 
 
@@ -104,15 +102,17 @@ class Node:
     Attributes:
         name: Its address.
         host: The actor on it; None once it is lost or cannot be used.
-        asked: What the host has been asked for and not answered: references, each with what it is about.
+        asked: What the host has not answered yet: references, each with the number of a job, or another question.
+        jobs: What the host holds, by number, each with the time at which the node is taken for lost.
         count: Jobs that it can hold; 0 until it says so.
-        losses: Faults of ours there since its last result.
+        losses: Failures in a row.
     """
 
     id: str
     name: str
     host: Any = None
-    asked: dict[Any, Any] = field(default_factory=dict)
+    asked: dict[Any, int | Literal["about", "said"]] = field(default_factory=dict)
+    jobs: dict[int, tuple[Job, float]] = field(default_factory=dict)
     count: int = 0
     machine: dict[str, Any] = field(default_factory=dict)
     losses: int = 0
@@ -123,9 +123,10 @@ class Cluster:
 
     Attributes:
         work: What is run, from `run` on.
+        looked: When it last looked which nodes are there.
+        refused: Why the last node that cannot be used cannot be.
+        welcomed: Whether any node could be used: then one may come back.
     """
-
-    ABOUT, SAID = "about", "said"  # what a host can be asked beside jobs, which go by the numbers of their leases
 
     work: Work
 
@@ -133,32 +134,32 @@ class Cluster:
         import ray
 
         self.ray, self.engine, self.needs = ray, engine, needs
-        self.leases = Leases(needs.longest)
+        self.numbers = itertools.count()
         self.nodes: dict[str, Node] = {}
-        self.images: dict[Path, Fetch] = {}
+        self.images: dict[Path, Callable[[], dict[str, Files]]] = {}
         self.head = ray.get_runtime_context().gcs_address
         self.head_seen = self.node_seen = engine.now()
-        self.looked: float | None = None
-        self.refused = ""  # why the last node that cannot be used cannot be
-        self.welcomed = False  # whether any node could be used: then one may come back
+        self.looked, self.refused, self.welcomed = -math.inf, "", False
 
     def run(self, work: Work) -> Iterator[tuple[Job, Measurement]]:
         self.work = work
-        self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since it was opened
+        self.head_seen = self.node_seen = self.engine.now()  # nobody has looked since the session began
         while True:
             self.look()
             while (node := self.freest()) and (job := self.work.next_job()):
                 self.begin(node, job)
-            if not self.leases and self.work.next_time() is None:
+            if not any(node.jobs for node in self.nodes.values()) and self.work.next_time() is None:
                 return
             yield from self.answers()
-            for lease in self.leases.overdue(self.engine.now()):
-                yield from self.lose(self.nodes[lease.node], "it has not given a job back in time")
+            now = self.engine.now()
+            for node in self.nodes.values():
+                if any(ends <= now for _, ends in node.jobs.values()):
+                    yield from self.lose(node, "it has not given a job back in time")
 
     def look(self) -> None:
-        """See which nodes are there, and have a host on each. Raises UserError where nothing can come of it any more."""
+        """See which nodes are there, and start a host on each. Raises UserError where none can train any more."""
         now = self.engine.now()
-        if self.looked is not None and now - self.looked < SECONDS_BETWEEN_LOOKS:
+        if now - self.looked < SECONDS_BETWEEN_LOOKS:
             return
         self.looked = now
         if not reachable(self.head):
@@ -189,40 +190,38 @@ class Cluster:
             )
 
     def settle(self, node: Node, resources: dict[str, float]) -> None:
-        """Have a host on a node."""
+        """Start a host on a node."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
-        on_gpus = self.needs.device == "cuda"
-        memory = resources.get("memory", 0.0)  # what Ray leaves to those who ask for it
+        memory = resources.get("memory", 0.0)  # in bytes, of what Ray gives to those who ask
         at_once = self.engine.at_once or machine.at_once_on_cpu(self.needs.memory_gb, cores, memory)
-        jobs = places(self.needs, gpus, at_once, self.engine.ahead)
         remote = self.ray.remote(NodeWorker).options(
             num_cpus=cores,
-            num_gpus=gpus if on_gpus else 0,
-            max_concurrency=jobs + 2,  # for the questions beside
+            num_gpus=gpus if self.needs.device == "cuda" else 0,
+            max_concurrency=places(self.needs, gpus, at_once) + 2,  # two more, for the other questions
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         )
-        node.host = remote.remote(self.needs, at_once, self.engine.ahead, max(1, cores))
-        node.asked = {node.host.about.remote(): self.ABOUT}
+        node.host = remote.remote(self.needs, at_once, max(1, cores))
+        node.asked = {node.host.about.remote(): "about"}
 
     def freest(self) -> Node | None:
         """The node with the largest share of its places free; None where none is."""
-        shares = {node: 1 - len(self.leases.of(node.id)) / node.count for node in self.nodes.values() if node.count}
-        best = max(shares, key=shares.get, default=None)
-        return best if best and shares[best] > 0 else None
+        free = [node for node in self.nodes.values() if len(node.jobs) < node.count]
+        return min(free, key=lambda node: len(node.jobs) / node.count, default=None)
 
     def begin(self, node: Node, job: Job) -> None:
-        lease = self.leases.give(job, node.id, self.engine.now())
-        images = self.images.get(job.data.training) or self.ship(job.data)
-        node.asked[node.host.run.remote(lease.number, job, images)] = lease.number
+        number = next(self.numbers)
+        node.jobs[number] = job, self.engine.now() + self.needs.longest
+        if job.data.training not in self.images:
+            self.images[job.data.training] = self.shipped(job.data)
+        node.asked[node.host.run.remote(number, job, self.images[job.data.training])] = number
 
-    def ship(self, data: GradingData) -> "Fetch":
-        """Put the images where every node can fetch them."""
+    def shipped(self, data: GradingData) -> Callable[[], dict[str, Files]]:
+        """Put the images where every node can fetch them, by calling what this returns."""
         parts = {"training": data.training, "scoring": data.scoring}
         files = {part: {f.name: f.read_bytes() for f in folder.iterdir()} for part, folder in parts.items()}
-        self.images[data.training] = Fetch(self.ray.put(files))
-        return self.images[data.training]
+        return partial(self.ray.get, self.ray.put(files))
 
     def answers(self) -> Iterator[tuple[Job, Measurement]]:
         """Wait a moment for answers, and yield the jobs that have ended."""
@@ -233,38 +232,27 @@ class Cluster:
         self.ray.wait(list(asked), timeout=POLL_SECONDS)
         for reference in self.ray.wait(list(asked), num_returns=len(asked), timeout=0)[0]:
             node = asked[reference]
-            if reference not in node.asked:  # the node has been given up since
+            question = node.asked.pop(reference, None)
+            if question is None:  # the node has been given up since
                 continue
-            about = node.asked.pop(reference)
             try:
                 answer = self.ray.get(reference)
-            except self.ray.exceptions.RayTaskError as error:  # a fault in our own code there
-                if about not in (self.ABOUT, self.SAID):
-                    failed = Measurement(outcome="infrastructure", said=f"{node.name} failed: {last_line(error)}")
-                    yield from self.returned(node, about, failed)
-                else:
-                    yield from self.lose(node, last_line(error))
             except self.ray.exceptions.RayError as error:
                 yield from self.lose(node, last_line(error))
+                continue
+            if question == "about":
+                self.welcome(node, answer)
+            elif question == "said":
+                self.hear(node, answer)
             else:
-                if about == self.ABOUT:
-                    self.welcome(node, answer)
-                elif about == self.SAID:
-                    self.hear(node, answer)
-                else:
-                    result, files = answer
-                    yield from self.returned(node, about, result.but(machine=node.machine), files)
+                yield from self.returned(node, question, *answer)
 
     def welcome(self, node: Node, said: dict[str, Any]) -> None:
         """A host is there; use it, unless it cannot be."""
         problem = said["problem"]
         if problem is None:
             ours, theirs = machine.versions(), said["machine"]["versions"]
-            unlike = [
-                f"{name} {theirs.get(name)}, not {version}"
-                for name, version in ours.items()
-                if theirs.get(name) != version
-            ]
+            unlike = [f"{name} {theirs.get(name)}, not {ours[name]}" for name in ours if theirs.get(name) != ours[name]]
             problem = f"it has {', '.join(unlike)}" if unlike else None
         if problem is not None:
             self.refused = f"{node.name}: {problem}"
@@ -274,48 +262,39 @@ class Cluster:
             return
         node.count, node.machine = said["count"], said["machine"] | {"node": node.name}
         print(f"node {node.name}: {node.machine['device']}", flush=True)
-        node.asked[node.host.said.remote()] = self.SAID
+        node.asked[node.host.said.remote()] = "said"
 
     def hear(self, node: Node, lines: list[tuple[int, str]]) -> None:
         for number, line in lines:
-            if lease := self.leases.held.get(number):
-                self.work.watch(lease.job, line)
-        node.asked[node.host.said.remote()] = self.SAID
+            if number in node.jobs:
+                self.work.watch(node.jobs[number][0], line)
+        node.asked[node.host.said.remote()] = "said"
 
-    def returned(
-        self, node: Node, number: int, result: Measurement, files: Files | None = None
-    ) -> Iterator[tuple[Job, Measurement]]:
-        """A host gives a job back. One that fails and fails is given up: it would take all jobs, being free so soon."""
-        yield from self.end(number, result, files)
+    def returned(self, node: Node, number: int, result: Measurement, files: Files) -> Iterator[tuple[Job, Measurement]]:
+        """A host gives a job back. One that keeps failing is given up: soon free again, it would take all jobs."""
+        job, _ = node.jobs.pop(number)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (job.folder / Path(name).name).write_bytes(content)
+        yield job, result.but(machine=node.machine)
         node.losses = node.losses + 1 if result.outcome == "infrastructure" else 0
         if node.losses >= LOSSES:
             yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.said}")
 
-    def end(self, number: int, result: Measurement, files: Files | None = None) -> Iterator[tuple[Job, Measurement]]:
-        """Yield the job of a lease with its result; nothing where the lease has been ended before."""
-        if lease := self.leases.end(number):
-            lease.job.folder.mkdir(parents=True, exist_ok=True)
-            for name, content in (files or {}).items():
-                (lease.job.folder / Path(name).name).write_bytes(content)
-            yield lease.job, result
-
     def lose(self, node: Node, why: str) -> Iterator[tuple[Job, Measurement]]:
-        """Give a host up. Its jobs are to be run again, by whomever; what it may still say of them is not heard."""
-        if node.host is None:
-            return
+        """Give a host up. Its jobs are to be run again anywhere; what it may still say of them is not heard."""
         self.ray.kill(node.host)
-        node.host, node.asked, node.count = None, {}, 0
+        jobs = node.jobs
+        node.host, node.asked, node.jobs, node.count = None, {}, {}, 0
         node.losses += 1
         print(f"node {node.name} is lost: {why}", flush=True)
-        for lease in self.leases.of(node.id):
-            yield from self.end(
-                lease.number, Measurement(outcome="infrastructure", said=f"node {node.name} was lost: {why}")
-            )
+        for job, _ in jobs.values():
+            yield job, Measurement(outcome="infrastructure", said=f"node {node.name} was lost: {why}")
 
     def close(self) -> None:
         """End all hosts, and with them whatever runs on them, and leave the cluster."""
         if not reachable(self.head):
-            return  # they end when they miss it
+            return  # without it, they end by themselves
         hosts = [node.host for node in self.nodes.values() if node.host]
         if closing := [host.close.remote() for host in hosts]:
             self.ray.wait(closing, num_returns=len(closing), timeout=SECONDS_TO_CLOSE)
@@ -324,24 +303,12 @@ class Cluster:
         self.ray.shutdown()
 
 
-class Fetch:
-    """Gets what was shipped, on whatever node it is called."""
-
-    def __init__(self, reference: Any):
-        self.reference = reference
-
-    def __call__(self) -> dict[str, Files]:
-        import ray
-
-        return ray.get(self.reference)
-
-
 def reachable(address: str) -> bool:
     """Whether something listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=2).close()
-        return True
+        with socket.create_connection((host, int(port)), timeout=2):
+            return True
     except (OSError, ValueError, OverflowError):
         return False
 

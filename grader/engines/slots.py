@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 
@@ -17,81 +17,65 @@ from grader.sandbox.fork_server import ForkServer
 
 
 class Slots:
-    """What this machine has for jobs, from `with` on. To be used by any number of threads.
+    """What this machine has for jobs. To be used by any number of threads, and closed.
 
-    While a GPU trains, the next one's program prepares and waits for its turn; what comes after a training, prediction and
-    scoring, goes on beside the next one. On a CPU that would take more from a training than it gives, since threads that
+    While a GPU trains, the next training's program prepares and waits for its turn. What comes after a training, prediction
+    and scoring, goes on beside the next one. On a CPU that would take more from a training than it gives, since threads that
     compute wait for each other at every step: there, a program prepares while the one before it predicts.
 
     Args:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
-        ahead: Jobs for each GPU beside those that train.
-        code: That programs run; by default this repository's.
-        servers: Of `fork_servers`, where that has been called; they are ended with the slots.
+        code: What programs run; by default this repository's.
+        servers: Of `fork_servers`, where that has been called; they are closed with the slots.
 
     Attributes:
         count: Jobs that can be run at once.
+        stop: Set it to end whatever runs.
     """
 
     def __init__(
-        self,
-        needs: Needs,
-        at_once: int = 1,
-        ahead: int = 1,
-        code: VisibleCode | None = None,
-        servers: list[ForkServer] | None = None,
+        self, needs: Needs, at_once: int, code: VisibleCode | None = None, servers: list[ForkServer] | None = None
     ):
-        self.needs, self.code, self.stop, self.stack = needs, code or VisibleCode(), threading.Event(), ExitStack()
-        slot = Slot(threads=torch.get_num_threads(), stop=self.stop, code=self.code)
+        code, threads = code or VisibleCode(), torch.get_num_threads()
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        slot = Slot(threads=threads, stop=self.stop, code=code, per_gpu=needs.per_gpu)
         if needs.device == "cpu":
             preparing, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
-            self.slots = [replace(slot, preparing=preparing, turn=turn)]
+            self.unready = [replace(slot, preparing=preparing, turn=turn)]
         else:
-            shared = replace(slot, per_gpu=needs.per_gpu)
-            self.slots = [replace(shared, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
-        self.count = places(needs, len(self.slots), at_once, ahead)
-        self.busy = [0] * len(self.slots)
-        self.lock, self.servers, self.ready = threading.Lock(), servers, False
+            self.unready = [replace(slot, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
+        self.count = places(needs, len(self.unready), at_once)
+        self.busy = [0] * len(self.unready)
+        self.servers = fork_servers(needs, code, threads) if servers is None else servers
 
-    def __enter__(self) -> "Slots":
-        """Begin to import what programs will be forked from."""
-        if self.servers is None:
-            self.servers = fork_servers(self.needs, self.code, torch.get_num_threads())
+    def close(self) -> None:
         for server in self.servers:
-            self.stack.enter_context(server)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stack.close()
+            server.close()
 
     def run(self, job: Job, watch: Callable[[str], None]) -> Measurement:
         """Run a job where the fewest are; never more than `count` at once. Raises Stopped once `stop` is set."""
         with self.lock:
-            if not self.ready:
-                self.bind_launchers()
-            number = self.busy.index(min(self.busy))
+            slots, number = self.slots, self.busy.index(min(self.busy))
             self.busy[number] += 1
         try:
-            return run_job(job, watch, self.slots[number])
+            return run_job(job, watch, slots[number])
         finally:
             with self.lock:
                 self.busy[number] -= 1
 
-    def bind_launchers(self) -> None:
-        """Give each slot what starts its programs, once that is known."""
-        self.ready = True
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """One for each device, with its fork server, once all of them have imported; without, where one cannot."""
         try:
-            for server in self.servers:  # which have all begun
+            for server in self.servers:
                 server.wait_until_ready()
         except OSError as error:
             print(f"each program starts anew, which takes seconds: none can be forked here ({error})", flush=True)
-            return
-        if self.servers:
-            self.slots = [
-                replace(slot, launch=server, scratch=server.scratch) for slot, server in zip(self.slots, self.servers)
-            ]
+            return self.unready
+        pairs = zip(self.unready, self.servers)
+        return [replace(slot, launch=server, scratch=server.scratch) for slot, server in pairs] or self.unready
 
 
-def places(needs: Needs, gpus: int, at_once: int, ahead: int) -> int:
-    """How many jobs a machine with so many GPUs can have at once: see Slots."""
-    return gpus * (needs.per_gpu + ahead) if needs.device == "cuda" else 2 * at_once
+def places(needs: Needs, gpus: int, at_once: int) -> int:
+    """How many jobs a machine with so many GPUs can have at once: those that train, and those that prepare or predict."""
+    return gpus * (needs.per_gpu + 1) if needs.device == "cuda" else 2 * at_once

@@ -1,12 +1,12 @@
-"""The configuration of a rerun: the submission's own, with everything that is the grader's to decide put in its place."""
+"""The configuration of a rerun: the submission's own, except for everything that the grader decides."""
 
+from pathlib import Path
 from typing import Any
 
 from grader.intake.strict_yaml import load
 from grader.rerun.job import Job
 
 TRAINER = {
-    "accelerator": "cpu",
     "devices": 1,
     "num_nodes": 1,
     "strategy": "auto",
@@ -21,24 +21,18 @@ TRAINER = {
 }
 
 
-def rerun_config(job: Job, data: str) -> dict[str, Any]:
+def rerun_config(job: Job, data: Path) -> dict[str, Any]:
     """The configuration of a job whose images lie in the folder `data`."""
     config = load(job.submission.files["config.yaml"])
-    student = {key: value for key, value in config["trainer"].items() if key not in TRAINER}
+    path, folder = ("/data", "/out") if job.sandboxed else (str(data), ".")
     return {
         "seed_everything": job.seed,
-        "run": {
-            "name": "run",
-            "folder": "." if not job.sandboxed else "/out",
-            "wandb": "disabled",
-            "diagnostics": False,
-            "figures": False,
-        },
-        "trainer": {**student, **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
+        "run": {"name": "run", "folder": folder, "wandb": "disabled", "diagnostics": False, "figures": False},
+        "trainer": {**config["trainer"], **TRAINER, "accelerator": "gpu" if job.device == "cuda" else "cpu"},
         "model": config["model"],
         "data": {
             **config["data"],
-            "source": {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": data}},
+            "source": {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": path}},
             "in_memory": None,
             "num_workers": None,
         },

@@ -1,6 +1,5 @@
-"""Trainings and predictions that came to no good end: whose fault that was, and what is said of it."""
+"""Trainings and predictions that failed: whose fault that was, and what is said of it."""
 
-import re
 import subprocess
 import time
 from pathlib import Path
@@ -12,13 +11,13 @@ from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import read_json
 
 MISSING_FAMILY = 3  # the exit status by which trainee.py says so
-PREPARES, READY = "preparing", "ready to train"  # lines of trainee.py's, of which there is nothing to tell
+PREPARES, READY = "preparing", "ready to train"  # what trainee.py prints even where nothing is wrong
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
 
 
 def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
-    """Raises Ended where the training did not come to a good end."""
+    """Raises Ended where the training failed."""
     if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
         left = read_json(trained / "missing.json")
         missing = [family for family in job.rules.families if isinstance(left, list) and family in left]
@@ -30,21 +29,19 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
     check_end(job, outcome, "training", free)
 
 
-def check_end(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = None) -> None:
-    """Raises Ended where a program did not end well: the sandbox's failure is ours, all else the submission's.
+def check_end(job: Job, outcome: Outcome, doing: str, free: float | None = None) -> None:
+    """Raises Ended where a program failed: the sandbox's failure is our fault, any other is the submission's.
 
-    `gpu_free` is the share of the GPU's memory that was free when it began: what others held is no student's fault.
+    `free` is the share of the GPU's memory that was free when it began: what others held is no student's fault.
     """
     limits = job.rules.limits
     if outcome.ending == "sandbox":
         raise Ended(Measurement(outcome="infrastructure", said=f"the sandbox failed: {outcome.detail}"))
+    written = f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files"
     exceeded: dict[str, tuple[str, list[LimitName]]] = {
         "time": (f"took longer than {limits.minutes:g} minutes", ["minutes"]),
         "memory": (f"used more than {limits.memory_gb:g} GB of memory", ["memory_gb"]),
-        "output": (
-            f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files",
-            ["output_mb", "output_files"],
-        ),
+        "output": (written, ["output_mb", "output_files"]),
         "processes": (f"ran more than {limits.processes} processes and threads", ["processes"]),
     }
     if outcome.ending in exceeded:
@@ -54,18 +51,18 @@ def check_end(job: Job, outcome: Outcome, doing: str, gpu_free: float | None = N
     if outcome.status != 0:
         stage = "trainee" if doing == "training" else "predictor"
         said = last_words(job.folder / f"{stage}.log")
-        if gpu_free is not None and "CUDA out of memory" in said:
-            if gpu_free < MOSTLY_FREE:
-                held = f"others held {1 - gpu_free:.0%} of the GPU's memory"
+        if free is not None and "CUDA out of memory" in said:
+            if free < MOSTLY_FREE:
+                held = f"others held {1 - free:.0%} of the GPU's memory"
                 raise Ended(Measurement(outcome="infrastructure", said=held))
             raise Ended(Measurement(outcome="crashed", said=f"{doing} ran out of the GPU's memory"))
         raise Ended(Measurement(outcome="crashed", said=f"{doing} crashed: {said}"))
 
 
-def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
-    """Share of the GPU's memory that is free, once what ran before has let go of it; None where that is not told.
+def gpu_free(gpu: int, enough: float) -> float | None:
+    """The share of a GPU's memory that is free; None where nvidia-smi does not tell.
 
-    Waits until `enough` is, up to SECONDS_TO_LET_GO for it: a driver clears up after a killed process in its own time.
+    Waits up to SECONDS_TO_LET_GO for `enough` of it: the driver frees a killed process's memory some time later.
     """
     command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
     deadline = time.monotonic() + SECONDS_TO_LET_GO
@@ -81,7 +78,7 @@ def gpu_free(gpu: int = 0, enough: float = MOSTLY_FREE) -> float | None:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log that says something, without control characters."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.read_bytes()[-20_000:].decode("utf-8", "replace"))
+    """The last line of a log that says something."""
+    text = log.read_text("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip() not in ("", PREPARES, READY)]
     return printable(lines[-1], 200) if lines else "it said nothing"

@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +14,12 @@ from torch import Tensor
 from grader.rules import Rules
 from project.data import channel_statistics
 from project.datasets.glyphs import Glyphs
-from project.datasets.source import Source, stratified_split
+from project.datasets.source import Source, Split, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.files import write_atomically
 
-# Below a results folder. Programs of students' may have to do with what lies in the first, and never with the second.
-DATA, WITHHELD = "data", "withheld"
+DATA, WITHHELD = "data", "withheld"  # folders of the results: students' programs see a part of the first alone
 
 
 @dataclass(frozen=True)
@@ -54,13 +49,14 @@ def make_source(description: dict[str, Any]) -> Source:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Source, "dataset")
     try:
-        return parser.instantiate(parser.parse_object({"dataset": description})).dataset
+        source: Source = parser.instantiate(parser.parse_object({"dataset": description})).dataset
+        return source
     except ArgumentError as error:
         raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
 
 
 def images_key(rules: Rules, secret: int) -> str:
-    """What a measurement depends on beside the submission and its seed: the dataset and how it is split."""
+    """What a measurement depends on besides the submission and its seed: the dataset and how it is split."""
     described = json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
@@ -68,37 +64,25 @@ def images_key(rules: Rules, secret: int) -> str:
 def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
     """Write the splits below `results`, or find them there.
 
-    What scores is the test split, if there is one: of Glyphs a fresh draw. Else it is the validation split without
-    the monitor split. Monitor split and order come from the secret.
+    The test split scores, if there is one; Glyphs draws a fresh one. Otherwise the validation split without the monitor
+    split does. The secret decides the monitor split and the order.
     """
     key = images_key(rules, secret)
     folder, withheld_file = results / DATA / key, results / WITHHELD / f"{key}.json"
-    if not withheld_file.exists():  # written last
+    if not withheld_file.exists():  # written last: without it, the images may not be complete
         shutil.rmtree(folder, ignore_errors=True)
-        for each in (folder.parent, withheld_file.parent):
-            each.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        folder.mkdir(mode=0o700, parents=True)
+        withheld_file.parent.mkdir(exist_ok=True)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # several would wait for each other while the machine does other things
         try:
-            with one_thread():
-                withheld = write(make_source(rules.dataset), rules, secret, temporary)
-            os.rename(temporary, folder)
+            withheld = write(make_source(rules.dataset), rules, secret, folder)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            torch.set_num_threads(threads)
         write_atomically(withheld_file, json.dumps(withheld), mode=0o600)
     withheld = json.loads(withheld_file.read_text(encoding="utf-8"))
     labels_N = torch.tensor(withheld.pop("labels"))
     return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute by a single thread: what others are at meanwhile would hold up several at each step."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, Any]:
@@ -110,19 +94,17 @@ def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, 
     rest, monitor = stratified_split(val.labels_N, monitored, secret)
     if isinstance(source, Glyphs):
         source.seed = secret
-    images_NHWC, labels_N = (
-        source.load("test") if "test" in source.splits else (val.images_NHWC[rest], val.labels_N[rest])
-    )
-    order_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(secret))
+    scoring = source.load("test") if "test" in source.splits else Split(val.images_NHWC[rest], val.labels_N[rest])
+    order_N = torch.randperm(len(scoring.labels_N), generator=torch.Generator().manual_seed(secret))
 
     (folder / "training").mkdir()
     monitor_split = (val.images_NHWC[monitor], val.labels_N[monitor])
     TensorFolder.write(folder / "training", source.classes, {"train": train, "val": monitor_split})
     (folder / "scoring").mkdir()
-    TensorFolder.write(folder / "scoring", source.classes, {"test": (images_NHWC[order_N], None)})
+    TensorFolder.write(folder / "scoring", source.classes, {"test": (scoring.images_NHWC[order_N], None)})
     mean, std = channel_statistics(train.images_NHWC)
     return {
-        "labels": labels_N[order_N].tolist(),
+        "labels": scoring.labels_N[order_N].tolist(),
         "classes": source.classes,
         "mean": mean,
         "std": std,

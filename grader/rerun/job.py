@@ -1,4 +1,4 @@
-"""A job: one submission and one seed; and the slot of a machine in which it runs."""
+"""A job: one submission and one seed. And the slot of a machine in which it runs."""
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -18,10 +18,9 @@ from grader.sandbox.program import Launch, Turn
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What to rerun, and how. Two jobs are never equal, even where they are made of the same things.
+    """What to rerun, and how. A job equals only itself, so that it can be a key.
 
     Attributes:
-        seed: Of the training.
         device: `cuda` or `cpu`.
         folder: Where the log, the configuration and the curves are kept.
     """
@@ -37,18 +36,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a job runs: an engine's to give.
+    """Where an engine has a job run.
 
     Attributes:
         gpu: Number of the GPU, where the job's device is one.
-        threads: Of the processor, for its arithmetic.
-        preparing: What a program must hold while it prepares for a training, and trains.
-        turn: What it must hold besides while it trains; on a CPU also while what it trained predicts.
+        threads: Threads of the processor that compute.
+        preparing: What the training program must hold from its start to its end.
+        turn: What it must hold besides while it trains; on a CPU until the predictions are made.
         per_gpu: How many may have their turn at once on this GPU.
-        stop: Set, it ends whatever runs.
+        stop: Set it to end whatever runs.
         launch: Starts a program in a sandbox.
-        scratch: Folder for what goes in and comes out; by default the system's own for such.
-        code: Ours, that programs run.
+        scratch: Folder for what goes in and comes out; by default the system's temporary one.
+        code: Our code that programs run.
     """
 
     gpu: int = 0

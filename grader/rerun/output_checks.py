@@ -1,8 +1,9 @@
-"""What a training left in its sandbox: read as if it were a trap, and held against what is to be expected."""
+"""What a training left in its sandbox: read as if it were a trap, and compared with what is expected."""
 
 import csv
 import io
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,25 @@ from project.training.summary import METRICS
 def suspicions(
     data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
 ) -> list[str]:
-    """What a person should look at in an audited run: it is evidence, not a verdict."""
+    """What a person should look at in an audited run. It is no verdict."""
     found = []
     if untrained is not None:
         low, _ = wilson_interval(untrained, len(data.labels_N), z=4)
         if low > 1 / len(data.classes):
             found.append(f"reaches {untrained:.0%} before any training")
     monitor = curves[-1]["val/accuracy"] if curves else None
-    if monitor is not None:
+    if monitor is None:
+        found.append("left no metrics that can be read")
+    else:
         _, scored_high = wilson_interval(share, len(data.labels_N), z=4)
         monitor_low, _ = wilson_interval(min(max(monitor, 0.0), 1.0), data.monitored, z=4)
         if not 0 <= monitor <= 1 or monitor_low > scored_high:
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
-    else:
-        found.append("left no metrics that can be read")
     try:
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
-    except (Unreadable, KeyError, TypeError, ValueError):
+    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
@@ -63,9 +64,8 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
         }
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
-    for value in (epochs, parameters):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise Unreadable("summary.json has no whole numbers for epochs and parameters")
+    if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
+        raise Unreadable("summary.json has impossible numbers of epochs or parameters")
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
@@ -76,7 +76,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:
-    """The rows of a run's metrics.csv, an epoch each: `epoch` and METRICS, None for what is no finite number.
+    """The rows of a run's metrics.csv: `epoch`, counted from 1, and METRICS, None for what is no finite number.
 
     Empty where the file is not what it should be.
     """
@@ -86,15 +86,13 @@ def read_curves(path: Path) -> list[dict[str, float | None]]:
         return value if math.isfinite(value) else None
 
     try:
-        rows = list(csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8"))))
-        return [{"epoch": int(row["epoch"]), **{name: number(row[name]) for name in METRICS}} for row in rows]
+        rows = csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8")))
+        return [{"epoch": i, **{name: number(row[name]) for name in METRICS}} for i, row in enumerate(rows, start=1)]
     except (Unreadable, ValueError, KeyError, TypeError, csv.Error):
         return []
 
 
 def keep(output: Path, target: Path) -> None:
     """Copy a small file that a sandbox left, if it is a plain one."""
-    try:
+    with suppress(Unreadable):
         target.write_bytes(read_output(output, 10**6))
-    except Unreadable:
-        pass

@@ -6,7 +6,8 @@ import json
 import shutil
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import keep, read_curves, read_summary, suspicions
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
-from grader.rules import Limits
 from grader.safe_text import printable
 from grader.sandbox import supervision
 from grader.sandbox.program import Program, plainly
@@ -32,10 +32,9 @@ MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training
 
 
-def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, slot: Slot | None = None) -> Measurement:
+def run_job(job: Job, watch: Callable[[str], None], slot: Slot) -> Measurement:
     """Train, predict and score. Whatever a submission does, this returns a Measurement."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    slot = slot or Slot()
     with scratch_folder(slot.scratch) as scratch:
         rerun = Rerun(job, slot, scratch, watch)
         try:
@@ -44,14 +43,14 @@ def run_job(job: Job, watch: Callable[[str], None] = lambda line: None, slot: Sl
             return ended.measurement
         except Unreadable as error:
             return Measurement(outcome="unscorable", said=str(error))
-        except Exception as error:  # a fault of ours, then: nobody's verdict, and no end to the others' grading
+        except Exception as error:  # our fault: it costs no student anything, and the grading goes on
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise
             (job.folder / "fault.log").write_text(traceback.format_exc(), encoding="utf-8")
             said = f"the grader failed: {type(error).__name__}: {printable(str(error))}"
             return Measurement(outcome="infrastructure", said=said)
         finally:
-            rerun.end_turn()
+            rerun.turn.close()
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Rerun:
         scratch: Folder for what goes in and comes out.
         watch: Called with each line that a program prints.
         free: Share of the GPU's memory that was free when the training's turn came.
-        has_turn: Whether it holds the slot's turn.
+        turn: Close it to give the slot's turn back, if the job has it.
     """
 
     job: Job
@@ -70,16 +69,16 @@ class Rerun:
     scratch: Path
     watch: Callable[[str], None]
     free: float | None = None
-    has_turn: bool = False
+    turn: ExitStack = field(default_factory=ExitStack)
 
     def measurement(self) -> Measurement:
         """Train, predict, score. Raises Ended or Unreadable where it comes to no accuracy."""
-        job = self.job
-        config = rerun_config(job, "/data" if job.sandboxed else str(job.data.training))
+        job, audited = self.job, self.job.submission.tier == "audited"
+        config = rerun_config(job, job.data.training)
         with self.slot.preparing:
             outcome, trained = self.launch("trainee", config, job.data.training)
-        if job.device == "cuda":  # which the next one can have; a CPU's threads predict first
-            self.end_turn()
+        if job.device == "cuda":  # the next job can train now; a CPU is busy with the predictions first
+            self.turn.close()
         for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
             keep(trained / left, job.folder / Path(left).name)
         check_training(job, outcome, trained, self.free)
@@ -97,8 +96,8 @@ class Rerun:
             "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
         }
         (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
-        untrained = self.untrained_accuracy() if job.submission.tier == "audited" else None
-        flags = suspicions(job.data, trained, curves, share, untrained) if job.submission.tier == "audited" else []
+        untrained = self.untrained_accuracy() if audited else None
+        flags = suspicions(job.data, trained, curves, share, untrained) if audited else []
         return Measurement(
             outcome="scored",
             accuracy=share,
@@ -114,19 +113,14 @@ class Rerun:
 
     def begin_turn(self) -> None:
         """The training's turn has come."""
-        self.has_turn = True
+        self.turn.callback(self.slot.turn.release)
         if self.job.device == "cuda":
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
 
-    def end_turn(self) -> None:
-        if self.has_turn:
-            self.slot.turn.release()
-        self.has_turn = False
-
     def logits(self, stage: str, weights: bytes | None) -> Tensor:
-        """Logits (N, K) of the images that score, by these weights or by the network as it is built, in another sandbox."""
+        """Logits (N, K) of the images that score, made in another sandbox; without weights, by the untrained network."""
         data = self.job.data
-        config = rerun_config(self.job, "/data" if self.job.sandboxed else str(data.scoring))
+        config = rerun_config(self.job, data.scoring)
         for name in ("mean", "std"):
             config["data"][name] = config["data"].get(name) or getattr(data, name)
         outcome, predicted = self.launch(stage, config, data.scoring, weights)
@@ -134,7 +128,7 @@ class Rerun:
         return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
 
     def untrained_accuracy(self) -> float | None:
-        """Accuracy of the network as it is built; None where it cannot predict yet, which is no fault."""
+        """Accuracy of the network before any training; None where it cannot predict then, which is no fault."""
         try:
             return accuracy(self.logits("untrained", None), self.job.data.labels_N)
         except (Ended, Unreadable):
@@ -149,8 +143,13 @@ class Rerun:
             stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
             data: TensorFolder that it sees.
         """
-        job, slot, code = self.job, self.slot, self.slot.code
-        trains = stage == "trainee"
+        job, slot, code, limits = self.job, self.slot, self.slot.code, self.job.rules.limits
+        trains, output_bytes = stage == "trainee", int(limits.output_mb * 10**6)
+
+        def seen(inside: str, here: Path) -> str:
+            """A path as the program sees it."""
+            return inside if job.sandboxed else str(here)
+
         given, output = self.scratch / stage / "given", self.scratch / stage / "out"
         output.mkdir(parents=True)
         for path, content in job.submission.modules.items():
@@ -159,26 +158,22 @@ class Rerun:
             write(given / "weights.safetensors", weights)
         write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
-        inside = "/job" if job.sandboxed else str(given)
+        place = seen("/job", given)
         settings = {
-            "code": [*(["/app"] if job.sandboxed else map(str, (code.root, code.programs))), f"{inside}/own"],
+            "code": [seen("/app", code.root), seen("/app", code.programs), f"{place}/own"],
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
-            "limits": {
-                "RLIMIT_FSIZE": int(job.rules.limits.output_mb * 10**6),
-                "RLIMIT_CORE": 0,
-                "RLIMIT_NOFILE": 4096,
-            },
-            "config": f"{inside}/config.yaml",
+            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096},
+            "config": f"{place}/config.yaml",
             "families": job.rules.families,
-            "weights": f"{inside}/weights.safetensors" if weights is not None else None,
-            "out": "/out" if job.sandboxed else str(output),
+            "weights": f"{place}/weights.safetensors" if weights is not None else None,
+            "out": seen("/out", output),
         }
         write(given / "job.json", json.dumps(settings).encode())
         script = "trainee.py" if trains else "predictor.py"
         program = Program(
-            script=f"/app/{script}" if job.sandboxed else str(code.programs / script),
-            argument=f"{inside}/job.json",
+            script=seen(f"/app/{script}", code.programs / script),
+            argument=f"{place}/job.json",
             inputs={**code.inputs, "/job": given, "/data": data},
             output=output,
             gpu=slot.gpu if job.device == "cuda" else None,
@@ -188,23 +183,17 @@ class Rerun:
             begins=self.begin_turn,
             stop=slot.stop,
         )
-        launch = slot.launch if job.sandboxed else plainly
-        outcome = supervision.run(
-            program, resource_limits(job.rules.limits), job.folder / f"{stage}.log", self.watch, launch
+        resources = ResourceLimits(
+            seconds=60 * limits.minutes,
+            memory_bytes=int(limits.memory_gb * 10**9),
+            output_bytes=output_bytes,
+            output_files=limits.output_files,
+            processes=limits.processes,
         )
+        launch = slot.launch if job.sandboxed else plainly
+        outcome = supervision.run(program, resources, job.folder / f"{stage}.log", self.watch, launch)
         (job.folder / f"{stage}.outcome.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         return outcome, output
-
-
-def resource_limits(limits: Limits) -> ResourceLimits:
-    """The rules' limits in the sandbox's units."""
-    return ResourceLimits(
-        seconds=60 * limits.minutes,
-        memory_bytes=int(limits.memory_gb * 10**9),
-        output_bytes=int(limits.output_mb * 10**6),
-        output_files=limits.output_files,
-        processes=limits.processes,
-    )
 
 
 def write(path: Path, content: bytes) -> None:

@@ -1,9 +1,11 @@
-"""From what a sandbox left to numbers: every file is opened as if it were a trap."""
+"""Logits that a sandbox left, and what is computed from them."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
 from grader.sandbox.untrusted_files import Unreadable, read_output
@@ -11,9 +13,6 @@ from grader.sandbox.untrusted_files import Unreadable, read_output
 
 def read_logits(path: Path, samples: int, classes: int) -> Tensor:
     """float32 logits (samples, classes) that a sandbox wrote. Raises Unreadable for anything else."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     content = read_output(path, 8 * samples * classes + 10_000)
     try:
         tensors = load(content)
@@ -37,7 +36,8 @@ def confusion(logits_NK: Tensor, labels_N: Tensor) -> list[list[int]]:
     """Counts (classes, classes): a row for each label, a column for each prediction."""
     classes = logits_NK.shape[1]
     pairs_N = labels_N * classes + logits_NK.argmax(1)
-    return torch.bincount(pairs_N, minlength=classes**2).reshape(classes, classes).tolist()
+    counts: list[list[int]] = torch.bincount(pairs_N, minlength=classes**2).reshape(classes, classes).tolist()
+    return counts
 
 
 def confident_mistakes(logits_NK: Tensor, labels_N: Tensor, most: int) -> list[dict[str, Any]]:

@@ -13,11 +13,7 @@ PRELOAD = "/app/preload.py"  # what imports all that a training needs
 
 @dataclass(frozen=True)
 class VisibleCode:
-    """One copy of it.
-
-    Attributes:
-        root: A folder laid out as this repository is.
-    """
+    """One copy of it, below `root`, a folder that is laid out as this repository is."""
 
     root: Path = REPOSITORY
 
@@ -27,12 +23,12 @@ class VisibleCode:
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """As programs in sandboxes see it: path inside -> path on this machine."""
+        """What a program in a sandbox sees of it: path inside -> path on this machine."""
         packages = {f"/app/{name}": self.root / name for name in PACKAGES}
         return packages | {f"/app/{name}": self.programs / name for name in SCRIPTS}
 
     def copied(self, root: Path) -> "VisibleCode":
-        """The same in a folder of one's own, where nobody changes or removes it."""
+        """The same code copied to a folder of our own, where nobody changes or removes it."""
         for name in (*PACKAGES, PROGRAMS):
             shutil.copytree(self.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         return VisibleCode(root)

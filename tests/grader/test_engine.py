@@ -86,7 +86,7 @@ def test_so_many_train_at_once_and_so_many_prepare(device, per_gpu, training, pr
     watched = Watched()
     monkeypatch.setattr(slots, "run_job", watched)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    results = ran(LocalEngine(at_once=2, ahead=1), Jobs(24, device), needs(device, per_gpu))
+    results = ran(LocalEngine(at_once=2), Jobs(24, device), needs(device, per_gpu))
     assert sorted(int(result.flags[0]) for _, result in results) == list(range(24))
     assert all([str(job.name)] == result.flags for job, result in results)
     assert watched.most_training == training and watched.most_prepared == prepared
@@ -121,8 +121,8 @@ def test_a_cpu_predicts_before_the_next_one_trains_and_a_gpu_beside_it(device, c
     for name in ("keep", "check_training", "read_output", "read_summary", "check_end", "read_logits", "gpu_free"):
         monkeypatch.setattr(rerun, name, lambda *arguments: b"")
     data = SimpleNamespace(training=tmp_path, scoring=tmp_path, labels_N=[], classes=[], mean=[0.5], std=[0.5])
-    job = Job(SimpleNamespace(), 0, SimpleNamespace(), data, device, tmp_path)
-    assert run_job(job, slot=slot).outcome == "infrastructure"  # there are no logits to score
+    job = Job(SimpleNamespace(tier="verified"), 0, SimpleNamespace(), data, device, tmp_path)
+    assert run_job(job, print, slot).outcome == "infrastructure"  # there are no logits to score
     assert seen == {"trainee": (True, True), "predictor": (False, device == "cpu")}
     assert not slot.preparing.locked() and not slot.turn.locked()
 

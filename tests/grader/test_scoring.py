@@ -1,14 +1,20 @@
 """Outputs of a sandbox are opened as traps; the interval is Wilson's."""
 
+import json
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from grader.confidence_intervals import wilson_interval
+from grader.rerun.output_checks import read_curves, read_summary, suspicions
 from grader.rerun.scoring import accuracy, read_logits
+from grader.rules import Rules
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
+from project.assignment import FAMILIES
+from project.training.summary import METRICS
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
@@ -29,6 +35,31 @@ def test_json_that_is_none_is_refused(text, tmp_path):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(Unreadable):
         read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("steps", ["1e999", "null", "[]", '"many"'])
+def test_evidence_that_is_none_is_told(steps, tmp_path):
+    (tmp_path / "evidence.json").write_text(f'{{"optimizer_steps": {steps}, "expected_steps": 5, "replaced": []}}')
+    data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
+    assert suspicions(data, tmp_path, [], 0.5, None)[-1] == "left no evidence of its training"
+
+
+@pytest.mark.parametrize("parameters", [True, -1, 1.5, 10**20, "many", None])
+def test_a_summary_with_an_impossible_number_is_refused(parameters, tmp_path):
+    strategies = {family: [{"name": "some", "evidence": "made up"}] for family in FAMILIES}
+    summary = {"epochs": 1, "parameters": parameters, "strategies": strategies}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(Unreadable, match="parameters"):
+        read_summary(tmp_path / "summary.json", Rules(), 15)
+
+
+def test_curves_count_their_epochs_themselves(tmp_path):
+    lines = [",".join(["epoch", *METRICS]), "9" * 4000 + ",1,0.5,1,nan,0.1", "-7,1,0.5,1,0.25,0.1"]
+    (tmp_path / "metrics.csv").write_text("\n".join(lines))
+    assert [(row["epoch"], row["val/accuracy"]) for row in read_curves(tmp_path / "metrics.csv")] == [
+        (1, None),
+        (2, 0.25),
+    ]
 
 
 @pytest.mark.parametrize(

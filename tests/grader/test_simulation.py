@@ -1,4 +1,4 @@
-"""A made-up course on a made-up cluster whose nodes fail far too often: the grader's own schedule, leases and ledger."""
+"""A made-up course on a made-up cluster whose nodes fail far too often: the grader's own schedule and ledger."""
 
 from benchmarks import simulation
 from benchmarks.simulation import simulate

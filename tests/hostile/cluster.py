@@ -3,13 +3,13 @@
 `python -m tests.hostile.cluster [CASE ...]` prints the table. Trainings are tiny, and run in sandboxes as ever.
 """
 
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.hostile.classroom import faults, miscounted, write_class
 
 STUDENTS, SEEDS = 4, 2
 PATIENCE = 0.3  # minutes of a training, of which a lease allows six
+SECONDS_TO_TRAIN = 600  # at most, from the start of a grading to its first training, on a machine that is busy
 HOST, FORK_SERVER = "ray::NodeWorker", "/walls/fork_server_main.py"
 GRADER = """
 import signal, sys
@@ -50,31 +51,74 @@ def processes(words: str) -> list[psutil.Process]:
     return [each for each in psutil.process_iter(["cmdline"]) if words in " ".join(each.info["cmdline"] or [])]
 
 
+def held_training(scene: Scene) -> tuple[Any, psutil.Process, psutil.Process]:
+    """Wait until a program runs on a node, and make it stand still: its job cannot end before what happens next.
+
+    Returns:
+        The node, its host, and the program.
+    """
+    deadline = time.monotonic() + SECONDS_TO_TRAIN
+    while time.monotonic() < deadline and scene.grading.poll() is None:
+        for node in scene.nodes:
+            with suppress(psutil.NoSuchProcess):  # they come and go while we look
+                for host, program in running(node):
+                    program.suspend()
+                    while program.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                        time.sleep(0.01)
+                    if program.status() == psutil.STATUS_STOPPED:
+                        return node, host, program
+        time.sleep(0.05)
+    scene.grading.kill()
+    raise AssertionError(f"no program runs on any node:\n{scene.grading.stdout.read()}")
+
+
+def running(node: Any) -> list[tuple[psutil.Process, psutil.Process]]:
+    """The first process of each program that runs on a node, with the host that it belongs to."""
+    raylets = [process for kind, process in node.live_processes() if kind == "raylet"]
+    hosts = [each for raylet in raylets for each in psutil.Process(raylet.pid).children() if is_of(each, HOST)]
+    found = []
+    for host in hosts:
+        forked = [each for each in host.children(recursive=True) if is_of(each, FORK_SERVER)]
+        inside = [each for each in forked if each.name() != "bwrap" and each.parent().name() == "bwrap"]
+        found += [(host, each) for each in sorted(inside, key=psutil.Process.create_time)[1:]]  # the eldest forks them
+    return found
+
+
+def is_of(process: psutil.Process, words: str) -> bool:
+    return words in " ".join(process.cmdline())
+
+
 def lose_node(scene: Scene) -> None:
     """A node is gone with all its processes."""
-    scene.cluster.remove_node(scene.nodes.pop(), allow_graceful=False)
+    node, _, _ = held_training(scene)
+    scene.nodes.remove(node)
+    scene.cluster.remove_node(node, allow_graceful=False)
 
 
 def kill_host(scene: Scene) -> None:
     """The process that holds a node's jobs is killed."""
-    processes(HOST)[0].kill()
+    _, host, _ = held_training(scene)
+    host.kill()
 
 
 def kill_fork_server(scene: Scene) -> None:
     """What starts a node's programs is killed, with those that run."""
-    processes(FORK_SERVER)[0].kill()
+    _, host, program = held_training(scene)
+    next(each for each in program.parents() if each.ppid() == host.pid).kill()
 
 
 def stall_host(scene: Scene) -> None:
     """A host stands still, its job is given to another, and then it goes on."""
-    host = processes(HOST)[0]
+    _, host, program = held_training(scene)
     host.suspend()
+    program.resume()
     wait_for(scene.grading, "has not given a job back in time")
     host.resume()
 
 
 def lose_head(scene: Scene) -> None:
     """The head is gone; a new cluster is begun, and the same command."""
+    held_training(scene)
     scene.cluster.head_node.kill_gcs_server(check_alive=False)
     said = scene.grading.communicate(timeout=120)[0]
     assert scene.grading.returncode == 2 and "is gone; what is recorded is safe" in said, said
@@ -85,13 +129,15 @@ def lose_head(scene: Scene) -> None:
 
 def kill_grader(scene: Scene) -> None:
     """The grader is killed, and the same command given again."""
+    held_training(scene)
     scene.grading.kill()
-    scene.grading.wait()
+    scene.grading.communicate()
     scene.grading = scene.begin()
 
 
 def stop_grader(scene: Scene) -> None:
     """The grader is stopped by hand, and the same command given again."""
+    held_training(scene)
     scene.grading.send_signal(signal.SIGINT)
     said = scene.grading.communicate(timeout=60)[0]
     assert scene.grading.returncode == 130 and "Nothing is lost" in said, said
@@ -134,7 +180,7 @@ def wait_for(grading: subprocess.Popen, words: str) -> None:
 
 
 def happen(name: str, scratch: Path, students: int = STUDENTS, seeds: int = SEEDS) -> dict[str, int | float]:
-    """Let one thing go wrong while two trainings run, wait for the end, and count.
+    """Let one thing go wrong while a training runs, wait for the end, and count.
 
     Returns:
         Results `lost` and `doubled`, students `charged`; attempts that were made `again`, programs that were `left`
@@ -156,16 +202,13 @@ def happen(name: str, scratch: Path, students: int = STUDENTS, seeds: int = SEED
     scene = Scene(cluster, nodes, begin)
     try:
         scene.grading = begin()
-        for _ in range(3):  # programs run by then
-            wait_for(scene.grading, ": training")
-        time.sleep(random.Random(name).uniform(0, 2))
         CASES[name](scene)
         said = scene.grading.communicate(timeout=300)[0]
         if scene.grading.returncode:
             raise AssertionError(said)
     finally:
-        if scene.grading.poll() is None:
-            scene.grading.kill()
+        scene.grading.kill()
+        scene.grading.communicate()
         scene.cluster.shutdown()
     found = miscounted(results, students, seeds)
     left = sum(each.ppid() == 1 for each in processes(FORK_SERVER))  # others may be other graders'
