@@ -22,8 +22,6 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 from project.support.errors import UserError
 
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
-
 
 @dataclass
 class Run:
@@ -71,10 +69,10 @@ class Run:
             except OSError as error:
                 raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None
 
-    def logger(self, path: Path) -> Logger | Literal[False]:
+    def logger(self, path: Path) -> Logger | None:
         """The W&B logger that writes below `path`."""
         if self.wandb == "disabled":
-            return False
+            return None
         import wandb
 
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
