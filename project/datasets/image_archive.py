@@ -79,9 +79,7 @@ class ImageArchive(TensorFolder):
                     if not target.exists():
                         raise
         except OSError as error:
-            raise UserError(
-                f"the cache {cache} cannot be written: {error.strerror}; set FIFTEEN_EPOCHS_CACHE"
-            ) from None
+            raise UserError(f"cannot write the cache {cache}: {error.strerror}; set FIFTEEN_EPOCHS_CACHE") from None
         return target
 
     def _key(self) -> str:
@@ -116,9 +114,7 @@ class ImageArchive(TensorFolder):
                 raise UserError(f"{self.path}: damaged: {said}") from None
         classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
         shape = (self.image_size, self.image_size, len(self.mode))
-        return classes, {
-            split: in_order(scratch / split, shape, found, classes) for split, found in names.items() if found
-        }
+        return classes, {split: in_order(scratch / split, shape, one, classes) for split, one in names.items() if one}
 
     def _classes(self, by_split: dict[str, set[str]]) -> list[str]:
         """The names of the classes, the same in every split."""
@@ -207,9 +203,8 @@ def tar_files(path: Path) -> Files:
 
 def wanted(name: str) -> bool:
     """Whether a path is that of an image, and none of the hidden files that some systems add."""
-    return name.lower().endswith(IMAGES) and not any(
-        p.startswith((".", "__MACOSX")) and p != "." for p in name.split("/")
-    )
+    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return name.lower().endswith(IMAGES) and not hidden
 
 
 def limited(path: Path, name: str, content: bytes) -> bytes:

@@ -17,7 +17,7 @@ def finish(figure: Any, title: str, sentence: str, path: Path) -> None:
     """Put the title above a figure and what to see below it, and write the PNG."""
     figure.suptitle(title, fontsize=13, fontweight="bold")
     characters = int(figure.get_figwidth() * 12)
-    figure.supxlabel(textwrap.fill(sentence, characters), fontsize=10, color="0.25")
+    figure.supxlabel(textwrap.fill(" ".join(sentence.split()), characters), fontsize=10, color="0.25")
     save(figure, path)
 
 
@@ -57,11 +57,9 @@ def draw_gradients_by_depth(lines: dict[tuple[str, str], list[float]], path: Pat
     axes.set(yscale="log", ylabel="norm of the gradient")
     axes.set(xlabel="layer (1 sees the image, 21 gives the answer)", xticks=range(1, 22, 2))
     axes.legend(frameon=False)
-    seen = (
-        "Each layer back, an unnormalized sigmoid shrinks the gradient several times over, and the first layers get nothing "
-        "to learn from; PyTorch's own start does the same to a ReLU, more slowly. With batch normalization the gradient "
-        "reaches the first layer undiminished."
-    )
+    seen = """Each layer back, an unnormalized sigmoid shrinks the gradient several times over, and the first layers get
+    nothing to learn from; PyTorch's own start does the same to a ReLU, more slowly. With batch normalization
+    the gradient reaches the first layer undiminished."""
     finish(figure, "Gradients on their way back through 20 layers, before any training", seen, path)
 
 
@@ -79,11 +77,9 @@ def draw_schedules(panels: dict[str, list[tuple[float, float]]], path: Path) -> 
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel("learning rate")
-    seen = (
-        "All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low ones let "
-        "the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops falling after "
-        "epoch 6."
-    )
+    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low
+    ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
+    falling after epoch 6."""
     finish(figure, "Every schedule in configs/optimization/, epoch by epoch", seen, path)
 
 
@@ -106,11 +102,9 @@ def draw_paths(loss: Callable[[Tensor], Tensor], paths: dict[str, list[tuple[flo
     key.plot([], [], "-o", color=TRAIN, markersize=2.6, label="60 steps, one dot each")
     key.legend(frameon=False, loc="center", fontsize=11)
     key.axis("off")
-    seen = (
-        "A bent valley, steep across and nearly flat along. Plain SGD drops into it at once and then creeps, since a larger "
-        "rate would throw it out; momentum gathers speed along the bottom. Adagrad and RMSprop make the steps across and along "
-        "equally long, and so cannot hurry either; Adam adds momentum to that."
-    )
+    seen = """A bent valley, steep across and nearly flat along. Plain SGD drops into it at once and then creeps, since a
+    larger rate would throw it out; momentum gathers speed along the bottom. Adagrad and RMSprop make the steps
+    across and along equally long, and so cannot hurry either; Adam adds momentum to that."""
     finish(figure, "Optimizers from the same start, each with the best of twelve learning rates", seen, path)
 
 
@@ -124,10 +118,9 @@ def draw_augmentations(rows: dict[str, Tensor], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
-    seen = (
-        "Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says nothing "
-        "about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels, too."
-    )
+    seen = """Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says
+    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels,
+    too."""
     finish(figure, "The same eight images under every augmentation, turned up to be seen", seen, path)
 
 
@@ -155,11 +148,10 @@ def draw_regularizers(curves: dict[str, tuple[list[float], list[float]]], path: 
         row[0].set_ylabel("loss")
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    seen = (
-        "The plain network learns its 300 images by heart: its training loss goes to zero, its validation loss stays high "
-        "(grey in every panel). A regularizer should bring the validation loss down; a smaller gap alone can also mean that "
-        "less is learned. Mixup's and CutMix's training loss is that of mixed images, and is no measure of a gap."
-    )
+    seen = """The plain network learns its 300 images by heart: its training loss goes to zero, its validation loss stays
+    high (grey in every panel). A regularizer should bring the validation loss down; a smaller gap alone can
+    also mean that less is learned. Mixup's and CutMix's training loss is that of mixed images, and is no
+    measure of a gap."""
     finish(figure, "Training and validation loss with each regularizer alone", seen, path)
 
 
@@ -178,9 +170,7 @@ def draw_layer_inputs(panels: dict[str, list[list[float]]], path: Path) -> None:
     bounds = [axes.get_ylim() for axes in grid.flat]
     for axes in grid.flat:
         axes.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
-    seen = (
-        "The layers before it learn, and without normalization what arrives at this unit drifts, so that it has to follow. "
-        "With batch normalization its input stays centred and as wide as it was. (Of the layer's 100 units, the one that "
-        "drifts most.)"
-    )
+    seen = """The layers before it learn, and without normalization what arrives at this unit drifts, so that it has to
+    follow. With batch normalization its input stays centred and as wide as it was. (Of the layer's 100 units,
+    the one that drifts most.)"""
     finish(figure, "What a unit of the third layer sees while the network trains", seen, path)

@@ -117,9 +117,8 @@ class CommandLine(LightningCLI):
             if chosen.limit_val_batches != 0:
                 callbacks.append(ModelCheckpoint(checkpoints, "best", monitor="val/accuracy", mode="max"))
             # Not the first one's save_last, which is written only where there is a new best.
-            callbacks.append(
-                ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-            )
+            last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+            callbacks.append(last)
         own_logger = chosen.logger in (None, True)
         if own_logger:
             kwargs["logger"] = False

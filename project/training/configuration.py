@@ -93,9 +93,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
 def read_overlay(path: str | Path) -> Settings:
     """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
     if not Path(path).is_file():
-        raise UserError(
-            f"--config {path}: no such file{did_you_mean(str(path), map(str, Path('configs').rglob('*.yaml')))}"
-        )
+        known = map(str, Path("configs").rglob("*.yaml"))
+        raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
     try:
         settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
     except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text

@@ -77,17 +77,12 @@ class Run:
 
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
         (path / "wandb").mkdir()
+        settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
         try:
-            experiment = wandb.init(
-                name=path.name,
-                dir=path,
-                mode=self.wandb,
-                project=self.project,
-                settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
-            )
+            run = wandb.init(name=path.name, dir=path, mode=self.wandb, project=self.project, settings=settings)
         except wandb.errors.Error as error:
             raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
-        return WandbLogger(experiment=experiment)
+        return WandbLogger(experiment=run)
 
 
 def has_key(url: str) -> bool:
