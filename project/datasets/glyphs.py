@@ -42,6 +42,7 @@ class Glyphs(Source):
     """
 
     classes = list(LETTERS)
+    splits = ("train", "val", "test")
 
     def __init__(
         self,
@@ -62,12 +63,8 @@ class Glyphs(Source):
                 raise UserError(f"data.source.{name}: {share} is not between 0 and 1")
         self.seed, self.warp, self.clutter, self.noise = seed, warp, clutter, noise
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(self.sizes)
-
     def load(self, split: str) -> Split:
-        number = list(self.sizes).index(split)
+        number = self.splits.index(split)
         random = np.random.RandomState([self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, number])
         labels_N = random.permutation(np.arange(self.sizes[split]) % len(LETTERS))
         chunks = [labels_N[start : start + CHUNK] for start in range(0, len(labels_N), CHUNK)]

@@ -158,6 +158,7 @@ def draw_regularizers(curves: dict[str, tuple[list[float], list[float]]], path: 
 def draw_layer_inputs(panels: dict[str, list[list[float]]], path: Path) -> None:
     """The 15th, 50th and 85th percentile of one unit's input at every step."""
     figure, grid = blanks(1, 2, 10, 4.6)
+    grid[0, 1].sharey(grid[0, 0])
     for axes, (name, quantiles) in zip(grid.flat, panels.items()):
         low, middle, high = zip(*quantiles)
         steps = range(1, len(middle) + 1)
@@ -167,9 +168,6 @@ def draw_layer_inputs(panels: dict[str, list[list[float]]], path: Path) -> None:
         axes.grid(alpha=0.3)
     grid[0, 0].set_ylabel("input of a unit's activation")
     grid[0, 0].legend(frameon=False, loc="center right")
-    bounds = [axes.get_ylim() for axes in grid.flat]
-    for axes in grid.flat:
-        axes.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
     seen = """The layers before it learn, and without normalization what arrives at this unit drifts, so that it has to
     follow. With batch normalization its input stays centred and as wide as it was. (Of the layer's 100 units,
     the one that drifts most.)"""

@@ -251,8 +251,6 @@ def quieten() -> None:
         "LightningCLI's args parameter",  # main() passes on the command line itself
         "The number of training batches",  # metrics are logged once an epoch
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "There is a wandb run already in progress",
-        "The '\\w+' does not have many workers",
         "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
         "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):
