@@ -1,6 +1,6 @@
 """Glyphs, the embedded dataset: the letters A to J in 21 fonts, drawn on 32x32 colour images. Nothing is downloaded.
 
-All is drawn in integers from a random stream that numpy keeps frozen, so a seed gives the same images on every machine.
+Everything is drawn in integers, from a random stream that numpy never changes: a seed gives the same images everywhere.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ CHUNK = 500  # images drawn at once: what fits a processor's cache
 
 
 class Glyphs(Source):
-    """Each image shows one letter, warped, in random colours, over another letter that is out of place, under noise.
+    """Each image shows one letter: warped, in random colours, in front of a part of another letter, under noise.
 
     Args:
         train: Number of training images.

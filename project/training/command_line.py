@@ -119,12 +119,10 @@ class CommandLine(LightningCLI):
             # Not the first one's save_last, which is written only where there is a new best.
             last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
             callbacks.append(last)
-        own_logger = chosen.logger in (None, True)
-        if own_logger:
-            kwargs["logger"] = False
+        kwargs["logger"] = False if chosen.logger in (None, True) else chosen.logger
         try:
             trainer = super().instantiate_trainer(callbacks=callbacks, default_root_dir=str(self.folder), **kwargs)
-            if own_logger:
+            if chosen.logger in (None, True):
                 trainer.logger = run.logger(self.folder)
         except Exception:  # a setting was wrong, so there is no run
             shutil.rmtree(self.folder)
@@ -243,7 +241,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def quieten() -> None:
-    """Keep advertisements, and remarks about what is so on purpose here, off the screen."""
+    """Keep advertisements, and remarks on what is intended here, off the screen."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # what a profiler says was asked for

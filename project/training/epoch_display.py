@@ -43,7 +43,7 @@ class EpochBar(TQDMProgressBar):
         self.train_progress_bar.set_description(epoch_of(trainer))
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        return {}  # the lines have them
+        return {}  # the lines show them
 
 
 def epoch_of(trainer: Trainer) -> str:

@@ -1,4 +1,4 @@
-"""A run's folder, `runs/<name>/`, and what is said at its end.
+"""A run's folder, `runs/<name>/`, and its W&B run.
 
 config.yaml    the complete configuration; `fit --config` it to repeat the run
 metrics.csv    one row an epoch

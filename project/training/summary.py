@@ -1,4 +1,4 @@
-"""What is written of a run while it trains, and said at its end: metrics.csv, summary.json, the figures, the last lines."""
+"""Records a run: metrics.csv while it trains; summary.json, the figures and the last lines when it ends."""
 
 import csv
 import json
