@@ -86,7 +86,7 @@ def fit_with_data(trainer: Trainer, module: LightningModule, data: ImageData) ->
 
 def our_callbacks(folder: Path) -> list[Callback]:
     """What `main.py fit` adds to every run, besides checkpoints."""
-    return [EpochLines(), Diagnostics(folder), Record(folder, 0)]
+    return [EpochLines(), Diagnostics(folder), Record(folder, 0, True, lambda census: None)]
 
 
 def ours(with_callbacks: bool) -> float:

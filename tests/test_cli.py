@@ -13,7 +13,8 @@ import torch
 
 from main import main
 from project.assignment import Assignment
-from project.training.command_line import complete_config, default_run_name, run
+from project.training.command_line import complete_config, default_run_name, made, run
+from project.training.configuration import merged, read_arguments
 from project.training.summary import Record
 
 TINY = [
@@ -144,11 +145,28 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean trainer.max_epochs?"]),
         (
             (*BASE, "--model.optimizer=torch.optim.SDG"),
-            ["torch.optim has no class SDG", "did you mean torch.optim.SGD?"],
+            ["torch.optim has no SDG", "did you mean torch.optim.SGD?"],
         ),
         ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
         ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
+        ((*BASE, "--trainer.max_epochs=-5"), ["trainer: ", "max_epochs", "-5"]),
+        ((*BASE, "--trainer.accelerator=gpux"), ["trainer: ", "gpux", "cpu"]),
+        ((*BASE, "--trainer.strategy=foo"), ["trainer: ", "foo", "auto"]),
+        ((*BASE, "--trainer.devices=2"), ["trainer.devices", "one device"]),
+        ((*BASE, "--seed_everything=-1"), ["seed_everything: -1"]),
         ((*BASE, "--data.batch_size=0"), ["data.batch_size", "0"]),
+        ((*BASE, "--model.optimizer.lr=-1"), ["model.optimizer", "-1"]),
+        ((*BASE, "--model.optimizer.lr=x"), ["model.optimizer.lr: expected float", "found x"]),
+        ((*BASE, "--model.scheduler=5"), ["model.scheduler: expected", "StepLR", "Cosine", "or null, found 5"]),
+        ((*BASE, "--model.scheduler=SGD"), ["model.scheduler: expected", "StepLR", "found torch.optim.SGD"]),
+        ((*BASE, "--model.scheduler=StepLR"), ["missing step_size", "--model.scheduler.step_size", "init_args:"]),
+        ((*BASE, "--model.normalization=batch"), ["there is no class batch", "BatchNormalization"]),
+        ((*BASE, "--model.regularization+=He"), ["expected a list of L1, L2", "found project.initialization.He"]),
+        ((*BASE, "--model.network.activation=Sigmoid"), ["model.network.activation", "give one of torch.nn.Sigmoid,"]),
+        ((*BASE, "--model.network.activation=5"), ["model.network.activation: expected Module, found 5"]),
+        ((*BASE, "--model.network.stages=x"), ["model.network.stages: expected int, found x"]),
+        ((*BASE, "--run.wandb=so"), ["run.wandb: expected 'disabled', 'offline' or 'online', found so"]),
+        ((*BASE, "--data.source=project.data.glyphs.Glyphs"), ["did you mean project.datasets.glyphs.Glyphs?"]),
         ((*BASE, "--data.source=ImageArchive", "--data.source.path=no/such.zip"), ["no/such.zip"]),
         ((*BASE, "--model.network.widht=3"), ["widht", "did you mean"]),
         ((), ["--config configs/quickstart.yaml"]),
@@ -175,6 +193,12 @@ def test_a_mistake_in_a_file_is_one_line(capsys, tmp_path, text, expected):
     (tmp_path / "mine.yaml").write_text(text)
     said = mistake(capsys, *BASE, "--config", str(tmp_path / "mine.yaml"), f"--run.folder={tmp_path / 'runs'}")
     assert all(part in said for part in expected), said
+
+
+def test_a_function_can_make_the_network():
+    cli = made(merged(read_arguments([*BASE, "--model.network=torchvision.models.resnet18"]).overlays), "validate")
+    assert type(cli.model.network).__name__ == "ResNet" and cli.model.network.fc.out_features == 10
+    assert "network: torchvision.models.resnet18\n" in cli.complete
 
 
 def test_run_names_come_from_the_overlays():
@@ -276,6 +300,7 @@ def test_an_epoch_that_was_not_validated_has_no_validation_accuracy(tmp_path, ca
     assert ["val loss" in line for line in lines] == [False, True, False, True, False]
 
 
+@pytest.mark.filterwarnings("error:.*val/accuracy")
 def test_a_run_without_validation_says_so(tmp_path, capsys):
     assert fit_briefly(tmp_path, "--trainer.limit_val_batches=0") == 0
     (folder,) = tmp_path.iterdir()

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from main import main
-from project.studies.gallery import GALLERY, SCHEDULES, schedule
+from project.studies.gallery import GALLERY, SCHEDULES, configured
 
 
 @pytest.mark.slow
@@ -23,9 +23,7 @@ def test_the_regularizers_figure_trains_with_each_of_them(tmp_path, monkeypatch)
     seen = {}
     monkeypatch.setattr(gallery.figures, "draw_regularizers", lambda curves, path: seen.update(curves))
     train = gallery.train
-    monkeypatch.setattr(
-        gallery, "train", lambda classifier, data, epochs, callback: train(classifier, data, 1, callback)
-    )
+    monkeypatch.setattr(gallery, "train", lambda classifier, data, epochs: train(classifier, data, 1))
     gallery.regularizers(tmp_path)
     assert len(seen) == 12 and all(len(train) == len(val) == 1 for train, val in seen.values())
     assert len({train[0] for train, _ in seen.values()}) >= 10, "each of them changes something"
@@ -39,7 +37,8 @@ def test_every_schedule_is_shown():
     overlays = [path for path in Path("configs/optimization").glob("*.yaml") if path.stem != "default"]
     scheduling = {path.stem for path in overlays if "scheduler" in yaml.safe_load(path.read_text())["model"]}
     assert scheduling == set(SCHEDULES)
-    assert schedule("constant") is None and schedule("step").keywords == {"step_size": 5, "gamma": 0.33}
+    assert configured("constant").scheduler is None
+    assert configured("step").scheduler.keywords.items() >= {"step_size": 5, "gamma": 0.33}.items()
 
 
 def test_an_unknown_figure_is_one_line(tmp_path, capsys):

@@ -14,7 +14,6 @@ import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, prefixes, read_only, sandboxed_python
 from grader.sandbox.control_group import ControlGroup, parent_group
@@ -146,16 +145,9 @@ class Forked(Running):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(SECONDS_TO_FORK)
-<<<<<<< HEAD
         their_input, own_input = os.pipe()
         own_output, their_output = os.pipe()
         self.input, self.output = os.fdopen(own_input, "wb"), os.fdopen(own_output, "rb")
-=======
-        output, their_output = os.pipe()
-        self.input: int | None  # where it is told to begin, if it waits for that
-        their_input, self.input = (os.open(os.devnull, os.O_RDONLY), None) if program.turn is None else os.pipe()
-        self.output: IO[bytes] = os.fdopen(output, "rb")
->>>>>>> wt/b
         try:
             with theirs:
                 descriptors = [theirs.fileno(), their_input, their_output]

@@ -1,8 +1,9 @@
 """Glyphs, the embedded dataset: the letters A to J in 21 fonts, drawn on 32x32 colour images. Nothing is downloaded.
 
-All is drawn in integers from a random stream that numpy keeps frozen, so a seed gives the same images on every machine.
+Everything is drawn in integers, from a random stream that numpy never changes: a seed gives the same images everywhere.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ CHUNK = 500  # images drawn at once: what fits a processor's cache
 
 
 class Glyphs(Source):
-    """Each image shows one letter, warped, in random colours, over another letter that is out of place, under noise.
+    """Each image shows one letter: warped, in random colours, in front of a part of another letter, under noise.
 
     Args:
         train: Number of training images.
@@ -41,6 +42,7 @@ class Glyphs(Source):
     """
 
     classes = list(LETTERS)
+    splits = ("train", "val", "test")
 
     def __init__(
         self,
@@ -61,12 +63,8 @@ class Glyphs(Source):
                 raise UserError(f"data.source.{name}: {share} is not between 0 and 1")
         self.seed, self.warp, self.clutter, self.noise = seed, warp, clutter, noise
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(self.sizes)
-
     def load(self, split: str) -> Split:
-        number = list(self.sizes).index(split)
+        number = self.splits.index(split)
         random = np.random.RandomState([self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, number])
         labels_N = random.permutation(np.arange(self.sizes[split]) % len(LETTERS))
         chunks = [labels_N[start : start + CHUNK] for start in range(0, len(labels_N), CHUNK)]
@@ -94,18 +92,13 @@ class Glyphs(Source):
         contrast_N3 = (uniform(0, 1) * 2 - 1)[:, None] * (uniform(50, 110)[:, None] + uniform(-30, 30, 3))
         other_N3 = (uniform(0, 1) * 2 - 1)[:, None] * (uniform(50, 110)[:, None] + uniform(-30, 30, 3))
         other_N3 = other_N3 * round(self.clutter * ONE) // ONE
-        slope_N23 = uniform(-2, 2, 2, 3)
+        slope_N113, slant_N113 = uniform(-2, 2, 2, 3)[:, :, None, None].unbind(1)  # of the ground, down and across
 
         ramp = torch.arange(SIZE, dtype=torch.int32) - SIZE // 2
-        ramps_NHW3 = (
-            ramp[:, None, None] * slope_N23[:, 0, None, None] + ramp[None, :, None] * slope_N23[:, 1, None, None]
-        )
-        images_NHW3 = ramps_NHW3 + ground_N3[:, None, None]
+        images_NHW3 = ground_N3[:, None, None] + ramp[:, None, None] * slope_N113 + ramp[:, None] * slant_N113
         images_NHW3 += behind_NHW[..., None] * other_N3[:, None, None] // ONE
         images_NHW3 += letters_NHW[..., None] * contrast_N3[:, None, None] // ONE
-        grain = torch.frombuffer(bytearray(random.bytes(images_NHW3.numel())), dtype=torch.uint8).view(
-            images_NHW3.shape
-        )
+        grain = torch.frombuffer(bytearray(random.bytes(images_NHW3.numel())), dtype=torch.uint8).view_as(images_NHW3)
         images_NHW3 += (grain.int() - 128) * round(self.noise * ONE) // ONE
         return images_NHW3.clamp_(0, 255).to(torch.uint8)
 
@@ -124,10 +117,8 @@ def warped(stencils_NHW: Tensor, matrix_N22: Tensor, shift_N2: Tensor) -> Tensor
     across, down = pixel.view(1, 1, SIZE), pixel.view(1, SIZE, 1)
     weights, index = [], torch.arange(len(padded), dtype=torch.int32).view(-1, 1, 1) * side**2
     for axis, stride in ((0, 1), (1, side)):
-        step = matrix_N22[:, axis]
-        position = (across * step[:, 0, None, None] + down * step[:, 1, None, None]) // 2 + shift_N2[
-            :, axis, None, None
-        ]
+        step_x, step_y = matrix_N22[:, axis, :, None, None].unbind(1)
+        position = (across * step_x + down * step_y) // 2 + shift_N2[:, axis, None, None]
         position = (position + (SIZE + 1) * ONE // 2).clamp_(0, (side - 2) * ONE)
         weights.append(position & (ONE - 1))
         index = index + (position >> 8) * stride
@@ -168,31 +159,20 @@ def filled(vertices: np.ndarray, codes: np.ndarray) -> np.ndarray:
     row, edge = np.nonzero(crossed)
     column = x0[edge] + (row + 0.5 - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
     winding = np.zeros((samples, samples + 1), np.int32)
-    np.add.at(
-        winding, (row, np.ceil(column - 0.5).astype(int).clip(0, samples)), np.sign(y1 - y0).astype(np.int32)[edge]
-    )
+    first_right = np.ceil(column - 0.5).astype(int).clip(0, samples)
+    np.add.at(winding, (row, first_right), np.sign(y1 - y0).astype(np.int32)[edge])
     inside = winding.cumsum(1)[::-1, :samples] != 0  # outlines have y upwards
     return inside.reshape(SIZE, 4, SIZE, 4).sum((1, 3), dtype=np.int32) * ONE // 16
 
 
 def segments(vertices: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """An outline of lines and quadratic curves as straight segments (S, 2 ends, 2 coordinates)."""
-    found, start, at, i = [], None, None, 0
-    while i < len(codes):
-        if codes[i] == 1:  # move to
-            start = at = vertices[i]
-        elif codes[i] == 2:  # line to
-            found.append((at, vertices[i]))
-            at = vertices[i]
-        elif codes[i] == 3:  # quadratic curve: a control point, then the end
-            control, end = vertices[i], vertices[i + 1]
-            points = [at + (control - at) * 2 * (k / 8) * (1 - k / 8) + (end - at) * (k / 8) ** 2 for k in range(9)]
-            found += zip(points, points[1:])
-            at, i = end, i + 1
-        elif codes[i] == 79:  # close
-            found.append((at, start))
-            at = start
-        else:
-            raise ValueError(f"an outline with code {codes[i]}")
-        i += 1
-    return np.array(found)
+    from matplotlib.path import Path as Outline
+
+    found = []
+    curves: Iterable[Any] = Outline(vertices, codes).iter_bezier(simplify=False)  # pairs, unlike what its stub says
+    for curve, code in curves:
+        if code != Outline.MOVETO:
+            points = curve(np.linspace(0, 1, 2 if code in (Outline.LINETO, Outline.CLOSEPOLY) else 9))
+            found.append(np.stack([points[:-1], points[1:]], 1))
+    return np.concatenate(found)

@@ -16,16 +16,16 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from project.datasets.source import Source, Split
+from project.datasets.source import Split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.progress import fraction_shown
@@ -39,7 +39,7 @@ DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOF
 Files = Iterator[tuple[float, str, bytes]]  # share of the work that is done, path, content
 
 
-class ImageArchive(Source):
+class ImageArchive(TensorFolder):
     """Images in `train/<class>/*` and `val/<class>/*`, and if you like `test/<class>/*`, in a folder, zip or tar.
 
     Args:
@@ -57,28 +57,19 @@ class ImageArchive(Source):
         self.path, self.image_size, self.mode = Path(path).expanduser(), image_size, mode
         if not self.path.exists():
             raise UserError(f"data.source.path: {path}: no such file or folder")
-        self.tensors = TensorFolder(str(self._decoded()))
-        self.classes = self.tensors.classes
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return self.tensors.splits
-
-    def load(self, split: str) -> Split:
-        return self.tensors.load(split)
+        super().__init__(str(self._decoded()))
 
     def _decoded(self) -> Path:
         """The folder of decoded tensors, made if it is not in the cache."""
-        target = cache_folder() / self._key()
+        cache = cache_folder()
+        target = cache / self._key()
         if target.exists():
             return target
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            remove_remains(target.parent)
+            cache.mkdir(parents=True, exist_ok=True)
+            remove_remains(cache)
             # Written aside and renamed: a kill leaves nothing half-written, and of two processes the second yields.
-            with tempfile.TemporaryDirectory(
-                prefix=".decoding-", dir=target.parent, ignore_cleanup_errors=True
-            ) as aside:
+            with tempfile.TemporaryDirectory(prefix=".decoding-", dir=cache, ignore_cleanup_errors=True) as aside:
                 whole = Path(aside, "whole")
                 whole.mkdir()
                 TensorFolder.write(whole, *self._decode(Path(aside)))
@@ -88,9 +79,7 @@ class ImageArchive(Source):
                     if not target.exists():
                         raise
         except OSError as error:
-            raise UserError(
-                f"the cache {target.parent} cannot be written: {error.strerror}; set FIFTEEN_EPOCHS_CACHE"
-            ) from None
+            raise UserError(f"cannot write the cache {cache}: {error.strerror}; set FIFTEEN_EPOCHS_CACHE") from None
         return target
 
     def _key(self) -> str:
@@ -102,8 +91,7 @@ class ImageArchive(Source):
                 digest.update(content)
         else:
             with open(self.path, "rb") as file:
-                while block := file.read(2**20):
-                    digest.update(block)
+                hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()[:32]
 
     def _decode(self, scratch: Path) -> tuple[list[str], dict[str, Split]]:
@@ -122,22 +110,18 @@ class ImageArchive(Source):
             except DAMAGED as error:
                 if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                     raise  # not the archive's fault
-                raise UserError(
-                    f"{self.path}: damaged: {' '.join(str(error).split()) or 'it ends too early'}"
-                ) from None
+                said = " ".join(str(error).split()) or "it ends too early"
+                raise UserError(f"{self.path}: damaged: {said}") from None
         classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
         shape = (self.image_size, self.image_size, len(self.mode))
-        return classes, {
-            split: in_order(scratch / split, shape, found, classes) for split, found in names.items() if found
-        }
+        return classes, {split: in_order(scratch / split, shape, one, classes) for split, one in names.items() if one}
 
     def _classes(self, by_split: dict[str, set[str]]) -> list[str]:
         """The names of the classes, the same in every split."""
         for split in ("train", "val"):
             if not by_split[split]:
-                raise UserError(
-                    f"{self.path}: no images in {split}/<class>/; expected train/<class>/* and val/<class>/*"
-                )
+                expected = "expected train/<class>/* and val/<class>/*"
+                raise UserError(f"{self.path}: no images in {split}/<class>/; {expected}")
         for split, names in by_split.items():
             if names and (different := names ^ by_split["train"]):
                 name = min(different)
@@ -154,15 +138,12 @@ class ImageArchive(Source):
                     image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
                 if "transparency" in image.info and image.mode == "P":
                     image = image.convert("RGBA")
-                image = image.convert(self.mode)
-                if image.size != (self.image_size, self.image_size):
-                    image = ImageOps.fit(image, (self.image_size, self.image_size), Image.Resampling.BICUBIC)
-                pixels = np.asarray(image)
+                side = self.image_size
+                image = ImageOps.fit(image.convert(self.mode), (side, side), Image.Resampling.BICUBIC)
+                return np.asarray(image).reshape(side, side, -1)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            said = " ".join(str(error).split()).replace(str(content[:0]), "")
-            said = "not an image" if "cannot identify" in said else said
+            said = "not an image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
             raise UserError(f"{self.path}: {name} cannot be read: {said}; replace it or take it out") from None
-        return pixels.reshape(self.image_size, self.image_size, -1)
 
 
 def in_order(pixels: Path, shape: tuple[int, int, int], names: list[tuple[str, str]], classes: list[str]) -> Split:
@@ -222,9 +203,8 @@ def tar_files(path: Path) -> Files:
 
 def wanted(name: str) -> bool:
     """Whether a path is that of an image, and none of the hidden files that some systems add."""
-    return name.lower().endswith(IMAGES) and not any(
-        p.startswith((".", "__MACOSX")) and p != "." for p in name.split("/")
-    )
+    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return name.lower().endswith(IMAGES) and not hidden
 
 
 def limited(path: Path, name: str, content: bytes) -> bytes:
@@ -243,8 +223,6 @@ def cache_folder() -> Path:
 def remove_remains(folder: Path) -> None:
     """Remove what a killed process left behind a day or more ago."""
     for remains in folder.glob(".decoding-*"):
-        try:
+        with suppress(OSError):  # another process may be faster
             if time.time() - remains.stat().st_mtime > 86_400:
-                shutil.rmtree(remains, ignore_errors=True)
-        except OSError:
-            pass  # another process was faster
+                shutil.rmtree(remains)

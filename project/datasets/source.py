@@ -30,7 +30,7 @@ class Source(ABC):
 
 
 def stratified_split(labels_N: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of the rest and of a random part of `size` samples in which every class has the share it has in all.
+    """Indices of the rest, and of a random part of `size` samples in which every class keeps its share.
 
     Shares that do not come out even are rounded so that the sum is exact, largest remainder first.
     """

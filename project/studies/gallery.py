@@ -5,14 +5,12 @@ Each function below computes one figure's numbers and has it drawn by `project/s
 
 import argparse
 import functools
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,7 +18,7 @@ from torch.nn import functional as F
 from project import augmentation as augment
 from project import regularization as unit2
 from project.augmentation import Augmentation
-from project.classifier import Classifier, accepted_arguments, steps_each_batch
+from project.classifier import Classifier, steps_each_batch
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Normal, Xavier, weight_layers
@@ -29,7 +27,8 @@ from project.normalization import BatchNormalization
 from project.optimization import SAM
 from project.studies import gallery_figures as figures
 from project.support.errors import UserError
-from project.training.command_line import quieten
+from project.training.command_line import made, quieten
+from project.training.configuration import merged, read_arguments
 from project.training.diagnostics import gradient_norm
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -60,17 +59,19 @@ class History(Callback):
         self.val.append(trainer.callback_metrics["val/loss"].item())
 
 
-def train(classifier: Classifier, data: ImageData, epochs: int, callback: Callback) -> None:
+def train(classifier: Classifier, data: ImageData, epochs: int) -> History:
+    history = History()
     Trainer(
         max_epochs=epochs,
         accelerator="cpu",
-        callbacks=[callback],
+        callbacks=[history],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     ).fit(classifier, data)
+    return history
 
 
 def activations(folder: Path, activation: type[nn.Module]) -> None:
@@ -98,13 +99,12 @@ def gradients(folder: Path) -> None:
     data = images(200)
     inputs_NCHW, labels_N = data.sample(200), torch.arange(200) % 10
     lines = {}
-    for activation in (nn.Sigmoid, nn.ReLU):
-        for normalization in (None, BatchNormalization()):
+    for name, activation in {"sigmoid": nn.Sigmoid, "ReLU": nn.ReLU}.items():
+        for kind, normalization in {"no": None, "batch": BatchNormalization()}.items():
             torch.manual_seed(0)
             network = MLP(depth=20, width=128, activation=activation, normalization=normalization)
             F.cross_entropy(network(inputs_NCHW), labels_N).backward()
-            norms = [gradient_norm(layer).item() for _, layer, _ in weight_layers(network)]
-            lines[activation.__name__, normalization is not None] = norms
+            lines[name, kind] = [gradient_norm(layer).item() for _, layer, _ in weight_layers(network)]
     figures.draw_gradients_by_depth(lines, folder / "gradients_by_depth.png")
 
 
@@ -114,7 +114,7 @@ def schedules(folder: Path) -> None:
     panels = {}
     for name in SCHEDULES:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-        scheduler = Classifier(MLP, sgd(0.1), scheduler=schedule(name)).build_scheduler(optimizer, epochs * batches)
+        scheduler = configured(name).build_scheduler(optimizer, epochs * batches)
         rates = []
         for epoch in range(epochs):
             for _ in range(batches):
@@ -129,17 +129,11 @@ def schedules(folder: Path) -> None:
     figures.draw_schedules(panels, folder / "schedules.png")
 
 
-def schedule(overlay: str) -> Callable[..., Any] | None:
-    """The schedule that an overlay chooses."""
-    chosen = yaml.safe_load((CONFIGS / "optimization" / f"{overlay}.yaml").read_text(encoding="utf-8"))["model"][
-        "scheduler"
-    ]
-    if chosen is None:
-        return None
-    module, _, name = chosen["class_path"].rpartition(".")
-    found = getattr(importlib.import_module(module), name)
-    derived = {"total_steps": None} if "total_steps" in accepted_arguments(found) else {}
-    return functools.partial(found, **derived, **chosen.get("init_args", {}))
+def configured(overlay: str) -> Classifier:
+    """A classifier with what an overlay of configs/optimization/ chooses."""
+    base, chosen = str(CONFIGS / "base.yaml"), str(CONFIGS / "optimization" / f"{overlay}.yaml")
+    arguments = read_arguments(["--config", base, "--config", chosen, "--data.source.train", "10"])
+    return made(merged(arguments.overlays), "validate").model
 
 
 def optimizers(folder: Path) -> None:
@@ -221,22 +215,9 @@ def regularizers(folder: Path) -> None:
         seed_everything(0, verbose=False)
         network = functools.partial(ConvNet, convs_per_stage=1, pool=2)
         classifier = Classifier(network, sgd(0.02, 0.9), None, chosen, He(), BatchNormalization())
-        history = History()
-        train(classifier, data, 20, history)
+        history = train(classifier, data, 20)
         curves[name] = (history.train, history.val)
     figures.draw_regularizers(curves, folder / "regularizers.png")
-
-
-class Watch(Callback):
-    """Quantiles of what goes into each unit of one layer's activation, step by step: (3, units)."""
-
-    def __init__(self, layer: nn.Module):
-        self.quantiles: list[Tensor] = []
-        layer.register_forward_hook(self.see)
-
-    def see(self, layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        if layer.training:
-            self.quantiles.append(output.detach().quantile(torch.tensor([0.15, 0.5, 0.85]), dim=0))
 
 
 def layer_inputs(folder: Path) -> None:
@@ -249,9 +230,15 @@ def layer_inputs(folder: Path) -> None:
         classifier = Classifier(network, sgd(0.3, 0.9), normalization=normalization, initialization=Xavier())
         third = classifier.network.get_submodule("hidden.2")
         assert isinstance(third, nn.Sequential)
-        watch = Watch(third[-2])  # what stands before the activation
-        train(classifier, data, 10, watch)
-        quantiles_T3U = torch.stack(watch.quantiles)
+        quantiles: list[Tensor] = []
+
+        def watch(layer: nn.Module, inputs: Any, output_NU: Tensor) -> None:
+            if layer.training:
+                quantiles.append(output_NU.detach().quantile(torch.tensor([0.15, 0.5, 0.85]), dim=0))
+
+        third[-2].register_forward_hook(watch)  # what stands before the activation
+        train(classifier, data, 10)
+        quantiles_T3U = torch.stack(quantiles)
         most = (quantiles_T3U[-10:, 1].mean(0) - quantiles_T3U[:10, 1].mean(0)).abs().argmax()
         panels[name] = quantiles_T3U[:, :, most].tolist()
     figures.draw_layer_inputs(panels, folder / "layer_inputs.png")

@@ -8,20 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from project.training.figures import TRAIN, VAL, blanks, save
+from project.training.figures import TRAIN, VAL, blank, blanks, save
 
 FAINT = "0.75"
 
 
-def tell(figure: Any, title: str, sentence: str) -> None:
-    """Put the title above a figure, and below it what to see."""
+def finish(figure: Any, title: str, sentence: str, path: Path) -> None:
+    """Put the title above a figure and what to see below it, and write the PNG."""
     figure.suptitle(title, fontsize=13, fontweight="bold")
     characters = int(figure.get_figwidth() * 12)
-    figure.supxlabel(textwrap.fill(sentence, characters), fontsize=10, color="0.25")
-
-
-def bare(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(textwrap.fill(" ".join(sentence.split()), characters), fontsize=10, color="0.25")
+    save(figure, path)
 
 
 def draw_activation_grid(
@@ -29,18 +26,17 @@ def draw_activation_grid(
 ) -> None:
     """Histograms of activations: a row for each initialization, a column for each of the layers."""
     figure, grid = blanks(len(rows), len(layers), 10, 1.6 * len(rows) + 1)
-    for number, (name, outputs) in enumerate(rows.items()):
-        row, color = grid[number], VAL if name.startswith("std") else TRAIN
-        for axes, values, layer in zip(row, outputs, layers):
-            axes.hist(values.numpy(), bins=50, range=span, color=color)
+    for row, (name, outputs) in zip(grid, rows.items()):
+        row[0].set_ylabel(name, fontsize=11, rotation=0, ha="right", va="center")
+        for axes, values in zip(row, outputs):
+            axes.hist(values.numpy(), bins=50, range=span, color=VAL if name.startswith("std") else TRAIN)
             axes.set(yticks=[], xlim=span)
-            axes.spines[["top", "right", "left"]].set_visible(False)
+            axes.spines.left.set_visible(False)
             axes.tick_params(labelsize=7)
             axes.text(0.5, 0.86, f"std {values.std().item():.1g}", transform=axes.transAxes, ha="center", fontsize=8)
             axes.set_ylim(0, axes.get_ylim()[1] * 1.3)
-            if number == 0:
-                axes.set_title(f"layer {layer}", fontsize=10)
-        row[0].set_ylabel(name, fontsize=11, rotation=0, ha="right", va="center")
+    for axes, layer in zip(grid[0], layers):
+        axes.set_title(f"layer {layer}", fontsize=10)
     seen = {
         "tanh": "With std 1 every unit sits at -1 or 1, where the slope is zero; with std 0.01 the signal is gone after a "
         "few layers. Xavier and He choose the variance by the layer's size, and the signal arrives at the tenth.",
@@ -48,34 +44,23 @@ def draw_activation_grid(
         "A sigmoid's outputs are all positive, so even with Xavier and He each unit of a deep layer says nearly the same "
         "for every image: the histogram falls apart into spikes.",
     }[activation]
-    tell(figure, f"What ten {activation} layers make of 200 images, before any training", seen)
-    save(figure, path)
+    finish(figure, f"What ten {activation} layers make of 200 images, before any training", seen, path)
 
 
-def draw_gradients_by_depth(lines: dict[tuple[str, bool], list[float]], path: Path) -> None:
-    """Gradient norm of each layer: two activations, with and without batch normalization."""
-    figure, ((axes,),) = blanks(1, 1, 9, 5)
-    for (activation, normalized), norms in lines.items():
-        color, style = (VAL, "--") if activation == "Sigmoid" else (TRAIN, "--")
-        label = f"{activation.lower() if activation == 'Sigmoid' else activation}, {'batch' if normalized else 'no'} normalization"
-        axes.plot(range(1, len(norms) + 1), norms, color=color, linestyle="-" if normalized else style, marker="o",
-                  markersize=4, label=label)  # fmt: skip
-    axes.set(
-        yscale="log",
-        xlabel="layer (1 sees the image, 21 gives the answer)",
-        ylabel="norm of the gradient",
-        xticks=range(1, 22, 2),
-    )
-    axes.grid(alpha=0.3)
-    bare(axes)
+def draw_gradients_by_depth(lines: dict[tuple[str, str], list[float]], path: Path) -> None:
+    """Gradient norm of each layer, for pairs of an activation and a normalization."""
+    figure, axes = blank(9, 5)
+    for (activation, normalization), norms in lines.items():
+        style, color = "--o" if normalization == "no" else "-o", VAL if activation == "sigmoid" else TRAIN
+        label = f"{activation}, {normalization} normalization"
+        axes.plot(range(1, len(norms) + 1), norms, style, color=color, markersize=4, label=label)
+    axes.set(yscale="log", ylabel="norm of the gradient")
+    axes.set(xlabel="layer (1 sees the image, 21 gives the answer)", xticks=range(1, 22, 2))
     axes.legend(frameon=False)
-    seen = (
-        "Each layer back, an unnormalized sigmoid shrinks the gradient several times over, and the first layers get nothing "
-        "to learn from; PyTorch's own start does the same to a ReLU, more slowly. With batch normalization the gradient "
-        "reaches the first layer undiminished."
-    )
-    tell(figure, "Gradients on their way back through 20 layers, before any training", seen)
-    save(figure, path)
+    seen = """Each layer back, an unnormalized sigmoid shrinks the gradient several times over, and the first layers get
+    nothing to learn from; PyTorch's own start does the same to a ReLU, more slowly. With batch normalization
+    the gradient reaches the first layer undiminished."""
+    finish(figure, "Gradients on their way back through 20 layers, before any training", seen, path)
 
 
 def draw_schedules(panels: dict[str, list[tuple[float, float]]], path: Path) -> None:
@@ -88,18 +73,14 @@ def draw_schedules(panels: dict[str, list[tuple[float, float]]], path: Path) -> 
         axes.fill_between(epochs, values, color=TRAIN, alpha=0.12, step="post")
         axes.set(title=name, ylim=(0, 0.108), yticks=[0, 0.05, 0.1], xticks=[0, 5, 10, 15])
         axes.tick_params(labelsize=8)
-        bare(axes)
     for axes in cells[len(panels) :]:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel("learning rate")
-    seen = (
-        "All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low ones let "
-        "the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops falling after "
-        "epoch 6."
-    )
-    tell(figure, "Every schedule in configs/optimization/, epoch by epoch", seen)
-    save(figure, path)
+    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low
+    ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
+    falling after epoch 6."""
+    finish(figure, "Every schedule in configs/optimization/, epoch by epoch", seen, path)
 
 
 def draw_paths(loss: Callable[[Tensor], Tensor], paths: dict[str, list[tuple[float, float]]], path: Path) -> None:
@@ -121,13 +102,10 @@ def draw_paths(loss: Callable[[Tensor], Tensor], paths: dict[str, list[tuple[flo
     key.plot([], [], "-o", color=TRAIN, markersize=2.6, label="60 steps, one dot each")
     key.legend(frameon=False, loc="center", fontsize=11)
     key.axis("off")
-    seen = (
-        "A bent valley, steep across and nearly flat along. Plain SGD drops into it at once and then creeps, since a larger "
-        "rate would throw it out; momentum gathers speed along the bottom. Adagrad and RMSprop make the steps across and along "
-        "equally long, and so cannot hurry either; Adam adds momentum to that."
-    )
-    tell(figure, "Optimizers from the same start, each with the best of twelve learning rates", seen)
-    save(figure, path)
+    seen = """A bent valley, steep across and nearly flat along. Plain SGD drops into it at once and then creeps, since a
+    larger rate would throw it out; momentum gathers speed along the bottom. Adagrad and RMSprop make the steps
+    across and along equally long, and so cannot hurry either; Adam adds momentum to that."""
+    finish(figure, "Optimizers from the same start, each with the best of twelve learning rates", seen, path)
 
 
 def draw_augmentations(rows: dict[str, Tensor], path: Path) -> None:
@@ -140,12 +118,10 @@ def draw_augmentations(rows: dict[str, Tensor], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
-    seen = (
-        "Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says nothing "
-        "about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels, too."
-    )
-    tell(figure, "The same eight images under every augmentation, turned up to be seen", seen)
-    save(figure, path)
+    seen = """Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says
+    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels,
+    too."""
+    finish(figure, "The same eight images under every augmentation, turned up to be seen", seen, path)
 
 
 def draw_regularizers(curves: dict[str, tuple[list[float], list[float]]], path: Path) -> None:
@@ -166,25 +142,23 @@ def draw_regularizers(curves: dict[str, tuple[list[float], list[float]]], path: 
         axes.text(0.5, 1.02, ends, transform=axes.transAxes, ha="center", fontsize=8.5)
         axes.set(ylim=(0, top), xticks=[1, 5, 10, 15, 20])
         axes.tick_params(labelsize=8)
-        bare(axes)
     grid[0, 0].legend(frameon=False, loc="center right")
     grid[0, 1].legend(handles=grid[0, 1].lines[:1], labels=["without it"], frameon=False, loc="center right")
     for row in grid:
         row[0].set_ylabel("loss")
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    seen = (
-        "The plain network learns its 300 images by heart: its training loss goes to zero, its validation loss stays high "
-        "(grey in every panel). A regularizer should bring the validation loss down; a smaller gap alone can also mean that "
-        "less is learned. Mixup's and CutMix's training loss is that of mixed images, and is no measure of a gap."
-    )
-    tell(figure, "Training and validation loss with each regularizer alone", seen)
-    save(figure, path)
+    seen = """The plain network learns its 300 images by heart: its training loss goes to zero, its validation loss stays
+    high (grey in every panel). A regularizer should bring the validation loss down; a smaller gap alone can
+    also mean that less is learned. Mixup's and CutMix's training loss is that of mixed images, and is no
+    measure of a gap."""
+    finish(figure, "Training and validation loss with each regularizer alone", seen, path)
 
 
 def draw_layer_inputs(panels: dict[str, list[list[float]]], path: Path) -> None:
     """The 15th, 50th and 85th percentile of one unit's input at every step."""
     figure, grid = blanks(1, 2, 10, 4.6)
+    grid[0, 1].sharey(grid[0, 0])
     for axes, (name, quantiles) in zip(grid.flat, panels.items()):
         low, middle, high = zip(*quantiles)
         steps = range(1, len(middle) + 1)
@@ -192,16 +166,9 @@ def draw_layer_inputs(panels: dict[str, list[list[float]]], path: Path) -> None:
         axes.plot(steps, middle, color=TRAIN, linewidth=0.8, label="median")
         axes.set(title=name, xlabel="step")
         axes.grid(alpha=0.3)
-        bare(axes)
     grid[0, 0].set_ylabel("input of a unit's activation")
     grid[0, 0].legend(frameon=False, loc="center right")
-    bounds = [axes.get_ylim() for axes in grid.flat]
-    for axes in grid.flat:
-        axes.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
-    seen = (
-        "The layers before it learn, and without normalization what arrives at this unit drifts, so that it has to follow. "
-        "With batch normalization its input stays centred and as wide as it was. (Of the layer's 100 units, the one that "
-        "drifts most.)"
-    )
-    tell(figure, "What a unit of the third layer sees while the network trains", seen)
-    save(figure, path)
+    seen = """The layers before it learn, and without normalization what arrives at this unit drifts, so that it has to
+    follow. With batch normalization its input stays centred and as wide as it was. (Of the layer's 100 units,
+    the one that drifts most.)"""
+    finish(figure, "What a unit of the third layer sees while the network trains", seen, path)

@@ -5,6 +5,7 @@ Files and options are merged (`configuration.py`), LightningCLI makes the object
 
 import csv
 import logging
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,6 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from project.assignment import Assignment
 from project.classifier import Classifier
@@ -92,37 +92,43 @@ class CommandLine(LightningCLI):
             super().parse_arguments(parser, args)
         except ArgumentError as error:
             raise UserError(explain(str(error), parser.get_defaults().keys())) from None
+        if not 0 <= (seed := self.config.seed_everything) < 2**32:
+            raise UserError(f"seed_everything: {seed} is no seed; take a number from 0 to {2**32 - 1}")
         self.complete = parser.dump(self.config, skip_unset=False)
         if self.parse_only:
             raise Parsed(self.complete)
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch_lightning.Trainer:
-        chosen = self.config_init.trainer
+        chosen, run = self.config_init.trainer, self.config_init.run
         callbacks = [*(chosen.callbacks or []), *training_progress()]
-        if self.command == "fit":
-            self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here
-            run: Run = self.config_init.run
-            run.check()
-            self.folder = run.create_folder(self.run_name)
-            (self.folder / "config.yaml").write_text(self.complete, encoding="utf-8")
-            if run.diagnostics:
-                callbacks.append(Diagnostics(self.folder / "figures"))
-            self.record = Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census)
-            callbacks.append(self.record)
-            if chosen.enable_checkpointing is not False:
-                checkpoints = self.folder / "checkpoints"
-                callbacks.append(ModelCheckpoint(checkpoints, "best", monitor="val/accuracy", mode="max"))
-                # Not the first one's save_last, which is written only where there is a new best.
-                callbacks.append(
-                    ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-                )
-            kwargs["default_root_dir"] = str(self.folder)
-            if chosen.logger in (None, True):
-                kwargs["logger"] = run.logger(self.folder)
-        else:
-            kwargs["logger"] = kwargs["enable_checkpointing"] = False
         kwargs["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        if self.command != "fit":
+            return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False, **kwargs)
+        self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here,
+        self.model.build_optimizer()  # and what the optimizer refuses
+        run.check()
+        self.folder = run.create_folder(self.run_name)
+        if run.diagnostics:
+            callbacks.append(Diagnostics(self.folder / "figures"))
+        self.record = Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census)
+        callbacks.append(self.record)
+        if chosen.enable_checkpointing is not False:
+            checkpoints = self.folder / "checkpoints"
+            if chosen.limit_val_batches != 0:
+                callbacks.append(ModelCheckpoint(checkpoints, "best", monitor="val/accuracy", mode="max"))
+            # Not the first one's save_last, which is written only where there is a new best.
+            last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+            callbacks.append(last)
+        kwargs["logger"] = False if chosen.logger in (None, True) else chosen.logger
+        try:
+            trainer = super().instantiate_trainer(callbacks=callbacks, default_root_dir=str(self.folder), **kwargs)
+            if chosen.logger in (None, True):
+                trainer.logger = run.logger(self.folder)
+        except Exception:  # a setting was wrong, so there is no run
+            shutil.rmtree(self.folder)
+            raise
+        (self.folder / "config.yaml").write_text(self.complete, encoding="utf-8")
+        return trainer
 
     def fit(self, checkpoint: str | None = None) -> None:
         """Train, going on from a checkpoint where one is given, and say how the run ended."""
@@ -178,8 +184,6 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
         return CommandLine(settings, *args, **kwargs)
     except ArgumentError as error:
         raise UserError(explain(str(error), ())) from None
-    except MisconfigurationException as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from None
 
 
 def run(args: Sequence[str]) -> CommandLine:
@@ -237,7 +241,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def quieten() -> None:
-    """Keep advertisements, and remarks about what is so on purpose here, off the screen."""
+    """Keep advertisements, and remarks on what is intended here, off the screen."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # what a profiler says was asked for
@@ -245,8 +249,6 @@ def quieten() -> None:
         "LightningCLI's args parameter",  # main() passes on the command line itself
         "The number of training batches",  # metrics are logged once an epoch
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "There is a wandb run already in progress",
-        "The '\\w+' does not have many workers",
         "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
         "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):

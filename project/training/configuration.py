@@ -9,7 +9,7 @@ rules go beyond that:
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,27 +34,28 @@ class Loader(yaml.SafeLoader):
     """Plain data; a number such as 1e-3 is one, as YAML 1.2 has it."""
 
 
+def construct_mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    """A mapping that has every key once and does not lie in itself."""
+    for number, (key, _) in enumerate(node.value):
+        if key.value in (earlier.value for earlier, _ in node.value[:number]):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+Loader.add_constructor("tag:yaml.org,2002:map", construct_mapping)
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 
 class Arguments(NamedTuple):
-    """What a command line says.
+    """What a command line says."""
 
-    Attributes:
-        overlays: Files' and options' settings, in order.
-        files: Names of the files, in order.
-        checkpoint: `--ckpt_path`.
-        print_config: Whether the complete configuration is asked for, and no run.
-        help: Arguments that ask for help, as they were given.
-    """
-
-    overlays: list[Settings]
-    files: list[str]
-    checkpoint: str | None
-    print_config: bool
-    help: list[str]
+    overlays: list[Settings]  # of files and options, in order
+    files: list[str]  # their names, in order
+    checkpoint: str | None  # --ckpt_path
+    print_config: bool  # whether the complete configuration is asked for, and no run
+    help: list[str]  # the arguments that ask for help
 
 
 def read_arguments(args: Sequence[str]) -> Arguments:
@@ -75,10 +76,10 @@ def read_arguments(args: Sequence[str]) -> Arguments:
         if name == "--print_config":
             print_config = True
             continue
-        if not given:
-            if not waiting or waiting[0].startswith("--"):
-                raise UserError(f"{name}: needs a value, such as {name}=VALUE")
+        if not given and waiting and not waiting[0].startswith("--"):
             value = waiting.pop(0)
+        if not value:
+            raise UserError(f"{name}: needs a value, such as {name}=VALUE")
         if name in ("-c", "--config"):
             files.append(value)
             overlays.append(read_overlay(value))
@@ -92,15 +93,16 @@ def read_arguments(args: Sequence[str]) -> Arguments:
 def read_overlay(path: str | Path) -> Settings:
     """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
     if not Path(path).is_file():
-        raise UserError(
-            f"--config {path}: no such file{did_you_mean(str(path), map(str, Path('configs').rglob('*.yaml')))}"
-        )
+        known = map(str, Path("configs").rglob("*.yaml"))
+        raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
     try:
         settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
     except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
         raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
+    if "config" in settings:
+        raise UserError(f"--config {path}: config: a file names no other file; give each with a --config of its own")
     return settings
 
 
@@ -110,6 +112,8 @@ def as_overlay(option: str, text: str) -> Settings:
         value = yaml.load(text, Loader)
     except (yaml.YAMLError, ValueError):
         value = text
+    if "#" in text and not isinstance(value, dict | list) and not text.startswith(("'", '"')):
+        value = text  # it begins no comment here
     for key in reversed(option.split(".")):
         value = {key: value}
     return value
@@ -125,12 +129,13 @@ def merged(overlays: Iterable[Settings]) -> Settings:
 
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """`new` at `path` laid over what is there."""
-    if path in CLASS_LISTS and isinstance(new, list):
-        return [laid_over(None, as_class(each), (*path, "")) for each in new]
+    if path in CLASS_LISTS and (isinstance(new, str | list) or is_class(new)):
+        classes = map(as_class, new if isinstance(new, list) else [new])
+        return [laid_over(None, each, (*path, str(number))) for number, each in enumerate(classes)]
     if path in CLASSES or is_class(old) or is_class(new):
         return class_laid_over(as_class(old), as_class(new), path)
     if isinstance(old, list) and isinstance(new, dict) and old:  # an option about the last one
-        return [*old[:-1], laid_over(as_class(old[-1]), new, (*path, ""))]
+        return [*old[:-1], laid_over(as_class(old[-1]), new, (*path, str(len(old) - 1)))]
     if isinstance(old, str) and isinstance(new, dict) and "class_path" not in new:
         return class_laid_over(as_class(old), new, path)
     if not isinstance(new, dict):
@@ -163,15 +168,15 @@ def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     if not is_class(old) and "class_path" not in new:
         return {**result, **new}  # the parser says that there is no class
     for key in ("init_args", "dict_kwargs"):
-        if not isinstance(new.get(key) or {}, dict):
+        if not isinstance(new.get(key), dict | None):
             raise UserError(f"{'.'.join((*path, key))}: expected `key: value` settings, found {str(new[key])[:60]}")
         given = {**(new.get(key) or {}), **(arguments if key == "init_args" else {})}
         if given:
             result[key] = laid_over(result.get(key) or {}, given, (*path, key))
-    return {
-        "class_path": new.get("class_path", result.get("class_path")),
-        **{k: v for k, v in result.items() if k != "class_path"},
-    }
+    name = new.get("class_path", result.pop("class_path", None))
+    if path == ("model", "network") and not result:
+        return name  # may be a function's, such as torchvision.models.resnet18, which takes no settings
+    return {"class_path": name, **result}
 
 
 def is_class(value: Any) -> bool:

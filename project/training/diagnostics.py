@@ -1,6 +1,6 @@
 """What goes on inside a network while it trains: rates, gradients by layer, activations by depth.
 
-Cheap, since it looks at few steps and asks for no number before an epoch is over.
+It costs little: it looks at few steps, and no number leaves the device before an epoch is over.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from project.initialization import ACTIVATIONS, weight_layers
 from project.training.figures import draw_activations, draw_gradient_norms, draw_learning_rate
 
-LOOKS_AN_EPOCH = 5
+LOOKS_PER_EPOCH = 5
 IMAGES = 100  # that activations are taken from
 GRADIENT_NORM = "gradient_norm/"
 
@@ -32,12 +32,12 @@ class Diagnostics(Callback):
         self.folder = folder
         self.rates: list[tuple[float, float]] = []  # epoch, rate
         self.norms: list[tuple[float, Tensor]] = []  # epoch, norms by layer
-        self.fresh: list[Tensor] = []
-        self.looked = 0
+        self.at_start: list[Tensor] = []  # activations
+        self.norms_logged = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.get_submodule("network"))}
-        self.fresh = activations(pl_module, trainer)
+        self.at_start = activations(pl_module, trainer)
         self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -45,14 +45,14 @@ class Diagnostics(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         epoch = self.rates[-1][0]
-        if not self.norms or int(epoch * LOOKS_AN_EPOCH) > int(self.norms[-1][0] * LOOKS_AN_EPOCH):
+        if not self.norms or int(epoch * LOOKS_PER_EPOCH) > int(self.norms[-1][0] * LOOKS_PER_EPOCH):
             self.norms.append((epoch, torch.stack([gradient_norm(layer) for layer in self.layers.values()])))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.norms[self.looked :]:
-            means = torch.stack([norms for _, norms in self.norms[self.looked :]]).mean(0)
+        if self.norms[self.norms_logged :]:
+            means = torch.stack([norms for _, norms in self.norms[self.norms_logged :]]).mean(0)
             pl_module.log_dict({GRADIENT_NORM + name: norm for name, norm in zip(self.layers, means)})
-            self.looked = len(self.norms)
+            self.norms_logged = len(self.norms)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rates:
@@ -60,9 +60,9 @@ class Diagnostics(Callback):
         draw_learning_rate(self.rates, self.folder / "learning_rate.png")
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
         draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
-        if self.fresh:
-            trained = activations(pl_module, trainer)
-            draw_activations({"at the start": self.fresh, "at the end": trained}, self.folder / "activations.png")
+        if self.at_start:
+            moments = {"at the start": self.at_start, "at the end": activations(pl_module, trainer)}
+            draw_activations(moments, self.folder / "activations.png")
 
 
 def gradient_norm(layer: nn.Module) -> Tensor:

@@ -16,16 +16,15 @@ class EpochLines(EpochCallback):
     """Prints one line an epoch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()  # not when an epoch starts: one that goes on does not
+        self.started = time.perf_counter()  # not at an epoch's start: one that goes on from a checkpoint has none
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = self.measured(trainer)
         parts = [epoch_of(trainer)]
         for split in ("train", "val"):
             if f"{split}/loss" in metrics:
-                parts.append(
-                    f"{split} loss {metrics[f'{split}/loss']:.3f} accuracy {metrics[f'{split}/accuracy']:6.2%}"
-                )
+                loss, accuracy = metrics[f"{split}/loss"], metrics[f"{split}/accuracy"]
+                parts.append(f"{split} loss {loss:.3f} accuracy {accuracy:6.2%}")
         tqdm.write("  ".join([*parts, f"{time.perf_counter() - self.started:.1f} s"]))  # above the bar, if there is one
         sys.stdout.flush()
         self.started = time.perf_counter()
@@ -44,7 +43,7 @@ class EpochBar(TQDMProgressBar):
         self.train_progress_bar.set_description(epoch_of(trainer))
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        return {}  # the lines have them
+        return {}  # the lines show them
 
 
 def epoch_of(trainer: Trainer) -> str:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 TRAIN, VAL = "#2a6fb0", "#d1572c"
 
 
@@ -10,12 +12,11 @@ def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path
     """Loss and accuracy by epoch, with the generalization gap shaded between training and validation.
 
     Args:
-        rows: One for each epoch, with `epoch` (from 1), and what was measured in it: `train/loss`, `train/accuracy`,
-            `val/loss`, `val/accuracy`.
+        rows: One for each epoch: `epoch` (from 1), and what was measured in it of `train/loss`, `train/accuracy`, `val/loss`
+            and `val/accuracy`.
         target: The accuracy to reach, in (0, 1).
         path: The PNG to write; its folder is made.
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     def measured(*names: str) -> list[list[float]]:
         """The epochs that have all of these, and their values."""
@@ -29,11 +30,10 @@ def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path
         axes.plot(*measured(train), color=TRAIN, marker="o", markersize=3, label="training")
         axes.plot(*measured(val), color=VAL, marker="o", markersize=3, label="validation")
         axes.set(xlabel="epoch", title=metric)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.locator_params("x", integer=True)
         axes.grid(alpha=0.3)
     accuracy.set_ylim(0, 1)
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy.yaxis.set_major_formatter("{x:.0%}")
     accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"{100 * target:g} %")
     for axes in (loss, accuracy):
         axes.legend(frameon=False)
@@ -41,12 +41,7 @@ def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path
 
 
 def draw_learning_rate(rates: list[tuple[float, float]], path: Path) -> None:
-    """The learning rate of every step.
-
-    Args:
-        rates: (epoch, rate), the epoch a fraction that counts from 0.
-        path: The PNG to write.
-    """
+    """The learning rate of every step: (epoch, rate), the epoch a fraction that counts from 0."""
     figure, axes = blank(6, 3)
     axes.plot(*zip(*rates), color=TRAIN)
     axes.set(xlabel="epoch", ylabel="learning rate", title="Learning rate", ylim=(0, None))
@@ -54,43 +49,33 @@ def draw_learning_rate(rates: list[tuple[float, float]], path: Path) -> None:
 
 
 def draw_gradient_norms(norms: list[tuple[float, list[float]]], layers: list[str], path: Path) -> None:
-    """Gradient norm of each layer over time, the layers colored by their depth.
+    """Gradient norm of each layer over time: (epoch, norm by layer), and the layers' names, the first layer first."""
+    from matplotlib import colormaps
 
-    Args:
-        norms: (epoch, norm of each layer).
-        layers: Their names, the first layer first.
-        path: The PNG to write.
-    """
     figure, axes = blank(8, 4)
     epochs = [epoch for epoch, _ in norms]
-    for depth, (name, color) in enumerate(zip(layers, by_depth(len(layers)))):
-        axes.plot(epochs, [max(by_layer[depth], 1e-12) for _, by_layer in norms], color=color, label=name)
-    axes.set(
-        xlabel="epoch",
-        ylabel="norm of the gradient",
-        yscale="log",
-        title="Gradients by layer, dark to light with depth",
-    )
+    by_layer = zip(*(each for _, each in norms))
+    colors = colormaps["viridis"](np.linspace(0, 0.92, len(layers)))
+    for name, color, values in zip(layers, colors, by_layer):
+        axes.plot(epochs, np.maximum(values, 1e-12), color=color, label=name)
+    axes.set(xlabel="epoch", ylabel="norm of the gradient", yscale="log")
+    axes.set_title("Gradients by layer, dark to light with depth")
     if len(layers) <= 24:
         axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     save(figure, path)
 
 
 def draw_activations(moments: dict[str, list[Any]], path: Path) -> None:
-    """Histograms of activations by depth, a row for each moment.
-
-    Args:
-        moments: What the row is called -> values of each activation function's output, in order.
-        path: The PNG to write.
-    """
-    shown = evenly(len(next(iter(moments.values()))), 8)
+    """Histograms of activations, a row for each moment: its name -> each activation function's outputs, in order."""
+    count = len(next(iter(moments.values())))
+    shown = np.linspace(0, count - 1, min(count, 8)).round().astype(int)  # the first, the last, and some between
     figure, grid = blanks(len(moments), len(shown), 1.5 * max(len(shown), 3), 1.7 * len(moments) + 0.4)
     for row, (moment, layers) in zip(grid, moments.items()):
+        row[0].set_ylabel(moment)
         for axes, depth in zip(row, shown):
             draw_histogram(axes, layers[depth])
-            if axes in grid[0]:
-                axes.set_title(f"layer {depth + 1}", fontsize=9)
-        row[0].set_ylabel(moment)
+    for axes, depth in zip(grid[0], shown):
+        axes.set_title(f"layer {depth + 1}", fontsize=9)
     figure.suptitle("What the activation functions put out", fontsize=11)
     save(figure, path)
 
@@ -101,42 +86,26 @@ def draw_histogram(axes: Any, values: Any) -> None:
     axes.hist(values, bins=40, color=TRAIN)
     axes.set_yticks([])
     axes.tick_params(labelsize=6)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines.left.set_visible(False)
     if len(values):
         axes.set_xlabel(f"mean {values.mean():.2g}\nstd {values.std():.2g}", fontsize=7)
 
 
-def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers 0 ... count - 1, the first and the last among them."""
-    if count <= most:
-        return list(range(count))
-    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
-
-
-def by_depth(count: int) -> list[Any]:
-    """Colors from dark to light."""
-    from matplotlib import colormaps
-
-    return [colormaps["viridis"](i / max(1, count - 1) * 0.92) for i in range(count)]
-
-
 def blank(width: float, height: float) -> tuple[Any, Any]:
     """A figure of so many inches, with one pair of axes."""
-    figure, grid = blanks(1, 1, width, height)
-    axes = grid[0, 0]
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, ((axes,),) = blanks(1, 1, width, height)
     axes.grid(alpha=0.3)
     return figure, axes
 
 
 def blanks(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:
     """A figure of so many inches, with a grid of axes, (rows, columns)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    with rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+        return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def save(figure: Any, path: Path) -> None:

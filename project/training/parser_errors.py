@@ -1,15 +1,18 @@
 """Turns the parser's long account of a wrong setting into one line: what, where, and how to mend it."""
 
-import difflib
-import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from project.training.class_aliases import FULL_NAMES
 from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
+TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
+# Words in the names of types that say nothing to a person.
+STRUCTURE = {"class", "Callable", "Union", "Iterable", "list"}
 
 
 def explain(message: str, known_settings: Iterable[str]) -> str:
@@ -21,6 +24,9 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     """
     message = " ".join(message.split())
     key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    cause = message.rpartition('Parser key "')[2]  # of parsers within parsers, what the innermost one says
+    path = found.group(1) if (found := re.search(r"class_path[=:'\" ]+([\w.]+)'", message)) else ""
+    moved = f"; did you mean {FULL_NAMES[name]}?" if (name := path.rpartition(".")[2]) in FULL_NAMES else ""
 
     if found := re.search(r"Group '([^']+)' does not accept option '([^']+)'", message):
         name = ".".join(found.groups())
@@ -30,44 +36,58 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         option = found.group(1)
         if not key:
             return f"{option}: there is no such setting{did_you_mean(option, known_settings)}"
-        path = re.search(r"class_path[=:'\" ]+([\w.]+)'", message)
-        name = path.group(1) if path else "it"
-        return f"{key}: {name} has no setting {option}{did_you_mean(option, arguments_of(name))}"
+        accepted = inspect.signature(resolved(path)).parameters if resolved(path) else ()
+        return f"{key}: {path or 'it'} has no setting {option}{did_you_mean(option, accepted)}"
 
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
-        return f"{key}: {module} has no class {name}{did_you_mean(name, public_names(module), module + '.')}"
-
-    if found := re.search(r"arguments are required: (.+)", message):
-        return f"missing {found.group(1)}; {START_FROM}"
+        public = [each for each in dir(resolved(module)) if not each.startswith("_")]
+        return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):
-        return f"{key}: there is no module {found.group(1)}"
+        return f"{key}: there is no module {found.group(1)}{moved}"
 
-    expected = dict.fromkeys(re.findall(r"Expected an? <class '([^']+)'>", message))
-    if (found := re.search(r"Given value: (.+?)(?:\. Got value: .*)?$", message)) and expected:
-        literals = re.search(r"typing\.Literal\[([^\]]*)\]", message)
-        wanted = f"one of {literals.group(1)}" if literals else " or ".join(expected)
-        return f"{key}: expected {wanted.replace('NoneType', 'null')}, found {found.group(1)[:80]}"
+    if found := re.search(r"arguments are required: ([\w., ]*\w)", message):
+        names = found.group(1)
+        if not key:
+            return f"missing {names}; {START_FROM}"
+        first = names.partition(",")[0]
+        return f"{key}: missing {names}; give --{key}.{first} VALUE, or init_args: {{{first}: VALUE}} in a file"
 
-    if found := re.search(r"Expected a dot import path string: (\w[\w.]*\w|\w)", message):
-        name = found.group(1)
-        close = difflib.get_close_matches(name, FULL_NAMES, n=1)
-        return f"{key}: there is no class {name}" + (f"; did you mean {FULL_NAMES[close[0]]}?" if close else "")
+    if found := re.search(r"Multiple subclasses with name (\w+)\. .* ambiguity: (.+?)\.+( |$)", message):
+        return f"{key}: there is more than one {found.group(1)}; give one of {found.group(2)}"
+
+    types = re.search(TYPES, cause)
+    wanted = allowed(types.group(types.lastindex or 0)) if types else ""
+
+    found = re.search(r"Expected a dot import path string: (\w[\w.]*\w|\w)", message)
+    if found and "'float'" not in cause:  # where a number may stand, a word is hardly a class
+        hint = did_you_mean(found.group(1), FULL_NAMES) or (f"; there is {wanted}" if wanted else "")
+        return f"{key}: there is no class {found.group(1)}{hint}"
+
+    given = re.search(r"Given value: (.+?)(\. Got value: .*)?$", cause)
+    given = given or re.search(r"Got value: (.+?)(\. Got value: .*| Subclass types .*)?$", cause)
+    if wanted and given:
+        value = path if "class_path" in given.group(1) else given.group(1)[:80]
+        return f"{key}: expected {wanted}, found {value}"
 
     return message if len(message) < 300 else message[:297] + "..."
 
 
-def public_names(module: str) -> list[str]:
-    """The names in a module of torch or of ours; nothing is imported from elsewhere to explain a mistake."""
-    if module.partition(".")[0] not in ("torch", "torchvision", "pytorch_lightning", "project"):
-        return []
-    return [name for name in dir(importlib.import_module(module)) if not name.startswith("_")]
+def allowed(types: str) -> str:
+    """What the types in a message allow: values, and classes by their short names."""
+    found = [value for values in re.findall(r"Literal\[(.*?)\]", types) for value in values.split(", ")]
+    others = re.sub(r"Literal\[.*?\]|\[\[.*?\]", "", types)  # not what a callable takes, either
+    bases = {name: {base.__name__ for base in resolved(path).__mro__} for name, path in FULL_NAMES.items()}
+    for word in re.findall(r"\w+(?![\w.])", others):
+        known = [name for name in FULL_NAMES if word in bases[name] and word != "Module"]  # which says too little
+        found += known or ([] if word in STRUCTURE else ["null" if word == "NoneType" else word])
+    *names, last = dict.fromkeys(found)
+    listed = "a list of " if "list[" in types else ""
+    return listed + (f"{', '.join(names)} or {last}" if names else last)
 
 
-def arguments_of(class_path: str) -> list[str]:
-    """The arguments of a class in such a module."""
-    module, _, name = class_path.rpartition(".")
-    if name not in public_names(module):
-        return []
-    return list(inspect.signature(getattr(importlib.import_module(module), name)).parameters)
+def resolved(name: str) -> Any:
+    """What a dotted name of torch or of ours stands for; None elsewhere: to explain a mistake, nothing else is imported."""
+    known = name.partition(".")[0] in ("torch", "torchvision", "pytorch_lightning", "project")
+    return pkgutil.resolve_name(name) if known else None

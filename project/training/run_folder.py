@@ -1,4 +1,4 @@
-"""A run's folder, `runs/<name>/`, and what is said at its end.
+"""A run's folder, `runs/<name>/`, and its W&B run.
 
 config.yaml    the complete configuration; `fit --config` it to repeat the run
 metrics.csv    one row an epoch
@@ -21,8 +21,6 @@ from typing import Literal
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from project.support.errors import UserError
-
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 
 
 @dataclass
@@ -71,25 +69,20 @@ class Run:
             except OSError as error:
                 raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None
 
-    def logger(self, path: Path) -> Logger | Literal[False]:
+    def logger(self, path: Path) -> Logger | None:
         """The W&B logger that writes below `path`."""
         if self.wandb == "disabled":
-            return False
+            return None
         import wandb
 
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
         (path / "wandb").mkdir()
+        settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
         try:
-            experiment = wandb.init(
-                name=path.name,
-                dir=path,
-                mode=self.wandb,
-                project=self.project,
-                settings=wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True),
-            )
+            run = wandb.init(name=path.name, dir=path, mode=self.wandb, project=self.project, settings=settings)
         except wandb.errors.Error as error:
             raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
-        return WandbLogger(experiment=experiment)
+        return WandbLogger(experiment=run)
 
 
 def has_key(url: str) -> bool:

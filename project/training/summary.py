@@ -1,4 +1,4 @@
-"""What is written of a run while it trains, and said at its end: metrics.csv, summary.json, the figures, the last lines."""
+"""Records a run: metrics.csv while it trains; summary.json, the figures and the last lines when it ends."""
 
 import csv
 import json
@@ -30,13 +30,7 @@ METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 class Record(EpochCallback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
-    def __init__(
-        self,
-        folder: Path,
-        seed: int | None,
-        figures: bool = True,
-        on_census: Callable[[Census], None] = lambda census: None,
-    ):
+    def __init__(self, folder: Path, seed: int, figures: bool, on_census: Callable[[Census], None]):
         self.folder, self.seed, self.figures, self.on_census = folder, seed, figures, on_census
         self.rows: list[dict[str, float]] = []
         self.summary: dict[str, Any] = {}
@@ -65,11 +59,9 @@ class Record(EpochCallback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
             last = self.folder / "checkpoints" / "last.ckpt"
-            go_on = f"to go on: python main.py fit --config {self.folder / 'config.yaml'} --ckpt_path {last}"
-            print(
-                f"\nStopped in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-                + (f"; {go_on}" if last.exists() else "")
-            )
+            go_on = f"; to go on: python main.py fit --config {self.folder / 'config.yaml'} --ckpt_path {last}"
+            stopped = f"\nStopped in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            print(stopped + go_on if last.exists() else stopped)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rows:
@@ -87,9 +79,7 @@ class Record(EpochCallback):
             "device": device_name(pl_module.device),
             "precision": trainer.precision,
             "parameters": sum(p.numel() for p in pl_module.get_submodule("network").parameters()),
-            "strategies": {
-                family: [strategy._asdict() for strategy in found] for family, found in self.strategies.items()
-            },
+            "strategies": {family: [one._asdict() for one in found] for family, found in self.strategies.items()},
             "classes": list(self.data.classes),
             "image_shape": list(self.data.image_shape),
             "samples_per_epoch": self.data.samples_per_epoch,
@@ -104,35 +94,25 @@ class Record(EpochCallback):
         if self.figures:
             draw_learning_curves(self.rows, Assignment.load().target_accuracy, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
-            trainer.logger.log_hyperparams({"strategies": named(self.strategies)})
+            names = {family: [strategy.name for strategy in found] for family, found in self.strategies.items()}
+            trainer.logger.log_hyperparams({"strategies": names})
             for figure in sorted(figures.glob("*.png")):
                 trainer.logger.log_image(f"figures/{figure.stem}", [str(figure)])
-
-
-def named(strategies: Census) -> dict[str, list[str]]:
-    """The census, names alone."""
-    return {family: [strategy.name for strategy in found] for family, found in strategies.items()}
 
 
 def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
     """The last lines of a run: where it is, each condition as met or not, the accuracy and the epochs."""
     checked = conditions(rules, summary)
-    width = max(len(condition.name) for condition in checked)
+    width = max(len(name) for name, *_ in checked)
     drawn = "figures/curves.png, " if (folder / "figures" / "curves.png").exists() else ""
-    lines = [
-        f"\nThe run is in {folder}: summary.json, {drawn}checkpoints/",
-        "The assignment's conditions:",
-    ]
+    lines = [f"\nThe run is in {folder}: summary.json, {drawn}checkpoints/", "The assignment's conditions:"]
     for name, met, shown_by, remedy in checked:
         lines.append(f"  {'met    ' if met else 'NOT MET'}  {name:{width}}  {shown_by}{'' if met else '; ' + remedy}")
-    fulfilled = sum(condition.met for condition in checked)
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     if summary["val_accuracy"] is None:
         reached = f"val/accuracy was not measured; {epochs}"
     else:
         best = f"best {summary['best_val_accuracy']:.2%} in epoch {summary['best_epoch']}"
         reached = f"val/accuracy {summary['val_accuracy']:.2%} ({best}) after {epochs}"
-    lines.append(
-        f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {fulfilled} of {len(checked)} conditions met"
-    )
-    return "\n".join(lines)
+    fulfilled = f"{sum(condition.met for condition in checked)} of {len(checked)} conditions met"
+    return "\n".join([*lines, f"{reached}, {summary['seconds']:.0f} s on {summary['device']}; {fulfilled}"])

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import pytorch_lightning
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from project.support.devices import precision_for
 from project.support.errors import UserError
@@ -45,16 +46,19 @@ class Trainer(pytorch_lightning.Trainer):
             raise UserError(
                 "trainer.devices: a run trains on one device; leave it at 1 (CUDA_VISIBLE_DEVICES chooses a GPU)"
             )
-        super().__init__(
-            accelerator=accelerator,
-            devices=1,
-            precision=precision_for(accelerator) if precision == "auto" else precision,
-            limit_train_batches=limit_train_batches,
-            limit_val_batches=limit_val_batches,
-            limit_test_batches=limit_test_batches,
-            limit_predict_batches=limit_predict_batches,
-            overfit_batches=overfit_batches,
-            val_check_interval=val_check_interval,
-            enable_model_summary=enable_model_summary,
-            **more,
-        )
+        try:
+            super().__init__(
+                accelerator=accelerator,
+                devices=1,
+                precision=precision_for(accelerator) if precision == "auto" else precision,
+                limit_train_batches=limit_train_batches,
+                limit_val_batches=limit_val_batches,
+                limit_test_batches=limit_test_batches,
+                limit_predict_batches=limit_predict_batches,
+                overfit_batches=overfit_batches,
+                val_check_interval=val_check_interval,
+                enable_model_summary=enable_model_summary,
+                **more,
+            )
+        except (MisconfigurationException, ValueError) as error:
+            raise UserError(f"trainer: {' '.join(str(error).split())}") from None

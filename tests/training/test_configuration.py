@@ -69,7 +69,7 @@ def test_classes_of_one_name_in_two_modules_are_two_classes():
     assert optimizer(ours, {"class_path": "torch.optim.Muon"}) == {"class_path": "torch.optim.Muon"}
     overlays = [{"model": {"network": {"class_path": f"{module}.ResNet", "init_args": args}}} for module, args in (
         ("project.networks", {"width": 8}), ("torchvision.models", {}))]  # fmt: skip
-    assert merged(overlays)["model"]["network"] == {"class_path": "torchvision.models.ResNet"}
+    assert merged(overlays)["model"]["network"] == "torchvision.models.ResNet", "and keeps no setting"
 
 
 def test_a_class_can_be_named_by_a_text_by_its_short_name_and_by_an_option():
@@ -91,6 +91,14 @@ def test_a_plus_appends():
     assert merged([{"data": {"augmentation+": [crop]}}]) == merged([base])
 
 
+@pytest.mark.parametrize("name", ["SGD", {"class_path": "SGD"}, ["SGD"]])
+def test_a_class_alone_is_a_list_of_one(name):
+    base = {"trainer": {"callbacks": ["torch.optim.Adam"]}}
+    assert merged([base, {"trainer": {"callbacks": name}}])["trainer"]["callbacks"] == [
+        {"class_path": "torch.optim.SGD"}
+    ]
+
+
 def test_options_before_a_file_lose_to_it_and_after_it_win():
     file = "configs/base.yaml"
     assert merged(read_arguments(["--trainer.max_epochs=3", "-c", file]).overlays)["trainer"]["max_epochs"] == 15
@@ -103,7 +111,40 @@ def test_numbers_are_numbers(tmp_path):
     assert as_overlay("a.b", "-1e-3") == {"a": {"b": -1e-3}}
 
 
-@pytest.mark.parametrize("args", [["--trainer.max_epochs"], ["--a", "--b", "1"], ["fit"], ["--config", "no/such.yaml"]])
+def test_an_option_is_no_yaml_file_in_which_comments_stand():
+    assert as_overlay("run.name", "x # y") == {"run": {"name": "x # y"}}
+    assert as_overlay("run.name", "'x # y'") == {"run": {"name": "x # y"}}
+    assert as_overlay("a", '{"b": "x # y"}') == {"a": {"b": "x # y"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trainer: {max_epochs: 3}\ntrainer: {max_epochs: 4}", "the key 'trainer' is there twice"),
+        ("model:\n  optimizer: {lr: 1, lr: 2}", "'lr' is there twice"),
+        ("model: &a {network: *a}", "recursive"),
+        ("--- &a\nmodel: *a", "recursive"),
+        ("config: configs/base.yaml", "config: a file names no other file"),
+    ],
+)
+def test_what_a_file_cannot_mean_is_told(text, said, tmp_path):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_overlay(tmp_path / "x.yaml")
+
+
+def test_keys_that_come_from_an_anchor_are_there_once(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: &a {b: 1, c: 2}\nd: {<<: *a, c: 3}")
+    assert read_overlay(tmp_path / "x.yaml") == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        *(["--trainer.max_epochs"], ["--trainer.max_epochs="], ["--trainer.max_epochs", ""]),
+        *(["--a", "--b", "1"], ["fit"], ["--config", "no/such.yaml"]),
+    ],
+)
 def test_what_cannot_be_read_is_told(args):
     with pytest.raises(UserError):
         read_arguments(args)
@@ -114,6 +155,7 @@ def test_what_cannot_be_read_is_told(args):
     [
         "--model.optimizer.init_args=5",
         "--model.optimizer.dict_kwargs=[1]",
+        "--model.optimizer.init_args=[]",
         "--trainer.max_epochs+=3",
         "--trainer=3",
         "--run=no",
