@@ -50,7 +50,7 @@ class Slots:
 
     def close(self) -> None:
         for server in self.servers:
-            server.end()
+            server.close()
 
     def run(self, job: Job, watch: Callable[[str], None]) -> Measurement:
         """Run a job where the fewest are; never more than `count` at once. Raises Stopped once `stop` is set."""

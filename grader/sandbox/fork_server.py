@@ -60,11 +60,14 @@ class ForkServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and with it all programs."""
         self.end()
         self.folder.remove()
 
     def end(self) -> None:
-        """End it, and with it all programs."""
         if self.process:
             self.process.kill()
             self.process.wait()
