@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.settings import training_seed
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Noted

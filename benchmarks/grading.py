@@ -20,7 +20,7 @@ from benchmarks.measuring import in_turns, ratio, report
 from grader.engines.engine import Engine
 from grader.engines.local import LocalEngine
 from grader.engines.ray_cluster import RayEngine
-from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.grade import grade
 from grader.grading.settings import Settings
 from grader.intake.submission import take_in

@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.measuring import alone, in_turns, report
 from grader.engines.engine import Train
 from grader.engines.needs import Needs
-from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.grade import grade
 from grader.grading.ranking import judged
 from grader.grading.settings import Settings

@@ -289,7 +289,7 @@ def export(options: argparse.Namespace) -> int:
 
 
 def example(options: argparse.Namespace) -> int:
-    from grader.grading.examples import write_examples
+    from grader.grading.example_submissions import write_examples
 
     if options.folder.exists():
         raise UserError(f"{options.folder}: is there already; name a folder that is not")

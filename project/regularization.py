@@ -14,8 +14,8 @@ from torch.optim.swa_utils import get_ema_avg_fn
 from torchvision.ops import StochasticDepth as DropBranch
 from torchvision.transforms import v2
 
-from project.support.averaging import EpochAveraging
 from project.support.errors import in_range, note
+from project.support.weight_averaging import EpochAveraging
 
 
 class Regularizer(ABC):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.example_submissions import CONCLUSION, REPORT
 
 NOTEBOOKS = sorted(Path(__file__).parents[1].glob("notebooks/*.ipynb"))
 ROOT = NOTEBOOKS[0].parents[1]

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 
 from grader.engines.machine import gpus, said_by
-from grader.rerun.visible_code import PRELOAD, PROGRAMS, REPOSITORY, VisibleCode
+from grader.rerun.mounted_code import PRELOAD, PROGRAMS, REPOSITORY, VisibleCode
 from grader.sandbox import bubblewrap, supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import parent_group
 from grader.sandbox.fork_server import ForkServer
-from grader.sandbox.program import Launch, Program
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Launch, Program
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.untrusted_files import Unreadable, read_json
 

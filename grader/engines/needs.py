@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.engines.machine import gpus
-from grader.rerun.visible_code import PRELOAD, VisibleCode
+from grader.rerun.mounted_code import PRELOAD, VisibleCode
 from grader.sandbox.fork_server import ForkServer
 
 

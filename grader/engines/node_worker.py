@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grader.engines import machine
 from grader.engines.needs import Needs, fork_servers
 from grader.ledger.measurement import Measurement
-from grader.rerun.visible_code import VisibleCode
+from grader.rerun.mounted_code import VisibleCode
 from grader.safe_text import printable
 from grader.sandbox import bubblewrap
 from grader.sandbox.scratch import Scratch

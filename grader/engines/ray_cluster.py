@@ -24,7 +24,7 @@ from grader.engines.slots import places
 from grader.ledger.measurement import Measurement
 from grader.rerun.grading_data import GradingData
 from grader.rerun.job import Job
-from grader.rerun.visible_code import REPOSITORY
+from grader.rerun.mounted_code import REPOSITORY
 from project.support.errors import UserError
 
 SHIPPED = ("project", "grader", "configs")  # what nodes need of this repository

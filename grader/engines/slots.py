@@ -11,8 +11,8 @@ from grader.engines.machine import gpus
 from grader.engines.needs import Needs, fork_servers
 from grader.ledger.measurement import Measurement
 from grader.rerun.job import Job, Slot
+from grader.rerun.mounted_code import VisibleCode
 from grader.rerun.rerun import run_job
-from grader.rerun.visible_code import VisibleCode
 from grader.sandbox.fork_server import ForkServer
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Unusable
-from grader.rerun.visible_code import PROGRAMS, REPOSITORY
+from grader.rerun.mounted_code import PROGRAMS, REPOSITORY
 from grader.safe_text import printable
 from grader.sandbox import bubblewrap, supervision
-from grader.sandbox.program import Program
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Program
 from grader.sandbox.untrusted_files import Unreadable, read_output
 from project.support.errors import UserError
 

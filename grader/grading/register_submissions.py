@@ -7,8 +7,8 @@ from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_content
 from grader.intake.downloads import Download
-from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission, Unusable, take_in, unusable
+from grader.intake.time_estimate import estimated_work
 from grader.ledger.ledger import Noted, now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import keep

@@ -10,7 +10,7 @@ from grader.engines.local import LocalEngine
 from grader.engines.machine import said_by
 from grader.engines.needs import Needs
 from grader.rerun.grading_data import DATA
-from grader.rerun.visible_code import REPOSITORY
+from grader.rerun.mounted_code import REPOSITORY
 from grader.rules import Rules
 from grader.sandbox import bubblewrap
 from project.support.errors import UserError

@@ -3,7 +3,7 @@
 import sqlite3
 
 from grader.grading.ranking import Entry, Standing, decision
-from grader.publish import explanations as words
+from grader.publish import verdict_explanations as words
 from grader.rules import Rules
 from grader.safe_text import escaped
 

@@ -10,10 +10,10 @@ import torch
 
 from grader.intake.submission import Submission
 from grader.rerun.grading_data import GradingData
-from grader.rerun.visible_code import VisibleCode
+from grader.rerun.mounted_code import VisibleCode
 from grader.rules import Rules
 from grader.sandbox.bubblewrap import Bubblewrapped
-from grader.sandbox.program import Launch, Turn
+from grader.sandbox.sandboxed_program import Launch, Turn
 
 
 @dataclass(frozen=True, eq=False)

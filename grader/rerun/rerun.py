@@ -22,8 +22,8 @@ from grader.rerun.output_checks import keep, read_curves, read_summary, suspicio
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
 from grader.safe_text import printable
 from grader.sandbox import supervision
-from grader.sandbox.program import Program, plainly
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Program, plainly
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable, read_output

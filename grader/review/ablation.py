@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from grader.grading.contributions import WHOLE, Contribution, contributions, variant, variants
 from grader.grading.ranking import judged
 from grader.grading.settings import Settings, circumstances, needs, training_seed
 from grader.grading.status import Status
+from grader.grading.strategy_contributions import WHOLE, Contribution, contributions, variant, variants
 from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
@@ -18,7 +18,7 @@ from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
-from grader.rerun.visible_code import REPOSITORY
+from grader.rerun.mounted_code import REPOSITORY
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 from project.training.figures import TRAIN, VAL, blank, save

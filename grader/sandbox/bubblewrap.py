@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from grader.sandbox.control_group import ControlGroup
-from grader.sandbox.program import ENVIRONMENT, PYTHON_OPTIONS, Process, Program
+from grader.sandbox.sandboxed_program import ENVIRONMENT, PYTHON_OPTIONS, Process, Program
 from grader.sandbox.seccomp import open_filter
 
 TMP_BYTES = 2 * 10**9

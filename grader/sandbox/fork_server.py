@@ -17,7 +17,7 @@ from pathlib import Path
 
 from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, prefixes, read_only, sandboxed_python
 from grader.sandbox.control_group import ControlGroup, parent_group
-from grader.sandbox.program import Program, Running
+from grader.sandbox.sandboxed_program import Program, Running
 from grader.sandbox.scratch import Scratch
 
 READY, HERE, GO = b"ready", b"here", b"go"  # as in fork_server_main.py, which imports nothing of ours

@@ -11,9 +11,9 @@ from typing import IO, Literal
 
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
-from grader.sandbox.program import Launch, Program
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, usage
+from grader.sandbox.sandboxed_program import Launch, Program
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 POLL_SECONDS = 0.2

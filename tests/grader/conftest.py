@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grader.grading.examples import CONCLUSION, REPORT
-from grader.rerun.visible_code import PRELOAD, VisibleCode
+from grader.grading.example_submissions import CONCLUSION, REPORT
+from grader.rerun.mounted_code import PRELOAD, VisibleCode
 from grader.rules import Limits, Rules
 from grader.sandbox import bubblewrap
 from grader.sandbox.fork_server import ForkServer

@@ -10,8 +10,8 @@ from grader.sandbox import control_group as module
 from grader.sandbox import supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import LEAF, ControlGroup, control_group, enclosing_group, parent_group
-from grader.sandbox.program import Process, Program, plainly
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Process, Program, plainly
 from tests.grader.conftest import needs_sandbox
 
 OWN = "0::/user.slice/scope"

@@ -17,8 +17,8 @@ from grader.rerun import rerun
 from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.sandbox import supervision
-from grader.sandbox.program import Program
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Program
 from grader.sandbox.supervision import Stopped
 from tests.grader.conftest import needs_sandbox
 from tests.grader.engines import scored

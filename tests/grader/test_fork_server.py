@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from grader.rerun.visible_code import PRELOAD, VisibleCode
+from grader.rerun.mounted_code import PRELOAD, VisibleCode
 from grader.sandbox.fork_server import ForkServer
-from grader.sandbox.program import Program
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Program
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import run
 from tests.grader.conftest import needs_sandbox

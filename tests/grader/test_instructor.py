@@ -13,9 +13,9 @@ from rich.console import Console
 
 from benchmarks.course import SECRET, Student, students, write_course
 from grader.cli import main
-from grader.grading.contributions import KEYS, variant, variants
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
+from grader.grading.strategy_contributions import KEYS, variant, variants
 from grader.ledger.results_folder import open_results
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from grader.sandbox.bubblewrap import Bubblewrapped
-from grader.sandbox.program import ENVIRONMENT, Program, plainly
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import ENVIRONMENT, Program, plainly
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import run
 from tests.grader.conftest import needs_sandbox

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from grader.grading.training_queue import MOST_ATTEMPTS, Schedule, Task
-from grader.intake.estimate import estimated_work
 from grader.intake.submission import Submission
+from grader.intake.time_estimate import estimated_work
 
 
 def taken(schedule: Schedule, now: float = 0.0) -> list[Task]:

@@ -18,7 +18,7 @@ from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
 from grader.publish.markdown import rendered
-from grader.publish.pages import parallel as share
+from grader.publish.pages import rendering_processes as share
 from grader.publish.pages.assets import as_script
 from grader.publish.pages.pictures import drawn_name
 from grader.publish.pages.rendering import Pages

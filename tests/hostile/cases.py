@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from grader.grading.examples import CONCLUSION, REPORT
+from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.grade import grade
 from grader.grading.ranking import Entry, standings
 from grader.grading.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from grader.grading.examples import REPORT
+from grader.grading.example_submissions import REPORT
 from tests.hostile.cases import Case, Config, honest_config, own_network, set_key
 
 

@@ -15,8 +15,8 @@ from grader.sandbox import supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import LEAF, ControlGroup, control_group, parent_group
 from grader.sandbox.fork_server import ForkServer
-from grader.sandbox.program import Process, Program, plainly
 from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import Process, Program, plainly
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import Outcome
 from tests.sandbox_kernel.guest import REPOSITORY, in_guest

@@ -9,8 +9,8 @@ from pathlib import Path
 from grader.grading.ranking import Standing
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
-from grader.publish.pages.parallel import write_submissions
 from grader.publish.pages.rendering import Pages
+from grader.publish.pages.rendering_processes import write_submissions
 
 
 def build(opened: OpenResults, found: list[Standing]) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 import jinja2
 
-from grader.grading.contributions import contributions
 from grader.grading.ranking import Entry, Standing, band, decision
+from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.publish import explanations as words
+from grader.publish import verdict_explanations as words
 from grader.publish.markdown import rendered
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names

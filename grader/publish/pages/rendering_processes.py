@@ -1,6 +1,6 @@
 """The submissions' pages. Where there are many, a second process writes every other one.
 
-It is `python -m grader.publish.pages.parallel SITE RESULTS`. It reads the results folder itself, so that nothing large
+It is `python -m grader.publish.pages.rendering_processes SITE RESULTS`. It reads the results folder itself, so that nothing large
 crosses between processes, and prints its pages' curves as JSON.
 """
 
@@ -27,7 +27,7 @@ def write_submissions(pages: Pages) -> Curves:
     if len(pages.standings) < WORTH_IT or os.cpu_count() == 1:
         return write_share(pages, 0, 1)
     folders = (str(pages.site.resolve()), str(pages.opened.folder.resolve()))
-    command = [sys.executable, "-m", "grader.publish.pages.parallel", *folders]
+    command = [sys.executable, "-m", "grader.publish.pages.rendering_processes", *folders]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as second:
         try:
             curves = write_share(pages, 0, 2)
