@@ -1,11 +1,10 @@
 """From verdicts to a ranking: who passed comes first, then accuracy decides; those within each other's noise share a band."""
 
-import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, median, verdict
@@ -29,6 +28,8 @@ class Entry(BaseModel):
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
         excellent: Passed, and among the best ranks that the rules let be marked.
+        digest: Of the submission. Like the points, it is in no file of the leaderboard.
+        points: The last note on its report and conclusion, if there is one.
     """
 
     version: int = 1
@@ -55,20 +56,8 @@ class Entry(BaseModel):
     total: float | None = None
     reason: str = ""
     excellent: bool = False
-
-
-@dataclass(frozen=True)
-class Standing:
-    """An entry, and what it stands on; the measurements themselves, which are large, stay in the ledger.
-
-    Attributes:
-        digest: Of the submission.
-        points: The last note on its report and conclusion, if there is one.
-    """
-
-    entry: Entry
-    digest: str
-    points: sqlite3.Row | None
+    digest: str = Field("", exclude=True)
+    points: dict[str, Any] | None = Field(None, exclude=True)
 
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
@@ -78,20 +67,20 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
         yield graded, verdict(graded, rules, epoch_seconds)
 
 
-def standings(ledger: Ledger, rules: Rules) -> list[Standing]:
+def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     """Every student's newest submission, best first, then those without an accuracy."""
     points = ledger.points()
     found = []
     for graded, said in judged(ledger, rules):
         made = entry(graded, said, rules)
         if given := points.get(graded.student):
-            made.bonus = given["report"] + given["conclusion"]
+            made.points, made.bonus = given, given["report"] + given["conclusion"]
             made.total = None if made.total is None else round(made.total + made.bonus, 4)
-        found.append(Standing(made, graded.digest, given))
-    ranked = sorted((s for s in found if s.entry.accuracy is not None), key=lambda s: (order(s.entry), s.entry.student))
-    place([standing.entry for standing in ranked], rules.site.best)
-    rest = (s for s in found if s.entry.accuracy is None)
-    return ranked + sorted(rest, key=lambda s: (UNRANKED.index(s.entry.verdict), s.entry.student))
+        found.append(made)
+    ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
+    place(ranked, rules.site.best)
+    rest = (e for e in found if e.accuracy is None)
+    return ranked + sorted(rest, key=lambda e: (UNRANKED.index(e.verdict), e.student))
 
 
 def order(entry: Entry) -> tuple[bool, float]:
@@ -113,7 +102,7 @@ def place(ranked: list[Entry], best: int) -> None:
 
 def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
-    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier)
+    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason = said.flags, said.reason
     if ranked := said.ranked:
         made.accuracy = accuracy(ranked)

@@ -143,10 +143,10 @@ class Ledger:
             self.database.execute("BEGIN IMMEDIATE")
             yield
 
-    def points(self) -> dict[str, sqlite3.Row]:
+    def points(self) -> dict[str, dict[str, Any]]:
         """The last points of each student: at, by, report, conclusion, comment."""
         rows = self.database.execute("SELECT * FROM points WHERE id IN (SELECT max(id) FROM points GROUP BY student)")
-        return {row["student"]: row for row in rows}
+        return {row["student"]: dict(row) for row in rows}
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from grader.grading.ranking import Standing, standings
+from grader.grading.ranking import Entry, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import gradebooks
 from grader.publish.feedback import feedback
@@ -29,23 +29,22 @@ def write_export(
     Raises:
         UserError: A file cannot be read or written, or the gradebook has no such column.
     """
-    found = standings(opened.ledger, opened.rules)
-    told = feedbacks(opened, found, language)
+    entries = standings(opened.ledger, opened.rules)
+    told = feedbacks(opened, entries, language)
     target = out or opened.folder / FILES.get(form, f"{form}.csv" if form in ("canvas", "moodle") else form)
     if form == "canvas":
-        texts = {target: gradebooks.canvas(found, gradebook, column or "Fifteen Epochs")}
+        texts = {target: gradebooks.canvas(entries, gradebook, column or "Fifteen Epochs")}
     elif form == "moodle":
-        texts = {target: gradebooks.moodle(found, gradebook, column or "Grade", told)}
+        texts = {target: gradebooks.moodle(entries, gradebook, column or "Grade", told)}
     elif form == "gradescope":
-        entries = {standing.entry.student: standing.entry for standing in found}
-        made = {
-            student: gradebooks.gradescope(entry, opened.rules, told[student]) for student, entry in entries.items()
+        texts = {
+            target / entry.student / "results.json": gradebooks.gradescope(entry, opened.rules, told[entry.student])
+            for entry in entries
         }
-        texts = {target / student / "results.json": text for student, text in made.items()}
     elif form == "feedback":
         texts = {target / f"{student}.md": text for student, text in told.items()}
     else:
-        write_leaderboard(opened, [standing.entry for standing in found])
+        write_leaderboard(opened, entries)
         texts = {target: (opened.folder / FILES[form]).read_text(encoding="utf-8")}
     try:
         for path, text in texts.items():
@@ -56,12 +55,8 @@ def write_export(
     return target
 
 
-def feedbacks(opened: OpenResults, found: list[Standing], language: str) -> dict[str, str]:
+def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:
     """The text for each student, by id."""
-    rules, entries = opened.rules, [standing.entry for standing in found]
-    ranked = sum(entry.rank is not None for entry in entries)
+    rules, ranked = opened.rules, sum(entry.rank is not None for entry in entries)
     shown = shown_names(entries, rules.site.names, opened.secret)
-    return {
-        standing.entry.student: feedback(standing, rules, ranked, shown[standing.entry.student], language)
-        for standing in found
-    }
+    return {entry.student: feedback(entry, rules, ranked, shown[entry.student], language) for entry in entries}

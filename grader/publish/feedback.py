@@ -1,8 +1,8 @@
 """What a student is told: verdict, numbers, reason, what to do about it, and the points for the texts."""
 
-import sqlite3
+from typing import Any
 
-from grader.grading.ranking import Entry, Standing, decision
+from grader.grading.ranking import Entry, decision
 from grader.publish import verdict_explanations as words
 from grader.rules import Rules
 from grader.safe_text import escaped
@@ -31,7 +31,7 @@ LABELS = {
 }
 
 
-def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, language: str = "en") -> str:
+def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language: str = "en") -> str:
     """Markdown for one student.
 
     Args:
@@ -39,7 +39,7 @@ def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, lan
         shown_name: The student's name on the published pages.
         language: en or ko. Reasons and flags are quoted from the grader, in English.
     """
-    entry, label = standing.entry, {name: texts[language] for name, texts in LABELS.items()}
+    label = {name: texts[language] for name, texts in LABELS.items()}
     verdict = f"**{label['verdict']}: {entry.verdict}.** {words.VERDICTS[language][entry.verdict]}"
     lines = [f"# {label['title']}", "", verdict, ""]
     if entry.reason:
@@ -54,8 +54,8 @@ def feedback(standing: Standing, rules: Rules, ranked: int, shown_name: str, lan
     if entry.flags:
         flags = (f"- {escaped(flag)}" for flag in entry.flags)
         lines += ["", f"{label['flags']} ({words.FLAGS[language]})", "", *flags]
-    if standing.points:
-        lines += ["", *bonus(standing.points, rules, label)]
+    if entry.points:
+        lines += ["", *bonus(entry.points, rules, label)]
     lines += ["", words.TIERS[language][entry.tier], "", f"{label['name']} {escaped(shown_name)}."]
     return "\n".join(lines) + "\n"
 
@@ -75,7 +75,7 @@ def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
     ]
 
 
-def bonus(given: sqlite3.Row, rules: Rules, label: dict[str, str]) -> list[str]:
+def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str]) -> list[str]:
     most = {"report": rules.bonus.report, "conclusion": rules.bonus.conclusion}
     points = ", ".join(f"{label[part]} {given[part]:g} {label['of']} {most[part]:g}" for part in most)
     comment = ["", *(f"> {line}" for line in given["comment"].splitlines())] if given["comment"] else []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grader.grading.ranking import Entry, Standing
+from grader.grading.ranking import Entry
 from grader.intake.submission import safe_id
 from grader.rules import Rules
 from grader.safe_text import inert
@@ -71,7 +71,7 @@ def gradescope(entry: Entry, rules: Rules, output: str) -> str:
     return json.dumps(results, indent=2, ensure_ascii=False) + "\n"
 
 
-def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> str:
+def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> str:
     """A CSV to import into Canvas's gradebook.
 
     Args:
@@ -80,11 +80,11 @@ def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> st
         column: The heading of the assignment's column, or the beginning of that heading.
     """
     if gradebook is None:
-        made = [[e.name, number(e.student), "", e.student, "", grade(e)] for e in (s.entry for s in standings)]
+        made = [[e.name, number(e.student), "", e.student, "", grade(e)] for e in entries]
         return as_csv([[*CANVAS_COLUMNS, column], *made])
     headings, rows = read(gradebook)
     wanted = find_column(headings, column)
-    find = finder(standings, "ID", "SIS User ID", "SIS Login ID")
+    find = finder(entries, "ID", "SIS User ID", "SIS Login ID")
     for row in rows:
         if found := find(row):
             row[wanted] = grade(found) or row[wanted]
@@ -92,7 +92,7 @@ def canvas(standings: list[Standing], gradebook: Path | None, column: str) -> st
     return as_csv([kept, *([row[name] for name in kept] for row in rows)])
 
 
-def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedbacks: dict[str, str]) -> str:
+def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks: dict[str, str]) -> str:
     """A CSV to import into Moodle: its grading worksheet filled in with grades and comments, or one made of the names.
 
     Args:
@@ -102,13 +102,13 @@ def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedb
     """
     if worksheet is None:
         made = [["Identifier", "Full name", "Grade", "Feedback comments"]]
-        for entry in (standing.entry for standing in standings):
+        for entry in entries:
             identifier = f"Participant {number(entry.student)}" if number(entry.student) else entry.student
             made.append([identifier, entry.name, grade(entry), feedbacks[entry.student]])
         return as_csv(made)
     headings, rows = read(worksheet)
     wanted = find_column(headings, column)
-    find = finder(standings, headings[0], "ID number", "Email address")
+    find = finder(entries, headings[0], "ID number", "Email address")
     for row in rows:
         if found := find(row):
             row[wanted] = grade(found) or row[wanted]
@@ -117,9 +117,9 @@ def moodle(standings: list[Standing], worksheet: Path | None, column: str, feedb
     return as_csv([headings, *([row[name] for name in headings] for row in rows)])
 
 
-def finder(standings: list[Standing], *columns: str) -> Callable[[dict[str, str]], Entry | None]:
+def finder(entries: list[Entry], *columns: str) -> Callable[[dict[str, str]], Entry | None]:
     """Finds the student of a gradebook's row by these columns: the system's own number in the first, else an id."""
-    by_id = {standing.entry.student: standing.entry for standing in standings}
+    by_id = {entry.student: entry for entry in entries}
     by_number = {number(student): entry for student, entry in by_id.items() if number(student)}
 
     def find(row: dict[str, str]) -> Entry | None:

@@ -45,11 +45,12 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
 def as_csv(entries: list[Entry]) -> str:
     """A row for each entry, lists joined by semicolons; no cell can be a formula in a spreadsheet."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, Entry.model_fields, lineterminator="\n")
+    columns = [name for name, field in Entry.model_fields.items() if not field.exclude]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
         strategies = "; ".join(name for names in entry.strategies.values() for name in names)
-        row = dict(entry) | {"strategies": strategies, "flags": "; ".join(entry.flags)}
+        row = entry.model_dump() | {"strategies": strategies, "flags": "; ".join(entry.flags)}
         writer.writerow({key: inert(value) if isinstance(value, str) else value for key, value in row.items()})
     return text.getvalue()
 

@@ -8,8 +8,7 @@ from grader.publish.pages.build import build
 
 def publish(opened: OpenResults) -> str:
     """Write the leaderboard's files and pages by the rules of the results folder, and return the table."""
-    found = standings(opened.ledger, opened.rules)
-    entries = [standing.entry for standing in found]
+    entries = standings(opened.ledger, opened.rules)
     write_leaderboard(opened, entries)
-    build(opened, found)
+    build(opened, entries)
     return as_table(entries)

@@ -54,7 +54,7 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
     rules = stored_rules(results)
     with closing(Ledger(results / LEDGER)) as ledger:
-        entries = [standing.entry for standing in standings(ledger, rules)]
+        entries = standings(ledger, rules)
         new = [
             (graded, verdict, index, measurement)
             for graded, verdict in judged(ledger, rules)

@@ -3,7 +3,6 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
@@ -61,6 +60,6 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -
                 raise UserError(f"{each.student}: {points:g} points for the {part} are not 0 to {most:g}")
     with ledger.all_or_nothing():
         for each in given:
-            last: Any = ledger.points().get(each.student, NOTHING)  # asked anew: a table may name a student twice
+            last = ledger.points().get(each.student, NOTHING)  # asked anew: a table may name a student twice
             note = {name: last[name] if (new := getattr(each, name)) is None else new for name in NOTHING}
             ledger.give_points(when, by, each.student, **note)

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 
-from grader.grading.ranking import Standing, band, standings
+from grader.grading.ranking import Entry, band, standings
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
@@ -28,16 +28,16 @@ def review(opened: OpenResults, by: str, again: bool = False, console: Console |
     """
     console = console or Console(highlight=False)
     ledger, rules = opened.ledger, opened.rules
-    waiting = [standing for standing in standings(ledger, rules) if again or standing.points is None]
+    waiting = [entry for entry in standings(ledger, rules) if again or entry.points is None]
     done = 0
-    for number, standing in enumerate(waiting, start=1):
-        files = kept(opened.folder, standing.digest)
+    for number, entry in enumerate(waiting, start=1):
+        files = kept(opened.folder, entry.digest)
         if not files:
             continue
-        show(console, standing, files, f"{number} of {len(waiting)}")
+        show(console, entry, files, f"{number} of {len(waiting)}")
         try:
             report, conclusion = (
-                ask(console, part, getattr(rules.bonus, part), standing.points[part] if standing.points else None)
+                ask(console, part, getattr(rules.bonus, part), entry.points[part] if entry.points else None)
                 for part in PARTS
             )
             comment = console.input("comment for the student (Enter for none): ").strip() or None
@@ -45,15 +45,14 @@ def review(opened: OpenResults, by: str, again: bool = False, console: Console |
             continue
         except EOFError:
             break
-        given = Given(standing.entry.student, report, conclusion, comment)
-        if given != Given(standing.entry.student):
+        given = Given(entry.student, report, conclusion, comment)
+        if given != Given(entry.student):
             give(ledger, rules, [given], by, now())
             done += 1
     return done
 
 
-def show(console: Console, standing: Standing, files: dict[str, bytes], where: str) -> None:
-    entry = standing.entry
+def show(console: Console, entry: Entry, files: dict[str, bytes], where: str) -> None:
     accuracy = "" if entry.accuracy is None else f", {entry.accuracy:.2%}, rank {band(entry)}"
     console.rule(f"{where}: {entry.student}", characters="=")
     console.print(f"{entry.verdict}{accuracy}", markup=False)

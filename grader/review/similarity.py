@@ -16,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from grader.grading.ranking import Standing, standings
+from grader.grading.ranking import Entry, standings
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
@@ -48,12 +48,11 @@ class Pair:
     example: str = ""
 
 
-def similar(results: Path, standings: list[Standing]) -> list[Pair]:
+def similar(results: Path, entries: list[Entry]) -> list[Pair]:
     """Pairs that share more than chance explains, the most alike first."""
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
-    for standing in standings:
-        files = kept(results, standing.digest)
-        student = standing.entry.student
+    for entry in entries:
+        files, student = kept(results, entry.digest), entry.student
         features["config"][student] = set(settings(files.get("config.yaml", b"")))
         code = "\n".join(kept_text(files, name) for name in sorted(files) if name.endswith(".py"))
         features["code"][student] = fingerprints(list(tokens(code)))

@@ -110,9 +110,7 @@ def test_a_review_asks_for_each_and_can_be_stopped(course):
     with open_results(course) as opened:
         done = review(opened, "kang", console=console)
         given = opened.ledger.points()
-        left = [
-            standing.entry.student for standing in standings(opened.ledger, opened.rules) if standing.points is None
-        ]
+        left = [entry.student for entry in standings(opened.ledger, opened.rules) if entry.points is None]
     assert done == 1 and given["kim-minji-101"]["report"] == 4.0 and "kim-minji-101" not in left
     assert "is not 0 to 5" in output.getvalue() and "one-cycle" in output.getvalue()
 
@@ -358,7 +356,7 @@ def test_a_place_that_cannot_be_written_is_one_line(form, course, tmp_path, caps
 
 def test_what_is_ours_to_repeat_gets_no_points(course):
     with open_results(course) as opened:
-        entry = standings(opened.ledger, opened.rules)[0].entry
+        entry = standings(opened.ledger, opened.rules)[0]
     assert [points(entry.model_copy(update={"verdict": v})) for v in ("passed", "infrastructure", "pending")] == [
         91.0,
         None,

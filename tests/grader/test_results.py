@@ -30,10 +30,6 @@ RULES = Rules()
 CHECKS = checks_by(RULES)
 
 
-def leaderboard(ledger, rules=RULES):
-    return [standing.entry for standing in standings(ledger, rules)]
-
-
 def of(ledger, student):
     return next(ledger.graded(CHECKS, student))
 
@@ -71,9 +67,9 @@ def test_one_that_is_made_anew_replaces_the_other_once_and_both_stay(ledger):
 def test_our_own_failures_are_recorded_and_do_not_count(ledger):
     add(ledger, "kim", LOST)
     assert of(ledger, "kim").measurements == {} and of(ledger, "kim").infrastructure == LOST
-    assert leaderboard(ledger)[0].verdict == "infrastructure"
+    assert standings(ledger, RULES)[0].verdict == "infrastructure"
     ledger.record("then", of(ledger, "kim"), 0, 100, passed(0.9), {})
-    assert leaderboard(ledger)[0].verdict == "passed"
+    assert standings(ledger, RULES)[0].verdict == "passed"
 
 
 def test_what_is_written_is_there_for_the_next_process(ledger, tmp_path):
@@ -101,10 +97,10 @@ def test_where_a_commit_fails_nothing_is_written_and_the_ledger_stays_usable(led
 def test_a_student_s_newest_submission_counts(ledger):
     add(ledger, "kim", passed(0.95), digest="first")
     add(ledger, "kim", passed(0.85), digest="second")
-    (entry,) = leaderboard(ledger)
+    (entry,) = standings(ledger, RULES)
     assert entry.accuracy == 0.85
     add(ledger, "kim", digest="first")
-    assert leaderboard(ledger)[0].accuracy == 0.95, "handed in again, the old measurement is found"
+    assert standings(ledger, RULES)[0].accuracy == 0.95, "handed in again, the old measurement is found"
 
 
 def test_ranks_ties_and_bands(ledger):
@@ -114,7 +110,7 @@ def test_ranks_ties_and_bands(ledger):
     ledger.note("now", noted("g"))
     ledger.note_findings("g", "d", CHECKS, [{"severity": "reject", "where": "x", "what": "16 epochs", "mend": "15"}])
     ledger.note("now", noted("h"))
-    entries = leaderboard(ledger)
+    entries = standings(ledger, RULES)
     assert [(e.student, e.rank, e.rank_low, e.rank_high) for e in entries] == [
         ("a", 1, 1, 1), ("b", 2, 2, 4), ("c", 2, 2, 4), ("d", 4, 2, 4), ("e", 5, 5, 5),
         ("f", None, None, None), ("g", None, None, None), ("h", None, None, None),
@@ -125,7 +121,7 @@ def test_ranks_ties_and_bands(ledger):
 @pytest.mark.parametrize(("accuracies", "median"), [([0.7, 0.9, 0.85], 0.85), ([0.79, 0.9], 0.79), ([0.9], 0.9)])
 def test_the_median_of_the_seeds_ranks(ledger, accuracies, median):
     add(ledger, "kim", *map(passed, accuracies))
-    (entry,) = leaderboard(ledger, Rules(seeds=len(accuracies), seeds_near_target=1))
+    (entry,) = standings(ledger, Rules(seeds=len(accuracies), seeds_near_target=1))
     assert (entry.accuracy, entry.seeds) == (median, len(accuracies))
     assert entry.verdict == ("passed" if median > 0.8 else "below_target")
 
@@ -134,7 +130,7 @@ def test_all_are_ranked_by_as_many_trainings_and_who_passed_comes_first(ledger):
     add(ledger, "lucky", passed(0.81), passed(0.78), passed(0.79))  # the median of three decides about the target
     add(ledger, "unlucky", passed(0.795), passed(0.82), passed(0.81))
     add(ledger, "far", passed(0.6))
-    first, second, third = leaderboard(ledger)
+    first, second, third = standings(ledger, RULES)
     assert (first.student, first.verdict, first.accuracy, first.decided_accuracy) == ("unlucky", "passed", 0.795, 0.81)
     assert (second.student, second.verdict, second.accuracy) == ("lucky", "below_target", 0.81)
     assert [entry.seeds for entry in (first, second, third)] == [1, 1, 1] and third.decided_by == 1
@@ -160,13 +156,13 @@ def test_all_students_are_told_as_one_by_one(ledger):
 
 def test_a_training_that_failed_decides(ledger):
     add(ledger, "kim", passed(0.9), CRASHED)
-    assert (leaderboard(ledger)[0].verdict, leaderboard(ledger)[0].reason) == ("failed", CRASHED.said)
+    assert (standings(ledger, RULES)[0].verdict, standings(ledger, RULES)[0].reason) == ("failed", CRASHED.said)
 
 
 def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
     add(ledger, "kim", passed(0.9), name="김민지")
     store_rules(tmp_path, RULES)
-    write_leaderboard(OpenResults(tmp_path, ledger, 0), leaderboard(ledger))
+    write_leaderboard(OpenResults(tmp_path, ledger, 0), standings(ledger, RULES))
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert set(document) == {"assignment", "graded_at", "device", "entries"}
     asked_for = "rank rank_low rank_high student verdict tier accuracy accuracy_low accuracy_high seeds epochs seconds"

@@ -89,7 +89,7 @@ def graded(case: Case, scratch: Path) -> Entry:
     results = scratch / "results"
     with open_results(results, new=True, secret=1) as opened:
         grade(source.parent if source.is_dir() else source, opened, case.rules, Settings(device="cpu"))
-        return standings(opened.ledger, case.rules)[0].entry
+        return standings(opened.ledger, case.rules)[0]
 
 
 def shortcomings(case: Case, entry: Entry, scratch: Path) -> list[str]:

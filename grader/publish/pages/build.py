@@ -6,18 +6,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from grader.grading.ranking import Standing
+from grader.grading.ranking import Entry
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
 from grader.publish.pages.rendering import Pages
 from grader.publish.pages.rendering_processes import write_submissions
 
 
-def build(opened: OpenResults, found: list[Standing]) -> None:
+def build(opened: OpenResults, entries: list[Entry]) -> None:
     """Write `site/` in the results folder anew; the old one stays until the new one is complete.
 
     Args:
-        found: All standings, in the order in which they are shown.
+        entries: All of them, in the order in which they are shown.
     """
     for left in opened.folder.glob(".site-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -26,7 +26,7 @@ def build(opened: OpenResults, found: list[Standing]) -> None:
         for folder in ("assets/images", "submissions"):
             (site / folder).mkdir(parents=True)
         write_assets(site / "assets")
-        pages = Pages(site, opened, found)
+        pages = Pages(site, opened, entries)
         accuracies = write_submissions(pages)
         (site / "index.html").write_text(pages.leaderboard(accuracies), encoding="utf-8")
         (site / ".nojekyll").touch()

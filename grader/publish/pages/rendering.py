@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from grader.grading.ranking import Entry, Standing, band, decision
+from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
 from grader.ledger.ledger import Graded
@@ -36,13 +36,12 @@ class Pages:
     Args:
         site: The folder of the pages; the images that they show are written into its assets.
         opened: The results.
-        found: All standings, in the order in which they are shown.
+        entries: All of them, in the order in which they are shown.
     """
 
-    def __init__(self, site: Path, opened: OpenResults, found: list[Standing]):
+    def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
-        self.standings = {standing.entry.student: standing for standing in found}
-        entries, shown = [standing.entry for standing in found], self.rules.site.names
+        self.entries, shown = {entry.student: entry for entry in entries}, self.rules.site.names
         self.names = shown_names(entries, shown, opened.secret)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret)
@@ -65,7 +64,7 @@ class Pages:
 
     def leaderboard(self, curves: Curves) -> str:
         """The first page."""
-        entries = [standing.entry for standing in self.standings.values()]
+        entries = self.entries.values()
         return self.page["leaderboard"].render(
             root="",
             data={
@@ -91,8 +90,7 @@ class Pages:
 
     def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
-        standing = self.standings[graded.student]
-        entry = self.veiled(standing.entry)
+        entry = self.veiled(self.entries[graded.student])
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
@@ -117,7 +115,6 @@ class Pages:
             ],
             mistakes=self.mistakes(drawn),
             texts={title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files},
-            points=standing.points,
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [drawing.get("curves", []) for drawing in drawings],

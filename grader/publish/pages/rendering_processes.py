@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 def write_submissions(pages: Pages) -> Curves:
     """Write the page of every submission, and return the curves that the leaderboard shows."""
-    if len(pages.standings) < WORTH_IT or os.cpu_count() == 1:
+    if len(pages.entries) < WORTH_IT or os.cpu_count() == 1:
         return write_share(pages, 0, 1)
     folders = (str(pages.site.resolve()), str(pages.opened.folder.resolve()))
     command = [sys.executable, "-m", "grader.publish.pages.rendering_processes", *folders]
