@@ -5,7 +5,7 @@ from pathlib import Path
 
 from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
-from grader.intake.checks import check_content
+from grader.intake.checks import check
 from grader.intake.downloads import Download
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.intake.time_estimate import estimated_work
@@ -37,7 +37,7 @@ def register(downloads: list[Download], opened: OpenResults, rules: Rules) -> di
             submission = replace(submission, student=student, unusable=reason)
         digest = submission.digest
         keep(opened.folder, digest, submission.files)
-        findings = [asdict(finding) for finding in check_content(submission, rules)]
+        findings = [asdict(finding) for finding in check(submission, rules)]
         opened.ledger.note_findings(student, digest, checks_by(rules), findings)
         about = (student, submission.name, digest, submission.tier, printable(submission.source.name))
         noted = Noted(*about, download.submitted, download.late, images_key(rules, opened.secret))

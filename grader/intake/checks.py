@@ -89,18 +89,15 @@ class Finding:
 
 
 def check(submission: Submission, rules: Rules) -> list[Finding]:
-    """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun."""
-    late = check_time(submission.submitted, submission.marked_late, rules)
-    return sorted([*late, *check_content(submission, rules)], key=lambda finding: finding.severity != "reject")
+    """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun.
 
-
-def check_content(submission: Submission, rules: Rules) -> list[Finding]:
-    """What is wrong with what was handed in, whenever that was. The only rule that matters here is `max_epochs`."""
+    The only rule that matters here is `max_epochs`; see `check_time` for when it was handed in.
+    """
     if submission.unusable:
         mend = "hand in a folder, zip or tar of plain files"
         return [Finding(submission.source.name, submission.unusable, mend)]
     found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
-    return [*found, *check_config(submission, rules)]
+    return sorted([*found, *check_config(submission, rules)], key=lambda finding: finding.severity != "reject")
 
 
 def rejections(findings: list[Finding]) -> list[Finding]:

@@ -15,7 +15,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -60,8 +59,6 @@ class Submission:
         name: The student's name as given, without control characters.
         files: Contents by relative path.
         unusable: Why it could not be taken in, if so.
-        submitted: When the server got it, as far as that is known.
-        marked_late: Whether the server itself said that this was too late.
     """
 
     source: Path
@@ -69,8 +66,6 @@ class Submission:
     name: str
     files: Mapping[str, bytes] = field(repr=False)
     unusable: str = ""
-    submitted: datetime | None = None
-    marked_late: bool = False
 
     @cached_property
     def digest(self) -> str:
