@@ -1,6 +1,5 @@
 """The assignment: the conditions in `configs/assignment.yaml`, and which of them a run meets."""
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -8,23 +7,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from project.support.errors import UserError
+from project.support.yaml_loader import UniqueKeys
 
 RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
 
 Family = Literal["optimization", "regularization", "initialization", "normalization"]
 FAMILIES: list[Family] = ["optimization", "regularization", "initialization", "normalization"]
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """Plain data. A key that is there twice is a mistake, where PyYAML would take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [key.value for key, _ in node.value]
-        for number, (key, _) in enumerate(node.value):
-            if key.value in names[:number]:
-                said = f"the key {key.value!r} is there twice"
-                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 class Assignment(BaseModel):

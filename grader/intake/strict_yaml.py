@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from project.support.yaml_loader import UniqueKeys
+
 # PyYAML takes a second for this much, as long as little is nested; a complete configuration has 3 kB and six levels.
 MAX_BYTES = 32_000
 MAX_LEVELS = 30
@@ -15,8 +17,8 @@ class StrictYamlError(Exception):
     """What is wrong, and in which line, in one line."""
 
 
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, stricter."""
+class Loader(UniqueKeys):
+    """Stricter still."""
 
     levels = 0
 
@@ -35,15 +37,6 @@ class Loader(yaml.SafeLoader):
         if node is not None and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
             raise StrictYamlError(f"{line}: a number of {len(node.value)} characters")
         return node
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise StrictYamlError(f"line {key.start_mark.line + 1}: the key {key.value[:80]!r} is there twice")
-            if isinstance(key.value, str):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def load(content: bytes) -> Any:
