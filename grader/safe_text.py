@@ -1,8 +1,11 @@
 """Text from strangers, made safe for where it is shown: a terminal, a spreadsheet, Markdown."""
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 
 def printable(text: str, length: int = 80) -> str:
@@ -12,8 +15,16 @@ def printable(text: str, length: int = 80) -> str:
 
 
 def inert(text: str) -> str:
-    """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula. A hyphen alone cannot."""
+    return f"'{text}" if text != "-" and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """The rows as CSV, in which no cell can be a formula in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return text.getvalue()
 
 
 def escaped(text: str) -> str:

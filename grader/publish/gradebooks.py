@@ -1,7 +1,6 @@
 """What learning-management systems take: Gradescope's results.json, and points for Canvas's and Moodle's gradebooks."""
 
 import csv
-import io
 import json
 import re
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 from grader.grading.ranking import Entry
 from grader.intake.submission import safe_id
 from grader.rules import Rules
-from grader.safe_text import inert
+from grader.safe_text import csv_text
 from project.support.errors import UserError
 
 GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand; the others are ours to repeat
@@ -81,7 +80,7 @@ def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> str:
     """
     if gradebook is None:
         made = [[e.name, number(e.student), "", e.student, "", grade(e)] for e in entries]
-        return as_csv([[*CANVAS_COLUMNS, column], *made])
+        return csv_text([[*CANVAS_COLUMNS, column], *made])
     headings, rows = read(gradebook)
     wanted = find_column(headings, column)
     find = finder(entries, "ID", "SIS User ID", "SIS Login ID")
@@ -89,7 +88,7 @@ def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> str:
         if found := find(row):
             row[wanted] = grade(found) or row[wanted]
     kept = [name for name in CANVAS_COLUMNS if name in headings] + [wanted]
-    return as_csv([kept, *([row[name] for name in kept] for row in rows)])
+    return csv_text([kept, *([row[name] for name in kept] for row in rows)])
 
 
 def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks: dict[str, str]) -> str:
@@ -105,7 +104,7 @@ def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks:
         for entry in entries:
             identifier = f"Participant {number(entry.student)}" if number(entry.student) else entry.student
             made.append([identifier, entry.name, grade(entry), feedbacks[entry.student]])
-        return as_csv(made)
+        return csv_text(made)
     headings, rows = read(worksheet)
     wanted = find_column(headings, column)
     find = finder(entries, headings[0], "ID number", "Email address")
@@ -114,7 +113,7 @@ def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks:
             row[wanted] = grade(found) or row[wanted]
             if "Feedback comments" in headings:
                 row["Feedback comments"] = feedbacks[found.student]
-    return as_csv([headings, *([row[name] for name in headings] for row in rows)])
+    return csv_text([headings, *([row[name] for name in headings] for row in rows)])
 
 
 def finder(entries: list[Entry], *columns: str) -> Callable[[dict[str, str]], Entry | None]:
@@ -157,12 +156,3 @@ def read(gradebook: Path) -> tuple[list[str], list[dict[str, str]]]:
             return list(reader.fieldnames or []), rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"--gradebook {gradebook}: cannot be read ({error})") from None
-
-
-def as_csv(rows: list[list[str]]) -> str:
-    """The rows as CSV. A hyphen, which stands for nothing in a gradebook, stays one."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        [cell if cell == "-" else inert(cell) for cell in row] for row in rows
-    )
-    return text.getvalue()

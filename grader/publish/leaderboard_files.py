@@ -1,7 +1,6 @@
 """The leaderboard as JSON, CSV and Markdown, and as a table for the terminal."""
 
-import csv
-import io
+from typing import Any
 
 from pydantic import BaseModel
 from rich.cells import cell_len
@@ -10,7 +9,7 @@ from grader.grading.ranking import Entry, band, decision
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.rules import Rules
-from grader.safe_text import escaped, inert, table_row
+from grader.safe_text import csv_text, escaped, table_row
 from project.support.files import write_atomically
 
 HEADINGS = "rank student name verdict tier accuracy 95% epochs seconds parameters total reason".split()
@@ -44,15 +43,11 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
 
 def as_csv(entries: list[Entry]) -> str:
     """A row for each entry, lists joined by semicolons; no cell can be a formula in a spreadsheet."""
-    text = io.StringIO()
-    columns = [name for name, field in Entry.model_fields.items() if not field.exclude]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    rows: list[list[Any]] = [[name for name, field in Entry.model_fields.items() if not field.exclude]]
     for entry in entries:
         strategies = "; ".join(name for names in entry.strategies.values() for name in names)
-        row = entry.model_dump() | {"strategies": strategies, "flags": "; ".join(entry.flags)}
-        writer.writerow({key: inert(value) if isinstance(value, str) else value for key, value in row.items()})
-    return text.getvalue()
+        rows.append([*(entry.model_dump() | {"strategies": strategies, "flags": "; ".join(entry.flags)}).values()])
+    return csv_text(rows)
 
 
 def as_markdown(entries: list[Entry], graded_at: str, device: str) -> str:

@@ -4,7 +4,6 @@ Code and texts are compared by winnowed fingerprints (Schleimer, Wilkerson and A
 of NOISE + WINDOW - 1 units that two share is found, wherever it stands. Names in code do not count, so that renaming hides nothing.
 """
 
-import csv
 import hashlib
 import io
 import keyword
@@ -20,7 +19,7 @@ from grader.grading.ranking import Entry, standings
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.safe_text import inert
+from grader.safe_text import csv_text
 from project.support.files import write_atomically
 
 NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code
@@ -65,7 +64,8 @@ def similar(results: Path, entries: list[Entry]) -> list[Pair]:
 def list_similar(opened: OpenResults) -> str:
     """Write `similar.csv` beside the leaderboard, and return its pairs as lines."""
     pairs = similar(opened.folder, standings(opened.ledger, opened.rules))
-    write_atomically(opened.folder / "similar.csv", as_csv(pairs))
+    rows = [(p.first, p.second, p.what, f"{p.share:.3f}", p.count, p.example) for p in pairs]
+    write_atomically(opened.folder / "similar.csv", csv_text([Pair.__dataclass_fields__, *rows]))
     lines = [f"{p.first}  {p.second}  share {p.share:.0%} of their {p.what}  {p.example}" for p in pairs]
     return "\n".join(lines) or "No two submissions are alike."
 
@@ -137,14 +137,3 @@ def fingerprints(units: list[str]) -> set[int]:
 def short_hash(units: Iterable[str]) -> int:
     """64 bits that are the same in every process."""
     return int.from_bytes(hashlib.blake2b("\0".join(units).encode("utf-8", "replace"), digest_size=8).digest(), "big")
-
-
-def as_csv(pairs: list[Pair]) -> str:
-    """One row a pair."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Pair.__dataclass_fields__)
-    for pair in pairs:
-        row = (pair.first, pair.second, pair.what, f"{pair.share:.3f}", pair.count, pair.example)
-        writer.writerow(inert(cell) if isinstance(cell, str) else cell for cell in row)
-    return text.getvalue()
