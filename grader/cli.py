@@ -33,8 +33,8 @@ def main(args: Sequence[str]) -> int:
 
 def run_command(args: Sequence[str]) -> int:
     options = make_parser().parse_args(args)
-    status: int = options.command(options)
-    return status
+    status: int | None = options.command(options)  # nothing, where there is no other outcome than success
+    return status or 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        function: Callable[[argparse.Namespace], int], summary: str, *parents: argparse.ArgumentParser
+        function: Callable[[argparse.Namespace], int | None], summary: str, *parents: argparse.ArgumentParser
     ) -> Callable[..., argparse.Action]:
         """Add a command with its function's name. Returns what adds an argument to it."""
         added = commands.add_parser(function.__name__, help=summary, description=summary, parents=parents)
@@ -156,7 +156,7 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
     return submission, findings, said
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     from grader.grading.grade import grade
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
@@ -178,7 +178,6 @@ def run(options: argparse.Namespace) -> int:
     if said := mirror(options.out, options.wandb):
         print(said)
     print(f"\n{table}\n\n{options.out / 'site' / 'index.html'} is the page to publish.")
-    return 0
 
 
 def chosen_settings(options: argparse.Namespace, rules: Rules, **more: Any) -> "Settings":
@@ -210,7 +209,7 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if all(finding.good for finding in found if finding.needed) else 1
 
 
-def leaderboard(options: argparse.Namespace) -> int:
+def leaderboard(options: argparse.Namespace) -> None:
     from grader.grading.ranking import judged
     from grader.grading.verdicts import pending_trainings
     from grader.ledger.results_folder import open_results, store_rules
@@ -224,10 +223,9 @@ def leaderboard(options: argparse.Namespace) -> int:
         wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}
     if count := sum(wanted.values()):
         print(f"\nThe next run makes {count} trainings: {', '.join(student for student, n in wanted.items() if n)}")
-    return 0
 
 
-def bonus(options: argparse.Namespace) -> int:
+def bonus(options: argparse.Namespace) -> None:
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
@@ -240,10 +238,9 @@ def bonus(options: argparse.Namespace) -> int:
     with open_results(options.results) as opened:
         give(opened.ledger, opened.rules, given, options.by or getpass.getuser(), now())
         print(publish(opened))
-    return 0
 
 
-def review(options: argparse.Namespace) -> int:
+def review(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.review.report_review import review
@@ -254,19 +251,17 @@ def review(options: argparse.Namespace) -> int:
         finally:
             publish(opened)
     print(f"Reviewed: {done}. The leaderboard has the points.")
-    return 0
 
 
-def similar(options: argparse.Namespace) -> int:
+def similar(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.review.similarity import list_similar
 
     with open_results(options.results) as opened:
         print(list_similar(opened))
-    return 0
 
 
-def ablate(options: argparse.Namespace) -> int:
+def ablate(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.review.ablation import ablate
@@ -275,27 +270,24 @@ def ablate(options: argparse.Namespace) -> int:
         table, figure = ablate(opened, options.student, options.seeds, chosen_settings(options, opened.rules))
         publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
-    return 0
 
 
-def export(options: argparse.Namespace) -> int:
+def export(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.export_files import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
         print(write_export(opened, options.format, *given))
-    return 0
 
 
-def example(options: argparse.Namespace) -> int:
+def example(options: argparse.Namespace) -> None:
     from grader.grading.example_submissions import write_examples
 
     if options.folder.exists():
         raise UserError(f"{options.folder}: is there already; name a folder that is not")
     for name in write_examples(options.folder, existing(options.config)):
         print(options.folder / name)
-    return 0
 
 
 def positive(text: str) -> int:
