@@ -1,5 +1,7 @@
 """What one training came to: facts, no verdict. The verdict is taken from them and the rules when somebody looks."""
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +78,14 @@ class Measurement(BaseModel):
     def but(self, **changes: Any) -> "Measurement":
         """The same, but for these values."""
         return self.model_copy(update=changes)
+
+
+def drawing(results: Path, folder: str) -> dict[str, Any]:
+    """What a training left in its folder for pictures; empty where that is gone or damaged."""
+    try:
+        return dict(json.loads((results / folder / "to_draw.json").read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
 class Ended(Exception):

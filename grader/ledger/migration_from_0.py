@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.measurement import LimitName, Measurement, Outcome
+from grader.ledger.measurement import LimitName, Measurement, Outcome, drawing
 from project.support.errors import UserError
 from project.support.files import write_atomically
 
@@ -111,18 +111,11 @@ def images_by_rules(attempts: list[sqlite3.Row], results: Path, last_keys: list[
     """The key of the images by rules: the one that a scored training noted, otherwise that of the last run."""
     found = {attempt["rules"]: last_keys[-1] for attempt in attempts}
     for attempt in attempts:
-        if scoring := to_draw(results, json.loads(attempt["result"])).get("scoring"):
+        details = json.loads(attempt["result"]).get("details", {})
+        if scoring := drawing(results, details.get("folder", "")).get("scoring"):
             key = scoring.split("/")[-2]
             found[attempt["rules"]] = last_keys[-1] if key in last_keys else key
     return found
-
-
-def to_draw(results: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """What a training left for its figures; empty where that is gone."""
-    try:
-        return dict(json.loads((results / result["details"]["folder"] / "to_draw.json").read_bytes()))
-    except (KeyError, OSError, ValueError):
-        return {}
 
 
 def handed_in(reason: str) -> str | None:
@@ -138,7 +131,8 @@ def add_measurement(
 ) -> None:
     """Add a measurement, which replaces the newest of the same training."""
     result = json.loads(about["result"])
-    measured = measurement(result, to_draw(results, result), json.loads(about["circumstances"]))
+    drawn = drawing(results, result["details"].get("folder", ""))
+    measured = measurement(result, drawn, json.loads(about["circumstances"]))
     key = tuple(about[name] for name in ("student", "digest", "images", "variant", "seed", "round"))
     counts = measured.outcome != "infrastructure"
     added = database.execute(

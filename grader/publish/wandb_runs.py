@@ -4,7 +4,6 @@ A process of its own, so that W&B cannot touch a grade: whatever fails here, the
 """
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from grader.grading.ranking import judged, standings
 from grader.grading.verdicts import Verdict
 from grader.ledger.ledger import Graded, Ledger
-from grader.ledger.measurement import Measurement
+from grader.ledger.measurement import Measurement, drawing
 from grader.ledger.results_folder import LEDGER, stored_rules
 
 if TYPE_CHECKING:
@@ -90,8 +89,6 @@ def log_rerun(
     measurement: Measurement,
 ) -> None:
     names = measurement.names
-    drawn = results / measurement.folder / "to_draw.json"
-    curves = json.loads(drawn.read_text(encoding="utf-8"))["curves"] if drawn.is_file() else []
     summary = {name: getattr(measurement, name) for name in ("accuracy", "epochs", "parameters", "seconds")}
     summary |= {"verdict": verdict.name, "reason": verdict.reason}
     strategies = [name for family in names.values() for name in family]
@@ -103,7 +100,7 @@ def log_rerun(
         tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([verdict.name, graded.tier, *strategies])],
         config={"student": graded.student, "digest": graded.digest, "tier": graded.tier, "strategies": names},
     ) as run:
-        for row in curves:
+        for row in drawing(results, measurement.folder).get("curves", []):
             run.log({name: value for name, value in row.items() if value is not None})
         run.summary.update({f"grader/{name}": value for name, value in summary.items() if value is not None})
 

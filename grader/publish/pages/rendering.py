@@ -1,6 +1,5 @@
 """From entries and results to the text of each page."""
 
-import json
 import re
 from collections import Counter
 from datetime import datetime
@@ -13,7 +12,7 @@ from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
 from grader.ledger.ledger import Graded
-from grader.ledger.measurement import Measurement
+from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
 from grader.publish import verdict_explanations as words
@@ -94,7 +93,7 @@ class Pages:
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
-        drawings = [self.drawing(measurement) for measurement in trained]
+        drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
         ranked = verdict(graded, self.rules).ranked
         middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
@@ -117,7 +116,7 @@ class Pages:
             texts={title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files},
             data={
                 "target": self.rules.target_accuracy,
-                "curves": [drawing.get("curves", []) for drawing in drawings],
+                "curves": [each.get("curves", []) for each in drawings],
                 "middle": middle,
                 "classes": drawn.get("classes", []),
                 "confusion": drawn.get("confusion", []),
@@ -139,24 +138,15 @@ class Pages:
 
         return entry.model_copy(update={"reason": veil(entry.reason), "flags": [veil(flag) for flag in entry.flags]})
 
-    def drawing(self, measurement: Measurement) -> dict[str, Any]:
-        """What the grader left of a training for pictures; empty for one that has left nothing."""
-        try:
-            text = (self.opened.folder / measurement.folder / "to_draw.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return {}
-        drawing: dict[str, Any] = json.loads(text)
-        return drawing
-
-    def mistakes(self, drawing: dict[str, Any]) -> list[dict[str, Any]]:
+    def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone."""
-        images = self.opened.folder / drawing.get("scoring", "") / "test.safetensors"
+        images = self.opened.folder / drawn.get("scoring", "") / "test.safetensors"
         if not images.is_file():
             return []
         folder, secret = self.site / "assets" / "images", self.opened.secret
         return [
-            mistake | {"file": write_picture(folder, images, secret, drawing["scoring"], mistake["image"])}
-            for mistake in drawing["mistakes"][: self.rules.site.mistakes]
+            mistake | {"file": write_picture(folder, images, secret, drawn["scoring"], mistake["image"])}
+            for mistake in drawn["mistakes"][: self.rules.site.mistakes]
         ]
 
 

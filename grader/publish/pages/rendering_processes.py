@@ -17,9 +17,9 @@ from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults, stored_secret
 from grader.publish.pages.rendering import Curves, Pages
+from grader.rerun.mounted_code import REPOSITORY
 
 WORTH_IT = 500  # pages, below which starting another process takes longer than it saves
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def write_submissions(pages: Pages) -> Curves:
