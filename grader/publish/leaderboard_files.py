@@ -1,14 +1,13 @@
 """The leaderboard as JSON, CSV and Markdown, and as a table for the terminal."""
 
+import json
 from typing import Any
 
-from pydantic import BaseModel
 from rich.cells import cell_len
 
 from grader.grading.ranking import Entry, band, decision
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
-from grader.rules import Rules
 from grader.safe_text import csv_text, escaped, table_row
 from project.support.files import write_atomically
 
@@ -17,26 +16,17 @@ ALIGNED_RIGHT = ("rank", "accuracy", "epochs", "seconds", "parameters", "total")
 BEST = " ★"
 
 
-class Leaderboard(BaseModel):
-    """What is in leaderboard.json.
-
-    Attributes:
-        graded_at: When verdicts were taken: ISO 8601, UTC.
-        device: What trained the submissions.
-        entries: Best first.
-    """
-
-    assignment: Rules
-    graded_at: str
-    device: str
-    entries: list[Entry]
-
-
 def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     """Write leaderboard.json, .csv and .md into a results folder."""
-    graded_at, device = now(), opened.ledger.devices()
-    board = Leaderboard(assignment=opened.rules, graded_at=graded_at, device=device, entries=entries)
-    write_atomically(opened.folder / "leaderboard.json", board.model_dump_json(indent=2) + "\n")
+    graded_at, device = now(), opened.ledger.devices()  # when verdicts were taken, and what trained the submissions
+    board = {
+        "assignment": opened.rules.model_dump(mode="json"),
+        "graded_at": graded_at,
+        "device": device,
+        "entries": [entry.model_dump(mode="json") for entry in entries],
+    }
+    text = json.dumps(board, indent=2, ensure_ascii=False)
+    write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
     write_atomically(opened.folder / "leaderboard.md", as_markdown(entries, graded_at, device))
 
