@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ def mendable(results: Path) -> Iterator[None]:
 
 def stored_secret(results: Path, given: int | None) -> int:
     """The results folder's secret seed: drawn once, readable by its owner alone."""
-    path, temporary = results / "secret.json", results / ".secret.json"
+    path = results / "secret.json"
     if path.exists():
         stored: int = json.loads(path.read_text(encoding="utf-8"))["seed"]
         if given not in (None, stored):
@@ -123,9 +122,5 @@ def stored_secret(results: Path, given: int | None) -> int:
             raise UserError(f"--secret-seed: {results} {said}")
         return stored
     secret = secrets.randbits(62) if given is None else given
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"seed": secret}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomically(path, json.dumps({"seed": secret}), mode=0o600)
     return secret
