@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,8 @@ def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> str:
         return csv_text([[*CANVAS_COLUMNS, column], *made])
     headings, rows = read(gradebook)
     wanted = find_column(headings, column)
-    find = finder(entries, "ID", "SIS User ID", "SIS Login ID")
-    for row in rows:
-        if found := find(row):
-            row[wanted] = grade(found) or row[wanted]
+    for row, entry in matched(rows, entries, "ID", "SIS User ID", "SIS Login ID"):
+        row[wanted] = grade(entry) or row[wanted]
     kept = [name for name in CANVAS_COLUMNS if name in headings] + [wanted]
     return csv_text([kept, *([row[name] for name in kept] for row in rows)])
 
@@ -107,26 +105,22 @@ def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks:
         return csv_text(made)
     headings, rows = read(worksheet)
     wanted = find_column(headings, column)
-    find = finder(entries, headings[0], "ID number", "Email address")
-    for row in rows:
-        if found := find(row):
-            row[wanted] = grade(found) or row[wanted]
-            if "Feedback comments" in headings:
-                row["Feedback comments"] = feedbacks[found.student]
+    for row, entry in matched(rows, entries, headings[0], "ID number", "Email address"):
+        row[wanted] = grade(entry) or row[wanted]
+        if "Feedback comments" in headings:
+            row["Feedback comments"] = feedbacks[entry.student]
     return csv_text([headings, *([row[name] for name in headings] for row in rows)])
 
 
-def finder(entries: list[Entry], *columns: str) -> Callable[[dict[str, str]], Entry | None]:
-    """Finds the student of a gradebook's row by these columns: the system's own number in the first, else an id."""
+def matched(rows: list[dict[str, str]], entries: list[Entry], *columns: str) -> Iterator[tuple[dict[str, str], Entry]]:
+    """A gradebook's rows of known students, found by these columns: the system's own number in the first, else an id."""
     by_id = {entry.student: entry for entry in entries}
     by_number = {number(student): entry for student, entry in by_id.items() if number(student)}
-
-    def find(row: dict[str, str]) -> Entry | None:
+    for row in rows:
         values = [row.get(column, "").strip() for column in columns]
         keys = [key for value in values for key in (value, safe_id(value), safe_id(value.partition("@")[0]))]
-        return by_number.get(number(values[0])) or next((by_id[key] for key in keys if key in by_id), None)
-
-    return find
+        if entry := by_number.get(number(values[0])) or next((by_id[key] for key in keys if key in by_id), None):
+            yield row, entry
 
 
 def number(identifier: str) -> str:
