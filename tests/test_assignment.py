@@ -57,6 +57,7 @@ def test_what_to_do_about_it_is_said():
         "dataset: {class_path: project.datasets.glyphs.Glyphs, seed: 1}",
         "dataset: {class_path: Glyphs}",
         "dataset: {class_path: 7}",
+        "dataset: &a {class_path: project.datasets.glyphs.Glyphs, init_args: *a}",
         "dataset: {class_path: project.datasets.glyphs.Glyph}",
         "dataset: {class_path: project.nowhere.Glyphs}",
         "dataset: {class_path: nowhere.at.all.Glyphs}",

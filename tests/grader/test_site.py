@@ -107,6 +107,14 @@ def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
     assert list((kept_back / "site" / "assets" / "images").iterdir()) == []
 
 
+def test_a_training_s_damaged_figures_stop_no_page(tmp_path, rules):
+    write_course(tmp_path, students(2), rules)
+    for drawn in tmp_path.rglob("to_draw.json"):
+        drawn.write_text('{"curves": [')
+    show_leaderboard(tmp_path)
+    assert len(pages(tmp_path)) == 3 and not any(PICTURE in text for text in pages(tmp_path).values())
+
+
 def test_pages_of_those_who_are_gone_go_too(tmp_path, rules):
     write_course(tmp_path, students(3), rules)
     (tmp_path / "site" / "submissions" / "stranger.html").write_text("")
