@@ -103,8 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seeds", type=positive, metavar="N", help="trainings of each variant (as many as it was graded by)")
 
     add = command(export, "Write results in the form that another system takes.", results)
-    formats = ("csv", "json", "markdown", "gradescope", "canvas", "moodle", "feedback")
-    add("--format", choices=formats, required=True)
+    add("--format", required=True, choices="csv json markdown gradescope canvas moodle feedback".split())
     add("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
     add("--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in")
     add("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")

@@ -10,7 +10,7 @@ from grader.grading.register_submissions import register
 from grader.grading.settings import Settings, circumstances, needs, training_seed
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
-from grader.grading.verdicts import Verdict, pending_trainings
+from grader.grading.verdicts import pending_trainings
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
@@ -100,10 +100,6 @@ class Walk:
         if self.lost:
             print(f"{len(self.lost)} trainings failed through faults of ours; the same command tries again", flush=True)
 
-    def judged(self, student: str) -> tuple[Graded, Verdict]:
-        """What a student has by now."""
-        return next(judged(self.ledger, self.rules, student))
-
     def want(self, graded: Graded) -> None:
         """Queue all trainings of a submission that are wanted by now: those near the target go on at once."""
         waiting = self.open.setdefault(graded.student, set())
@@ -124,7 +120,7 @@ class Walk:
         return None if later is None or max(later, self.engine.now()) >= self.ends else later
 
     def job(self, task: Task) -> Job:
-        graded, _ = self.judged(task.student)
+        graded, _ = next(judged(self.ledger, self.rules, task.student))
         place = f"{graded.digest[:12]}-{graded.images[:8]}-{task.index + 1}"
         if times := self.ledger.round(graded.student):
             place += f"-regrade-{times}"
@@ -161,7 +157,7 @@ class Walk:
                 return
             self.lost.add((task.student, task.index))
         waiting.discard(task.index)
-        graded, verdict = self.judged(task.student)
+        graded, verdict = next(judged(self.ledger, self.rules, task.student))
         if verdict.name in ("rejected", "failed"):
             waiting.clear()  # no other training would mend it
         else:

@@ -42,11 +42,7 @@ def checks_by(rules: Rules) -> str:
 
 
 def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = None) -> Verdict:
-    """The verdict on what is known.
-
-    Args:
-        epoch_seconds: Of the verified trainings, for the flag on those that are far slower.
-    """
+    """The verdict on what is known. With `epoch_seconds` of the verified trainings, those far slower get a flag."""
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
     noted = [Finding(**finding) for finding in graded.findings or []]  # type: ignore[arg-type]  # severities are texts

@@ -177,11 +177,7 @@ class Ledger:
         return [row["seconds"] / row["epochs"] for row in rows if row["seconds"] and row["epochs"]]
 
     def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
-        """What every student (or a single one) has now, in order of the ids, one student at a time in memory.
-
-        Args:
-            checks: The checks whose findings are wanted.
-        """
+        """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory."""
         query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
         found = self.database.execute(query, [checks, *([student] if student else [])])
         for _, group in groupby(found, itemgetter("student")):

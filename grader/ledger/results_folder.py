@@ -33,7 +33,7 @@ class OpenResults:
     @property
     def rules(self) -> Rules:
         """The rules that it was last graded or looked at by."""
-        return stored_rules(self.folder)
+        return Rules.load(self.folder / RULES_FILE)
 
 
 @contextmanager
@@ -58,10 +58,6 @@ def open_results(
         seed = stored_secret(folder, secret)
         with closing(Ledger(folder / LEDGER)) as ledger:
             yield OpenResults(folder, ledger, seed)
-
-
-def stored_rules(folder: Path) -> Rules:
-    return Rules.load(folder / RULES_FILE)
 
 
 def store_rules(folder: Path, rules: Rules) -> None:

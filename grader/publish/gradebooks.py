@@ -31,11 +31,7 @@ def grade(entry: Entry) -> str:
 
 
 def gradescope(entry: Entry, rules: Rules, output: str) -> str:
-    """One submission's results.json, after Gradescope's autograder specification.
-
-    Args:
-        output: What the student reads, as Markdown.
-    """
+    """One submission's results.json, after Gradescope's autograder specification; `output` is Markdown for the student."""
 
     def test(name: str, passed: bool, said: str) -> dict[str, str]:
         return {"name": name, "status": "passed" if passed else "failed", "output": said, "visibility": "visible"}

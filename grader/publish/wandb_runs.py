@@ -17,7 +17,8 @@ from grader.grading.ranking import judged, standings
 from grader.grading.verdicts import Verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.ledger.measurement import Measurement, drawing
-from grader.ledger.results_folder import LEDGER, stored_rules
+from grader.ledger.results_folder import LEDGER, RULES_FILE
+from grader.rules import Rules
 
 if TYPE_CHECKING:
     import wandb  # at runtime in the other process only
@@ -51,7 +52,7 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
     folder = results / "wandb"
     prefix = "run" if mode == "online" else "offline-run"
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
-    rules = stored_rules(results)
+    rules = Rules.load(results / RULES_FILE)
     with closing(Ledger(results / LEDGER)) as ledger:
         entries = standings(ledger, rules)
         new = [

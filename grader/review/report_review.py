@@ -18,13 +18,9 @@ class Skip(Exception):
 
 
 def review(opened: OpenResults, by: str, again: bool = False, console: Console | None = None) -> int:
-    """Show each submission's texts and ask for points, the best first. Points count as soon as they are given.
+    """Show texts and ask for points, the best first; `again` also of those who have points already.
 
-    Args:
-        again: Those who have points already, too.
-
-    Returns:
-        The number of students who got points.
+    Points count as soon as they are given. Returns the number of students who got points.
     """
     console = console or Console(highlight=False)
     ledger, rules = opened.ledger, opened.rules

@@ -15,7 +15,7 @@ from grader.grading.ranking import judged
 from grader.grading.verdicts import pending_trainings
 from grader.ledger import schema
 from grader.ledger.ledger import Ledger
-from grader.ledger.results_folder import open_results, stored_rules
+from grader.ledger.results_folder import RULES_FILE, open_results
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from project.support.errors import UserError
@@ -73,7 +73,7 @@ def test_where_a_piece_is_missing_the_images_are_told_or_nothing_is_done(missing
         if missing == "attempts":
             assert status == 0 and version == 1
             images = {row[0] for row in database.execute("SELECT images FROM submissions")}
-            assert images == {images_key(stored_rules(results), 20261125)}
+            assert images == {images_key(Rules.load(results / RULES_FILE), 20261125)}
         else:
             assert status == 2 and version == 0 and capsys.readouterr().err.count("\n") == 1
 
@@ -105,7 +105,7 @@ def test_a_migration_that_is_killed_leaves_the_old_ledger(results, monkeypatch):
     after.close()
     monkeypatch.undo()
     Ledger(path).close()
-    assert stored_rules(results).dataset["class_path"] == Rules().dataset["class_path"]
+    assert Rules.load(results / RULES_FILE).dataset["class_path"] == Rules().dataset["class_path"]
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path):

@@ -14,11 +14,7 @@ from grader.publish.pages.rendering_processes import write_submissions
 
 
 def build(opened: OpenResults, entries: list[Entry]) -> None:
-    """Write `site/` in the results folder anew; the old one stays until the new one is complete.
-
-    Args:
-        entries: All of them, in the order in which they are shown.
-    """
+    """Write `site/` in the results folder anew, with entries in this order; until it is complete, the old one stays."""
     for left in opened.folder.glob(".site-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=opened.folder, ignore_cleanup_errors=True) as name:

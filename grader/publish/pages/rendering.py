@@ -30,13 +30,7 @@ Curves = dict[str, list[float | None]]  # of each student, the validation accura
 
 
 class Pages:
-    """All pages of one results folder.
-
-    Args:
-        site: The folder of the pages; the images that they show are written into its assets.
-        opened: The results.
-        entries: All of them, in the order in which they are shown.
-    """
+    """All pages of one results folder, with entries in this order. The images that they show go into `site`'s assets."""
 
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
