@@ -8,13 +8,15 @@ rules go beyond that:
 """
 
 import difflib
+import functools
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from project.assignment import UniqueKeys
 from project.support.errors import UserError
 from project.training.class_aliases import full_name
 
@@ -30,19 +32,11 @@ GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
-class Loader(yaml.SafeLoader):
-    """Plain data; a number such as 1e-3 is one, as YAML 1.2 has it."""
+class Loader(UniqueKeys):
+    """Plain data, and none that lies in itself; a number such as 1e-3 is one, as YAML 1.2 has it."""
 
 
-def construct_mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
-    """A mapping that has every key once and does not lie in itself."""
-    for number, (key, _) in enumerate(node.value):
-        if key.value in (earlier.value for earlier, _ in node.value[:number]):
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
-    return loader.construct_mapping(node, deep=True)
-
-
-Loader.add_constructor("tag:yaml.org,2002:map", construct_mapping)
+Loader.add_constructor("tag:yaml.org,2002:map", functools.partial(Loader.construct_mapping, deep=True))
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
