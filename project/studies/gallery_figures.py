@@ -49,10 +49,6 @@ def images(count: int, **settings: Any) -> ImageData:
     return data
 
 
-def sgd(lr: float) -> Any:
-    return functools.partial(torch.optim.SGD, lr=lr, momentum=0.9)
-
-
 def train(classifier: Classifier, data: ImageData, epochs: int) -> tuple[list[float], list[float]]:
     """Train, and return the training and the validation loss of every epoch."""
     losses: dict[str, list[float]] = {"train/loss": [], "val/loss": []}
@@ -274,7 +270,8 @@ def regularizers(path: Path) -> None:
     for axes, (name, (chosen, data.augmentation)) in zip(grid.flat, candidates.items()):
         seed_everything(0, verbose=False)
         network = functools.partial(ConvNet, convs_per_stage=1, pool=2)
-        classifier = Classifier(network, sgd(0.02), None, chosen, He(), BatchNormalization())
+        optimizer = functools.partial(torch.optim.SGD, lr=0.02, momentum=0.9)
+        classifier = Classifier(network, optimizer, None, chosen, He(), BatchNormalization())
         training, validation = train(classifier, data, 20)
         epochs = range(1, len(training) + 1)
         for losses in without:
@@ -310,7 +307,8 @@ def layer_inputs(path: Path) -> None:
     for axes, (name, normalization) in zip(grid.flat, candidates):
         seed_everything(0, verbose=False)
         network = functools.partial(MLP, depth=4, width=100, activation=nn.Sigmoid)
-        classifier = Classifier(network, sgd(0.3), normalization=normalization, initialization=Xavier())
+        optimizer = functools.partial(torch.optim.SGD, lr=0.3, momentum=0.9)
+        classifier = Classifier(network, optimizer, normalization=normalization, initialization=Xavier())
         third = classifier.network.get_submodule("hidden.2")
         assert isinstance(third, nn.Sequential)
         quantiles: list[Tensor] = []  # of each step: 3 quantiles of every unit's input
