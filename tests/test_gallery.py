@@ -4,7 +4,9 @@ import pytest
 from PIL import Image
 
 from main import main
-from project.studies.gallery import GALLERY, SCHEDULES, configured
+from project.studies import gallery_figures as figures
+from project.studies.gallery import GALLERY
+from project.studies.gallery_figures import SCHEDULES, configured
 
 
 @pytest.mark.slow
@@ -18,15 +20,18 @@ def test_a_figure_is_drawn(name, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_regularizers_figure_trains_with_each_of_them(tmp_path, monkeypatch):
-    import project.studies.gallery as gallery
+    train, losses = figures.train, []
 
-    seen = {}
-    monkeypatch.setattr(gallery.figures, "draw_regularizers", lambda curves, path: seen.update(curves))
-    train = gallery.train
-    monkeypatch.setattr(gallery, "train", lambda classifier, data, epochs: train(classifier, data, 1))
-    gallery.regularizers(tmp_path)
-    assert len(seen) == 12 and all(len(train) == len(val) == 1 for train, val in seen.values())
-    assert len({train[0] for train, _ in seen.values()}) >= 10, "each of them changes something"
+    def train_for_an_epoch(classifier, data, epochs):
+        losses.append(train(classifier, data, 1))
+        return losses[-1]
+
+    monkeypatch.setattr(figures, "train", train_for_an_epoch)
+    figures.regularizers(tmp_path / "regularizers.png")
+    assert len(losses) == 12 and all(len(training) == len(validation) == 1 for training, validation in losses)
+    assert len({training[0] for training, _ in losses}) >= 10, "each of them changes something"
+    with Image.open(tmp_path / "regularizers.png") as drawn:
+        assert drawn.width >= 900
 
 
 def test_every_schedule_is_shown():

@@ -62,10 +62,8 @@ class Batches(ABC):
         for done, (images_NHWC, labels_N) in enumerate(self.made(batches, epoch), first + 1):
             self.done = done
             # Repeated for a whole row of pixels: with three numbers at a time it would take five times as long.
-            scale_WC, offset_WC = (
-                values_C.repeat(images_NHWC.shape[2], 1) for values_C in (self.scale_C, self.offset_C)
-            )
-            images_NHWC = images_NHWC.float().mul_(scale_WC).add_(offset_WC)
+            width = images_NHWC.shape[2]
+            images_NHWC = images_NHWC.float().mul_(self.scale_C.repeat(width, 1)).add_(self.offset_C.repeat(width, 1))
             yield images_NHWC.permute(0, 3, 1, 2), labels_N  # channels_last as it lies
 
     @abstractmethod

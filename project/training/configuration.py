@@ -32,7 +32,7 @@ OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
 class Loader(UniqueKeys):
-    """Plain data; a number such as 1e-3 is one, as YAML 1.2 has it."""
+    """Plain data, and none that lies in itself; a number such as 1e-3 is one, as YAML 1.2 has it."""
 
 
 Loader.add_implicit_resolver(
@@ -152,13 +152,11 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
 
 def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """A class laid over another one, which is forgotten, or settings of a class over the class."""
-    if not isinstance(new, dict):
-        return new
+    if not isinstance(new, dict) or not (is_class(old) or "class_path" in new):
+        return new  # the parser says that there is no class
     stays = is_class(old) and new.get("class_path", old["class_path"]) == old["class_path"]
     result = dict(old) if stays else {}
     arguments = {key: value for key, value in new.items() if key not in OF_A_CLASS}
-    if not is_class(old) and "class_path" not in new:
-        return {**result, **new}  # the parser says that there is no class
     for key in ("init_args", "dict_kwargs"):
         if not isinstance(new.get(key), dict | None):
             raise UserError(f"{'.'.join((*path, key))}: expected `key: value` settings, found {str(new[key])[:60]}")

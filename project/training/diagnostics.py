@@ -36,8 +36,11 @@ class Diagnostics(Callback):
         self.norms_logged = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.layers = {name: layer for name, layer, _ in weight_layers(pl_module.get_submodule("network"))}
-        self.at_start = activations(pl_module, trainer)
+        self.network = pl_module.get_submodule("network")
+        self.layers = {name: layer for name, layer, _ in weight_layers(self.network)}
+        images_NCHW = trainer.datamodule.sample(IMAGES)  # type: ignore[attr-defined]  # Lightning sets it
+        self.images_NCHW = images_NCHW.to(pl_module.device)
+        self.at_start = activations(self.network, self.images_NCHW)
         self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -61,7 +64,7 @@ class Diagnostics(Callback):
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
         draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
         if self.at_start:
-            moments = {"at the start": self.at_start, "at the end": activations(pl_module, trainer)}
+            moments = {"at the start": self.at_start, "at the end": activations(self.network, self.images_NCHW)}
             draw_activations(moments, self.folder / "activations.png")
 
 
@@ -72,20 +75,19 @@ def gradient_norm(layer: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def activations(pl_module: LightningModule, trainer: Trainer) -> list[Tensor]:
-    """What comes out of each activation function, in the order in which they compute, for some training images."""
+def activations(network: nn.Module, images_NCHW: Tensor) -> list[Tensor]:
+    """What comes out of each activation function, flat, in the order in which they compute."""
     seen: list[Tensor] = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: seen.append(output.float().flatten().cpu()))
-        for module in pl_module.get_submodule("network").modules()
+        for module in network.modules()
         if isinstance(module, ACTIVATIONS)
     ]
-    training = pl_module.training
+    training = network.training
     try:
-        images_NCHW = trainer.datamodule.sample(IMAGES)  # type: ignore[attr-defined]  # Lightning sets it
-        pl_module.eval()(images_NCHW.to(pl_module.device))
+        network.eval()(images_NCHW)
     finally:
         for hook in hooks:
             hook.remove()
-        pl_module.train(training)
+        network.train(training)
     return seen

@@ -8,9 +8,7 @@ figures/       learning curves
 wandb/         the W&B run, offline unless asked: `wandb leet runs/<name>/wandb`, `wandb sync runs/<name>/wandb/*run-*`
 """
 
-import netrc
 import os
-import platform
 import socket
 import urllib.parse
 import urllib.request
@@ -87,14 +85,9 @@ class Run:
 
 def has_key(url: str) -> bool:
     """Whether there is a W&B key in the environment or where `wandb login` puts it. W&B itself would ask, and wait."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    default = Path.home() / ("_netrc" if platform.system() == "Windows" else ".netrc")
-    try:
-        known = netrc.netrc(os.environ.get("NETRC") or default)
-    except (OSError, netrc.NetrcParseError):
-        return False
-    return known.authenticators(urllib.parse.urlsplit(url).hostname or "") is not None
+    from requests.utils import get_netrc_auth
+
+    return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(url))
 
 
 def check_reachable(url: str) -> None:
