@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,11 +58,10 @@ def examine() -> list[Finding]:
 def walls() -> list[Finding]:
     """What a program inside can reach."""
     gpu = next(iter(gpus()), None)
-    with scratch_folder() as scratch:
-        try:
-            found = probed(scratch, Bubblewrapped, {"/app/sandbox_probe.py": PROBE}, gpu)
-        except Unreadable as error:
-            return [Finding("probe", False, True, f"did not run ({error})")]
+    try:
+        found = probed(Bubblewrapped, {"/app/sandbox_probe.py": PROBE}, gpu=gpu)
+    except Unreadable as error:
+        return [Finding("probe", False, True, f"did not run ({error})")]
     seen, shm_bytes, nested = ", ".join(found["host_files"]), found["shm_bytes"], found["new_namespace"]
     plain = found["uid"] == 1000 and not found["capabilities"]
     filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
@@ -79,30 +79,28 @@ def walls() -> list[Finding]:
     return findings
 
 
-def probed(scratch: Path, launch: Launch, inputs: dict[str, Path], gpu: int | None = None) -> dict[str, Any]:
+def probed(
+    launch: Launch, inputs: dict[str, Path], parent: Path | None = None, gpu: int | None = None
+) -> dict[str, Any]:
     """What the probe finds, started by `launch`. Raises Unreadable where it did not run."""
-    (scratch / "out").mkdir()
-    (scratch / "secret").write_text("not to be seen")
-    program = Program("/app/sandbox_probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
-    outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
-    try:
-        found: dict[str, Any] = read_json(scratch / "out" / "found.json")
-    except Unreadable as error:
-        raise Unreadable(f"{outcome.ending}, {outcome.detail or error}") from None
-    return found
+    with scratch_folder(parent) as scratch:
+        (scratch / "out").mkdir()
+        (scratch / "secret").write_text("not to be seen")
+        program = Program("/app/sandbox_probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
+        outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
+        try:
+            found: dict[str, Any] = read_json(scratch / "out" / "found.json")
+        except Unreadable as error:
+            raise Unreadable(f"{outcome.ending}, {outcome.detail or error}") from None
+        return found
 
 
 def fork_server() -> Finding:
     """Whether programs can be forked from one that has imported everything, and meet the same walls then."""
     code = {**VisibleCode().inputs, "/app/sandbox_probe.py": PROBE}
     try:
-        with (
-            ForkServer(code, PRELOAD, []) as server,
-            scratch_folder(server.scratch) as forked,
-            scratch_folder() as started,
-        ):
-            server.start()
-            same = probed(forked, server, code) == probed(started, Bubblewrapped, code)
+        with closing(ForkServer(code, PRELOAD, [])) as server:
+            same = probed(server, code, server.scratch) == probed(Bubblewrapped, code)
     except Unreadable as error:
         return Finding("fork server", False, False, f"none, so each program starts anew, seconds later ({error})")
     return Finding("fork server", same, True, f"programs start at once, behind {'the same' if same else 'OTHER'} walls")

@@ -105,6 +105,7 @@ class Node:
         asked: What the host has not answered yet: references, each with the number of a job, or another question.
         jobs: What the host holds, by number, each with the time at which the node is taken for lost.
         count: Jobs that it can hold; 0 until it says so.
+        machine: What its measurements record of it. Kept when its host is lost, as another may start there.
         losses: Failures in a row.
     """
 
@@ -125,7 +126,6 @@ class Cluster:
         work: What is run, from `run` on.
         looked: When it last looked which nodes are there.
         refused: Why the last node that cannot be used cannot be.
-        welcomed: Whether any node could be used: then one may come back.
     """
 
     work: Work
@@ -139,7 +139,7 @@ class Cluster:
         self.images: dict[Path, Callable[[], dict[str, Files]]] = {}
         self.head = ray.get_runtime_context().gcs_address
         self.head_seen = self.node_seen = engine.now()
-        self.looked, self.refused, self.welcomed = -math.inf, "", False
+        self.looked, self.refused = -math.inf, ""
 
     def run(self, work: Work) -> Iterator[tuple[Job, Measurement]]:
         self.work = work
@@ -180,8 +180,8 @@ class Cluster:
                 if node.host is None and node.losses < LOSSES:
                     self.settle(node, found["Resources"])
         if any(node.count for node in self.nodes.values()):
-            self.node_seen, self.welcomed = now, True
-        elif self.refused and not self.welcomed and not any(node.host for node in self.nodes.values()):
+            self.node_seen = now
+        elif self.refused and not any(node.host or node.machine for node in self.nodes.values()):
             raise UserError(f"no node of the Ray cluster can be used: {self.refused}")
         elif now - self.node_seen > SECONDS_WITHOUT_NODES:
             raise UserError(

@@ -49,9 +49,8 @@ class Evidence:
 def functions() -> dict[str, Any]:
     """What can be called in the watched modules and in the classes that they define, by name; nothing inherited."""
     found: dict[str, Any] = {}
-    modules = {
-        name: vars(importlib.import_module(name)) for name in WATCHED
-    }  # first, as Lightning replaces torch.compile
+    # All imports come first, as Lightning replaces torch.compile.
+    modules = {name: vars(importlib.import_module(name)) for name in WATCHED}
     for name, module in modules.items():
         classes = [value for value in module.values() if isinstance(value, type) and value.__module__ == name]
         for prefix, members in ((name, module), *((f"{name}.{cls.__name__}", vars(cls)) for cls in classes)):

@@ -57,12 +57,8 @@ def sandboxed_python(
 ) -> list[str]:
     """The command line that runs Python in a sandbox. `options` are bubblewrap's, for inputs, output and reports."""
     command = [bwrap_path() or "bwrap", *isolation(gpu), *rights, *options]
-    command += [
-        "--remount-ro",
-        "/dev",
-        "--remount-ro",
-        "/",
-    ]  # what carries the mounts is memory without a limit of its own
+    # What carries the mounts is memory without a limit of its own: no program may write there.
+    command += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in {**ENVIRONMENT, **environment}.items():
         command += ["--setenv", name, value]
     return [*command, "--", sys.executable, *PYTHON_OPTIONS, *arguments]

@@ -56,12 +56,6 @@ class ForkServer:
         self.control: socket.socket | None = None
         self.ready = False
 
-    def __enter__(self) -> "ForkServer":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """End it, and with it all programs."""
         self.end()

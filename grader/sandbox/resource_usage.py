@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 
 def usage(root: int) -> tuple[int, int]:
     """Memory in bytes and number of threads of a process and its descendants.
@@ -11,35 +13,23 @@ def usage(root: int) -> tuple[int, int]:
     Memory is the proportional set size (PSS), so that pages shared by several processes count once; where the kernel
     does not tell it, the resident set size.
     """
-    children: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                status = Path(entry.path, "stat").read_text()
-            except OSError:
-                continue
-            children.setdefault(int(status.rpartition(")")[2].split()[1]), []).append(int(entry.name))
     memory = tasks = 0
-    pending = [root]
-    while pending:
-        pid = pending.pop()
-        pending += children.get(pid, [])
-        memory += proportional_memory(pid)
-        with suppress(OSError):  # it is gone
-            tasks += len(os.listdir(f"/proc/{pid}/task"))
+    with suppress(psutil.Error):  # it is gone
+        first = psutil.Process(root)
+        for process in [first, *first.children(recursive=True)]:
+            with suppress(psutil.Error):
+                memory += proportional_memory(process)
+                tasks += process.num_threads()
     return memory, tasks
 
 
-def proportional_memory(pid: int) -> int:
-    """PSS of one process in bytes, else its resident size; 0 where it is gone."""
+def proportional_memory(process: psutil.Process) -> int:
+    """PSS of one process in bytes, else its resident size."""
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
+    return process.memory_info().rss
 
 
 def folder_contents(folder: Path, enough: int) -> tuple[int, int]:

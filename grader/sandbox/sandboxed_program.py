@@ -24,12 +24,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 PYTHON_OPTIONS = ("-s", "-P")  # nothing is imported from a home or a working directory
-WAIT_FOR_LINE = (
-    "/bin/sh",
-    "-c",
-    'read -r go && exec "$@"',
-    "sh",
-)  # what follows starts after a line on its standard input
+# What follows these starts after a line on its standard input.
+WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r go && exec "$@"', "sh")
 
 Turn: TypeAlias = "threading.Lock | threading.Semaphore"
 

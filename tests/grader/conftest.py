@@ -1,5 +1,6 @@
 """Submissions to test with: a valid one that every test may spoil in its own way."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def without_wandb(monkeypatch):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    with ForkServer(VisibleCode().inputs, PRELOAD, []) as server:
+    with closing(ForkServer(VisibleCode().inputs, PRELOAD, [])) as server:
         server.start()
         yield server
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_the_ends_of_programs_are_theirs_alone(execute):
 
 def test_where_it_cannot_start_it_says_why():
     without = {inside: path for inside, path in VisibleCode().inputs.items() if inside != "/app/project"}
-    with ForkServer(without, PRELOAD, []) as server:
+    with closing(ForkServer(without, PRELOAD, [])) as server:
         server.start()
         with pytest.raises(OSError, match="No module named 'project'"):
             server.wait_until_ready()

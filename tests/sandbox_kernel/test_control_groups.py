@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,7 @@ def group_of(pid: int | str) -> Path:
 @contextmanager
 def fork_server() -> Iterator[ForkServer]:
     nothing = Path(__file__).with_name("preloads_nothing.py")  # the real imports take half a minute in the guest
-    with ForkServer({"/app/preload.py": nothing}, "/app/preload.py", []) as server:
+    with closing(ForkServer({"/app/preload.py": nothing}, "/app/preload.py", [])) as server:
         server.start()
         yield server
 
