@@ -9,7 +9,7 @@ from grader.rerun.mounted_code import REPOSITORY
 from project.training.command_line import complete_config
 from project.training.configuration import merged
 
-EXAMPLES = REPOSITORY / "examples"  # a folder for each; the two texts beside them are everybody's
+EXAMPLES = REPOSITORY / "docs" / "examples"  # a folder for each; the two texts beside them are everybody's
 REPORT, CONCLUSION = ((EXAMPLES / name).read_text(encoding="utf-8") for name in ("REPORT.md", "CONCLUSION.md"))
 
 
