@@ -14,43 +14,6 @@ from project.support.errors import UserError
 VERSION = 1
 MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
 
-# Rows are added, never changed.
-# - submissions: what a student handed in; the student's last row counts. `images` is the key of dataset and split.
-# - findings: what the checks said of a student's submission; `checks` names the checks and the rules they went by.
-# - measurements: what trainings came to. `variant` names the variant in an ablation, and is empty for the submission.
-#   A row with `counts` decides about its training until another one replaces it: a limit had stopped the training, was
-#   raised, and the training was made again. Infrastructure rows are our own faults, and never count.
-# - regrades: each begins a new round of measurements for a student; those of earlier rounds stay.
-TABLES = """
-CREATE TABLE submissions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, taken_in TEXT NOT NULL,
-    student TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL,
-    submitted TEXT, marked_late INTEGER NOT NULL, images TEXT NOT NULL
-);
-CREATE TABLE findings (
-    student TEXT NOT NULL, digest TEXT NOT NULL, checks TEXT NOT NULL, findings TEXT NOT NULL,
-    PRIMARY KEY (student, digest, checks)
-);
-CREATE TABLE measurements (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, ended TEXT NOT NULL,
-    student TEXT NOT NULL, digest TEXT NOT NULL, images TEXT NOT NULL, variant TEXT NOT NULL,
-    training INTEGER NOT NULL, seed INTEGER NOT NULL, round INTEGER NOT NULL, replaces INTEGER NOT NULL,
-    counts INTEGER NOT NULL, measurement TEXT NOT NULL, circumstances TEXT NOT NULL
-);
-CREATE TABLE regrades (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
-);
-CREATE TABLE points (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
-    report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
-);
-CREATE UNIQUE INDEX one_measurement
-    ON measurements (student, digest, images, variant, seed, round, replaces) WHERE counts;
-CREATE INDEX measurements_by_student ON measurements (student, digest);
-CREATE INDEX submissions_by_student ON submissions (student);
-CREATE INDEX regrades_by_student ON regrades (student);
-"""
-
 
 def prepare(database: sqlite3.Connection, path: Path) -> None:
     """Give a new database its tables, or bring an older one up to date.
@@ -76,5 +39,5 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
 
 
 def create_tables(database: sqlite3.Connection) -> None:
-    for statement in TABLES.split(";\n"):
+    for statement in Path(__file__).with_name("tables.sql").read_text(encoding="utf-8").split(";\n"):
         database.execute(statement)

@@ -15,7 +15,7 @@ from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_text
-from grader.publish import verdict_explanations as words
+from grader.publish import feedback
 from grader.publish.markdown import rendered
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names
@@ -98,7 +98,8 @@ class Pages:
             root="../",
             name=self.names[graded.student],
             entry=entry,
-            words=words,
+            said=feedback.TEXTS["en"],
+            advice=feedback.advice(entry),
             decision=decision(entry),
             trained=trained,
             census=ranked.strategies if ranked else {},
