@@ -216,7 +216,11 @@ def leaderboard(options: argparse.Namespace) -> None:
 
     with open_results(options.results) as opened:
         if options.rules:
-            store_rules(opened.folder, Rules.load(options.rules))
+            rules, before = Rules.load(options.rules), opened.rules
+            if (rules.dataset, rules.monitor_fraction) != (before.dataset, before.monitor_fraction):
+                said = "names other images, or another split; `python -m grader run` trains and scores on them"
+                raise UserError(f"--rules {options.rules}: {said}")
+            store_rules(opened.folder, rules)
         print(publish(opened))
         rules = opened.rules
         wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}

@@ -9,7 +9,7 @@ usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
   predict    writes each test image's class and probabilities as CSV
   gallery    draws the lecture's figures from real runs, in about half a minute
 
-Several --config files merge key by key, the later one wins; then come the settings on the command line:
+Files and settings merge key by key, in the order in which they are given; a later one wins:
   python main.py fit --config configs/base.yaml --config configs/normalization/batch.yaml --trainer.max_epochs 5
 
 More:

@@ -447,6 +447,10 @@ def test_changed_rules_change_verdicts_and_train_nobody(write_submission, rules,
     more = rules_file(tmp_path / "more.yaml", seeds=2, seeds_near_target=1)
     assert main(["leaderboard", str(results), "--rules", str(more)]) == 0
     assert "The next run makes 2 trainings: kim, lee" in capsys.readouterr().out
+    other = rules_file(tmp_path / "other.yaml", monitor_fraction=0.3)
+    assert main(["leaderboard", str(results), "--rules", str(other)]) == 2
+    assert "names other images, or another split" in capsys.readouterr().err
+    assert main(["leaderboard", str(results)]) == 0, "the rules are those of before"
 
 
 def test_a_limit_that_is_raised_reruns_only_those_whom_it_stopped(write_submission, rules, tmp_path):
