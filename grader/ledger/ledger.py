@@ -13,6 +13,7 @@ from typing import Any
 
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import prepare
+from grader.safe_text import storable
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
@@ -95,7 +96,7 @@ class Ledger:
         """Note what checks said of a submission; once is enough, for they would say the same again."""
         self.database.execute(
             "INSERT OR IGNORE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
-            [student, digest, checks, json.dumps(findings)],
+            [student, digest, checks, storable(json.dumps(findings, ensure_ascii=False))],
         )
 
     def record(
@@ -133,7 +134,7 @@ class Ledger:
         """Note points for a student's texts. The last note counts, also after the student is graded anew."""
         self.database.execute(
             "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
-            [when, by, student, report, conclusion, comment],
+            [when, storable(by), student, report, conclusion, storable(comment)],
         )
 
     @contextmanager

@@ -1,5 +1,6 @@
 """The checks: a valid submission has no findings; every spoiled one has exactly the finding that it must have."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -168,6 +169,14 @@ def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):
     assert take_in(archive).digest == take_in(good).digest
     assert main(["pack", str(bad), "--out", str(tmp_path / "bad.zip")]) == 1
     assert not (tmp_path / "bad.zip").exists()
+
+
+def test_a_damaged_archive_is_named_without_what_a_terminal_or_a_file_could_not_hold(tmp_path, rules, capsys):
+    archive = tmp_path / os.fsdecode(b"\xb1\xe8\x1b[2J\n.zip")
+    archive.write_bytes(b"no zip")
+    (finding,) = check(take_in(archive), rules)
+    assert finding.where == "[2J .zip" and str(finding).isprintable()
+    assert main(["check", str(archive)]) == 1 and capsys.readouterr().out.count("\n") == 2
 
 
 def test_a_summary_for_a_workflow_s_page_says_the_same_and_quotes_no_markup(write_submission, tmp_path, capsys):
