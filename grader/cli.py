@@ -161,7 +161,10 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.wandb_runs import mirror
 
-    existing(options.folder)
+    if options.out.resolve().is_relative_to(existing(options.folder).resolve()):
+        raise UserError(
+            f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
+        )
     rules = Rules.load(options.rules)
     if options.dataset:
         archive = {"path": str(existing(options.dataset))}
