@@ -15,6 +15,7 @@ from grader.rules import Rules
 from grader.safe_text import escaped, table_row
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
+from project.support.files import output
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
@@ -122,7 +123,7 @@ def check(options: argparse.Namespace) -> int:
         if findings:
             lines += [table_row(["", "where", "what", "how to mend it"]), table_row(["---"] * 4)]
             lines += [table_row(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
-        with open(options.summary, "a", encoding="utf-8") as summary:
+        with output("--summary", options.summary), open(options.summary, "a", encoding="utf-8") as summary:
             summary.write("\n".join(lines) + "\n")
     return int(bool(checks.rejections(findings)))
 
@@ -132,7 +133,8 @@ def pack(options: argparse.Namespace) -> int:
     if checks.rejections(findings):
         return 1
     archive = options.out or Path(f"{submission.student}.zip")
-    packing.pack(submission, archive)
+    with output("--out", archive):
+        packing.pack(submission, archive)
     print(f"{archive} is ready to hand in.")
     return 0
 

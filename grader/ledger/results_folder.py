@@ -13,11 +13,12 @@ from pathlib import Path
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
 from project.support.errors import UserError
-from project.support.files import write_atomically
+from project.support.files import output, write_atomically
 
 LEDGER = "ledger.sqlite"
 RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR)
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -72,11 +73,9 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
     Raises:
         UserError: Another grader is in it, or it cannot be written, or its ledger is in use or damaged.
     """
-    try:
+    with output("--out", results):
         results.mkdir(parents=True, exist_ok=True)
         file = open(results / ".lock", "w")
-    except OSError as error:
-        raise UserError(f"--out {results}: cannot be written: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +98,7 @@ def mendable(results: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell more than is asked here
         ledger = results / LEDGER
-        if code in UNWRITABLE or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if code in UNWRITABLE or getattr(error, "errno", 0) in UNWRITABLE_FILES:
             raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None

@@ -17,6 +17,7 @@ from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.grading.strategy_contributions import KEYS, variant, variants
 from grader.ledger.results_folder import open_results
+from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
@@ -161,6 +162,26 @@ def test_a_ledger_that_cannot_be_written_is_one_line(statement, said, course, le
     assert main(["bonus", str(course), "park-103", "--report", "1", "--comment", "x" * 100_000]) == 2
     error = capsys.readouterr().err
     assert said in error and "goes on" in error and error.count("\n") == 1
+
+
+def test_a_folder_in_the_leaderboard_s_place_is_one_line(course, capsys):
+    (course / "leaderboard.json").unlink()
+    (course / "leaderboard.json").mkdir()
+    assert main(["leaderboard", str(course)]) == 2
+    error = capsys.readouterr().err
+    assert "leaderboard.json" in error and error.count("\n") == 1
+
+
+def test_a_damaged_copy_of_a_submission_is_told_and_kept_anew(course, capsys):
+    (archive, *_) = sorted((course / "submissions").iterdir())
+    whole, files = archive.read_bytes(), kept(course, archive.stem)
+    for damaged in (b"", whole[:50], whole[:50] + b"\xff" * 9 + whole[59:], whole[:-60] + b"\xff" * 9 + whole[-51:]):
+        archive.write_bytes(damaged)
+        assert kept(course, archive.stem) == {} and f"{archive}: is damaged" in capsys.readouterr().err
+    for command in ("leaderboard", "similar"):
+        assert main([command, str(course)]) == 0 and f"{archive}: is damaged" in capsys.readouterr().err
+    keep(course, archive.stem, files)
+    assert kept(course, archive.stem) == files
 
 
 def test_a_ledger_in_use_by_another_program_is_one_line(course, ledger_that, capsys):
@@ -349,9 +370,10 @@ def test_the_leaderboard_is_exported_though_its_files_are_gone(form, course, tmp
 @pytest.mark.parametrize("form", ["csv", "canvas", "moodle", "gradescope", "feedback"])
 def test_a_place_that_cannot_be_written_is_one_line(form, course, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["export", str(course), "--format", form, "--out", str(tmp_path / "file" / "out")]) == 2
-    error = capsys.readouterr().err
-    assert "--out" in error and "cannot be written" in error and error.count("\n") == 1
+    for place in (tmp_path / "file" / "out", *([] if form in ("gradescope", "feedback") else [Path(".")])):
+        assert main(["export", str(course), "--format", form, "--out", str(place)]) == 2
+        error = capsys.readouterr().err
+        assert "--out" in error and "cannot be written" in error and error.count("\n") == 1
 
 
 def test_what_is_ours_to_repeat_gets_no_points(course):
