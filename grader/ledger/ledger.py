@@ -11,9 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import prepare
 from grader.safe_text import storable
+from project.support.errors import UserError
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
@@ -70,7 +73,7 @@ class Ledger:
     """An open ledger. Each method is one transaction: after a kill it has happened or it has not.
 
     Raises:
-        UserError: A newer version of this repository wrote it.
+        UserError: A newer version of this repository wrote it, or another program.
     """
 
     def __init__(self, path: Path):
@@ -151,11 +154,11 @@ class Ledger:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""
         found: dict[str, dict[int, Measurement]] = {}
         query = (
-            "SELECT variant, training, measurement FROM measurements WHERE variant != '' AND counts"
+            "SELECT id, variant, training, measurement FROM measurements WHERE variant != '' AND counts"
             " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
         for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
-            found.setdefault(row["variant"], {})[row["training"]] = Measurement.model_validate_json(row["measurement"])
+            found.setdefault(row["variant"], {})[row["training"]] = measured(row)
         return found
 
     def students(self) -> set[str]:
@@ -183,7 +186,7 @@ class Ledger:
             rows: list[sqlite3.Row] = list(group)
             about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
             submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
-            told = [(row, Measurement.model_validate_json(row["measurement"])) for row in rows if row["measurement"]]
+            told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
             ours = [measurement for row, measurement in told if not row["counts"]]
             yield Graded(
@@ -208,6 +211,15 @@ class Ledger:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return dict(json.loads(row["circumstances"])) if row else {}
+
+
+def measured(row: sqlite3.Row) -> Measurement:
+    """The measurement in a row that has its id, too."""
+    try:
+        return Measurement.model_validate_json(row["measurement"])
+    except ValidationError:
+        said = f"the ledger's measurement {row['id']} is damaged, or of a newer version of the grader"
+        raise UserError(f"{said}; use that one, or put a copy of the ledger in its place") from None
 
 
 def now() -> str:

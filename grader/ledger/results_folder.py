@@ -2,13 +2,14 @@
 
 import errno
 import fcntl
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
 
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
@@ -21,6 +22,12 @@ UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR
 UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR)
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Secret(BaseModel):
+    """What `secret.json` holds."""
+
+    seed: int = Field(ge=0, strict=True)
 
 
 @dataclass(frozen=True)
@@ -111,11 +118,15 @@ def stored_secret(results: Path, given: int | None) -> int:
     """The results folder's secret seed: drawn once, readable by its owner alone."""
     path = results / "secret.json"
     if path.exists():
-        stored: int = json.loads(path.read_text(encoding="utf-8"))["seed"]
+        try:
+            stored = Secret.model_validate_json(path.read_bytes()).seed
+        except ValidationError:
+            said = "is damaged; splits and trainings were drawn from it, so put a copy in its place"
+            raise UserError(f"{path}: {said}") from None
         if given not in (None, stored):
             said = "was begun with another one; leave it out, or take another folder"
             raise UserError(f"--secret-seed: {results} {said}")
         return stored
     secret = secrets.randbits(62) if given is None else given
-    write_atomically(path, json.dumps({"seed": secret}), mode=0o600)
+    write_atomically(path, Secret(seed=secret).model_dump_json(), mode=0o600)
     return secret

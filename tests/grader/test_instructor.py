@@ -16,7 +16,7 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.grading.strategy_contributions import KEYS, variant, variants
-from grader.ledger.results_folder import open_results
+from grader.ledger.results_folder import open_results, stored_secret
 from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
@@ -203,6 +203,34 @@ def test_a_damaged_ledger_is_one_line(start, course, rules, write_submission, ca
     assert "ledger.sqlite: is damaged" in error and error.count("\n") == 1
     with pytest.raises(UserError, match="is damaged"):
         graded(write_submission().parent, course, rules, MadeUp(None), secret=SECRET)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "5", '{"seed": null}', '{"seed": 5.5}', '{"seed": -3}', "\xff"])
+def test_a_damaged_secret_is_one_line(text, tmp_path):
+    (tmp_path / "secret.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match="secret.json: is damaged"):
+        stored_secret(tmp_path, None)
+
+
+FOREIGN = {
+    "tables of another version": "PRAGMA user_version = 0",
+    "no version": "PRAGMA user_version = -1",
+    "tables of another program": "DROP TABLE points; CREATE TABLE history (at)",
+    "a measurement of a newer grader": "UPDATE measurements SET measurement = '{\"version\": 2}'",
+}
+
+
+def test_what_is_no_ledger_of_this_grader_is_one_line_and_stays_as_it_is(course, capsys):
+    path = course / "ledger.sqlite"
+    whole = path.read_bytes()
+    for what, statement in FOREIGN.items():
+        path.write_bytes(whole)
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(statement)
+        before = path.read_bytes()
+        assert main(["leaderboard", str(course)]) == 2, what
+        error = capsys.readouterr().err
+        assert "ledger" in error and error.count("\n") == 1 and path.read_bytes() == before, what
 
 
 def test_a_mistake_of_ours_in_a_question_to_the_ledger_is_not_called_the_user_s(course, rules, write_submission):
