@@ -26,16 +26,11 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 def main(args: Sequence[str]) -> int:
     """Run a command. Exit status 0; 1 where a submission is rejected; 2 for a mistake of the caller's; 130 stopped."""
-    status = exit_status(run_command, args)
+    options = make_parser().parse_args(args)
+    status = exit_status(lambda _: options.command(options) or 0, args)  # nothing where only success can come of it
     if status == STOPPED:
         print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
     return status
-
-
-def run_command(args: Sequence[str]) -> int:
-    options = make_parser().parse_args(args)
-    status: int | None = options.command(options)  # nothing, where there is no other outcome than success
-    return status or 0
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -14,11 +14,7 @@ from project.support.errors import UserError
 def open_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write: an error, a kill or a power cut in the middle leaves the old one or none.
 
-    Args:
-        mode: Permissions of the file, less those that the user's umask takes away.
-
-    Raises:
-        OSError: It cannot be written, or there is a folder or a device in its place.
+    `mode` is its permissions, less those that the umask takes away. Raises OSError also for a folder or a device.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EISDIR, "no regular file", str(path))
