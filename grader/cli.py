@@ -15,6 +15,7 @@ from grader.rules import Rules
 from grader.safe_text import escaped, table_row
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
+from project.support.files import output
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
@@ -25,16 +26,11 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 def main(args: Sequence[str]) -> int:
     """Run a command. Exit status 0; 1 where a submission is rejected; 2 for a mistake of the caller's; 130 stopped."""
-    status = exit_status(run_command, args)
+    options = make_parser().parse_args(args)
+    status = exit_status(lambda _: options.command(options) or 0, args)  # nothing where only success can come of it
     if status == STOPPED:
         print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
     return status
-
-
-def run_command(args: Sequence[str]) -> int:
-    options = make_parser().parse_args(args)
-    status: int | None = options.command(options)  # nothing, where there is no other outcome than success
-    return status or 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -122,7 +118,7 @@ def check(options: argparse.Namespace) -> int:
         if findings:
             lines += [table_row(["", "where", "what", "how to mend it"]), table_row(["---"] * 4)]
             lines += [table_row(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
-        with open(options.summary, "a", encoding="utf-8") as summary:
+        with output("--summary", options.summary), open(options.summary, "a", encoding="utf-8") as summary:
             summary.write("\n".join(lines) + "\n")
     return int(bool(checks.rejections(findings)))
 
@@ -132,7 +128,8 @@ def pack(options: argparse.Namespace) -> int:
     if checks.rejections(findings):
         return 1
     archive = options.out or Path(f"{submission.student}.zip")
-    packing.pack(submission, archive)
+    with output("--out", archive):
+        packing.pack(submission, archive)
     print(f"{archive} is ready to hand in.")
     return 0
 
@@ -161,7 +158,10 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.wandb_runs import mirror
 
-    existing(options.folder)
+    if options.out.resolve().is_relative_to(existing(options.folder).resolve()):
+        raise UserError(
+            f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
+        )
     rules = Rules.load(options.rules)
     if options.dataset:
         archive = {"path": str(existing(options.dataset))}

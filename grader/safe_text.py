@@ -14,6 +14,11 @@ def printable(text: str, length: int = 80) -> str:
     return " ".join(kept.split())[:length]
 
 
+def storable(text: str) -> str:
+    """Text that every file and database can hold: bytes that were no UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def inert(text: str) -> str:
     """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula. A hyphen alone cannot."""
     return f"'{text}" if text != "-" and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

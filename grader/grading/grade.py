@@ -47,7 +47,11 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")
         for student in settings.regrade:
-            opened.ledger.regrade(now(), student)
+            before, _ = next(judged(opened.ledger, rules, student))
+            if opened.ledger.round(student) and pending_trainings(before, rules):
+                print(f"{student}: goes on with the regrade that was begun")
+            else:
+                opened.ledger.regrade(now(), student)
         Walk(work, opened, rules, settings, known).run(train)
 
 

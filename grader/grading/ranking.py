@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
-from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, median, verdict
+from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 
@@ -104,12 +104,11 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason = said.flags, said.reason
-    if ranked := said.ranked:
+    if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)
         made.seeds = len(first_ones(graded, rules.seeds, rules))
-        made.decided_by = said.decided_by
-        made.decided_accuracy = accuracy(median(first_ones(graded, said.decided_by, rules)))
+        made.decided_by, made.decided_accuracy = said.decided_by, decided.accuracy
         above = (epoch for epoch, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
         made.epochs, made.epochs_to_target = ranked.epochs, next(above, None)
         made.seconds, made.parameters, made.strategies = ranked.seconds, ranked.parameters, ranked.names

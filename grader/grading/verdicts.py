@@ -25,13 +25,15 @@ class Verdict:
         name: passed, below_target, rejected, failed, infrastructure or pending.
         reason: Why, in one line; empty for passed.
         ranked: The measurement that ranks it; None where there is no accuracy.
-        decided_by: How many trainings decided about the target.
+        decided: The measurement that decided about the target.
+        decided_by: How many trainings it is the median of.
         flags: What a person should look at.
     """
 
     name: str
     reason: str = ""
     ranked: Measurement | None = None
+    decided: Measurement | None = None
     decided_by: int = 0
     flags: list[str] = field(default_factory=list)
 
@@ -64,12 +66,12 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
     deciding = first_ones(graded, wanted, rules)
     if len(deciding) < wanted:
         flags.append(f"{len(deciding)} of {wanted} trainings so far; the next run makes the others")
-    share = accuracy(median(deciding))
+    decided = median(deciding)
     name, reason = "passed", ""
-    if not share > rules.target_accuracy:
+    if not accuracy(decided) > rules.target_accuracy:
         by = "" if len(deciding) == len(first) else f", by the median of {len(deciding)} trainings"
-        name, reason = "below_target", f"accuracy {share:.2%} is not above {rules.target}{by}"
-    return Verdict(name, reason, median(first), len(deciding), flags)
+        name, reason = "below_target", f"accuracy {decided.accuracy:.2%} is not above {rules.target}{by}"
+    return Verdict(name, reason, median(first), decided, len(deciding), flags)
 
 
 def end(measurement: Measurement, rules: Rules) -> tuple[str, str] | None:

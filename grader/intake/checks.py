@@ -95,7 +95,7 @@ def check(submission: Submission, rules: Rules) -> list[Finding]:
     """
     if submission.unusable:
         mend = "hand in a folder, zip or tar of plain files"
-        return [Finding(submission.source.name, submission.unusable, mend)]
+        return [Finding(printable(submission.source.name), submission.unusable, mend)]
     found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
     return sorted([*found, *check_config(submission, rules)], key=lambda finding: finding.severity != "reject")
 

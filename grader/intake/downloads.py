@@ -20,6 +20,7 @@ TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloa
 CANVAS = re.compile(r"(?P<name>[^\W_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_.+")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
 CLASSROOM = "-submissions"
+YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)
@@ -112,4 +113,5 @@ def submission_times(table: Path) -> dict[str, datetime]:
 
 
 def modified(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+    """When a file was last modified; a time that no calendar has becomes the nearest one that every calendar has."""
+    return datetime.fromtimestamp(min(max(path.lstat().st_mtime, 0), YEAR_9999), UTC)

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from grader.intake.checks import EXPECTED
 from grader.intake.submission import Submission
+from project.support.files import open_atomically
 
 
 def pack(submission: Submission, archive: Path) -> None:
     """Write a zip of the files that count; the same files give the same bytes, whenever they are packed."""
-    temporary = archive.with_name(f".{archive.name}.tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
+    with open_atomically(archive) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(submission.files):
             if path in EXPECTED or path in submission.modules:
                 info = zipfile.ZipInfo(f"submission/{path}")  # of 1980
                 info.external_attr = 0o100644 << 16
                 packed.writestr(info, submission.files[path], zipfile.ZIP_DEFLATED)
-    temporary.replace(archive)

@@ -11,8 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import prepare
+from grader.safe_text import storable
+from project.support.errors import UserError
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
@@ -69,7 +73,7 @@ class Ledger:
     """An open ledger. Each method is one transaction: after a kill it has happened or it has not.
 
     Raises:
-        UserError: A newer version of this repository wrote it.
+        UserError: A newer version of this repository wrote it, or another program.
     """
 
     def __init__(self, path: Path):
@@ -95,7 +99,7 @@ class Ledger:
         """Note what checks said of a submission; once is enough, for they would say the same again."""
         self.database.execute(
             "INSERT OR IGNORE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
-            [student, digest, checks, json.dumps(findings)],
+            [student, digest, checks, storable(json.dumps(findings, ensure_ascii=False))],
         )
 
     def record(
@@ -124,16 +128,14 @@ class Ledger:
         )
 
     def regrade(self, when: str, student: str) -> None:
-        """Begin a new round for a student: everything is pending again. Raises KeyError for an unknown one."""
-        if student not in self.students():
-            raise KeyError(student)
+        """Begin a new round for a student: everything is pending again."""
         self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
 
     def give_points(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
         """Note points for a student's texts. The last note counts, also after the student is graded anew."""
         self.database.execute(
             "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
-            [when, by, student, report, conclusion, comment],
+            [when, storable(by), student, report, conclusion, storable(comment)],
         )
 
     @contextmanager
@@ -152,11 +154,11 @@ class Ledger:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""
         found: dict[str, dict[int, Measurement]] = {}
         query = (
-            "SELECT variant, training, measurement FROM measurements WHERE variant != '' AND counts"
+            "SELECT id, variant, training, measurement FROM measurements WHERE variant != '' AND counts"
             " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
         for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
-            found.setdefault(row["variant"], {})[row["training"]] = Measurement.model_validate_json(row["measurement"])
+            found.setdefault(row["variant"], {})[row["training"]] = measured(row)
         return found
 
     def students(self) -> set[str]:
@@ -184,7 +186,7 @@ class Ledger:
             rows: list[sqlite3.Row] = list(group)
             about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
             submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
-            told = [(row, Measurement.model_validate_json(row["measurement"])) for row in rows if row["measurement"]]
+            told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
             ours = [measurement for row, measurement in told if not row["counts"]]
             yield Graded(
@@ -209,6 +211,15 @@ class Ledger:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return dict(json.loads(row["circumstances"])) if row else {}
+
+
+def measured(row: sqlite3.Row) -> Measurement:
+    """The measurement in a row that has its id, too."""
+    try:
+        return Measurement.model_validate_json(row["measurement"])
+    except ValidationError:
+        said = f"the ledger's measurement {row['id']} is damaged, or of a newer version of the grader"
+        raise UserError(f"{said}; use that one, or put a copy of the ledger in its place") from None
 
 
 def now() -> str:

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -10,16 +9,25 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, Field, ValidationError
+
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
 from project.support.errors import UserError
-from project.support.files import write_atomically
+from project.support.files import output, write_atomically
 
 LEDGER = "ledger.sqlite"
 RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR)
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Secret(BaseModel):
+    """What `secret.json` holds."""
+
+    seed: int = Field(ge=0, strict=True)
 
 
 @dataclass(frozen=True)
@@ -72,11 +80,9 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
     Raises:
         UserError: Another grader is in it, or it cannot be written, or its ledger is in use or damaged.
     """
-    try:
+    with output("--out", results):
         results.mkdir(parents=True, exist_ok=True)
         file = open(results / ".lock", "w")
-    except OSError as error:
-        raise UserError(f"--out {results}: cannot be written: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +105,7 @@ def mendable(results: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell more than is asked here
         ledger = results / LEDGER
-        if code in UNWRITABLE or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if code in UNWRITABLE or getattr(error, "errno", 0) in UNWRITABLE_FILES:
             raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
@@ -112,11 +118,15 @@ def stored_secret(results: Path, given: int | None) -> int:
     """The results folder's secret seed: drawn once, readable by its owner alone."""
     path = results / "secret.json"
     if path.exists():
-        stored: int = json.loads(path.read_text(encoding="utf-8"))["seed"]
+        try:
+            stored = Secret.model_validate_json(path.read_bytes()).seed
+        except ValidationError:
+            said = "is damaged; splits and trainings were drawn from it, so put a copy in its place"
+            raise UserError(f"{path}: {said}") from None
         if given not in (None, stored):
             said = "was begun with another one; leave it out, or take another folder"
             raise UserError(f"--secret-seed: {results} {said}")
         return stored
     secret = secrets.randbits(62) if given is None else given
-    write_atomically(path, json.dumps({"seed": secret}), mode=0o600)
+    write_atomically(path, Secret(seed=secret).model_dump_json(), mode=0o600)
     return secret

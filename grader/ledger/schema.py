@@ -13,29 +13,42 @@ from project.support.errors import UserError
 
 VERSION = 1
 MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
+TABLES = [  # of each version
+    {"ablations", "attempts", "bonuses", "regrades", "submissions"},
+    {"findings", "measurements", "points", "regrades", "submissions"},
+]
 
 
 def prepare(database: sqlite3.Connection, path: Path) -> None:
     """Give a new database its tables, or bring an older one up to date.
 
     Raises:
-        UserError: A newer version of this repository wrote it.
+        UserError: A newer version of this repository wrote it, or another program.
     """
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version == VERSION:
+    if stored_version(database, path) == VERSION:
         return
-    if version > VERSION:
-        raise UserError(f"{path}: written by a newer version of the grader; use that one")
     with database:  # commits; rolls back after any error, one of the commit included
         database.execute("BEGIN IMMEDIATE")
-        version = database.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
-        empty = not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone()
-        if version == 0 and empty:
+        version = stored_version(database, path)  # another process may have been faster
+        if version is None:
             create_tables(database)
         else:
             for migrate in MIGRATIONS[version:]:
                 migrate(database, path.parent)
         database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def stored_version(database: sqlite3.Connection, path: Path) -> int | None:
+    """A ledger's version; None for a database without tables."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if version > VERSION:
+        raise UserError(f"{path}: written by a newer version of the grader; use that one")
+    if version == 0 and not tables:
+        return None
+    if version < 0 or not TABLES[version] <= tables:
+        raise UserError(f"{path}: is no ledger of this grader; put a copy in its place, or grade into another folder")
+    return version
 
 
 def create_tables(database: sqlite3.Connection) -> None:

@@ -1,29 +1,39 @@
 """What was handed in, kept beside the results that it got: one zip for each digest, never unpacked."""
 
+import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+
+from project.support.errors import note
+from project.support.files import open_atomically
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what zipfile raises of it
 
 
 def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> None:
     """Keep a submission's files, unless they are kept already."""
     archive = place(results, digest)
-    if archive.exists() and zipfile.is_zipfile(archive):  # a power cut may have left half of it
+    if kept(results, digest) == files and archive.exists():
         return
     archive.parent.mkdir(exist_ok=True)
-    temporary = archive.with_suffix(".tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
+    with open_atomically(archive) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(files):
             packed.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
-    temporary.replace(archive)
 
 
 def kept(results: Path, digest: str) -> dict[str, bytes]:
-    """All files of a submission at once, by name; empty where none were kept."""
+    """All files of a submission at once, by name; empty where none were kept, or, with a note, where they are damaged."""
+    archive = place(results, digest)
+    if not archive.exists():
+        return {}
+    content = archive.read_bytes()
     try:
-        with zipfile.ZipFile(place(results, digest)) as packed:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
             return {name: packed.read(name) for name in packed.namelist()}
-    except FileNotFoundError:
+    except DAMAGE as error:
+        note(f"{archive}: is damaged ({error}); a run over its submission keeps it anew")
         return {}
 
 

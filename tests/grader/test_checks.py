@@ -1,5 +1,6 @@
 """The checks: a valid submission has no findings; every spoiled one has exactly the finding that it must have."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -168,6 +169,37 @@ def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):
     assert take_in(archive).digest == take_in(good).digest
     assert main(["pack", str(bad), "--out", str(tmp_path / "bad.zip")]) == 1
     assert not (tmp_path / "bad.zip").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["pack", "--out", place] for place in (".", "absent/x.zip", "folder", "pipe", "file/x.zip")),
+        *(["check", "--summary", place] for place in (".", "absent/x.md", "/dev/full")),
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_be_written_is_one_line(arguments, write_submission, tmp_path, capsys, monkeypatch):
+    command, option, place = arguments
+    rules = str(Path("configs/assignment.yaml").resolve())
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    submission = write_submission()
+    before = sorted(tmp_path.rglob("*"))
+    assert main([command, str(submission), "--rules", rules, option, place]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {option} {place}: ") and error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before and Path("pipe").is_fifo()
+
+
+def test_a_damaged_archive_is_named_without_what_a_terminal_or_a_file_could_not_hold(tmp_path, rules, capsys):
+    archive = tmp_path / os.fsdecode(b"\xb1\xe8\x1b[2J\n.zip")
+    archive.write_bytes(b"no zip")
+    (finding,) = check(take_in(archive), rules)
+    assert finding.where == "[2J .zip" and str(finding).isprintable()
+    assert main(["check", str(archive)]) == 1 and capsys.readouterr().out.count("\n") == 2
 
 
 def test_a_summary_for_a_workflow_s_page_says_the_same_and_quotes_no_markup(write_submission, tmp_path, capsys):

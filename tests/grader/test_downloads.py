@@ -4,11 +4,12 @@ import os
 import subprocess
 import tarfile
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from grader.grading.register_submissions import read_submission
-from grader.intake.downloads import find_downloads
+from grader.intake.downloads import find_downloads, modified
 from grader.intake.submission import take_in
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
@@ -75,6 +76,12 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
         (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
         with pytest.raises(UserError, match="times.csv.*expected the columns"):
             find_downloads(tmp_path)
+
+
+@pytest.mark.parametrize("time", [253402300800, -(10**14), 10**14])
+def test_a_time_that_no_calendar_has_is_the_nearest_one(time):
+    file = SimpleNamespace(lstat=lambda: SimpleNamespace(st_mtime=float(time)))  # not every disk can hold such a time
+    assert modified(file).year == (1970 if time < 0 else 9999)
 
 
 def test_a_system_s_own_name_outranks_student_yaml(write_submission, tmp_path):

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from grader.cli import main
 from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
+from grader.ledger.results_folder import open_results
 from grader.rerun.failures import PREPARES, READY
 from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
@@ -241,6 +243,8 @@ def test_told_so_it_grades_without_a_sandbox_and_says_so(write_submission, tmp_p
         (["run", "EMPTY", "--out", "RESULTS", "--rules", "absent.yaml"], "absent.yaml"),
         (["run", "EMPTY", "--out", "RESULTS", "--dataset", "absent.zip"], "absent.zip"),
         (["run", "EMPTY", "--out", "RESULTS", "--secret-seed", "-1"], "--secret-seed"),
+        (["run", "EMPTY", "--out", "EMPTY/results"], "lies in"),
+        (["run", "EMPTY", "--out", "EMPTY"], "lies in"),
         (["leaderboard", "absent"], "no results there"),
         (["example", "EMPTY"], "is there already"),
     ],
@@ -249,7 +253,7 @@ def test_a_mistake_is_one_line(args, said, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     places = {"EMPTY": str(tmp_path / "empty"), "RESULTS": str(tmp_path / "results")}
     unsafe = ["--unsafe-no-sandbox"] if args[0] == "run" else []
-    assert main([places.get(arg, arg) for arg in args] + unsafe) == 2
+    assert main([re.sub("EMPTY|RESULTS", lambda name: places[name[0]], arg) for arg in args] + unsafe) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
 
@@ -415,6 +419,20 @@ def test_where_one_student_is_unknown_nobody_is_regraded(write_submission, rules
         graded(folder, results, rules, Drawn(), regrade=("kim", "nobody"))
     graded(folder, results, rules, Drawn())
     assert entries(results)["kim"]["accuracy"] == 0.9
+
+
+def test_a_regrade_that_was_stopped_goes_on_and_does_not_begin_anew(write_submission, rules, tmp_path, capsys):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    asked = rules.but(seeds=2, seeds_near_target=1)
+    graded(folder, results, asked, Drawn(0.9, 0.9))
+    for _ in range(2):
+        graded(folder, results, asked, Drawn(), regrade=("kim",), max_hours=1e-9)
+    with open_results(results) as opened:
+        assert opened.ledger.round("kim") == 1
+    assert capsys.readouterr().out.count("kim: goes on with the regrade") == 1
+    graded(folder, results, asked, Drawn(0.8, 0.8), regrade=("kim",))
+    graded(folder, results, asked, Drawn(0.7, 0.7), regrade=("kim",))  # the one before was complete
+    assert entries(results)["kim"]["accuracy"] == 0.7
 
 
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):

@@ -16,7 +16,8 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.grading.strategy_contributions import KEYS, variant, variants
-from grader.ledger.results_folder import open_results
+from grader.ledger.results_folder import open_results, stored_secret
+from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
@@ -163,6 +164,26 @@ def test_a_ledger_that_cannot_be_written_is_one_line(statement, said, course, le
     assert said in error and "goes on" in error and error.count("\n") == 1
 
 
+def test_a_folder_in_the_leaderboard_s_place_is_one_line(course, capsys):
+    (course / "leaderboard.json").unlink()
+    (course / "leaderboard.json").mkdir()
+    assert main(["leaderboard", str(course)]) == 2
+    error = capsys.readouterr().err
+    assert "leaderboard.json" in error and error.count("\n") == 1
+
+
+def test_a_damaged_copy_of_a_submission_is_told_and_kept_anew(course, capsys):
+    (archive, *_) = sorted((course / "submissions").iterdir())
+    whole, files = archive.read_bytes(), kept(course, archive.stem)
+    for damaged in (b"", whole[:50], whole[:50] + b"\xff" * 9 + whole[59:], whole[:-60] + b"\xff" * 9 + whole[-51:]):
+        archive.write_bytes(damaged)
+        assert kept(course, archive.stem) == {} and f"{archive}: is damaged" in capsys.readouterr().err
+    for command in ("leaderboard", "similar"):
+        assert main([command, str(course)]) == 0 and f"{archive}: is damaged" in capsys.readouterr().err
+    keep(course, archive.stem, files)
+    assert kept(course, archive.stem) == files
+
+
 def test_a_ledger_in_use_by_another_program_is_one_line(course, ledger_that, capsys):
     ledger_that("SELECT 1")
     with closing(sqlite3.connect(course / "ledger.sqlite")) as other:
@@ -182,6 +203,34 @@ def test_a_damaged_ledger_is_one_line(start, course, rules, write_submission, ca
     assert "ledger.sqlite: is damaged" in error and error.count("\n") == 1
     with pytest.raises(UserError, match="is damaged"):
         graded(write_submission().parent, course, rules, MadeUp(None), secret=SECRET)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "5", '{"seed": null}', '{"seed": 5.5}', '{"seed": -3}', "\xff"])
+def test_a_damaged_secret_is_one_line(text, tmp_path):
+    (tmp_path / "secret.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match="secret.json: is damaged"):
+        stored_secret(tmp_path, None)
+
+
+FOREIGN = {
+    "tables of another version": "PRAGMA user_version = 0",
+    "no version": "PRAGMA user_version = -1",
+    "tables of another program": "DROP TABLE points; CREATE TABLE history (at)",
+    "a measurement of a newer grader": "UPDATE measurements SET measurement = '{\"version\": 2}'",
+}
+
+
+def test_what_is_no_ledger_of_this_grader_is_one_line_and_stays_as_it_is(course, capsys):
+    path = course / "ledger.sqlite"
+    whole = path.read_bytes()
+    for what, statement in FOREIGN.items():
+        path.write_bytes(whole)
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(statement)
+        before = path.read_bytes()
+        assert main(["leaderboard", str(course)]) == 2, what
+        error = capsys.readouterr().err
+        assert "ledger" in error and error.count("\n") == 1 and path.read_bytes() == before, what
 
 
 def test_a_mistake_of_ours_in_a_question_to_the_ledger_is_not_called_the_user_s(course, rules, write_submission):
@@ -349,9 +398,10 @@ def test_the_leaderboard_is_exported_though_its_files_are_gone(form, course, tmp
 @pytest.mark.parametrize("form", ["csv", "canvas", "moodle", "gradescope", "feedback"])
 def test_a_place_that_cannot_be_written_is_one_line(form, course, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["export", str(course), "--format", form, "--out", str(tmp_path / "file" / "out")]) == 2
-    error = capsys.readouterr().err
-    assert "--out" in error and "cannot be written" in error and error.count("\n") == 1
+    for place in (tmp_path / "file" / "out", *([] if form in ("gradescope", "feedback") else [Path(".")])):
+        assert main(["export", str(course), "--format", form, "--out", str(place)]) == 2
+        error = capsys.readouterr().err
+        assert "--out" in error and "cannot be written" in error and error.count("\n") == 1
 
 
 def test_what_is_ours_to_repeat_gets_no_points(course):

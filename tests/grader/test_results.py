@@ -94,6 +94,14 @@ def test_where_a_commit_fails_nothing_is_written_and_the_ledger_stays_usable(led
         assert reader.execute("SELECT report FROM points").fetchall() == [(3.0,)]
 
 
+def test_texts_that_are_no_unicode_come_back_as_texts_that_can_be_published(ledger):
+    add(ledger, "kim")
+    ledger.note_findings("kim", "d", CHECKS, [{"severity": "reject", "where": "\udcb1 김", "what": "x", "mend": "y"}])
+    ledger.give_points("now", "k\udcffang", "kim", 1.0, 2.0, "good\n\udcff")
+    (entry,) = standings(ledger, RULES)
+    assert entry.reason == "? 김: x; y" and (entry.points["by"], entry.points["comment"]) == ("k?ang", "good\n?")
+
+
 def test_a_student_s_newest_submission_counts(ledger):
     add(ledger, "kim", passed(0.95), digest="first")
     add(ledger, "kim", passed(0.85), digest="second")

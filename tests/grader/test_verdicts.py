@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.grading.ranking import entry
 from grader.grading.verdicts import pending_trainings, verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement, Strategy
@@ -114,6 +115,18 @@ def test_a_far_slower_audited_one_is_flagged_whoever_was_measured_first():
     assert "15 times as long" in verdict(slow, Rules(), [4.0, 4.0, 5.0]).flags[0]
     assert not verdict(slow, Rules(), []).flags
     assert not verdict(graded(scored(0.9, seconds=900.0)), Rules(), [4.0]).flags
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seeds", "decided"),
+    [({1: 0.9}, 3, (1, 0.9)), ({0: 0.81, 2: 0.79}, 1, (2, 0.79)), ({1: 0.9, 2: 0.5}, 3, (2, 0.5))],
+)
+def test_a_later_training_may_be_there_before_an_earlier_one(accuracies, seeds, decided):
+    known, rules = graded(), Rules(seeds=seeds)
+    known.measurements.update({training: scored(accuracy) for training, accuracy in accuracies.items()})
+    said = entry(known, verdict(known, rules), rules)
+    assert (said.decided_by, said.decided_accuracy) == decided
+    assert said.verdict == ("passed" if decided[1] > rules.target_accuracy else "below_target")
 
 
 @given(st.lists(st.sampled_from([scored(0.9), scored(0.8), scored(0.5), STOPPED, BARE, CRASHED]), max_size=3))
