@@ -18,7 +18,6 @@ from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
 from grader.publish.markdown import rendered
-from grader.publish.pages import rendering_processes as share
 from grader.publish.pages.assets import as_script
 from grader.publish.pages.pictures import drawn_name
 from grader.publish.pages.rendering import Pages
@@ -140,25 +139,6 @@ def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_pa
         assert f"<tr><td>{middle + 1} (ranks)</td><td>{100 * results[middle].accuracy:.2f} %</td>" in text
         last = data["curves"][middle][-1]["val/accuracy"]
         assert rows[student]["curve"][-1] == round(last, 4) and rows[student]["accuracy"] == results[middle].accuracy
-
-
-def test_two_processes_write_what_one_writes(course, tmp_path, monkeypatch):
-    shutil.copytree(course, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(share, "WORTH_IT", 1)
-    monkeypatch.setattr(share.os, "cpu_count", lambda: 2)
-    show_leaderboard(tmp_path)
-    assert all_files(tmp_path) == all_files(course)
-
-
-def test_where_a_second_process_fails_the_old_pages_stay(tmp_path, rules, monkeypatch):
-    write_course(tmp_path, students(3), rules)
-    before = all_files(tmp_path)
-    monkeypatch.setattr(share, "WORTH_IT", 1)
-    monkeypatch.setattr(share.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(share.sys, "executable", shutil.which("false"))
-    with pytest.raises(RuntimeError, match="status 1"):
-        show_leaderboard(tmp_path)
-    assert all_files(tmp_path) == before and list(tmp_path.glob(".site*")) == []
 
 
 def test_a_killed_rendering_leaves_the_old_pages_and_the_next_one_clears_up(tmp_path, rules):

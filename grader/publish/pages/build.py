@@ -10,7 +10,6 @@ from grader.grading.ranking import Entry
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
 from grader.publish.pages.rendering import Pages
-from grader.publish.pages.rendering_processes import write_submissions
 
 
 def build(opened: OpenResults, entries: list[Entry]) -> None:
@@ -23,8 +22,7 @@ def build(opened: OpenResults, entries: list[Entry]) -> None:
             (site / folder).mkdir(parents=True)
         write_assets(site / "assets")
         pages = Pages(site, opened, entries)
-        accuracies = write_submissions(pages)
-        (site / "index.html").write_text(pages.leaderboard(accuracies), encoding="utf-8")
+        (site / "index.html").write_text(pages.leaderboard(pages.write_submissions()), encoding="utf-8")
         (site / ".nojekyll").touch()
         site.chmod(0o755)
         swap(site, opened.folder / "site")

@@ -10,7 +10,7 @@ import jinja2
 
 from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
-from grader.grading.verdicts import verdict
+from grader.grading.verdicts import checks_by, verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
@@ -80,6 +80,14 @@ class Pages:
             "flags": len(entry.flags),
             "curve": [None if accuracy is None else round(accuracy, 4) for accuracy in curve],  # as a chart can show it
         }
+
+    def write_submissions(self) -> Curves:
+        """Write the page of every submission, and return the curves that the leaderboard shows."""
+        curves: Curves = {}
+        for graded in self.opened.ledger.graded(checks_by(self.rules)):
+            page, curves[graded.student] = self.submission(graded)
+            (self.site / "submissions" / f"{self.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
+        return curves
 
     def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
