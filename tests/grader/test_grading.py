@@ -370,6 +370,13 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
 
 
+def test_no_run_makes_the_same_training_twice(write_submission, rules, tmp_path):
+    """Whatever a measurement says: here a family is missing that these rules do not ask for."""
+    results = iter([Measurement(outcome="family_missing", said="uses no strategy of a family"), scored()])
+    graded(write_submission("kim").parent, tmp_path / "results", rules, MadeUp(lambda job: next(results)))
+    assert attempts(tmp_path / "results") == 1 and entries(tmp_path / "results")["kim"]["verdict"] == "pending"
+
+
 def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path, monkeypatch):
     for number in range(3):
         folder = write_submission(f"kim-{number}", net_py="# x\n" * 10**4).parent
