@@ -377,6 +377,19 @@ def test_no_run_makes_the_same_training_twice(write_submission, rules, tmp_path)
     assert attempts(tmp_path / "results") == 1 and entries(tmp_path / "results")["kim"]["verdict"] == "pending"
 
 
+def test_each_epoch_is_told_once(write_submission, rules, tmp_path, capsys):
+    class Talking(MadeUp):
+        def run(self, work):
+            job = work.next_job()
+            for line in ["epoch 5/15", "epoch 10/15", "epoch 5/15"] * 9:
+                work.watch(job, line)
+            yield job, scored()
+
+    graded(write_submission("kim").parent, tmp_path / "results", rules, Talking(None))
+    said = capsys.readouterr().out
+    assert said.count("epoch 5 of 15") == said.count("epoch 10 of 15") == 1
+
+
 def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path, monkeypatch):
     for number in range(3):
         folder = write_submission(f"kim-{number}", net_py="# x\n" * 10**4).parent
