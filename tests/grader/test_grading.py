@@ -261,6 +261,8 @@ def test_a_mistake_is_one_line(args, said, tmp_path, capsys):
         ("max_epochs: many", "max_epochs"),
         ("target_accuracy: 80", "target_accuracy"),
         ("limits: {minutes: -1}", "limits.minutes"),
+        ("limits: {output_mb: 1.0e+13}", "limits.output_mb"),
+        ("limits: {processes: 100000000}", "limits.processes"),
         ("a: [", "not valid YAML"),
         ("dataset: {class_path: project.data.Nothing}", "Nothing"),
     ],
