@@ -55,11 +55,11 @@ class Limits(Section):
         processes: Processes and threads at any moment.
     """
 
-    minutes: float = Field(30, gt=0)
-    memory_gb: float = Field(8, gt=0)
-    output_mb: float = Field(500, gt=0)
-    output_files: int = Field(2000, gt=0)
-    processes: int = Field(256, gt=0)
+    minutes: float = Field(30, gt=0, le=10**4)
+    memory_gb: float = Field(8, gt=0, le=10**4)
+    output_mb: float = Field(500, gt=0, le=10**6)
+    output_files: int = Field(2000, gt=0, le=10**6)
+    processes: int = Field(256, gt=0, le=10**5)
 
 
 class Points(Section):

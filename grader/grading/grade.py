@@ -76,7 +76,7 @@ class Walk:
         self.status = Status(len(work))
         self.schedule = Schedule(settings.back_off)
         self.open: dict[str, set[int]] = {}  # trainings of each student that wait or run, by their numbers
-        self.lost: set[tuple[str, int]] = set()  # trainings given up in this run, through no fault of a student's
+        self.lost = 0  # trainings given up in this run, through no fault of a student's
         self.running: dict[Job, tuple[Task, Graded, str]] = {}  # with when it began
         self.ends = self.engine.now() + 3600 * settings.max_hours if settings.max_hours else math.inf
 
@@ -93,7 +93,7 @@ class Walk:
                 else:
                     ran = not graded.measurements
                     self.status.end(graded.student, verdict.name, verdict.reason, verdict.ranked, ran)
-            if len(self.schedule):
+            if self.schedule.next_time() is not None:
                 self.data = prepare(self.rules, self.opened.secret, self.opened.folder)  # while machines get ready
                 for job, measurement in train(self):
                     self.ended(job, measurement)
@@ -102,16 +102,15 @@ class Walk:
         if self.open:
             print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
         if self.lost:
-            print(f"{len(self.lost)} trainings failed through faults of ours; the same command tries again", flush=True)
+            print(f"{self.lost} trainings failed through faults of ours; the same command tries again", flush=True)
 
     def want(self, graded: Graded) -> None:
         """Queue all trainings of a submission that are wanted by now: those near the target go on at once."""
         waiting = self.open.setdefault(graded.student, set())
         verified, work = graded.tier == "verified", self.work[graded.student]
         for index in pending_trainings(graded, self.rules):
-            if index not in waiting and (graded.student, index) not in self.lost:
+            if self.schedule.add(Task(graded.student, index, index >= self.rules.seeds, verified, work)):
                 waiting.add(index)
-                self.schedule.add(Task(graded.student, index, index >= self.rules.seeds, verified, work))
 
     def next_job(self) -> Job | None:
         while self.engine.now() < self.ends and (task := self.schedule.take(self.engine.now())):
@@ -159,7 +158,7 @@ class Walk:
         if ours:
             if self.schedule.again(task, self.engine.now()):
                 return
-            self.lost.add((task.student, task.index))
+            self.lost += 1
         waiting.discard(task.index)
         graded, verdict = next(judged(self.ledger, self.rules, task.student))
         if verdict.name in ("rejected", "failed"):

@@ -4,14 +4,13 @@ import math
 import re
 import sys
 from collections import Counter
-from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from grader.ledger.measurement import Measurement
 
-EPOCH = re.compile(r"epoch +(\d{1,6})/(\d{1,6})")
+EPOCH = re.compile(r"epoch +(\d{1,3})/(\d{1,3})\b")
 EPOCHS_BETWEEN_LINES = 5
 
 
@@ -40,28 +39,29 @@ class Status:
             disable=not self.in_terminal,
         )
         self.whole = self.shown.add_task("all", total=total, doing="")
-        self.jobs: dict[str, TaskID] = {}
+        self.jobs: dict[str, tuple[TaskID, set[int]]] = {}  # with the epochs that were told
 
     def begin(self, job: str) -> None:
         """A job has begun."""
-        self.jobs[job] = self.shown.add_task(job, total=None, doing="training")
+        self.jobs[job] = self.shown.add_task(job, total=None, doing="training"), set()
         if not self.in_terminal:
             self.tell(job, "training")
 
     def see(self, job: str, line: str) -> None:
         """A line that a running job printed."""
-        if not (found := EPOCH.match(line)):
+        if not (found := EPOCH.match(line)) or job not in self.jobs:  # it may have ended meanwhile
             return
         epoch, epochs = map(int, found.groups())
         doing = f"training, epoch {epoch} of {epochs}"
-        with suppress(KeyError):  # it may have ended meanwhile
-            self.shown.update(self.jobs[job], completed=epoch, total=epochs, doing=doing)
-            if not self.in_terminal and epoch % EPOCHS_BETWEEN_LINES == 0:
-                self.tell(job, doing)
+        shown, told = self.jobs[job]
+        self.shown.update(shown, completed=epoch, total=epochs, doing=doing)
+        if not self.in_terminal and epoch % EPOCHS_BETWEEN_LINES == 0 and epoch not in told:
+            told.add(epoch)
+            self.tell(job, doing)
 
     def leave(self, job: str) -> None:
         """A job has ended."""
-        self.shown.remove_task(self.jobs.pop(job))
+        self.shown.remove_task(self.jobs.pop(job)[0])
 
     def tell(self, who: str, what: str) -> None:
         """A line to keep about a submission or a job."""

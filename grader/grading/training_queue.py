@@ -48,14 +48,16 @@ class Schedule:
 
     def __init__(self, back_off: float = 5.0):
         self.back_off = back_off
+        self.known: set[tuple[str, int]] = set()  # student and number of what was added
         self.ready: list[tuple[Order, Task]] = []
         self.delayed: list[tuple[float, Order, Task]] = []
 
-    def __len__(self) -> int:
-        return len(self.ready) + len(self.delayed)
-
-    def add(self, task: Task) -> None:
-        heapq.heappush(self.ready, (task.order, task))
+    def add(self, task: Task) -> bool:
+        """Have a training made; False where it was added before, whatever has become of it."""
+        if new := (task.student, task.index) not in self.known:
+            self.known.add((task.student, task.index))
+            heapq.heappush(self.ready, (task.order, task))
+        return new
 
     def again(self, task: Task, now: float) -> bool:
         """Have a task tried again, later; False where it has been tried often enough."""
@@ -68,7 +70,7 @@ class Schedule:
     def take(self, now: float) -> Task | None:
         """The next task; None where none is ready."""
         while self.delayed and self.delayed[0][0] <= now:
-            self.add(heapq.heappop(self.delayed)[-1])
+            heapq.heappush(self.ready, heapq.heappop(self.delayed)[1:])
         return heapq.heappop(self.ready)[-1] if self.ready else None
 
     def next_time(self) -> float | None:

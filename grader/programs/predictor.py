@@ -1,13 +1,15 @@
 """Runs inside a sandbox of its own: computes a submission's logits on images without labels. `predictor.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `limits` (see trainee.py), `out`, and `weights`: null for an
-untrained network.
+untrained network. Once everything is imported, it prints PREPARES: only then comes what is a student's.
 """
 
 import json
 import resource
 import sys
 from pathlib import Path
+
+PREPARES = "preparing"
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -21,6 +23,7 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    print(PREPARES, flush=True)
     command_line = made(read_overlay(job["config"]), "predict")
     if job["weights"]:
         command_line.model.network.load_state_dict(load_file(job["weights"]), strict=True)

@@ -11,7 +11,7 @@ from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import read_json
 
 MISSING_FAMILY = 3  # the exit status by which trainee.py says so
-PREPARES, READY = "preparing", "ready to train"  # what trainee.py prints even where nothing is wrong
+PREPARES, READY = "preparing", "ready to train"  # what our programs print even where nothing is wrong
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
 
@@ -20,9 +20,9 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
     """Raises Ended where the training failed."""
     if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
         left = read_json(trained / "missing.json")
-        missing = [family for family in job.rules.families if isinstance(left, list) and family in left]
-        said = f"uses no strategy of {' and '.join(missing) or 'a family'}"
-        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
+        if missing := [family for family in job.rules.families if isinstance(left, list) and family in left]:
+            said = f"uses no strategy of {' and '.join(missing)}"
+            raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
     if outcome.ending == "exited" and outcome.status == 2:
         said = last_words(job.folder / "trainee.log").removeprefix("error: ")
         raise Ended(Measurement(outcome="refused", said=said))
@@ -38,15 +38,14 @@ def check_end(job: Job, outcome: Outcome, doing: str, free: float | None = None)
     if outcome.ending == "sandbox":
         raise Ended(Measurement(outcome="infrastructure", said=f"the sandbox failed: {outcome.detail}"))
     written = f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files"
-    exceeded: dict[str, tuple[str, list[LimitName]]] = {
-        "time": (f"took longer than {limits.minutes:g} minutes", ["minutes"]),
-        "memory": (f"used more than {limits.memory_gb:g} GB of memory", ["memory_gb"]),
-        "output": (written, ["output_mb", "output_files"]),
-        "processes": (f"ran more than {limits.processes} processes and threads", ["processes"]),
+    exceeded: dict[str, tuple[str, dict[LimitName, float]]] = {
+        "time": (f"took longer than {limits.minutes:g} minutes", {"minutes": limits.minutes}),
+        "memory": (f"used more than {limits.memory_gb:g} GB of memory", {"memory_gb": limits.memory_gb}),
+        "output": (written, {"output_mb": limits.output_mb, "output_files": limits.output_files}),
+        "processes": (f"ran more than {limits.processes} processes and threads", {"processes": limits.processes}),
     }
     if outcome.ending in exceeded:
-        said, names = exceeded[outcome.ending]
-        stopped_by: dict[LimitName, float] = {name: getattr(limits, name) for name in names}
+        said, stopped_by = exceeded[outcome.ending]
         raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
     if outcome.status != 0:
         stage = "trainee" if doing == "training" else "predictor"

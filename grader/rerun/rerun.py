@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import resource
 import shutil
 import traceback
 from collections.abc import Callable
@@ -145,6 +146,7 @@ class Rerun:
         """
         job, slot, code, limits = self.job, self.slot, self.slot.code, self.job.rules.limits
         trains, output_bytes = stage == "trainee", int(limits.output_mb * 10**6)
+        open_files = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # what we may set
 
         def seen(inside: str, here: Path) -> str:
             """A path as the program sees it."""
@@ -163,7 +165,7 @@ class Rerun:
             "code": [seen("/app", code.root), seen("/app", code.programs), f"{place}/own"],
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
-            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096},
+            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",
             "families": job.rules.families,
             "weights": f"{place}/weights.safetensors" if weights is not None else None,

@@ -26,6 +26,7 @@ LEAF = f"{PREFIX}grader"
 MOVES = 20  # attempts to move all processes: they may start others meanwhile
 EXTRA_PROCESSES = 4  # of the launcher itself: a shell, and bubblewrap's
 SECONDS_TO_DIE = 10
+SECONDS_TO_START = 600  # by then a group has a process
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class ControlGroup:
             yield group
         finally:
             group.end()
+
+    def sweep(self) -> None:
+        """Remove groups within this one that killed graders left."""
+        for folder in self.folders:
+            for group in folder.glob(f"{PREFIX}*"):
+                with suppress(OSError):  # it is in use, or gone
+                    if group.name != LEAF and time.time() - group.stat().st_mtime > SECONDS_TO_START:
+                        group.rmdir()
 
     def add(self, pid: int) -> None:
         """Take a process in, and all that it will start. Raises OSError where the kernel refuses."""
@@ -114,6 +123,7 @@ def parent_group(root: Path = ROOT) -> ControlGroup:
     parent = enclosing_group(root, Path("/proc/self/cgroup").read_text())
     if parent.version == 2:
         pass_on(parent.memory)
+    parent.sweep()
     with parent.child(10**9, 64):  # raises OSError where it cannot be limited
         return parent
 

@@ -43,8 +43,8 @@ class Program:
         environment: Variables in addition to ENVIRONMENT.
         turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by
             a line on its standard input.
-        says: The lines by which a program with a turn tells that its time begins to count, and that it is ready for its
-            turn. Each counts once, so that what runs later cannot repeat it.
+        says: The lines by which it tells that all that may fail through our fault is done, and that it is ready for its
+            turn. With a turn, its time counts from the first. Each counts once: what runs later cannot repeat it.
         begins: Called when the turn has come, before the program is told. From then on the caller has to release it.
         stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """

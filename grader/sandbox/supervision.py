@@ -1,13 +1,14 @@
 """Watches a program until it ends or reaches a limit; then nothing of it is left."""
 
 import re
+import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, TextIO
 
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
@@ -19,7 +20,6 @@ LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thr
 POLL_SECONDS = 0.2
 # Escape sequences, all control characters but the newline, and those that change the direction of writing
 CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-SANDBOX_ERROR = 97  # stands for an exit status where the program had none
 
 Ending = Literal["exited", "time", "memory", "output", "processes", "sandbox"]
 
@@ -31,14 +31,14 @@ class Outcome:
     Attributes:
         ending: `exited` by itself, ended for a limit (`time`, `memory`, `output`, `processes`), or `sandbox` where the
             sandbox itself failed, which is never the program's fault.
-        status: The exit status; negative for a signal.
+        status: The exit status; negative for a signal; None where the program had none.
         seconds: Wall-clock time, as Stopwatch counts it.
         peak_memory: Largest sum seen of the processes' memory, in bytes.
         detail: What the sandbox said, where it failed.
     """
 
     ending: Ending
-    status: int
+    status: int | None
     seconds: float
     peak_memory: int
     detail: str = ""
@@ -51,24 +51,22 @@ class Stopwatch:
         self.program = program
         self.started = time.monotonic()
         self.heard: dict[str, float] = {}
-        self.begun: float | None = None
+        self.begun: float | None = None  # when its turn came
         self.ready = threading.Event()
 
     def hear(self, line: str) -> None:
         """A line that the program printed."""
         said = line.strip()
-        if self.program.turn and said in self.program.says:  # a program without a turn could stop its time by these
+        if said in self.program.says:
             self.heard.setdefault(said, time.monotonic())
             if said == self.program.says[1]:
                 self.ready.set()
 
-    def begin(self) -> None:
-        """Its turn has come."""
-        self.begun = time.monotonic()
-
     @property
     def seconds(self) -> float:
         now = time.monotonic()
+        if not self.program.turn:  # such a program could stop its time by what it says
+            return now - self.started
         counts, ready = self.program.says
         waited = (self.begun or now) - self.heard[ready] if ready in self.heard else 0.0
         return now - self.heard.get(counts, self.started) - waited
@@ -91,22 +89,18 @@ def run(
         log: File for the first LOG_BYTES of what it prints.
         watch: Called with each line that it prints, without control characters.
 
-    Raises Stopped where its `stop` is set.
+    Raises Stopped where its `stop` is set, and OSError where the log cannot be written.
     """
     with ExitStack() as stack:
+        file = stack.enter_context(open(log, "w", encoding="utf-8"))
         try:
             group = stack.enter_context(control_group(limits.memory_bytes, limits.processes))
             running = launch(program, group)
         except OSError as error:
-            return Outcome("sandbox", SANDBOX_ERROR, 0.0, 0, str(error))
+            return Outcome("sandbox", None, 0.0, 0, str(error))
         stack.callback(running.close)
         stopwatch = Stopwatch(program)
-
-        def hear(line: str) -> None:
-            stopwatch.hear(line)
-            watch(line)
-
-        reader = threading.Thread(target=keep_log, args=(running.output, log, hear), daemon=True)
+        reader = threading.Thread(target=keep_log, args=(running.output, file, (stopwatch.hear, watch)), daemon=True)
         reader.start()
         ending: Ending | Literal["machine"] = "exited"
         peak, turn = 0, program.turn
@@ -118,7 +112,7 @@ def run(
                     # A group needs no count of processes: the kernel refuses one too many.
                     memory, tasks = (group.memory_used(), 0) if group else usage(running.pid)
                 except OSError as error:
-                    return Outcome("sandbox", SANDBOX_ERROR, stopwatch.seconds, peak, f"its limits are gone: {error}")
+                    return Outcome("sandbox", None, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 refused = group.ran_out() if group else None
                 if exceeded := over_limit(limits, stopwatch.seconds, memory, tasks, program.output) or refused:
@@ -127,7 +121,7 @@ def run(
                 if turn and stopwatch.ready.wait(POLL_SECONDS) and turn.acquire(timeout=POLL_SECONDS):
                     turn = None
                     program.begins()
-                    stopwatch.begin()
+                    stopwatch.begun = time.monotonic()
                     running.begin()
         finally:
             running.kill()
@@ -136,11 +130,22 @@ def run(
         if group and ending == "exited" and status != 0:
             ending = group.ran_out() or ending
         if ending == "machine":
-            return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, "the machine ran out of memory")
-        if ending == "exited" and (failure := running.failure()):
-            head = log.read_text("utf-8", "replace")[:300] if log.exists() else ""
-            return Outcome("sandbox", SANDBOX_ERROR, seconds, peak, " ".join(head.split()) or failure)
-        return Outcome(ending, SANDBOX_ERROR if status is None else status, seconds, peak)
+            return Outcome("sandbox", None, seconds, peak, "the machine ran out of memory")
+        fault = None if status == 0 else running.failure() or fault_of_ours(program, limits, stopwatch)
+        if ending == "exited" and fault:
+            said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
+            return Outcome("sandbox", None, seconds, peak, f"{fault}: {said}" if said else fault)
+        return Outcome(ending, status, seconds, peak)
+
+
+def fault_of_ours(program: Program, limits: ResourceLimits, stopwatch: Stopwatch) -> str | None:
+    """Why a program that failed may not be to blame; None where it is."""
+    if program.says[0] and program.says[0] not in stopwatch.heard:
+        return "it failed before it came to what was handed in"
+    written, _ = folder_contents(program.output, limits.output_files)
+    if shutil.disk_usage(program.output).free + written < limits.output_bytes:
+        return f"the disk lacks room for the {limits.output_bytes / 1e6:g} MB that it may write"
+    return None
 
 
 def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path) -> Ending | None:
@@ -157,17 +162,21 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
     return None
 
 
-def keep_log(stream: IO[bytes], log: Path, watch: Callable[[str], None]) -> None:
-    """Copy a stream's first LOG_BYTES to a file, and read the rest, so that its writer never waits for us; close it.
+def keep_log(stream: IO[bytes], log: TextIO, listeners: Iterable[Callable[[str], None]]) -> None:
+    """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer never waits for us; close it.
 
-    Control characters become spaces: a log must not steer the terminal that shows it.
+    Control characters become spaces: a log must not steer the terminal that shows it. Whatever fails here, such as a
+    full disk or a closed terminal, must not fail the writer.
     """
     kept = 0
-    with stream, open(log, "w", encoding="utf-8") as file:
+    with stream:
         while chunk := stream.readline(4096):
             line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
+            for hear in listeners:
+                with suppress(Exception, SystemExit):  # SystemExit: what rich makes of a broken pipe
+                    hear(line)
             if kept < LOG_BYTES:
                 kept += len(line)
-                file.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
-                file.flush()
-            watch(line)
+                with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
+                    log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
+                    log.flush()

@@ -1,5 +1,7 @@
 """Control groups, on folders that look like them: what a kernel does with its files is tested in `tests/sandbox_kernel`."""
 
+import os
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from grader.engines import doctor
 from grader.sandbox import control_group as module
 from grader.sandbox import supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
-from grader.sandbox.control_group import LEAF, ControlGroup, control_group, enclosing_group, parent_group
+from grader.sandbox.control_group import LEAF, PREFIX, ControlGroup, control_group, enclosing_group, parent_group
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Process, Program, plainly
 from tests.grader.conftest import needs_sandbox
@@ -50,6 +52,19 @@ def test_where_there_is_no_group_the_reason_is_told(root, tmp_path):
         parent_group(tmp_path / "nowhere")
     with control_group(10**9, 50, tmp_path / "nowhere") as none:
         assert none is None
+
+
+def test_what_killed_graders_left_is_removed(tmp_path):
+    names = {"old": 3600, "busy": 3600, "new": 0, "grader": 3600}
+    for name, age in names.items():
+        (tmp_path / f"{PREFIX}{name}").mkdir()
+        if name == "busy":
+            (tmp_path / f"{PREFIX}{name}" / "process").mkdir()  # cannot be removed, as with one of the kernel's
+        os.utime(tmp_path / f"{PREFIX}{name}", (time.time() - age,) * 2)
+    (tmp_path / "somebody-s").mkdir()
+    ControlGroup(tmp_path, tmp_path, 2).sweep()
+    left = {folder.name.removeprefix(PREFIX) for folder in tmp_path.iterdir()}
+    assert left == {"busy", "new", "grader", "somebody-s"}
 
 
 def test_limits_are_written_and_what_the_kernel_refused_is_read(group):

@@ -265,6 +265,8 @@ def test_a_mistake_is_one_line(args, said, tmp_path, capsys):
         ("max_epochs: many", "max_epochs"),
         ("target_accuracy: 80", "target_accuracy"),
         ("limits: {minutes: -1}", "limits.minutes"),
+        ("limits: {output_mb: 1.0e+13}", "limits.output_mb"),
+        ("limits: {processes: 100000000}", "limits.processes"),
         ("a: [", "not valid YAML"),
         ("dataset: {class_path: project.data.Nothing}", "Nothing"),
     ],
@@ -372,6 +374,26 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     graded(folder, tmp_path / "results", asked, MadeUp(lambda job: scored()))
     assert not any("so far" in flag for flag in entries(tmp_path / "results")["kim"]["flags"])
     assert entries(tmp_path / "results")["kim"]["seeds"] == 3 and attempts(tmp_path / "results") == 3 + MOST_ATTEMPTS
+
+
+def test_no_run_makes_the_same_training_twice(write_submission, rules, tmp_path):
+    """Whatever a measurement says: here a family is missing that these rules do not ask for."""
+    results = iter([Measurement(outcome="family_missing", said="uses no strategy of a family"), scored()])
+    graded(write_submission("kim").parent, tmp_path / "results", rules, MadeUp(lambda job: next(results)))
+    assert attempts(tmp_path / "results") == 1 and entries(tmp_path / "results")["kim"]["verdict"] == "pending"
+
+
+def test_each_epoch_is_told_once(write_submission, rules, tmp_path, capsys):
+    class Talking(MadeUp):
+        def run(self, work):
+            job = work.next_job()
+            for line in ["epoch 5/15", "epoch 10/15", "epoch 5/15"] * 9:
+                work.watch(job, line)
+            yield job, scored()
+
+    graded(write_submission("kim").parent, tmp_path / "results", rules, Talking(None))
+    said = capsys.readouterr().out
+    assert said.count("epoch 5 of 15") == said.count("epoch 10 of 15") == 1
 
 
 def test_what_was_handed_in_does_not_stay_in_memory(write_submission, rules, tmp_path, monkeypatch):

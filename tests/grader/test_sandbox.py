@@ -159,6 +159,28 @@ def test_a_flood_of_output_is_cut_and_does_not_block(execute):
     assert 2_000_000 <= len(log) < 2_100_000
 
 
+@pytest.mark.parametrize("ends", [BrokenPipeError, SystemExit])  # of a pipe; what rich makes of it
+def test_a_program_outlives_whoever_hears_it(ends, tmp_path):
+    def watch(line):
+        raise ends
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "program.py").write_text("for i in range(20_000): print('x' * 20)")
+    program = Program(str(tmp_path / "program.py"), "", {}, tmp_path / "out")
+    outcome = run(program, LIMITS, tmp_path / "log", watch, launch=plainly)
+    assert (outcome.ending, outcome.status) == ("exited", 0)
+    assert len((tmp_path / "log").read_text()) == 20_000 * 21
+
+
+def test_where_its_log_cannot_be_written_a_program_still_ends_well(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "program.py").write_text("for i in range(20_000): print('x' * 20)\nopen('ended', 'w')")
+    program = Program(str(tmp_path / "program.py"), "", {}, tmp_path / "out")
+    with pytest.raises(OSError, match="No space left"):
+        run(program, LIMITS, Path("/dev/full"), launch=plainly)
+    assert (tmp_path / "out" / "ended").exists()
+
+
 def test_nothing_survives(execute):
     """A child in a session of its own would write on, if it lived."""
     execute("""

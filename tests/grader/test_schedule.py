@@ -39,6 +39,14 @@ def test_what_failed_by_our_fault_waits_longer_each_time_and_then_is_left():
     assert not schedule.again(task, now) and schedule.take(1e9) is None
 
 
+def test_a_training_is_taken_in_once_and_kept_for_as_long_as_it_is_tried():
+    schedule = Schedule(back_off=0)
+    assert schedule.add(Task("kim")) and not schedule.add(Task("kim")) and schedule.add(Task("kim", 1))
+    first, _ = taken(schedule)
+    assert schedule.again(first, 0.0) and taken(schedule) == [Task("kim", attempt=1)]
+    assert not schedule.add(Task("kim")) and schedule.take(0.0) is None
+
+
 def test_nothing_is_lost_or_given_twice():
     draw, schedule, given = random.Random(1), Schedule(back_off=3), []
     tasks = {Task(f"s{n}", n % 3, n % 7 == 0, n % 2 == 0, draw.random()) for n in range(500)}

@@ -1,18 +1,25 @@
 """Our own faults: whatever fails on our side, nothing is lost, nothing counts twice, and no student is charged."""
 
 import os
+import resource
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from grader.cli import main
 from grader.grading.training_queue import MOST_ATTEMPTS
-from grader.ledger.measurement import Ended
+from grader.intake.submission import take_in
+from grader.ledger.measurement import Ended, Measurement
 from grader.ledger.results_folder import locked
-from grader.rerun.job import Job
+from grader.rerun.failures import PREPARES
+from grader.rerun.job import Job, Slot
+from grader.rerun.rerun import run_job
+from grader.sandbox.sandboxed_program import Process
 from project.support.errors import UserError
 from tests.grader.engines import LOST, MadeUp, graded, scored
 from tests.hostile.cases import RULES, Case, write
@@ -100,7 +107,6 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(submissions, tmp_pa
 
 
 def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submissions, monkeypatch):
-    from grader.intake.submission import take_in
     from grader.rerun.failures import check_end
     from grader.sandbox.supervision import Outcome
 
@@ -113,6 +119,49 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
             check_end(job, Outcome("exited", 1, 1.0, 0), "training", free)
         measurement = ended.value.measurement
         assert measurement.outcome == outcome and "GPU" in measurement.said
+
+
+def trained_by(code: str, submissions: Path, folder: Path) -> Measurement:
+    """What a training comes to whose program is this code."""
+    slot = Slot(launch=lambda program, group: Process([sys.executable, "-c", code], program, group, {}))
+    job = Job(take_in(submissions / "mallory"), 1, RULES, SimpleNamespace(training=folder), "cpu", folder / "attempt")
+    return run_job(job, lambda line: None, slot)
+
+
+STUDENTS_PART = f"print({PREPARES!r}, flush=True); open('missing.json', 'w').write"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "said"),
+    [
+        ("raise ValueError('a limit')", "infrastructure", "a limit"),
+        ("raise SystemExit(2)", "infrastructure", ""),
+        (f"{STUDENTS_PART}(''); raise ValueError('a bug')", "crashed", "a bug"),
+        (f"{STUDENTS_PART}('[]'); raise SystemExit(3)", "crashed", ""),
+        (f"{STUDENTS_PART}('[\"a typo\"]'); raise SystemExit(3)", "crashed", ""),
+        (f"{STUDENTS_PART}('[\"normalization\"]'); raise SystemExit(3)", "family_missing", "normalization"),
+    ],
+)
+def test_what_fails_before_the_student_s_part_begins_is_ours(code, outcome, said, submissions, tmp_path):
+    measurement = trained_by(code, submissions, tmp_path)
+    assert measurement.outcome == outcome and said in measurement.said, measurement
+
+
+@pytest.mark.parametrize(("megabytes", "outcome"), [(RULES.limits.output_mb - 2, "infrastructure"), (500, "crashed")])
+def test_where_the_disk_lacks_the_room_that_a_program_may_fill_its_failure_is_ours(
+    megabytes, outcome, submissions, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=megabytes * 10**6))
+    measurement = trained_by(f"{STUDENTS_PART}('x' * 10**6); raise OSError", submissions, tmp_path)
+    assert measurement.outcome == outcome, measurement
+
+
+def test_no_program_is_to_raise_a_limit_of_this_machine(submissions, tmp_path, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (20, 30) if kind == resource.RLIMIT_NOFILE else (-1, -1))
+    code = "import json, sys; print(json.load(open('../given/job.json'))['limits']); raise ValueError"
+    trained_by(code, submissions, tmp_path)
+    said = (tmp_path / "attempt" / "trainee.log").read_text()
+    assert "'RLIMIT_NOFILE': 30" in said
 
 
 def test_clocks_that_jump_lose_and_double_nothing(submissions, tmp_path, monkeypatch):
