@@ -138,15 +138,15 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        name = str(key).removesuffix("+")
-        if name != key:
-            more = laid_over(None, value if isinstance(value, list) else [value], (*path, name))
+        if isinstance(key, str) and key.endswith("+"):
+            name = key.removesuffix("+")
+            more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
             there = result.get(name) or []
             if not isinstance(there, list):
                 raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
             result[name] = [*there, *more]
         else:
-            result[key] = laid_over(result.get(key), value, (*path, key))
+            result[key] = laid_over(result.get(key), value, (*path, str(key)))
     return result
 
 

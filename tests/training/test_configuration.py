@@ -91,6 +91,21 @@ def test_a_plus_appends():
     assert merged([{"data": {"augmentation+": [crop]}}]) == merged([base])
 
 
+def test_an_empty_plus_appends_nothing():
+    base = {"data": {"augmentation": ["project.augmentation.RandomCrop"]}}
+    assert merged([base, {"data": {"augmentation+": None}}]) == merged([base])
+
+
+def test_a_key_that_is_no_text_is_a_key_like_any_other(tmp_path):
+    (tmp_path / "x.yaml").write_text("model: {network: {class_path: Net, table: {0: 3, 2: [4], yes: {no: 5}}}}")
+    table = {0: 3, 2: [4], True: {False: 5}}
+    found = merged([read_overlay(tmp_path / "x.yaml")])
+    assert found == {"model": {"network": {"class_path": "Net", "init_args": {"table": table}}}}
+    (tmp_path / "x.yaml").write_text("data: {0: {class_path: Net, init_args: 5}}")
+    with pytest.raises(UserError, match="data.0.init_args: expected"):
+        merged([read_overlay(tmp_path / "x.yaml")])
+
+
 @pytest.mark.parametrize("name", ["SGD", {"class_path": "SGD"}, ["SGD"]])
 def test_a_class_alone_is_a_list_of_one(name):
     base = {"trainer": {"callbacks": ["torch.optim.Adam"]}}
