@@ -299,6 +299,6 @@ def positive(text: str) -> int:
 
 def existing(path: Path) -> Path:
     """The path. Raises UserError where there is nothing."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"{path}: no such file or folder")
     return path

@@ -51,6 +51,8 @@ def test_what_to_do_about_it_is_said():
         "",
         "# nothing but a comment",
         "seeds: 1\nseeds: 3",
+        "seeds: 0x" + "f" * 9000,
+        "families: " + "[" * 3000,
         "limits: {minutes: 1, minutes: 2}",
         "dataset: {}",
         "dataset: {class: project.datasets.glyphs.Glyphs}",
@@ -65,6 +67,7 @@ def test_what_to_do_about_it_is_said():
         "dataset: {class_path: .Glyphs}",
         "dataset: {class_path: project.datasets.glyphs.Glyphs, init_args: [1]}",
     ],
+    ids=lambda text: text[:80],
 )
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)

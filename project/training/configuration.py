@@ -8,6 +8,7 @@ rules go beyond that:
 """
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
-from project.support.yaml_loader import UniqueKeys
+from project.support.yaml_loader import MAX_LEVELS, Refused, UniqueKeys, read_yaml
 from project.training.class_aliases import full_name
 
 Settings = dict[str, Any]
@@ -84,13 +85,13 @@ def read_arguments(args: Sequence[str]) -> Arguments:
 
 def read_overlay(path: str | Path) -> Settings:
     """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         known = map(str, Path("configs").rglob("*.yaml"))
         raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
     try:
-        settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
-        raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+        settings = read_yaml(Path(path).read_bytes(), Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"--config {path}: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
     if "config" in settings:
@@ -101,12 +102,17 @@ def read_overlay(path: str | Path) -> Settings:
 def as_overlay(option: str, text: str) -> Settings:
     """The option `trainer.max_epochs` with the text `5` as a file would say it."""
     try:
-        value = yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError):
+        value = read_yaml(text, Loader)
+    except Refused as error:
+        raise UserError(f"--{option}: {error}") from None
+    except yaml.YAMLError:
         value = text
     if "#" in text and not isinstance(value, dict | list) and not text.startswith(("'", '"')):
         value = text  # it begins no comment here
-    for key in reversed(option.split(".")):
+    keys = option.split(".")
+    if len(keys) > MAX_LEVELS:
+        raise UserError(f"--{option[:60]}...: no setting lies that deep")
+    for key in reversed(keys):
         value = {key: value}
     return value
 
