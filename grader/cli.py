@@ -164,10 +164,10 @@ def run(options: argparse.Namespace) -> None:
     existing(options.folder)
     rules = Rules.load(options.rules)
     if options.dataset:
-        archive = {"path": str(existing(options.dataset))}
+        archive = {"path": str(existing(options.dataset).resolve())}
         rules = rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
-    if options.secret_seed is not None and options.secret_seed < 0:
-        raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
+    if not 0 <= (options.secret_seed or 0) < 2**63:
+        raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
     settings = chosen_settings(options, rules, regrade=tuple(options.regrade), max_hours=options.max_hours)
