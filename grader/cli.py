@@ -24,7 +24,7 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 
 def main(args: Sequence[str]) -> int:
-    """Run a command. Exit status 0; 1 where a submission is rejected; 2 for a mistake of the caller's; 130 stopped."""
+    """Run a command. Exit status 0; 1 where a submission is rejected or has no row; 2 for a mistake of the caller's; 130 stopped."""
     status = exit_status(run_command, args)
     if status == STOPPED:
         print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
@@ -271,13 +271,17 @@ def ablate(options: argparse.Namespace) -> None:
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
 
 
-def export(options: argparse.Namespace) -> None:
+def export(options: argparse.Namespace) -> int:
     from grader.ledger.results_folder import open_results
     from grader.publish.export_files import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
-        print(write_export(opened, options.format, *given))
+        written, left_out = write_export(opened, options.format, *given)
+    print(written)
+    if left_out:
+        print(f"error: {options.gradebook}: no row for {', '.join(left_out)}", file=sys.stderr)
+    return int(bool(left_out))
 
 
 def example(options: argparse.Namespace) -> None:
