@@ -24,7 +24,7 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 
 def main(args: Sequence[str]) -> int:
-    """Run a command. Exit status 0; 1 where a submission is rejected or has no row; 2 for a mistake of the caller's; 130 stopped."""
+    """Run a command. Exit status 0; 1 where one is rejected or has no row; 2 for a mistake of the caller's; 130 stopped."""
     status = exit_status(run_command, args)
     if status == STOPPED:
         print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)

@@ -17,6 +17,8 @@ GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 IDENTIFYING = {*CANVAS_COLUMNS, "Full name", "ID number", "Email address"}  # and a gradebook's first column
 
+Filled = tuple[str, list[str]]  # a CSV, and the graded students who have no row in the gradebook
+
 
 def points(entry: Entry) -> float | None:
     """What goes into a gradebook: the total; 0 for what is rejected or failed; None for what is not graded yet."""
@@ -67,8 +69,8 @@ def gradescope(entry: Entry, rules: Rules, output: str) -> str:
     return json.dumps(results, indent=2, ensure_ascii=False) + "\n"
 
 
-def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> tuple[str, list[str]]:
-    """A CSV to import into Canvas's gradebook, and the graded students who have no row in it.
+def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> Filled:
+    """A CSV to import into Canvas's gradebook.
 
     Args:
         gradebook: The gradebook as Canvas exports it: its rows, ids and column headings are taken over. Without one,
@@ -87,10 +89,8 @@ def canvas(entries: list[Entry], gradebook: Path | None, column: str) -> tuple[s
     return csv_text([kept, *([row[name] for name in kept] for row in rows)]), left_out
 
 
-def moodle(
-    entries: list[Entry], worksheet: Path | None, column: str, feedbacks: dict[str, str]
-) -> tuple[str, list[str]]:
-    """Moodle's grading worksheet with grades and comments, or one made of the names; and the graded who have no row.
+def moodle(entries: list[Entry], worksheet: Path | None, column: str, feedbacks: dict[str, str]) -> Filled:
+    """A CSV to import into Moodle: its grading worksheet filled in with grades and comments, or one made of the names.
 
     Args:
         worksheet: The grading worksheet as Moodle exports it.

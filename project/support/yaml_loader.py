@@ -1,5 +1,6 @@
 """YAML of plain data, in which no key can be lost."""
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -17,11 +18,14 @@ class Refused(yaml.YAMLError):
 class UniqueKeys(yaml.SafeLoader):
     """Plain data. A key that is there twice is a mistake, where PyYAML would take the last one."""
 
+    aliases_allowed = True
     levels = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
         line = f"line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) and not self.aliases_allowed:
+            raise Refused(f"{line}: aliases (*name) are not allowed")
         if getattr(event, "tag", None) is not None:
             raise Refused(f"{line}: tags (!name) are not allowed")
         self.levels += 1
@@ -45,6 +49,9 @@ def construct_mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict[Hashab
 
 
 UniqueKeys.add_constructor("tag:yaml.org,2002:map", construct_mapping)
+UniqueKeys.add_implicit_resolver(  # YAML 1.2 takes 1e-3 for a number
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def read_yaml(text: str | bytes, loader: type[UniqueKeys] = UniqueKeys) -> Any:

@@ -216,10 +216,8 @@ def run(args: Sequence[str]) -> CommandLine:
 
 def complete_config(args: Sequence[str]) -> str:
     """The YAML that `fit` with these arguments would write to its run folder, without a run."""
-    settings = merged(read_arguments(args).overlays)
-    quieten()
     try:
-        CommandLine(settings, parse_only=True)
+        made(merged(read_arguments(args).overlays), parse_only=True)
     except Parsed as parsed:
         return str(parsed)
     raise AssertionError("unreachable")

@@ -9,7 +9,6 @@ rules go beyond that:
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
-from project.support.yaml_loader import MAX_LEVELS, Refused, UniqueKeys, read_yaml
+from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
 from project.training.class_aliases import full_name
 
 Settings = dict[str, Any]
@@ -30,15 +29,6 @@ CLASSES = {
 CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
 GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
-
-
-class Loader(UniqueKeys):
-    """Plain data, and none that lies in itself; a number such as 1e-3 is one, as YAML 1.2 has it."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 class Arguments(NamedTuple):
@@ -89,7 +79,7 @@ def read_overlay(path: str | Path) -> Settings:
         known = map(str, Path("configs").rglob("*.yaml"))
         raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
     try:
-        settings = read_yaml(Path(path).read_bytes(), Loader)
+        settings = read_yaml(Path(path).read_bytes())
     except yaml.YAMLError as error:
         raise UserError(f"--config {path}: {error}") from None
     if not isinstance(settings, dict):
@@ -102,7 +92,7 @@ def read_overlay(path: str | Path) -> Settings:
 def as_overlay(option: str, text: str) -> Settings:
     """The option `trainer.max_epochs` with the text `5` as a file would say it."""
     try:
-        value = read_yaml(text, Loader)
+        value = read_yaml(text)
     except Refused as error:
         raise UserError(f"--{option}: {error}") from None
     except yaml.YAMLError:
