@@ -40,6 +40,7 @@ class Student:
     texts: dict[str, str] = field(default_factory=lambda: {"REPORT.md": REPORT, "CONCLUSION.md": CONCLUSION})
     reason: str = "config.yaml: trainer.max_epochs: 16 is not 1 to 15"
     trainings: int = 1
+    source: str = ""
 
 
 def students(count: int) -> list[Student]:
@@ -83,7 +84,9 @@ def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: 
     results, ledger = opened.folder, opened.ledger
     keep(results, digest, {name: text.encode() for name, text in student.texts.items()})
     images = images_key(rules, opened.secret)
-    ledger.note("2026-11-24", Noted(student.id, student.name, digest, student.tier, student.id, None, False, images))
+    ledger.note(
+        "2026-11-24", Noted(student.id, student.name, digest, student.tier, student.source, None, False, images)
+    )
     where, _, what = student.reason.partition(": ")
     rejected = {"severity": "reject", "where": where, "what": what, "mend": "train again with 15 or fewer"}
     checks = checks_by(rules)

@@ -25,7 +25,7 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 
 def main(args: Sequence[str]) -> int:
-    """Run a command. Exit status 0; 1 where a submission is rejected; 2 for a mistake of the caller's; 130 stopped."""
+    """Run a command. Exit status 0; 1 where one is rejected or has no row; 2 for a mistake of the caller's; 130 stopped."""
     options = make_parser().parse_args(args)
     status = exit_status(lambda _: options.command(options) or 0, args)  # nothing where only success can come of it
     if status == STOPPED:
@@ -164,10 +164,10 @@ def run(options: argparse.Namespace) -> None:
         )
     rules = Rules.load(options.rules)
     if options.dataset:
-        archive = {"path": str(existing(options.dataset))}
+        archive = {"path": str(existing(options.dataset).resolve())}
         rules = rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
-    if options.secret_seed is not None and options.secret_seed < 0:
-        raise UserError(f"--secret-seed {options.secret_seed}: take 0 or more")
+    if not 0 <= (options.secret_seed or 0) < 2**63:
+        raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
     settings = chosen_settings(options, rules, regrade=tuple(options.regrade), max_hours=options.max_hours)
@@ -275,13 +275,17 @@ def ablate(options: argparse.Namespace) -> None:
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
 
 
-def export(options: argparse.Namespace) -> None:
+def export(options: argparse.Namespace) -> int:
     from grader.ledger.results_folder import open_results
     from grader.publish.export_files import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
-        print(write_export(opened, options.format, *given))
+        written, left_out = write_export(opened, options.format, *given)
+    print(written)
+    if left_out:
+        print(f"error: {options.gradebook}: no row for {', '.join(left_out)}", file=sys.stderr)
+    return int(bool(left_out))
 
 
 def example(options: argparse.Namespace) -> None:
@@ -303,6 +307,6 @@ def positive(text: str) -> int:
 
 def existing(path: Path) -> Path:
     """The path. Raises UserError where there is nothing."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"{path}: no such file or folder")
     return path

@@ -3,9 +3,10 @@
 import ast
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from project.assignment import Assignment
 
@@ -18,7 +19,7 @@ def no_number(value: Any) -> Any:
 
 
 def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a class that its module neither defines nor imports. The module is read, not imported, which takes seconds."""
+    """The dataset, its path resolved. Refuses a class that its module lacks; to import that would take seconds."""
     path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
     if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
         raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
@@ -31,6 +32,8 @@ def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
         found = []
     if name not in {getattr(node, "asname", None) or node.name for node in found}:
         raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
+    if isinstance(archive := arguments.get("path"), str):  # what lies there is the same from every working directory
+        return {**dataset, "init_args": {**arguments, "path": str(Path(archive).expanduser().resolve())}}
     return dataset
 
 
@@ -112,7 +115,9 @@ class Rules(Section, Assignment):
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
-    dataset: Annotated[dict[str, Any], AfterValidator(known_dataset)] = {"class_path": "project.datasets.glyphs.Glyphs"}
+    dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
+        "class_path": "project.datasets.glyphs.Glyphs"
+    }
     limits: Limits = Limits()
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()

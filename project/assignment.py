@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from project.support.errors import UserError
-from project.support.yaml_loader import UniqueKeys
+from project.support.yaml_loader import read_yaml
 
 RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
 
@@ -39,8 +39,7 @@ class Assignment(BaseModel):
     def load(cls, path: str | Path = RULES) -> Self:
         """Read the file. Raises UserError where it is missing or empty, a key is unknown or a value is out of range."""
         try:
-            with open(path, encoding="utf-8") as file:
-                rules = yaml.load(file, UniqueKeys)
+            rules = read_yaml(Path(path).read_bytes())
             if rules is None:
                 raise UserError(f"{path}: is empty; write down what it is to set, such as `max_epochs: 15`")
             return cls.model_validate(rules)
@@ -52,8 +51,8 @@ class Assignment(BaseModel):
             where = ".".join(map(str, first["loc"])) or "the file"
             said = first["msg"].removeprefix("Value error, ")
             raise UserError(f"{path}: {where}: {said}, found {str(first['input'])[:60]}") from None
-        except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
-            raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: {error}") from None
 
 
 class Condition(NamedTuple):

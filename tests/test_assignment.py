@@ -51,6 +51,8 @@ def test_what_to_do_about_it_is_said():
         "",
         "# nothing but a comment",
         "seeds: 1\nseeds: 3",
+        "seeds: 0x" + "f" * 9000,
+        "families: " + "[" * 3000,
         "limits: {minutes: 1, minutes: 2}",
         "dataset: {}",
         "dataset: {class: project.datasets.glyphs.Glyphs}",
@@ -64,7 +66,10 @@ def test_what_to_do_about_it_is_said():
         "dataset: {class_path: math.Glyphs}",
         "dataset: {class_path: .Glyphs}",
         "dataset: {class_path: project.datasets.glyphs.Glyphs, init_args: [1]}",
+        "dataset: {class_path: project.datasets.image_archive.ImageArchive, init_args: {path: 2026-01-01}}",
+        "dataset: {class_path: project.datasets.glyphs.Glyphs, init_args: {1: 2}}",
     ],
+    ids=lambda text: text[:80],
 )
 def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     (tmp_path / "rules.yaml").write_text(text)
@@ -90,6 +95,14 @@ def test_rules_that_cannot_be_read_are_told_with_the_reason(name, said, tmp_path
 def test_a_dataset_of_any_class_that_its_module_has_will_do(path, tmp_path):
     (tmp_path / "rules.yaml").write_text(f"dataset: {{class_path: {path}}}")
     assert Rules.load(tmp_path / "rules.yaml").dataset == {"class_path": path}
+
+
+def test_a_dataset_s_path_is_the_same_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("images", "./images/", tmp_path / "images"):
+        archive = f"class_path: project.datasets.image_archive.ImageArchive, init_args: {{path: {path}}}"
+        (tmp_path / "rules.yaml").write_text(f"dataset: {{{archive}}}")
+        assert Rules.load("rules.yaml").dataset["init_args"] == {"path": str(tmp_path / "images")}
 
 
 @pytest.mark.parametrize(("target", "said"), [(0.8, "80%"), (0.925, "92.5%"), (0.57, "57%"), (0.8125, "81.25%")])

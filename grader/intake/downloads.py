@@ -50,7 +50,7 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
     Of a student's attempts the last before the deadline counts; where there is none, the last.
 
     Raises:
-        UserError: `times.csv` cannot be read.
+        UserError: `times.csv` cannot be read, or names what is not there.
     """
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or has_files(folder) or is_packed(folder):
         return [Download(folder, modified(folder))]
@@ -68,10 +68,10 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
 
 def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
     """What a download's name tells; None for what the system has added to the files handed in."""
+    if match := CANVAS.fullmatch(entry.name):  # first, for it ends with what the student called the file
+        return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
     if match := MOODLE.fullmatch(entry.name):
         return Download(entry, submitted, *known(match["name"], match["id"])) if match["kind"] == "file" else None
-    if match := CANVAS.fullmatch(entry.name):
-        return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
     if prefix and entry.name.startswith(prefix) and entry.is_dir():
         user = entry.name.removeprefix(prefix)
         return Download(entry, submitted, safe_id(user), printable(user))
@@ -104,8 +104,12 @@ def submission_times(table: Path) -> dict[str, datetime]:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, restval="")
             times = {row["file"]: datetime.fromisoformat(row["submitted"].strip()) for row in rows}
-        if without_zone := [name for name, time in times.items() if time.tzinfo is None]:
-            raise ValueError(f"the time of {without_zone[0]} has no time zone")
+        there = {entry.name for entry in table.parent.iterdir()}
+        for name, time in times.items():
+            if name not in there:
+                raise ValueError(f"there is no {name}")
+            if time.tzinfo is None:
+                raise ValueError(f"the time of {name} has no time zone")
         return times
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"

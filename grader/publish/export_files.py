@@ -16,8 +16,8 @@ FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "lead
 
 def write_export(
     opened: OpenResults, form: str, out: Path | None, gradebook: Path | None, column: str | None, language: str
-) -> Path:
-    """Write results in one form, and return where they are.
+) -> tuple[Path, list[str]]:
+    """Write results in one form. Returns where they are, and the graded students who have no row in the gradebook.
 
     Args:
         form: One of FILES, or gradescope, canvas, moodle, feedback.
@@ -32,10 +32,11 @@ def write_export(
     entries = standings(opened.ledger, opened.rules)
     told = feedbacks(opened, entries, language)
     target = out or opened.folder / FILES.get(form, f"{form}.csv" if form in ("canvas", "moodle") else form)
+    texts, left_out = {}, list[str]()
     if form == "canvas":
-        texts = {target: gradebooks.canvas(entries, gradebook, column or "Fifteen Epochs")}
+        texts[target], left_out = gradebooks.canvas(entries, gradebook, column or "Fifteen Epochs")
     elif form == "moodle":
-        texts = {target: gradebooks.moodle(entries, gradebook, column or "Grade", told)}
+        texts[target], left_out = gradebooks.moodle(entries, gradebook, column or "Grade", told)
     elif form == "gradescope":
         texts = {
             target / entry.student / "results.json": gradebooks.gradescope(entry, opened.rules, told[entry.student])
@@ -52,7 +53,7 @@ def write_export(
             write_atomically(path, text)
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
-    return target
+    return target, left_out
 
 
 def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:

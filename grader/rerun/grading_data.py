@@ -47,7 +47,7 @@ class GradingData:
 def make_source(description: dict[str, Any]) -> Source:
     """A data source from its `class_path` and `init_args`. Raises UserError where they are wrong."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Source, "dataset")
+    parser.add_argument("--dataset", type=Source, required=True)
     try:
         source: Source = parser.instantiate(parser.parse_object({"dataset": description})).dataset
         return source

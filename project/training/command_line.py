@@ -5,6 +5,7 @@ Files and options are merged (`configuration.py`), LightningCLI makes the object
 
 import csv
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -205,7 +206,7 @@ def run(args: Sequence[str]) -> CommandLine:
         print(complete_config(rest), end="")
         raise SystemExit(0)
     checkpoint = arguments.checkpoint
-    if checkpoint and checkpoint not in CHECKPOINTS and not Path(checkpoint).is_file():
+    if checkpoint and checkpoint not in CHECKPOINTS and not os.path.isfile(checkpoint):
         known = map(str, Path("runs").rglob("*.ckpt"))
         raise UserError(f"--ckpt_path {checkpoint}: no such file{did_you_mean(checkpoint, known)}")
     command_line = made(merged(arguments.overlays), command, default_run_name(arguments.files))
@@ -215,10 +216,8 @@ def run(args: Sequence[str]) -> CommandLine:
 
 def complete_config(args: Sequence[str]) -> str:
     """The YAML that `fit` with these arguments would write to its run folder, without a run."""
-    settings = merged(read_arguments(args).overlays)
-    quieten()
     try:
-        CommandLine(settings, parse_only=True)
+        made(merged(read_arguments(args).overlays), parse_only=True)
     except Parsed as parsed:
         return str(parsed)
     raise AssertionError("unreachable")

@@ -8,7 +8,7 @@ rules go beyond that:
 """
 
 import difflib
-import re
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
-from project.support.yaml_loader import UniqueKeys
+from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
 from project.training.class_aliases import full_name
 
 Settings = dict[str, Any]
@@ -29,15 +29,6 @@ CLASSES = {
 CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
 GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
-
-
-class Loader(UniqueKeys):
-    """Plain data, and none that lies in itself; a number such as 1e-3 is one, as YAML 1.2 has it."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 class Arguments(NamedTuple):
@@ -84,13 +75,13 @@ def read_arguments(args: Sequence[str]) -> Arguments:
 
 def read_overlay(path: str | Path) -> Settings:
     """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         known = map(str, Path("configs").rglob("*.yaml"))
         raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
     try:
-        settings = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date, say, or bytes that are no text
-        raise UserError(f"--config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+        settings = read_yaml(Path(path).read_bytes())
+    except yaml.YAMLError as error:
+        raise UserError(f"--config {path}: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
     if "config" in settings:
@@ -101,12 +92,17 @@ def read_overlay(path: str | Path) -> Settings:
 def as_overlay(option: str, text: str) -> Settings:
     """The option `trainer.max_epochs` with the text `5` as a file would say it."""
     try:
-        value = yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError):
+        value = read_yaml(text)
+    except Refused as error:
+        raise UserError(f"--{option}: {error}") from None
+    except yaml.YAMLError:
         value = text
     if "#" in text and not isinstance(value, dict | list) and not text.startswith(("'", '"')):
         value = text  # it begins no comment here
-    for key in reversed(option.split(".")):
+    keys = option.split(".")
+    if len(keys) > MAX_LEVELS:
+        raise UserError(f"--{option[:60]}...: no setting lies that deep")
+    for key in reversed(keys):
         value = {key: value}
     return value
 
@@ -138,15 +134,15 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        name = str(key).removesuffix("+")
-        if name != key:
-            more = laid_over(None, value if isinstance(value, list) else [value], (*path, name))
+        if isinstance(key, str) and key.endswith("+"):
+            name = key.removesuffix("+")
+            more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
             there = result.get(name) or []
             if not isinstance(there, list):
                 raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
             result[name] = [*there, *more]
         else:
-            result[key] = laid_over(result.get(key), value, (*path, key))
+            result[key] = laid_over(result.get(key), value, (*path, str(key)))
     return result
 
 

@@ -163,7 +163,8 @@ def test_check_and_pack_on_the_command_line(write_submission, tmp_path, capsys):
     good, bad = write_submission("good"), write_submission("bad", set_key("trainer.max_epochs", 16))
     assert main(["check", str(good)]) == 0 and "ready to hand in" in capsys.readouterr().out
     assert main(["check", str(bad)]) == 1 and "trainer.max_epochs" in capsys.readouterr().out
-    assert main(["check", str(tmp_path / "absent")]) == 2 and "no such file" in capsys.readouterr().err
+    for name in ("absent", "x" * 5000):
+        assert main(["check", str(tmp_path / name)]) == 2 and "no such file" in capsys.readouterr().err
     archive = tmp_path / "good.zip"
     assert main(["pack", str(good), "--out", str(archive)]) == 0
     assert take_in(archive).digest == take_in(good).digest

@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
 import torch
 
-from grader.rerun.grading_data import DATA, WITHHELD, prepare
+from grader.rerun.grading_data import DATA, WITHHELD, make_source, prepare
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Split
 from project.datasets.tensor_folder import TensorFolder
+from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS
 
 
@@ -55,6 +57,24 @@ def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
     assert sorted(keys(monitor.images_NHWC) + keys(scored)) == sorted(keys(splits["val"].images_NHWC))
     labels = dict(zip(keys(splits["val"].images_NHWC), splits["val"].labels_N.tolist()))
     assert [labels[key] for key in keys(scored)] == data.labels_N.tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "said"),
+    [
+        (None, {}, r"absent.zip: no such file or folder$"),
+        (b"PK", {}, r"absent.zip: damaged: File is not a zip file$"),
+        (b"PK", {"mode": 7}, "dataset: .*mode"),
+    ],
+)
+def test_a_dataset_that_cannot_be_read_is_one_line(content, arguments, said, tmp_path):
+    archive = tmp_path / "absent.zip"
+    if content:
+        archive.write_bytes(content)
+    path = "project.datasets.image_archive.ImageArchive"
+    with pytest.raises(UserError, match=said) as error:
+        make_source({"class_path": path, "init_args": {"path": str(archive), **arguments}})
+    assert "\n" not in str(error.value)
 
 
 def test_the_secret_decides_and_the_folder_is_written_once(rules, tmp_path):

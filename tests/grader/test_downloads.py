@@ -36,6 +36,7 @@ def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
     download(tmp_path, "김민지_54321_678903_제출.zip")
     download(tmp_path, "Park Seo-yun_1234567_assignsubmission_file_", make="folder")
     download(tmp_path, "Park Seo-yun_1234567_assignsubmission_onlinetext_", make="folder")
+    download(tmp_path, "choijin_888_678904_x_777_assignsubmission_file_.zip")
     download(tmp_path, "plain-name.zip")
     found = {found.source.name: found for found in find_downloads(tmp_path)}
     assert {name: (one.student, one.name, one.late) for name, one in found.items()} == {
@@ -43,6 +44,7 @@ def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
         "leejun_LATE_777_678902_work.tar.gz": ("leejun-777", "leejun", True),
         "김민지_54321_678903_제출.zip": ("54321", "김민지", False),
         "Park Seo-yun_1234567_assignsubmission_file_": ("park-seo-yun-1234567", "Park Seo-yun", False),
+        "choijin_888_678904_x_777_assignsubmission_file_.zip": ("choijin-888", "choijin", False),
         "plain-name.zip": ("", "", False),
     }
 
@@ -72,9 +74,15 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
     (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,2026-12-09T00:00:00+00:00\n")
     (found,) = find_downloads(tmp_path)
     assert (found.source.name, found.submitted) == ("kimminji_1_2_a.zip", at(9))
-    for row in ("kimminji_1_2_a.zip,yesterday", "kimminji_1_2_a.zip,2026-12-09T00:00:00", "kimminji_1_2_a.zip"):
+    for row, said in (
+        ("kimminji_1_2_a.zip,yesterday", "yesterday"),
+        ("kimminji_1_2_a.zip,2026-12-09T00:00:00", "no time zone"),
+        ("kimminji_1_2_a.zip", ""),
+        ("kim.zip,2026-12-09T00:00:00Z", "there is no kim.zip"),
+        (",2026-12-09T00:00:00Z", "there is no "),
+    ):
         (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
-        with pytest.raises(UserError, match="times.csv.*expected the columns"):
+        with pytest.raises(UserError, match=f"times.csv.*{said}.*expected the columns"):
             find_downloads(tmp_path)
 
 

@@ -245,6 +245,7 @@ def test_told_so_it_grades_without_a_sandbox_and_says_so(write_submission, tmp_p
         (["run", "EMPTY", "--out", "RESULTS", "--secret-seed", "-1"], "--secret-seed"),
         (["run", "EMPTY", "--out", "EMPTY/results"], "lies in"),
         (["run", "EMPTY", "--out", "EMPTY"], "lies in"),
+        (["run", "EMPTY", "--out", "RESULTS", "--secret-seed", "9" * 30], "--secret-seed"),
         (["leaderboard", "absent"], "no results there"),
         (["example", "EMPTY"], "is there already"),
     ],

@@ -29,6 +29,7 @@ from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS
 from tests.grader.engines import LOST, MadeUp, graded, scored
 
+FLAG = "logged 99% while it trained, but scores 85%"
 FORMULA = '=HYPERLINK("http://192.0.2.1")'
 
 
@@ -41,10 +42,12 @@ def rules() -> Rules:
 def course(tmp_path, rules) -> Path:
     """Canvas's and Moodle's ids, one formula for a name, one rejected."""
     everyone = [
-        Student("kim-minji-101", "Kim Minji 김민지", 0.91),
-        Student("lee-jun-102", FORMULA, 0.85, "audited", ["logged 99% while it trained, but scores 85%"]),
-        Student("park-103", "Park", 0.7),
-        Student("rex", "Rex", None),
+        Student("kim-minji-101", "Kim Minji 김민지", 0.91, source="kimminji_101_1_work.zip"),
+        Student(
+            "lee-jun-102", FORMULA, 0.85, "audited", [FLAG], source="leejun_LATE_102_2_x_9_assignsubmission_file_.zip"
+        ),
+        Student("park-103", "Park", 0.7, source="Park_103_assignsubmission_file_"),
+        Student("rex", "Rex", None, source="homework-rex"),
     ]
     write_course(tmp_path / "results", everyone, rules)
     return tmp_path / "results"
@@ -327,14 +330,15 @@ def test_gradescope_s_file_has_what_it_asks_for(course):
     assert rejected["score"] == 0 and rejected["leaderboard"] == [] and rejected["tests"][0]["status"] == "failed"
 
 
-def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path):
+def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path, capsys):
     gradebook = tmp_path / "gradebook.csv"
     gradebook.write_text(
         "Student,ID,SIS User ID,SIS Login ID,Section,Fifteen Epochs (4711),Other (1),Final Score\n"
         "    Points Possible,,,,,100,10,\n"
         '"Kim, Minji",101,,minji,A,,7,\n"Lee, Jun",102,,jun,A,3,8,\n"Nobody, New",999,101,new,A,,9,\n"Rex, R",500,,rex,A,,1,\n'
     )
-    assert main(["export", str(course), "--format", "canvas", "--gradebook", str(gradebook)]) == 0
+    assert main(["export", str(course), "--format", "canvas", "--gradebook", str(gradebook)]) == 1, "Park has no row"
+    assert "no row for park-103\n" in capsys.readouterr().err
     found = {row["Student"]: row["Fifteen Epochs (4711)"] for row in rows(course / "canvas.csv")}
     assert found == {
         "    Points Possible": "100",
@@ -346,6 +350,23 @@ def test_a_gradebook_of_canvas_is_filled_in_by_its_ids(course, tmp_path):
     assert "Other (1)" not in (course / "canvas.csv").read_text()
 
 
+def test_a_number_counts_where_the_system_gave_it(rules, tmp_path):
+    everyone = [
+        Student("homework-3", "Kim", 0.9, source="homework-3"),
+        Student("4", "김", 0.8, source="김_4_1_work.zip"),
+        Student("lee-5", "Lee", 0.7, source="lee_5_1_work.zip"),
+    ]
+    write_course(tmp_path / "results", everyone, rules)
+    gradebook = tmp_path / "gradebook.csv"
+    gradebook.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,Fifteen Epochs (1)\n"
+        "Anna,3,4,lee-5,A,88\nKim,9,,homework-3,A,\nKim,4,3,,A,\nLee,5,homework-3,,A,\n"
+    )
+    assert main(["export", str(tmp_path / "results"), "--format", "canvas", "--gradebook", str(gradebook)]) == 0
+    found = [row["Fifteen Epochs (1)"] for row in rows(tmp_path / "results" / "canvas.csv")]
+    assert found == ["88", "90.00", "80.00", "70.00"]
+
+
 def test_a_worksheet_of_moodle_is_filled_in_with_comments(course, tmp_path):
     worksheet = tmp_path / "worksheet.csv"
     worksheet.write_text(
@@ -354,7 +375,7 @@ def test_a_worksheet_of_moodle_is_filled_in_with_comments(course, tmp_path):
         "Participant 9,Rex,rex@example.org,,100.00,Yes,-,\n",
         encoding="utf-8",
     )
-    assert main(["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--language", "ko"]) == 0
+    assert main(["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--language", "ko"]) == 1
     park, rex = rows(course / "moodle.csv")
     assert (park["Grade"], park["Last modified (grade)"], rex["Grade"]) == ("70.00", "-", "0.00")
     assert "below_target" in park["Feedback comments"] and "정확도" in park["Feedback comments"]
@@ -372,12 +393,18 @@ def test_a_worksheet_of_another_language_is_filled_in_by_the_column_that_is_name
     worksheet = tmp_path / "worksheet.csv"
     worksheet.write_text("식별자,성적,성적 변경 가능\n참가자 103,,예\n", encoding="utf-8")
     command = ["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--column", "성적"]
-    assert main(command) == 0 and rows(course / "moodle.csv")[0]["성적"] == "70.00"
+    assert main(command) == 1 and rows(course / "moodle.csv")[0]["성적"] == "70.00"
 
 
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
-    [("Student,ID\na,1\n", [], "no column begins"), ("Student,A (1),A (2)\n", ["--column", "A"], "2 columns begin")],
+    [
+        ("Student,ID\na,1\n", [], "no column to fill in begins"),
+        ("Student,A (1),A (2)\n", ["--column", "A"], "2 columns to fill in begin"),
+        ("Student,ID,Points\n", ["--column", "ID"], "there are Points\n"),
+        ("Identifier,Student,Grade\n", ["--column", "Iden"], "there are Grade\n"),
+        ("Student,ID,Grade,Grade\n", ["--column", "Grade"], "two columns are headed 'Grade'"),
+    ],
 )
 def test_a_gradebook_without_the_column_is_one_line(text, arguments, said, course, tmp_path, capsys):
     gradebook = tmp_path / "gradebook.csv"

@@ -8,6 +8,7 @@ from grader.intake.strict_yaml import MAX_BYTES, StrictYamlError, load
 def test_plain_data_comes_through():
     assert load(b"a: 1\nb: [1.5, yes, null, '!x', {c: d}]") == {"a": 1, "b": [1.5, True, None, "!x", {"c": "d"}]}
     assert load(b"") is None and load("이름: 김민지".encode()) == {"이름": "김민지"}
+    assert load(b"lr: 1e-3") == {"lr": 1e-3}, "as a training reads it"
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,21 @@ def test_a_plus_appends():
     assert merged([{"data": {"augmentation+": [crop]}}]) == merged([base])
 
 
+def test_an_empty_plus_appends_nothing():
+    base = {"data": {"augmentation": ["project.augmentation.RandomCrop"]}}
+    assert merged([base, {"data": {"augmentation+": None}}]) == merged([base])
+
+
+def test_a_key_that_is_no_text_is_a_key_like_any_other(tmp_path):
+    (tmp_path / "x.yaml").write_text("model: {network: {class_path: Net, table: {0: 3, 2: [4], yes: {no: 5}}}}")
+    table = {0: 3, 2: [4], True: {False: 5}}
+    found = merged([read_overlay(tmp_path / "x.yaml")])
+    assert found == {"model": {"network": {"class_path": "Net", "init_args": {"table": table}}}}
+    (tmp_path / "x.yaml").write_text("data: {0: {class_path: Net, init_args: 5}}")
+    with pytest.raises(UserError, match="data.0.init_args: expected"):
+        merged([read_overlay(tmp_path / "x.yaml")])
+
+
 @pytest.mark.parametrize("name", ["SGD", {"class_path": "SGD"}, ["SGD"]])
 def test_a_class_alone_is_a_list_of_one(name):
     base = {"trainer": {"callbacks": ["torch.optim.Adam"]}}
@@ -125,12 +140,19 @@ def test_an_option_is_no_yaml_file_in_which_comments_stand():
         ("model: &a {network: *a}", "recursive"),
         ("--- &a\nmodel: *a", "recursive"),
         ("config: configs/base.yaml", "config: a file names no other file"),
+        ("a: " + "[" * 3000 + "]" * 3000, "line 1: nested too deeply"),
+        ("trainer:\n  max_epochs: 0x" + "f" * 9000, "line 2: a number of 9002 characters"),
+        ("a: !!int ''", "line 1: tags"),
+        ('a: "\\UFFFFFFFF"', "not valid YAML"),
+        (b"a: \xff", "not valid YAML"),
     ],
+    ids=lambda value: repr(value[:20]),
 )
 def test_what_a_file_cannot_mean_is_told(text, said, tmp_path):
-    (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(UserError, match=said):
+    (tmp_path / "x.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=said) as error:
         read_overlay(tmp_path / "x.yaml")
+    assert "\n" not in str(error.value)
 
 
 def test_keys_that_come_from_an_anchor_are_there_once(tmp_path):
@@ -142,8 +164,10 @@ def test_keys_that_come_from_an_anchor_are_there_once(tmp_path):
     "args",
     [
         *(["--trainer.max_epochs"], ["--trainer.max_epochs="], ["--trainer.max_epochs", ""]),
-        *(["--a", "--b", "1"], ["fit"], ["--config", "no/such.yaml"]),
+        *(["--a", "--b", "1"], ["fit"], ["--config", "no/such.yaml"], ["--config", "x" * 5000]),
+        *(["--a", "[" * 3000], ["--a", "0x" + "f" * 9000], ["--" + ".".join("a" * 2000), "1"]),
     ],
+    ids=lambda args: " ".join(args)[:20],
 )
 def test_what_cannot_be_read_is_told(args):
     with pytest.raises(UserError):
