@@ -213,7 +213,17 @@ def test_a_class_replaced_on_the_command_line_leaves_no_settings_behind_either()
     assert kept["model"]["optimizer"]["init_args"]["momentum"] == 0.5
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "recipes").glob("*.yaml")), ids=str)
+ON_GPU = ("cifar10_best", "cifar10_fast")  # recipes whose networks are slow on a processor
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.stem in ON_GPU else [])
+        for path in sorted((CONFIGS / "recipes").glob("*.yaml"))
+    ],
+    ids=str,
+)
 def test_a_recipe_uses_all_families_within_the_rules(path, tmp_path):
     tiny = "--data.source Glyphs --data.source.train 64 --data.source.val 32 --data.batch_size 16".split()
     debug = ["--config", "configs/presets/debug.yaml", "--run.folder", str(tmp_path)]

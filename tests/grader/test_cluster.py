@@ -21,6 +21,7 @@ pytestmark = pytest.mark.ray
 WRONG = ("lost", "doubled", "charged", "left")
 
 
+@pytest.mark.slow
 @needs_sandbox
 def test_a_node_is_lost_and_every_result_is_there_once(tmp_path):
     from tests.hostile.cluster import happen

@@ -171,7 +171,7 @@ sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--rules", sys.argv[3],
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_stopped_grader_goes_on_where_it_was(how, write_submission, tmp_path):
     """Killed at several moments: in the end there is one result for each, and none that was recorded is done again."""
     students = [f"student-{i}" for i in range(6)]
