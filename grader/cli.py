@@ -1,4 +1,4 @@
-"""The command line: `python -m grader check|pack|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
+"""The command line: `python -m grader check|pack|import|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
 
 import argparse
 import getpass
@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
         function: Callable[[argparse.Namespace], int | None], summary: str, *parents: argparse.ArgumentParser
     ) -> Callable[..., argparse.Action]:
         """Add a command with its function's name. Returns what adds an argument to it."""
-        added = commands.add_parser(function.__name__, help=summary, description=summary, parents=parents)
+        added = commands.add_parser(function.__name__.rstrip("_"), help=summary, description=summary, parents=parents)
         added.set_defaults(command=function)
         return added.add_argument
 
@@ -62,6 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(pack, "Check a submission, and write the archive to hand in.", rules)
     add("path", type=Path, help="the submission's folder")
     add("--out", type=Path, metavar="ZIP", help="the archive (<student id>.zip)")
+
+    add = command(import_, "Make a submission to look over of a notebook with plain PyTorch; it is not run.")
+    add("notebook", type=Path, help="the notebook, an .ipynb file")
+    add("--out", type=Path, default=Path("submission"), help="folder to write; must not exist yet (%(default)s)")
 
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
@@ -132,6 +136,14 @@ def pack(options: argparse.Namespace) -> int:
         packing.pack(submission, archive)
     print(f"{archive} is ready to hand in.")
     return 0
+
+
+def import_(options: argparse.Namespace) -> None:
+    from grader.intake.notebook_import import import_notebook
+
+    for line in import_notebook(existing(options.notebook), options.out):
+        print(line)
+    print(f"{options.out} is to be looked over; fill in student.yaml, then: python -m grader check {options.out}")
 
 
 def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Finding], str]:
