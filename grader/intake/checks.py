@@ -97,7 +97,9 @@ def check(submission: Submission, rules: Rules) -> list[Finding]:
         mend = "hand in a folder, zip or tar of plain files"
         return [Finding(printable(submission.source.name), submission.unusable, mend)]
     found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
-    return sorted([*found, *check_config(submission, rules)], key=lambda finding: finding.severity != "reject")
+    of_config = list(check_config(submission, rules))
+    found = [*of_config, *found] if "config.yaml" not in submission.files else [*found, *of_config]  # the worst first
+    return sorted(found, key=lambda finding: finding.severity != "reject")
 
 
 def rejections(findings: list[Finding]) -> list[Finding]:
@@ -129,7 +131,7 @@ def check_student(submission: Submission) -> Iterator[Finding]:
     for key in ("id", "name"):
         if not isinstance(identity.get(key), (str, int)) or not str(identity[key]).strip():
             yield Finding(f"student.yaml: {key}", "is missing", mend)
-    given = str(identity.get("id", ""))
+    given = str(identity.get("id") or "")
     if given.strip() and safe_id(given) != given:
         mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
@@ -222,6 +224,8 @@ def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:
         return
     if not isinstance(config, dict):
         what = "holds no settings" if "config.yaml" in submission.files else "is missing"
+        if notebook := next((path for path in submission.files if path.endswith(".ipynb")), None):
+            mend = f"make a submission of your notebook: python -m grader import {printable(notebook)}"
         yield Finding("config.yaml", what, mend)
         return
     for finding in check_settings(config, submission.modules, rules):

@@ -5,7 +5,7 @@ import builtins
 import re
 import symtable
 import textwrap
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from grader.intake.plain_code import (
     Function,
@@ -96,7 +96,7 @@ def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None) -> Net
     parts = Parts(code)
     if name in classes:
         parts.need(name)
-        own, start = "", first_input(code, classes, name)
+        own, start = "", cast(Input | None, first_input(code, classes, name))
     else:
         assert made is not None
         layers = ast.unparse(made.args[0]) if len(made.args) == 1 else ", ".join(map(ast.unparse, made.args))
@@ -108,7 +108,7 @@ def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None) -> Net
     outside = drawn_outside(code, variable, parts) if variable else []
     if start == "unknown":
         fed_flat = any(is_flattening(node) for node, _ in code.walk(list(classes.values())))
-        start = "flat" if fed_flat else start
+        start = "flat" if fed_flat else None
         if not fed_flat:
             said.append(f"whether {name} takes images (N, C, H, W) or flat ones cannot be told: it gets (N, C, H, W)")
     wrapper = wrapping(name, start, constructor, outside)
@@ -414,7 +414,7 @@ class Parts:
         """Why a name cannot be taken along; empty where it can."""
         if not isinstance(statement.node, ast.Assign | ast.AnnAssign | ast.If):
             return f"which cell {statement.cell} computes"
-        waiting, seen = {*global_names(statement.text)}, set()
+        waiting, seen = global_names(statement.text), set[str]()
         while waiting and len(seen) < MOST_PARTS:
             name = waiting.pop()
             seen.add(name)

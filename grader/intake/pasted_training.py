@@ -126,7 +126,7 @@ class Training:
         call, scope = made[-1]
         name = self.code.dotted(call.func).rpartition(".")[2]
         variable = self.name_of(call)
-        steps = [loops for loops in self.loops_around_steps(variable)]
+        steps = list(self.loops_around_steps(variable))
         if not steps:
             self.say(f"schedule: {name} is made, but stepped nowhere: left out")
             return None
@@ -377,8 +377,8 @@ class Training:
             if isinstance(node.op, ast.Add) or left is None and right is None:
                 return right if left is None else left
             if left is None and isinstance(node.op, ast.Mult):
-                return number(self.code.constant(node.left, scope)) * right
-            if right is None and left is not None and (times := number(self.code.constant(node.right, scope))):
+                return float(number(self.code.constant(node.left, scope))) * (right or 0.0)
+            if right is None and left is not None and (times := float(number(self.code.constant(node.right, scope)))):
                 return left * times if isinstance(node.op, ast.Mult) else left / times
             raise NotPlain("is computed")
         if isinstance(node, ast.Call):

@@ -12,7 +12,6 @@ from grader.intake.checks import check
 from grader.intake.notebook_import import cells, submission_of
 from grader.intake.submission import take_in
 from grader.rules import Rules
-from project.support.errors import UserError
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
 
 BUILD = """
