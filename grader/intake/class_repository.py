@@ -16,8 +16,9 @@ from project.support.errors import UserError
 
 WORK = (".ipynb", ".py", ".bundle", *ARCHIVES)  # what a student's folder has, besides texts
 WORK_FILES = (WRAPPER_MARK, "student.yaml", "REPORT.md", "CONCLUSION.md")
+OF_THE_TEMPLATE = ("main.py", "project", "configs")
 MARKS = (WRAPPER_MARK, "student.yaml")
-LEVELS = 2  # students' folders lie at the top or in weeks; deeper, a repository has other folders that look like theirs
+LEVELS = 3  # so deep lie students' folders: course/week/student
 MOST_LOOKED_AT = 10_000  # files and folders, to tell what a folder holds
 
 
@@ -64,6 +65,8 @@ def students_folder(folder: Path) -> Path | None:
     Raises:
         UserError: Several weeks have.
     """
+    if all((folder / name).exists() for name in OF_THE_TEMPLATE):  # a student's fork of it
+        return None
     level = [folder]
     for _ in range(LEVELS):
         weeks = [each for each in level if any(map(is_student, folders_in(each)))]

@@ -96,6 +96,7 @@ def test_a_student_s_own_repository_is_no_class(tmp_path, capsys):
         "notebooks/assignment.ipynb",
         "docs/examples/passes/config.yaml",
         "project/data.py",
+        "configs/base.yaml",
     ):
         (own / path).parent.mkdir(parents=True, exist_ok=True)
         (own / path).touch()
