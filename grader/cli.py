@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.intake import checks, packing
+from grader.intake.families import foreseen, lacking
 from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
@@ -155,10 +156,21 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         submission = read_submission(path)
     else:
         submission = take_in(path)
-    findings = checks.check(submission, rules)
+    findings, open_families = checks.check(submission, rules), []
+    if not submission.unusable and not any(
+        finding.where.startswith("config.yaml") for finding in checks.rejections(findings)
+    ):
+        families = foreseen(submission.config)
+        findings = [*lacking(submission.config, rules.families), *findings]
+        open_families = [each.family for each in families if each.state == "open" and each.family in rules.families]
+        for each in families:
+            print(f"family  {each}")
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")
-    ready = f"ready to hand in, tier {submission.tier}. The families are checked when it is rerun."
+    when = (
+        f"A training shows {' and '.join(open_families) or 'whether they are in effect'}: python main.py fit says it."
+    )
+    ready = f"ready to hand in, tier {submission.tier}. {when}"
     said = f"{submission.student}: {'would be rejected.' if checks.rejections(findings) else ready}"
     print(said)
     return submission, findings, said
