@@ -5,6 +5,7 @@ import builtins
 import re
 import symtable
 import textwrap
+from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
 from grader.intake.plain_code import (
@@ -214,6 +215,7 @@ def first_input(
     code: PlainCode, classes: dict[str, ast.ClassDef], name: str, into: str = "forward", depth: int = 0
 ) -> Input:
     """What shape a network, or one of its methods, takes, from the first layer that its input meets."""
+    code.spend()
     defined = classes.get(name)
     forward = method(defined, into) if defined else None
     if depth > 5 or defined is None or forward is None or len(arguments(forward)) < 2:
@@ -276,6 +278,7 @@ def layer_called(defined: ast.ClassDef, attribute: str) -> ast.Call | None:
 
 def kind_of_layer(code: PlainCode, classes: dict[str, ast.ClassDef], layer: ast.Call, depth: int = 0) -> Input | None:
     """What a layer takes; None where it passes on whatever comes."""
+    code.spend()
     name = code.dotted(layer.func)
     last = name.rpartition(".")[2]
     if name in classes:
@@ -318,7 +321,7 @@ def drawn_outside(code: PlainCode, variable: str, parts: "Parts") -> list[str]:
         called = [code.dotted(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
         if f"{variable}.apply" in called or any(".init." in name or name.startswith("init.") for name in called):
             found.append(statement.text)
-            parts.need_names_of(statement.text, besides={variable})
+            parts.need_names_of(statement.text, besides=frozenset({variable}))
     return [f"{variable} = self", *found] if found else []
 
 
@@ -378,6 +381,7 @@ class Parts:
         """Take what a name stands for, and all that this needs in turn."""
         waiting = [name]
         while waiting and len(self.taken) < MOST_PARTS:
+            self.code.spend()
             name = waiting.pop()
             if name in self.lines or name in self.missing:
                 continue
@@ -406,7 +410,7 @@ class Parts:
             self.taken.append(last)
             waiting += global_names(last.text)
 
-    def need_names_of(self, text: str, besides: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def need_names_of(self, text: str, besides: frozenset[str] = frozenset()) -> None:
         for name in global_names(text) - besides:
             self.need(name)
 
@@ -414,8 +418,9 @@ class Parts:
         """Why a name cannot be taken along; empty where it can."""
         if not isinstance(statement.node, ast.Assign | ast.AnnAssign | ast.If):
             return f"which cell {statement.cell} computes"
-        waiting, seen = global_names(statement.text), set[str]()
+        waiting, seen = set(global_names(statement.text)), set[str]()
         while waiting and len(seen) < MOST_PARTS:
+            self.code.spend()
             name = waiting.pop()
             seen.add(name)
             if name in self.defined:
@@ -454,15 +459,16 @@ class Parts:
         return re.sub(r"\n{4,}", "\n\n\n", text.strip("\n")) + "\n"
 
 
-def global_names(text: str) -> set[str]:
+@lru_cache(maxsize=2_000)
+def global_names(text: str) -> frozenset[str]:
     """The names that a source uses and does not bind itself."""
     try:
-        waiting, found = [symtable.symtable(text, "notebook", "exec")], set()
+        waiting, found = [symtable.symtable(text, "notebook", "exec")], set[str]()
     except (SyntaxError, RecursionError, ValueError, MemoryError):
-        return set()
+        return frozenset()
     of_its_own = {s.get_name() for s in waiting[0].get_symbols() if s.is_assigned() and not s.is_namespace()}
     while waiting:
         table = waiting.pop()
         found |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global()}
         waiting += table.get_children()
-    return found - of_its_own
+    return frozenset(found - of_its_own)

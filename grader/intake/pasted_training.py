@@ -197,6 +197,7 @@ class Training:
         """In how many loops a function is called."""
         if function is None or depth > DEEPEST:
             return 0
+        self.code.spend(100)  # for it looks at all of the notebook
         wanted = {id(call) for call, _ in self.code.calls.get(function.name, [])}
         around = [(loops, scope) for node, loops, scope in self.walk_loops() if id(node) in wanted]
         return max((loops + self.loops_around_calls(scope, depth + 1) for loops, scope in around[:5]), default=0)
@@ -366,6 +367,7 @@ class Training:
         self, node: ast.expr, kind: str, penalties: dict[str, float | None], scope: Scope, depth: int = 0
     ) -> float | None:
         """The factor with which a penalty stands in an expression; None where it holds none. Raises NotPlain."""
+        self.code.spend()
         if depth > DEEPEST:
             raise NotPlain("is nested too deeply")
         if isinstance(node, ast.Name):

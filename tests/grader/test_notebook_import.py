@@ -12,6 +12,7 @@ from grader.intake.checks import check
 from grader.intake.notebook_import import cells, submission_of
 from grader.intake.submission import take_in
 from grader.rules import Rules
+from project.support.errors import UserError
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
 
 BUILD = """
@@ -194,6 +195,17 @@ def test_a_hostile_notebook_is_read_and_never_run(code, tmp_path):
     config = yaml.safe_load(imported.files["config.yaml"])
     assert "lr" not in config["model"]["optimizer"].get("init_args", {}) and not touched.exists()
     assert any("lr" in line and "default stays" in line for line in imported.said)
+
+
+@pytest.mark.parametrize("entangled", ["l1(m) + l1(m)", "l1(m)\n    l1(m)\n    l1(m)"], ids=["penalties", "calls"])
+def test_functions_that_call_themselves_in_every_way_are_given_up_in_time(entangled):
+    text = f"def l1(m):\n    sum(p.abs().sum() for p in m.parameters())\n    schedule.step()\n    return {entangled}\n"
+    text += "schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)\nloss = l1(model)\nloss.backward()"
+    case = [*cells_of(CASES["A"])[:-4], ("code", text)]
+    try:
+        assert submission_of(notebook(case), "a.ipynb").said
+    except UserError as error:
+        assert "in too many ways" in str(error)
 
 
 def imported(optimizer="optimizer = optim.Adam(model.parameters())", network=SMALL, **more):
