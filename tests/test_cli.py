@@ -58,7 +58,7 @@ def test_summary_names_the_strategies_with_evidence(fitted):
         "optimization": {"SGD with Nesterov momentum", "OneCycle schedule"},
         "regularization": {"weight decay", "RandomAffine"},
         "initialization": {"He"},
-        "normalization": {"BatchNorm2d"},
+        "normalization": {"batch normalization"},
     }
     assert all(strategy["evidence"] for found in strategies.values() for strategy in found)
 

@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
     def on_census(found: Census) -> None:
         """A missing family costs seconds, not a training."""
-        if missing := [family for family in job["families"] if not found.get(family)]:
+        if missing := [family for family in job["families"] if not found.strategies.get(family)]:
             Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
             sys.exit(MISSING_FAMILY)
         if not job["audited"]:
