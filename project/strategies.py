@@ -37,6 +37,7 @@ LEAST_SMOOTHING = 1e-3  # of the targets
 LEAST_PENALTY = 1e-7  # norm of its gradient
 LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
 
+DROPPED = ("dropout", "spatial dropout", "stochastic depth", "own noise")  # what strategies that drop are called
 OF_WEIGHTS = {
     "_WeightNorm": "weight normalization",
     "_SpectralNorm": "spectral normalization",
@@ -77,8 +78,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     """
     remarks: list[str] = []
     found = drawn(classifier.network) if classifier.drawn is None else classifier.drawn
-    like = next(classifier.network.parameters(), torch.zeros(()))
-    images_NCHW = data.sample(IMAGES).to(like.device, like.dtype)
+    images_NCHW = sample(classifier, data)
     try:
         with observed(classifier.network, images_NCHW) as network:
             remarks += about_network(network, classifier)
@@ -100,6 +100,21 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
         raise
     remarks += without_place(classifier, strategies)
     return Census(strategies, remarks)
+
+
+def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
+    """Names of the strategies within a network that had an effect when the census was taken, and have none any more."""
+    with observed(classifier.network, sample(classifier, data)) as network:
+        now = {strategy.name for strategy in (*dropout(network), *normalization(network))}
+    names = [strategy.name for strategy in before.strategies["normalization"]]
+    names += [strategy.name for strategy in before.strategies["regularization"] if strategy.name in DROPPED]
+    return [name for name in names if name not in now]
+
+
+def sample(classifier: Classifier, data: ImageData) -> Tensor:
+    """Training images (N, C, H, W) as the network will get them, but not augmented."""
+    like = next(classifier.network.parameters(), torch.zeros(()))
+    return data.sample(IMAGES).to(like.device, like.dtype)
 
 
 def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
@@ -171,12 +186,12 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
     def loss() -> Tensor:
         return torch.stack([(w**2 * torch.arange(1, w.numel() + 1).view_as(w)).sum() for w in weights]).sum()
 
-    def closure() -> Tensor:
+    def closure() -> float:
         optimizer.zero_grad()
         with torch.enable_grad():
             value = loss()
             value.backward()
-        return value
+        return value.item()
 
     try:
         optimizer = make(weights)
@@ -341,7 +356,7 @@ def normalization(network: Observation) -> Iterator[Strategy]:
         yield Strategy(name, f"in {count} places")
     of_weights: dict[str, int] = {}
     for layer in network.scale_invariant(parametrized=True):
-        for parametrization in layer.get_submodule("parametrizations.weight"):
+        for parametrization in layer.get_submodule("parametrizations.weight").children():
             name = OF_WEIGHTS.get(type(parametrization).__name__, "own normalization")
             of_weights[name] = of_weights.get(name, 0) + 1
     for name, count in of_weights.items():
@@ -355,12 +370,7 @@ def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]])
     names = {strategy.name for strategy in strategies["regularization"]}
     for regularizer in classifier.regularization:
         kind = type(regularizer)
-        if kind.prepare is not Regularizer.prepare and not names & {
-            "dropout",
-            "spatial dropout",
-            "stochastic depth",
-            "own noise",
-        }:
+        if kind.prepare is not Regularizer.prepare and not names & set(DROPPED):
             yield f"{kind.__name__}: drops nothing: it counts for nothing"
         elif kind.weight_decay is not Regularizer.weight_decay and "weight decay" not in names:
             yield f"{kind.__name__}: decays nothing: it counts for nothing"

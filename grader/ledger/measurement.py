@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raise it with any change that changes what trainings come to. Earlier measurements stand until somebody regrades.
-COMPUTATION = 2
+COMPUTATION = 3
 
 Outcome = Literal["scored", "family_missing", "refused", "limit", "crashed", "unscorable", "infrastructure"]
 LimitName = Literal["minutes", "memory_gb", "output_mb", "output_files", "processes"]
@@ -39,6 +39,7 @@ class Measurement(BaseModel):
             and without the wait for the device.
         peak_memory: Bytes that all its processes held together, at most.
         strategies: Strategies in effect, by family.
+        remarks: What the census says besides: what is set but has no effect, and likely mistakes.
         val_accuracy: Accuracy after each epoch on the training's own validation images; None without a validation.
         untrained_accuracy: Accuracy of the network before training; None where it was not asked or could not predict.
         flags: What a person should look at.
@@ -62,6 +63,7 @@ class Measurement(BaseModel):
     seconds: float | None = None
     peak_memory: int | None = None
     strategies: dict[str, list[Strategy]] = {}
+    remarks: list[str] = []
     val_accuracy: list[float | None] = []
     untrained_accuracy: float | None = None
     flags: list[str] = []

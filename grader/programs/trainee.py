@@ -30,7 +30,7 @@ if __name__ == "__main__":
 
     import torch
 
-    from project.strategies import Census
+    from project.strategies import Census, gone
     from project.support.errors import UserError
     from project.training.command_line import made
     from project.training.configuration import read_overlay
@@ -65,9 +65,10 @@ if __name__ == "__main__":
     from safetensors.torch import save_file
 
     trainer = command_line.trainer
-    if evidence:
+    if evidence and command_line.record:
+        lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
         steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
-        evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps))
+        evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps), gone=lost)
     weights = {  # clones, since safetensors refuses tensors that share memory
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in command_line.model.network.state_dict().items()

@@ -38,17 +38,20 @@ def suspicions(
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
+        gone = [printable(str(name)) for name in evidence["gone"][:20]]
     except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
+    if gone:
+        found.append(f"showed {', '.join(gone)} before its training, and no more after it")
     if replaced:
         found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
     return found
 
 
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters and strategies of a rerun's summary, types checked. Raises Unreadable.
+    """Epochs, parameters, strategies and remarks of a rerun's summary, types checked. Raises Unreadable.
 
     Raises Ended where there are more than `max_epochs`, the configuration's own number, or where a family is missing.
     """
@@ -62,6 +65,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
             ]
             for family in FAMILIES
         }
+        remarks = [printable(str(remark), 300) for remark in summary["remarks"][:20]]
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
     if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
@@ -72,7 +76,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if missing := [family for family in rules.families if not strategies[family]]:
         said = f"uses no strategy of {' and '.join(missing)}"
         raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies}
+    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "remarks": remarks}
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:

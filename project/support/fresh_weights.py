@@ -12,16 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-WEIGHTED = (
-    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 ROUNDING = 1.005  # bfloat16 rounds a draw to so much above its bound
-GAINS = {
-    "": 1.0,
-    " with gain sqrt(2)": math.sqrt(2),
-    " with gain 5/3": 5 / 3,
-}  # none, ReLU, tanh: nn.init.calculate_gain
 
 
 class Drawn(NamedTuple):
@@ -37,19 +29,19 @@ def drawn(network: nn.Module) -> list[Drawn]:
     Named by the formula that explains the most layers (He, Xavier, orthogonal, zeros, ...), then by that which explains
     the most of the others; `own` where none does.
     """
-    count, left, found = 0, [], []
-    for weight in weights(network):
-        count += 1
-        if not drawn_by_default(weight):
-            left.append(weight)
+    of_layers = list(weights(network))
+    left = [weight for weight in of_layers if not drawn_by_default(weight)]
+    found = []
     while left:
-        fitting = {name: [weight for weight in left if fits(weight)] for name, fits in FORMULAS.items()}
-        name = max(fitting, key=lambda name: len(fitting[name]))
-        explained = fitting[name] or left
+        # Of the formulas that explain equally many layers, the one that explains them best.
+        misfits = {name: [(misfit(weight), weight) for weight in left] for name, misfit in FORMULAS.items()}
+        fitting = {name: [(by, weight) for by, weight in one if by <= 1] for name, one in misfits.items()}
+        name = max(fitting, key=lambda name: (len(fitting[name]), -sum(by for by, _ in fitting[name])))
+        explained = [weight for _, weight in fitting[name]] or left
         stds = [weight.std(correction=0).item() for weight in explained]
-        evidence = f"{len(explained)} of {count} layers; std {min(stds):.2g} to {max(stds):.2g}"
-        if formula := STDS.get(name):
-            ratios = [std / formula(weight) for std, weight in zip(stds, explained)]
+        evidence = f"{len(explained)} of {len(of_layers)} layers; std {min(stds):.2g} to {max(stds):.2g}"
+        if fitting[name] and name in STDS:
+            ratios = [std / STDS[name](weight) for std, weight in zip(stds, explained)]
             evidence += f"; measured / formula {min(ratios):.2f} to {max(ratios):.2f}"
         found.append(Drawn(name if fitting[name] else "own", evidence))
         left = [weight for weight in left if not any(weight is each for each in explained)]
@@ -59,7 +51,7 @@ def drawn(network: nn.Module) -> list[Drawn]:
 def weights(network: nn.Module) -> Iterator[Tensor]:
     """The weights (O, I, ...) of each layer, float64; of those that are computed from others, the tensor that was drawn."""
     for layer in network.modules():
-        if isinstance(layer, WEIGHTED) and not isinstance(layer.weight, nn.UninitializedParameter):
+        if isinstance(layer, Layer) and not isinstance(layer.weight, nn.UninitializedParameter):
             weight = layer.weight
             if parametrize.is_parametrized(layer, "weight"):
                 originals = layer.get_submodule("parametrizations.weight").parameters()
@@ -70,18 +62,17 @@ def weights(network: nn.Module) -> Iterator[Tensor]:
 def drawn_by_default(weight: Tensor) -> bool:
     """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly."""
     bound = 1 / math.sqrt(fans(weight)[0])
-    if not weight.abs().max() <= bound * ROUNDING:
-        return False
     even = torch.linspace(-bound, bound, weight.numel(), dtype=torch.float64)
-    unevenness = (weight.flatten().sort().values - even).abs().max().item() / (
-        2 * bound
-    )  # after Kolmogorov and Smirnov
-    return has_std(weight, bound / math.sqrt(3)) and unevenness < 3 / math.sqrt(weight.numel())
+    unevenness = (weight.flatten().sort().values - even).abs().max().item() / (2 * bound)  # Kolmogorov's statistic
+    within = bool(weight.abs().max() <= bound * ROUNDING)
+    return within and misfit_of_std(weight, bound / math.sqrt(3)) <= 1 and unevenness < 3 / math.sqrt(weight.numel())
 
 
-def has_std(weight: Tensor, std: float) -> bool:
-    """Whether weights can be a draw with this standard deviation, by four times that of the measured one."""
-    return abs(weight.square().mean().sqrt().item() / std - 1) < max(0.01, 4 / math.sqrt(2 * weight.numel()))
+def misfit_of_std(weight: Tensor, std: float) -> float:
+    """0 to 1 where weights can be a draw around zero with this standard deviation; 1 lies four of its own away."""
+    tolerance = max(0.01, 4 / math.sqrt(2 * weight.numel()))
+    centred = abs(weight.mean().item()) < 4 * std / math.sqrt(weight.numel())
+    return abs(weight.square().mean().sqrt().item() / std - 1) / tolerance if centred else math.inf
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
@@ -95,7 +86,8 @@ def orthogonal(weight: Tensor) -> bool:
     matrix = weight.flatten(1)
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     scale = gram.diagonal().mean()
-    return bool(scale > 0 and (gram / scale - torch.eye(len(gram), dtype=gram.dtype)).abs().max() < 0.02)
+    identical = (gram - scale * torch.eye(len(gram), dtype=gram.dtype)).abs().max() < 0.01 * scale
+    return len(gram) > 1 and bool(identical)
 
 
 def identity(weight: Tensor) -> bool:
@@ -109,26 +101,36 @@ def identity(weight: Tensor) -> bool:
 
 
 def normal(weight: Tensor) -> bool:
-    """Whether the share of weights within one standard deviation, and the largest, are those of a normal distribution."""
+    """Whether weights can be a draw around zero from a normal distribution."""
     std, n = weight.square().mean().sqrt(), weight.numel()
-    share = (weight.abs() < std).double().mean().item()
-    return n >= 30 and abs(share - 0.6827) < 2 / math.sqrt(n) and bool(weight.abs().max() > 1.9 * std)
+    within = (weight.abs() < std).double().mean().item()  # 68 %; of a uniform distribution 58 %
+    centred = bool(abs(weight.mean()) < 4 * std / math.sqrt(n))
+    return n >= 100 and centred and abs(within - 0.6827) < 2 / math.sqrt(n)
 
 
+def std_of(formula: Callable[[Tensor], float]) -> Callable[[Tensor], float]:
+    return lambda weight: misfit_of_std(weight, formula(weight))
+
+
+def exactly(fits: Callable[[Tensor], bool]) -> Callable[[Tensor], float]:
+    return lambda weight: 0.0 if fits(weight) else math.inf
+
+
+# The standard deviation that a formula asks for.
 STDS: dict[str, Callable[[Tensor], float]] = {
     "He": lambda weight: math.sqrt(2 / fans(weight)[0]),
-    **{
-        f"Xavier{name}": lambda weight, gain=gain: gain * math.sqrt(2 / sum(fans(weight)))
-        for name, gain in GAINS.items()
-    },
+    "Xavier": lambda weight: math.sqrt(2 / sum(fans(weight))),
+    "Xavier with gain sqrt(2)": lambda weight: 2 / math.sqrt(sum(fans(weight))),
+    "Xavier with gain 5/3": lambda weight: 5 / 3 * math.sqrt(2 / sum(fans(weight))),
     "He with fan_out": lambda weight: math.sqrt(2 / fans(weight)[1]),
     "LeCun": lambda weight: math.sqrt(1 / fans(weight)[0]),
 }
-FORMULAS: dict[str, Callable[[Tensor], bool]] = {
-    "zeros": lambda weight: not weight.any(),
-    "identity": identity,
-    "constant": lambda weight: bool((weight == weight.flatten()[0]).all()),
-    "orthogonal": orthogonal,
-    **{name: lambda weight, std=std: has_std(weight, std(weight)) for name, std in STDS.items()},
-    "normal": normal,
+# How badly weights fit a formula: at most 1 where they fit. What is first in the list is the more telling name.
+FORMULAS: dict[str, Callable[[Tensor], float]] = {
+    "zeros": exactly(lambda weight: not weight.any()),
+    "identity": exactly(identity),
+    "constant": exactly(lambda weight: bool((weight == weight.flatten()[0]).all())),
+    "orthogonal": exactly(orthogonal),
+    **{name: std_of(std) for name, std in STDS.items()},
+    "normal": lambda weight: 1.0 if normal(weight) else math.inf,
 }

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from project.support.fresh_weights import WEIGHTED
+from project.support.fresh_weights import Layer
 
 # Functions that normalize their first argument, and those that drop parts of it. Modules call these, too.
 NORMALIZING: dict[Any, str] = {
@@ -144,19 +144,19 @@ class Observation:
         At most TRIED_LAYERS are tried; `parametrized` asks for those whose weights are computed from others. A layer on
         which nothing depends at all is none of them.
         """
-        layers = [m for m in self.network.modules() if isinstance(m, WEIGHTED) and m in self.run]
+        layers = [m for m in self.network.modules() if isinstance(m, Layer) and m in self.run]
         layers = [layer for layer in layers if parametrize.is_parametrized(layer, "weight") or not parametrized]
-        whole = self.forward(without=set(DROPPING.values())) if layers else None
-        found = []
+        whole = self.forward(without=set(DROPPING.values()))
+        found: list[nn.Module] = []
         for layer in layers[:: -(-len(layers) // TRIED_LAYERS) or 1]:
             weight = drawn_weight(layer)
-            with_bias = [weight] if layer.bias is None else [weight, layer.bias]
+            with_bias = [weight, *([] if layer.bias is None else [layer.bias])]
             alike = not differ(whole, self._with(with_bias, 2)) or not differ(whole, self._with([weight], 2))
             if alike and differ(whole, self._with([weight], -1)):
                 found.append(layer)
         return found
 
-    def _with(self, parameters: list[nn.Parameter], factor: float) -> Tensor:
+    def _with(self, parameters: list[Tensor], factor: float) -> Tensor:
         """The logits with these parameters multiplied."""
         try:
             for parameter in parameters:
@@ -167,7 +167,7 @@ class Observation:
                 parameter.div_(factor)
 
 
-def drawn_weight(layer: nn.Module) -> nn.Parameter:
+def drawn_weight(layer: Layer) -> Tensor:
     """A layer's weights; where they are computed from others, those of the same shape."""
     if parametrize.is_parametrized(layer, "weight"):
         for each in layer.get_submodule("parametrizations.weight").parameters():
@@ -193,7 +193,7 @@ def differ(first: Tensor, second: Tensor) -> bool:
 def observed(network: nn.Module, images_NCHW: Tensor) -> Iterator[Observation]:
     """Observe a network in training, and leave it, and torch's random generators, as they were.
 
-    Parameters that are all zero are filled with small numbers meanwhile: behind a head of zeros nothing could be seen.
+    Weights that are all zero are filled with small numbers meanwhile: behind a head of zeros nothing could be seen.
     Raises whatever the network raises on these images.
     """
     tensors = [*network.parameters(), *network.buffers()]
@@ -202,8 +202,8 @@ def observed(network: nn.Module, images_NCHW: Tensor) -> Iterator[Observation]:
     devices = [images_NCHW.device] if images_NCHW.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         try:
-            for parameter in network.parameters():
-                if not parameter.detach().any():
+            for name, parameter in network.named_parameters():
+                if not name.endswith("bias") and not parameter.detach().any():
                     with torch.no_grad():
                         parameter.normal_(0, 0.1)
             yield Observation(network, images_NCHW)
