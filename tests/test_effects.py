@@ -1,6 +1,7 @@
 """In effect, not in name: whatever a strategy is called, it counts if it does something, and else a remark says so."""
 
 import functools
+import sys
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.optim import SGD, Adam, lr_scheduler
 from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
 
+from main import main
 from project.augmentation import AlternatingFlip, Cutout, RandomCrop, RandomHorizontalFlip, RandomRotation
 from project.classifier import Classifier
 from project.data import ImageData
@@ -298,6 +300,20 @@ def test_a_network_for_flat_images_is_told_so(data):
 def test_a_failure_of_another_kind_stays_what_it_is(data):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         taken(data, lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 10)))
+
+
+def test_an_error_in_a_student_s_own_code_is_told_by_their_own_line(tmp_path, monkeypatch, capsys):
+    lines = ["from torch import nn", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += ["        self.fc = nn.Linear(7, 10)", "    def forward(self, x):", "        return self.fc(x.flatten(1))"]
+    (tmp_path / "wrong_width.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --run.wandb=disabled".split()
+    chosen = ["--config", "configs/base.yaml", "--model.network=wrong_width.Net", f"--run.folder={tmp_path}"]
+    assert main(["fit", *chosen, *small]) == 1
+    said = capsys.readouterr().err
+    assert "error: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in said and "Traceback" not in said
+    assert said.strip().endswith("wrong_width.py, line 7, in forward: return self.fc(x.flatten(1))")
+    sys.modules.pop("wrong_width")
 
 
 def test_a_layer_that_no_gradient_reaches_is_told(data):
