@@ -5,6 +5,7 @@ It shares a process with code that could make it say anything, so it decides not
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Evidence:
         # A step without a gradient learns nothing: the census makes such steps to look at a schedule.
         self.steps += any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
-    def write(self, path: Path, expected_steps: int, gone: list[str]) -> None:
+    def write(self, path: Path, expected_steps: int, gone: Sequence[str] = ()) -> None:
         """Write what was seen as JSON; `gone` names strategies that had an effect before the training and none after it."""
         after = functions()
         replaced = sorted(name for name, function in self.before.items() if after.get(name) is not function)
