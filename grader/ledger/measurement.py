@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raise it with any change that changes what trainings come to. Earlier measurements stand until somebody regrades.
-COMPUTATION = 2
+COMPUTATION = 3
 
 Outcome = Literal["scored", "family_missing", "refused", "limit", "crashed", "unscorable", "infrastructure"]
 LimitName = Literal["minutes", "memory_gb", "output_mb", "output_files", "processes"]
@@ -30,7 +30,9 @@ class Measurement(BaseModel):
         outcome: `scored`; `family_missing` where the training did not begin for lack of a family; `refused` where the
             configuration could not be used; `limit`, `crashed` or `unscorable` for the submission's own fault;
             `infrastructure` for ours.
-        said: Why it was not scored, in one line.
+        said: Why it was not scored, in one line, for the student and the instructor: it may quote the student's code.
+        publicly: The same in words that are no student's, where `said` has such; see `public_words`.
+        frames: Of a crash, the last calls in the student's own files, the innermost last.
         missing: Families of which no strategy was in effect.
         limits: The limits that stopped the training, with their values then. A higher limit lets it be tried again.
         accuracy: Accuracy on the images that score, in [0, 1].
@@ -53,6 +55,8 @@ class Measurement(BaseModel):
     version: Literal[1] = 1
     outcome: Outcome
     said: str = ""
+    publicly: str = ""
+    frames: list[str] = []
     missing: list[str] = []
     limits: dict[LimitName, float] = {}
     accuracy: float | None = Field(None, ge=0, le=1)
@@ -74,6 +78,11 @@ class Measurement(BaseModel):
     def names(self) -> dict[str, list[str]]:
         """The strategies' names by family."""
         return {family: [strategy.name for strategy in found] for family, found in self.strategies.items()}
+
+    @property
+    def public_words(self) -> str:
+        """Why it was not scored, as anybody may read it."""
+        return self.publicly or self.said
 
     def but(self, **changes: Any) -> "Measurement":
         """The same, but for these values."""

@@ -1,7 +1,8 @@
 """Runs inside a sandbox of its own: computes a submission's logits on images without labels. `predictor.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `limits` (see trainee.py), `out`, and `weights`: null for an
-untrained network. Once everything is imported, it prints PREPARES: only then comes what is a student's.
+The job file has `code` (folders to import from), `config`, `limits`, `own`, `project`, `out` (see trainee.py), and
+`weights`: null for an untrained network. Once everything is imported, it prints PREPARES: only then comes what is a
+student's.
 """
 
 import json
@@ -18,13 +19,15 @@ if __name__ == "__main__":
     sys.path[:0] = job["code"]
     sys.argv[1:] = []  # LightningCLI would look at it
 
+    from crash import told
     from safetensors.torch import load_file, save_file
 
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
     print(PREPARES, flush=True)
-    command_line = made(read_overlay(job["config"]), "predict")
-    if job["weights"]:
-        command_line.model.network.load_state_dict(load_file(job["weights"]), strict=True)
-    save_file({"logits": command_line.logits().cpu().contiguous()}, Path(job["out"], "logits.safetensors"))
+    with told(Path(job["out"]), job["own"], job["project"]):
+        command_line = made(read_overlay(job["config"]), "predict")
+        if job["weights"]:
+            command_line.model.network.load_state_dict(load_file(job["weights"]), strict=True)
+        save_file({"logits": command_line.logits().cpu().contiguous()}, Path(job["out"], "logits.safetensors"))

@@ -125,7 +125,7 @@ class Rerun:
         for name in ("mean", "std"):
             config["data"][name] = config["data"].get(name) or getattr(data, name)
         outcome, predicted = self.launch(stage, config, data.scoring, weights)
-        check_end(self.job, outcome, "predicting")
+        check_end(self.job, outcome, predicted, "predicting")
         return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
 
     def untrained_accuracy(self) -> float | None:
@@ -163,6 +163,8 @@ class Rerun:
         place = seen("/job", given)
         settings = {
             "code": [seen("/app", code.root), seen("/app", code.programs), f"{place}/own"],
+            "own": f"{place}/own/submission",
+            "project": seen("/app/project", code.root / "project"),
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
             "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
