@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
@@ -74,9 +75,9 @@ class Entry(BaseModel):
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
     """Every student (or one), with the verdict by these rules, in order of the ids."""
-    epoch_seconds = ledger.epoch_seconds()
+    epochs = [Epoch(*each) for each in ledger.verified_epochs()]
     for graded in ledger.graded(checks_by(rules), student):
-        yield graded, verdict(graded, rules, epoch_seconds)
+        yield graded, verdict(graded, rules, epochs)
 
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:

@@ -5,16 +5,16 @@ How many trainings decide, so that every rank can be defended: all submissions a
 trainings decide about the target, and about nothing else.
 """
 
-import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.slowness import Epoch, slowness
 from grader.intake.checks import Finding, check_time, rejections
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules
-
-SLOW = 10  # times as long for an epoch as verified submissions need: a person should look
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def checks_by(rules: Rules) -> str:
     return f"1 max_epochs {rules.max_epochs}"
 
 
-def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = None) -> Verdict:
-    """The verdict on what is known. With `epoch_seconds` of the verified trainings, those far slower get a flag."""
+def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdict:
+    """The verdict on what is known. Audited trainings far slower than these `epochs` of verified ones get a flag."""
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
     noted = [Finding(**finding) for finding in graded.findings or []]  # type: ignore[arg-type]  # severities are texts
@@ -66,7 +66,10 @@ def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = No
             fault = graded.infrastructure
             return Verdict("infrastructure", fault.said, flags=flags + fault.flags, publicly=fault.public_words)
         return Verdict("pending", "not graded yet", flags=flags)
-    flags += slowness(graded, counting, epoch_seconds or [])
+    if graded.tier == "audited":
+        comparable = [epoch for epoch in epochs if epoch.images == graded.images]
+        took = [(m.seconds / m.epochs, m.operations) for m in counting if m.seconds and m.epochs]
+        flags += filter(None, [slowness(*max(took, key=itemgetter(0)), comparable)] if took else [])
     wanted = wanted_trainings(graded, rules)
     deciding = first_ones(graded, wanted, rules)
     if len(deciding) < wanted:
@@ -127,15 +130,6 @@ def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     wanted = range(wanted_trainings(graded, rules))
     found = graded.measurements
     return [index for index in wanted if index not in found or lifted(found[index], rules)]
-
-
-def slowness(graded: Graded, counting: list[Measurement], epoch_seconds: list[float]) -> list[str]:
-    """A flag for an audited submission whose epochs took far longer than those of the verified ones."""
-    if graded.tier == "verified" or not epoch_seconds:
-        return []
-    usual = statistics.median(epoch_seconds)
-    times = max((m.seconds / m.epochs / usual for m in counting if m.seconds and m.epochs), default=0.0)
-    return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
 
 
 def median(measurements: list[Measurement]) -> Measurement:

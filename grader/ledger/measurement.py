@@ -43,6 +43,8 @@ class Measurement(BaseModel):
         strategies: Strategies in effect, by family.
         val_accuracy: Accuracy after each epoch on the training's own validation images; None without a validation.
         untrained_accuracy: Accuracy of the network before training; None where it was not asked or could not predict.
+        redrawn_accuracies: The same with its weights shuffled, each time anew.
+        operations: Floating-point operations of one image's way forward; None where they could not be counted.
         flags: What a person should look at.
         weights: SHA-256 of the file of the weights.
         folder: Folder with its files, relative to the results folder.
@@ -68,6 +70,8 @@ class Measurement(BaseModel):
     strategies: dict[str, list[Strategy]] = {}
     val_accuracy: list[float | None] = []
     untrained_accuracy: float | None = None
+    redrawn_accuracies: list[float] = []
+    operations: float | None = None
     flags: list[str] = []
     weights: str = ""
     folder: str = ""

@@ -11,6 +11,7 @@ status 2: the configuration is wrong. What else ended it is in `out/crash.json`.
 import json
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 MISSING_FAMILY = 3
@@ -31,6 +32,7 @@ if __name__ == "__main__":
 
     import torch
     from crash import told
+    from operations import operations
     from safetensors.torch import save_file
 
     from project.strategies import Census
@@ -70,6 +72,9 @@ if __name__ == "__main__":
                 for name, tensor in network.state_dict().items()
             }
             save_file(weights, Path(job["out"], "weights.safetensors"))
+            with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
+                cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
+                Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -17,7 +17,10 @@ MISSING_FAMILY = 3  # the exit status by which trainee.py says so
 PREPARES, READY = "preparing", "ready to train"  # what our programs print even where nothing is wrong
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
-SETTING = re.compile(r"error: ((?:model|data|trainer)\.[a-z_]+)\b")
+SETTING = re.compile(  # that can name a student's class
+    r"\bmodel\.(network|optimizer|scheduler|regularization|initialization|normalization)\b"
+    r"|\bdata\.augmentation\b|\btrainer\.callbacks\b"
+)
 
 
 def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
@@ -35,8 +38,8 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
 def refusal(job: Job, error: str, crash: Crash | None) -> Measurement:
     """A configuration that could not be used, for a reason that our code told in one line, or that a student's gave."""
     said, publicly = error.removeprefix("error: "), ""
-    found = SETTING.match(error)
-    setting = found[1] if found else "its configuration"
+    found = SETTING.search(error)
+    setting = found[0] if found else "its configuration"
     if crash:
         said, publicly = f"{setting}: {crash.said}", f"{setting}: {crash.said_publicly}"
     elif job.submission.tier == "audited":
