@@ -88,7 +88,9 @@ def end(measurement: Measurement, rules: Rules) -> Verdict | None:
         name = "rejected" if measurement.outcome in ("family_missing", "refused") else "failed"
         return Verdict(name, measurement.said, publicly=measurement.public_words, frames=measurement.frames)
     if (measurement.epochs or 0) > rules.max_epochs:
-        return Verdict("rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules")
+        return Verdict(
+            "rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules"
+        )
     if missing := [family for family in rules.families if not measurement.strategies.get(family)]:
         return Verdict("rejected", f"uses no strategy of {' and '.join(missing)}")
     if (measurement.seconds or 0) > 60 * rules.limits.minutes:

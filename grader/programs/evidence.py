@@ -10,11 +10,12 @@ from typing import Any
 
 WATCHED = (
     *("builtins", "time", "json", "random", "safetensors.torch", "torch", "torch.nn", "torch.nn.functional"),
-    *("torch.nn.init", "torch.nn.modules.module", "torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
-    *("torchmetrics.classification", "torchmetrics.classification.accuracy", "pytorch_lightning"),
-    *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
-    *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
-    *("project.data", "project.batches.base", "project.batches.in_memory", "project.strategies", "project.support.metrics"),
+    *("torch.nn.init", "torch.nn.modules.module", "torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric"),
+    *("torchmetrics.aggregation", "torchmetrics.classification", "torchmetrics.classification.accuracy"),
+    *("pytorch_lightning", "pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module"),
+    *("pytorch_lightning.loops.fit_loop", "pytorch_lightning.loops.training_epoch_loop"),
+    *("pytorch_lightning.loops.evaluation_loop", "project.classifier", "project.data", "project.batches.base"),
+    *("project.batches.in_memory", "project.strategies", "project.support.metrics"),
 )
 
 

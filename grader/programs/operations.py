@@ -14,4 +14,5 @@ def operations(network: nn.Module, images_NCHW: Tensor) -> float:
     network.eval()
     with FlopCounterMode(display=False) as counter:
         network.forward(images_NCHW)
-    return counter.get_total_flops() / len(images_NCHW)
+    counted: int = counter.get_total_flops()
+    return counted / len(images_NCHW)

@@ -5,7 +5,8 @@ their names in the module `resource`), `audited`, `gpu`, `own` and `project` (se
 everything is imported, it prints PREPARES: from here on its time counts. Then it prints READY, and waits for a line on
 its standard input: its turn on the device has come. With a student's own code it does so before the first line of that;
 otherwise before the first batch. Exit status MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit
-status 2: the configuration is wrong. What else ended it is in `out/crash.json`.
+status 2: the configuration is wrong. What else ended it is in `out/crash.json`. Beside the run's own files it leaves
+`weights.safetensors`, `cost.json` and, of an audited training, `evidence.json`.
 """
 
 import json
@@ -33,7 +34,6 @@ if __name__ == "__main__":
     import torch
     from crash import told
     from operations import operations
-    from safetensors.torch import save_file
 
     from project.strategies import Census
     from project.support.errors import UserError
@@ -63,6 +63,9 @@ if __name__ == "__main__":
         with told(Path(job["out"]), job["own"], job["project"]):
             command_line = made(config, on_census=on_census)
             command_line.fit()
+
+            from safetensors.torch import save_file
+
             trainer, network = command_line.trainer, command_line.model.network
             if evidence:
                 steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch

@@ -9,7 +9,9 @@ from typing import Any
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, read_json
 
-OF_PYTHON = {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)}
+OF_PYTHON = {
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
+}
 OF_TORCH = {"AcceleratorError", "BackendCompilerFailed", "LinAlgError", "OutOfMemoryError"}
 FILE_OF_OURS = re.compile(r"\w[\w/]*\.py")
 MOST_FRAMES = 6

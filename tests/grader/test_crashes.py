@@ -5,7 +5,6 @@ import runpy
 import sys
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -245,7 +244,11 @@ PLACES = {  # code, outcome, and what the student is told
     "import": ({"top": "import nowhere"}, "refused", "model.network: mine.py, line 4: ModuleNotFoundError"),
     "constructor": ({"init": "self.layer = nn.Linear(4)"}, "crashed", "mine.py, line 21, in __init__: TypeError"),
     "forward": ({"forward": "images @ torch.ones(5, 5)"}, "crashed", "mine.py, line 26, in forward: RuntimeError: "),
-    "backward": ({"backward": "1 / 0"}, "crashed", "mine.py, line 14, in backward: ZeroDivisionError: division by zero"),
+    "backward": (
+        {"backward": "1 / 0"},
+        "crashed",
+        "mine.py, line 14, in backward: ZeroDivisionError: division by zero",
+    ),
     "exit": ({"forward": "import sys; sys.exit(2)"}, "crashed", "mine.py, line 26, in forward: SystemExit: 2"),
     "stop": ({"forward": "raise KeyboardInterrupt"}, "crashed", "mine.py, line 26, in forward: KeyboardInterrupt"),
     "recursion": ({"forward": "self.forward(images)"}, "crashed", "mine.py, line 26, in forward: RecursionError"),
