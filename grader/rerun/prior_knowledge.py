@@ -9,7 +9,7 @@ import statistics
 REDRAWS, IMAGES = 16, 1000
 MARGIN = 0.05  # above the best redraw
 BEYOND_LUCK = 2.5  # times chance
-BEYOND_MEAN = 1.5  # times chance, for the mean of the redraws
+BEYOND_MEAN = 2.0  # times chance, for the mean of the redraws
 
 
 def prior_knowledge(fresh: float, redraws: list[float], classes: int) -> str | None:

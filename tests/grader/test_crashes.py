@@ -3,18 +3,22 @@
 import json
 import runpy
 import sys
+from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.grading.ranking import entry
-from grader.grading.verdicts import verdict
+from grader.grading.verdicts import checks_by, verdict
 from grader.intake.submission import take_in
+from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
+from grader.ledger.results_folder import OpenResults, store_rules
 from grader.programs.crash import told
 from grader.publish.feedback import feedback
 from grader.publish.leaderboard_files import as_csv, as_markdown, as_table
+from grader.publish.publishing import publish
 from grader.rerun.crash_report import read_crash
 from grader.rerun.failures import crashed
 from grader.rerun.grading_data import prepare
@@ -23,6 +27,7 @@ from grader.rerun.rerun import run_job
 from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
+from tests.grader.engines import noted
 from tests.grader.test_verdicts import graded
 
 MINE = """def inner(deeper=0):
@@ -279,3 +284,17 @@ def test_a_training_that_crashes_says_where(place, write_submission, fork_server
     if place != "segfault":
         quoted = next(value for value in code.values())
         assert measurement.frames[-1].endswith(f": {quoted}")
+
+
+def test_nothing_that_is_published_has_the_student_s_words(tmp_path):
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        rules = Rules()
+        store_rules(tmp_path, rules)
+        ledger.note("now", noted("kim", tier="audited"))
+        ledger.record("then", next(ledger.graded(checks_by(rules), "kim")), 0, 1, CRASHED, {"device": "CPU"})
+        table = publish(OpenResults(tmp_path, ledger, 0))
+    assert LABELS in table
+    published = [*tmp_path.glob("site/**/*.html"), *tmp_path.glob("leaderboard.*")]
+    texts = [path.read_text(encoding="utf-8") for path in published]
+    assert len(texts) == 5 and sum("its code raised an exception of its own" in text for text in texts) == 4
+    assert not any("the labels are" in text or "mine.py" in text for text in texts)
