@@ -37,8 +37,8 @@ def read_documents(submission: Submission, results: Path) -> dict[str, str]:
     return texts
 
 
-def read_document(content: bytes, kind: str, limits: ResourceLimits = LIMITS) -> str | None:
-    """The text of a document; empty where it cannot be read within the limits, None where the sandbox failed.
+def read_document(content: bytes, kind: str) -> str | None:
+    """The text of a document; empty where it cannot be read within LIMITS, None where the sandbox failed.
 
     Args:
         kind: .pdf or .docx.
@@ -51,9 +51,9 @@ def read_document(content: bytes, kind: str, limits: ResourceLimits = LIMITS) ->
         job.write_text(json.dumps({"document": inside, "out": "/out/text"}), encoding="utf-8")
         inputs = {"/app/read_document.py": SCRIPT, "/job.json": job, inside: place}
         program = Program("/app/read_document.py", "/job.json", inputs, out)
-        if supervision.run(program, limits, scratch / "read.log").ending == "sandbox":
+        if supervision.run(program, LIMITS, scratch / "read.log").ending == "sandbox":
             return None
         try:
-            return read_output(out / "text", limits.output_bytes).decode("utf-8", "replace")
+            return read_output(out / "text", LIMITS.output_bytes).decode("utf-8", "replace")
         except Unreadable:
             return ""

@@ -23,7 +23,7 @@ WORDS = {
 }
 MOST_PARTS = 1_000_000  # lists, objects and texts in the JSON; each takes some 60 bytes of memory
 MOST_OUTPUT = 2_000  # characters kept of what a cell printed, the last ones
-HEADING = re.compile(r" {0,3}(#{1,6})(.*)")  # also without the space that is often forgotten
+HEADING = re.compile(r" {0,3}(#{1,6})(?!#)(.*)")  # also without the space that is often forgotten
 FENCE = re.compile(r" {0,3}(```|~~~)")
 BEGINS = {
     part: re.compile(r"[\W\d_]*(?:(?:주차|week)[\W\d_]*)?(?:" + "|".join(words) + ")(?![a-z])", re.IGNORECASE)
