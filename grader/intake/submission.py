@@ -14,13 +14,13 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from grader.intake import git_repositories
-from grader.intake.reports import HOLD_PICTURES, Reports, read_reports, suffix
+from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.safe_text import printable
 
@@ -85,6 +85,11 @@ class Submission:
     def config(self) -> Any:
         """What config.yaml says, plain data. Raises StrictYamlError."""
         return load(self.files.get("config.yaml", b""))
+
+    @property
+    def without_documents(self) -> Self:
+        """What a training needs of it, which may have a long way to go."""
+        return replace(self, files={name: text for name, text in self.files.items() if suffix(name) not in DOCUMENTS})
 
     @cached_property
     def reports(self) -> Reports:

@@ -64,7 +64,7 @@ def show(console: Console, entry: Entry, results: Path, files: dict[str, bytes],
     console.print(f"{entry.verdict}{accuracy}", markup=False)
     reports = read_reports(files)
     for name, cells in reports.notebooks.items():
-        console.print(Panel(notebook(cells), title=f"{printable(name)}, {len(cells)} cells"))
+        console.print(Panel(notebook(cells), title=Text(f"{printable(name)}, {len(cells)} cells")))
     for name, said in reports.damaged.items():
         console.print(f"{printable(name)}: {said}", markup=False)
     read = document_texts(results, entry.digest) or {}
@@ -74,13 +74,13 @@ def show(console: Console, entry: Entry, results: Path, files: dict[str, bytes],
         if found.markdown is not None:
             shown, said = Markdown(clean(found.markdown), hyperlinks=False), f", {length(found.markdown)} characters"
         elif found.files:
+            for number, file in enumerate(found.files, 1):
+                place = to_open(results, entry, part, number, files[file], file)
+                console.print(f"{part}, to open: {place}", markup=False, soft_wrap=True)
             text = clean("\n".join(read.get(file, "") for file in found.files))[:MOST_SHOWN].strip()
-            places = [
-                str(to_open(results, entry, part, number, files[file], file))
-                for number, file in enumerate(found.files, 1)
-            ]
-            shown = Text("\n".join(["To open:", *places, *(["", "What can be read of it:", text] if text else [])]))
-        console.print(Panel(shown, title=f"{part}: {printable(' '.join(found.files)) or 'missing'}{said}"))
+            shown = Text(f"What can be read of it without opening it:\n\n{text}" if text else "A document to open.")
+        title = Text(f"{part}: {printable(' '.join(found.files)) or 'missing'}{said}")
+        console.print(Panel(shown, title=title))
 
 
 def notebook(cells: list[Cell]) -> Group:
@@ -97,7 +97,7 @@ def notebook(cells: list[Cell]) -> Group:
             shown.append(Markdown(source, hyperlinks=False))
         else:
             shown.append(Syntax(source, "python", background_color="default", word_wrap=True))
-            shown.append(Text(output, style="dim"))
+            shown.append(Text(f"{output}\n", style="dim"))
     return Group(*shown)
 
 

@@ -477,7 +477,7 @@ def handed_in(tmp_path, rules):
     everyone = [
         Student("kim", "Kim", 0.9, texts={"김민지.ipynb": WORK}),
         Student("lee", "Lee", 0.8, texts={"lee.ipynb": again}),
-        Student("rex", "Rex", 0.7, texts={"rex_homework.pdf": "no PDF", "CONCLUSION.md": CONCLUSION}),
+        Student("rex", "Rex", 0.7, texts={"[/rex] homework.pdf": "no PDF", "CONCLUSION.md": CONCLUSION}),
         *(
             Student(f"s{n}", f"S{n}", 0.6, texts={"REPORT.md": REPORT, "CONCLUSION.md": f"{n} " * 200})
             for n in range(5)
