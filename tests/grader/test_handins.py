@@ -477,7 +477,7 @@ def handed_in(tmp_path, rules):
     everyone = [
         Student("kim", "Kim", 0.9, texts={"김민지.ipynb": WORK}),
         Student("lee", "Lee", 0.8, texts={"lee.ipynb": again}),
-        Student("rex", "Rex", 0.7, texts={"[/rex] homework.pdf": "no PDF", "CONCLUSION.md": CONCLUSION}),
+        Student("rex", "Rex", 0.7, texts={"[b]rex homework.pdf": "no PDF", "CONCLUSION.md": CONCLUSION}),
         *(
             Student(f"s{n}", f"S{n}", 0.6, texts={"REPORT.md": REPORT, "CONCLUSION.md": f"{n} " * 200})
             for n in range(5)
@@ -515,6 +515,7 @@ def test_a_review_shows_notebooks_and_where_documents_lie(handed_in):
     text = said.getvalue()
     assert "김민지.ipynb" in text and "net = MyNet()" in text and "report: 김민지.ipynb" in text
     place = handed_in / "documents" / "rex-report-1.pdf"
+    assert "report: [b]rex homework.pdf" in text, "a name is no markup"
     assert place.name in text and place.read_bytes() == b"no PDF" and "\x1b" not in text
 
 
