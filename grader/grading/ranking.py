@@ -33,6 +33,7 @@ class Entry(BaseModel):
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
             is in no file of the leaderboard.
         frames: Of a crash, the last calls in the student's own files.
+        warnings: What the checks said that settles nothing.
         digest, source: Of the submission.
         points: The last note on its report and conclusion, if there is one.
     """
@@ -65,6 +66,7 @@ class Entry(BaseModel):
     frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
+    warnings: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
 
     @property
@@ -117,7 +119,7 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
-    made.said, made.frames = said.reason, said.frames
+    made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)

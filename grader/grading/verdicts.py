@@ -30,6 +30,7 @@ class Verdict:
         flags: What a person should look at.
         publicly: The reason as anybody may read it, where the student's code is quoted in it.
         frames: Of a crash, the last calls in the student's own files.
+        warnings: What the checks said that settles nothing: texts that are missing, too short or for a person to read.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Verdict:
     flags: list[str] = field(default_factory=list)
     publicly: str = ""
     frames: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def checks_by(rules: Rules) -> str:
@@ -49,9 +51,16 @@ def checks_by(rules: Rules) -> str:
 
 def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdict:
     """The verdict on what is known. Audited trainings far slower than these `epochs` of verified ones get a flag."""
+    noted = [Finding(**finding).by_rules(rules) for finding in graded.findings or []]  # type: ignore[arg-type]  # texts
+    said = judged_by_checks_and_trainings(graded, noted, rules, epochs)
+    return replace(said, warnings=[str(finding) for finding in noted if finding.severity == "warn"])
+
+
+def judged_by_checks_and_trainings(
+    graded: Graded, noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
+) -> Verdict:
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
-    noted = [Finding(**finding) for finding in graded.findings or []]  # type: ignore[arg-type]  # severities are texts
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)
