@@ -63,15 +63,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     """
     summary = read_json(path)
     try:
-        epochs, parameters = summary["epochs"], summary["parameters"]
-        strategies = {
-            family: [
-                Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"])))
-                for found in summary["strategies"][family][:20]
-            ]
-            for family in FAMILIES
-        }
-        remarks = [printable(str(remark), 300) for remark in summary["remarks"][:20]]
+        epochs, parameters, census = summary["epochs"], summary["parameters"], census_of(summary)
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
     if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
@@ -79,10 +71,37 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
-    if missing := [family for family in rules.families if not strategies[family]]:
+    if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
+        raise Ended(used)
+    return {"epochs": epochs, "parameters": parameters, **census}
+
+
+def without_families(measurement: Measurement, rules: Rules) -> Measurement:
+    """A measurement; where it lacks a family that the rules ask for, one that says so."""
+    if missing := [family for family in rules.families if not measurement.strategies[family]]:
         said = f"uses no strategy of {' and '.join(missing)}"
-        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "remarks": remarks}
+        return measurement.but(outcome="family_missing", said=said, missing=missing)
+    return measurement
+
+
+def read_census(path: Path) -> dict[str, Any]:
+    """Strategies and remarks of a trial, types checked. Raises Unreadable."""
+    try:
+        return census_of(read_json(path))
+    except (KeyError, TypeError) as error:
+        raise Unreadable(f"census.json is not complete ({error})") from None
+
+
+def census_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Strategies and remarks of a record. Raises KeyError or TypeError."""
+    strategies = {
+        family: [
+            Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"]), 200))
+            for found in record["strategies"][family][:20]
+        ]
+        for family in FAMILIES
+    }
+    return {"strategies": strategies, "remarks": [printable(str(remark), 300) for remark in record["remarks"][:20]]}
 
 
 def read_operations(path: Path, most: float) -> float | None:
