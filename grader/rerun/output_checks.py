@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from grader.confidence_intervals import wilson_interval
-from grader.ledger.measurement import Ended, Measurement, Strategy
+from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.census import census_of, without_families
 from grader.rerun.grading_data import GradingData
 from grader.rerun.prior_knowledge import prior_knowledge
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
-from project.assignment import FAMILIES
 from project.training.summary import METRICS
 
 BYTES_OF_A_NUMBER = 2  # at least
@@ -74,34 +74,6 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
         raise Ended(used)
     return {"epochs": epochs, "parameters": parameters, **census}
-
-
-def without_families(measurement: Measurement, rules: Rules) -> Measurement:
-    """A measurement; where it lacks a family that the rules ask for, one that says so."""
-    if missing := [family for family in rules.families if not measurement.strategies[family]]:
-        said = f"uses no strategy of {' and '.join(missing)}"
-        return measurement.but(outcome="family_missing", said=said, missing=missing)
-    return measurement
-
-
-def read_census(path: Path) -> dict[str, Any]:
-    """Strategies and remarks of a trial, types checked. Raises Unreadable."""
-    try:
-        return census_of(read_json(path))
-    except (KeyError, TypeError) as error:
-        raise Unreadable(f"census.json is not complete ({error})") from None
-
-
-def census_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Strategies and remarks of a record. Raises KeyError or TypeError."""
-    strategies = {
-        family: [
-            Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"]), 200))
-            for found in record["strategies"][family][:20]
-        ]
-        for family in FAMILIES
-    }
-    return {"strategies": strategies, "remarks": [printable(str(remark), 300) for remark in record["remarks"][:20]]}
 
 
 def read_operations(path: Path, most: float) -> float | None:

@@ -16,13 +16,13 @@ import yaml
 from torch import Tensor
 
 from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
     keep,
     most_operations,
-    read_census,
     read_curves,
     read_operations,
     read_summary,
@@ -127,7 +127,7 @@ class Rerun:
         """What a training would use, without the training. Raises Ended or Unreadable where nothing can be seen of it."""
         outcome, seen = self.launch("trainee", rerun_config(self.job, self.job.data.training), self.job.data.training)
         check_training(self.job, outcome, seen)
-        return without_families(Measurement(outcome="scored", **read_census(seen / "census.json")), self.job.rules)
+        return Measurement(outcome="scored", **read_census(seen / "census.json"))
 
     def begin_turn(self) -> None:
         """The training's turn has come."""
