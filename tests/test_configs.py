@@ -164,14 +164,14 @@ ALONE = {  # what the census finds where an overlay alone is laid over base.yaml
     },
     "normalization": {
         "none": [],
-        "batch": ["BatchNorm2d"],
-        "layer": ["LayerNorm2d"],
-        "instance": ["InstanceNorm2d"],
-        "group": ["GroupNorm"],
-        "rms": ["RMSNorm"],
-        "weight": ["WeightNorm"],
-        "weight_standardization": ["StandardizedWeight"],
-        "default": ["BatchNorm2d"],
+        "batch": ["batch normalization"],
+        "layer": ["layer normalization"],
+        "instance": ["instance normalization"],
+        "group": ["group normalization"],
+        "rms": ["RMS normalization"],
+        "weight": ["weight normalization"],
+        "weight_standardization": ["weight standardization"],
+        "default": ["batch normalization"],
     },
 }
 
