@@ -116,7 +116,7 @@ def numbers_of(data: ImageData) -> DataNumbers:
             repeated_otherwise=otherwise,
         )
     names = list(splits)
-    shared = {}
+    shared: dict[str, int] = {}
     for number, first in enumerate(names):
         known = set(digests[first])
         shared |= {f"{first}, {second}": sum(one in known for one in digests[second]) for second in names[number + 1 :]}

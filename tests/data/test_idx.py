@@ -26,7 +26,10 @@ def images_and_labels(count, seed=0, size=(6, 5)):
 def write(folder, spelling=SPELLINGS[0], count=50, size=(6, 5), **contents):
     """The four files; `train_images=...` replaces the content of one, or leaves it out where None."""
     folder.mkdir(exist_ok=True)
-    for part, (images, labels) in {"train": images_and_labels(count, 0, size), "t10k": images_and_labels(20, 1, size)}.items():
+    for part, (images, labels) in {
+        "train": images_and_labels(count, 0, size),
+        "t10k": images_and_labels(20, 1, size),
+    }.items():
         for kind, values, dimensions in (("images", images, 3), ("labels", labels, 1)):
             content = contents.get(f"{part}_{kind}", idx(values))
             if content is not None:

@@ -153,3 +153,15 @@ def test_a_part_of_sorted_validation_images_has_every_class_and_predictions_keep
     assert torch.equal(again[0][0], first), "always the same"
     assert torch.cat([labels for _, labels in again]).sort().values.equal(labels_N), "each image once"
     assert torch.cat([labels for _, labels in fitted.datamodule.test_dataloader()]).equal(labels_N)
+
+
+def test_a_network_made_for_other_images_is_told_what_the_images_here_are(tmp_path):
+    from project.datasets.tensor_folder import TensorFolder
+    from project.training.command_line import run
+
+    split = Split(torch.randint(0, 256, (20, 28, 28, 1), dtype=torch.uint8), torch.arange(20) % 10)
+    TensorFolder.write(tmp_path, list("abcdefghij"), {"train": split, "val": split})
+    options = f"--data.source TensorFolder --data.source.path {tmp_path} --run.folder {tmp_path}/runs".split()
+    network = "--model.network torchvision.models.resnet18 --run.wandb disabled".split()
+    with pytest.raises(RuntimeError, match=r"3 channels.*\(the images here are 28x28 grey: \(N, 1, 28, 28\)\)$"):
+        run(["fit", "--config", "configs/base.yaml", *network, *options])
