@@ -58,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = trial.add_argument
     add("--try", dest="trial", action="store_true", help="build the network in a sandbox, and say what is in effect")
-    add("--dataset", type=Path, help="--try on these images, not on the rules' dataset")
+    add("--dataset", type=Path, help="--try on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--unsafe-no-sandbox", action="store_true", help="--try WITHOUT a sandbox, with all your rights")
 
     add = command(check, "Say what the grader will say of a submission, before any training.", rules, trial)
@@ -76,7 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
     add("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
-    add("--dataset", type=Path, help="grade on this folder or archive of images, not on the rules' dataset")
+    add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
@@ -195,8 +195,9 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
     """The rules, with these images for the dataset if any are named."""
     if images is None:
         return rules
-    archive = {"path": str(existing(images).resolve())}
-    return rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
+    from project.datasets.recognition import recognized  # with torch
+
+    return rules.but(dataset=recognized(existing(images)))
 
 
 def run(options: argparse.Namespace) -> None:
