@@ -10,6 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from project.assignment import Assignment
 
+PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
+
 
 def no_number(value: Any) -> Any:
     """Refuse a number for a date: it would be taken for seconds since 1970."""
@@ -19,7 +21,7 @@ def no_number(value: Any) -> Any:
 
 
 def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
-    """The dataset, its path resolved. Refuses a class that its module lacks; to import that would take seconds."""
+    """The dataset, its paths resolved. Refuses a class that its module lacks; to import that would take seconds."""
     path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
     if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
         raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
@@ -32,9 +34,10 @@ def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
         found = []
     if name not in {getattr(node, "asname", None) or node.name for node in found}:
         raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
-    if isinstance(archive := arguments.get("path"), str):  # what lies there is the same from every working directory
-        return {**dataset, "init_args": {**arguments, "path": str(Path(archive).expanduser().resolve())}}
-    return dataset
+    # What lies there is the same from every working directory.
+    paths = {name: value for name in PATHS if isinstance(value := arguments.get(name), str)}
+    resolved = {name: str(Path(path).expanduser().resolve()) for name, path in paths.items()}
+    return {**dataset, "init_args": {**arguments, **resolved}} if resolved else dataset
 
 
 class Section(BaseModel):
@@ -101,6 +104,8 @@ class Rules(Section, Assignment):
         seeds_near_target: Trainings of those whose accuracy cannot be told from the target by `seeds` of them.
         deadline: When submissions are due, with its time zone; of several attempts the last before it counts.
         late: What happens to a later one: `reject` it, or grade and `flag` it.
+        reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
+            rules `demand` both, reject.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training may use.
@@ -114,6 +119,7 @@ class Rules(Section, Assignment):
     seeds_near_target: int = Field(3, ge=1, le=99)
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
+    reports: Literal["warn", "demand"] = "warn"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
         "class_path": "project.datasets.glyphs.Glyphs"

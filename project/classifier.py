@@ -19,6 +19,7 @@ from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 from project.support.compilation import Compilation
 from project.support.errors import UserError, note
+from project.support.fresh_weights import Drawn, drawn
 from project.support.metrics import EpochMetrics
 from project.support.seeds import NETWORK, spread
 
@@ -130,6 +131,7 @@ class Classifier(LightningModule):
             self.network.to(memory_format=torch.contiguous_format).register_forward_pre_hook(contiguous)
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
+        self.drawn: list[Drawn] | None = None  # how, before a checkpoint is loaded
         self.counted = -1  # number of the last batch that is in the metrics
         self.accumulated: list[tuple[Any, int]] = []  # batches and their numbers, whose gradients wait for a step
 
@@ -166,6 +168,8 @@ class Classifier(LightningModule):
         if stage == "fit" and self.initialization and type(self.initialization).adapt is not Initialization.adapt:
             images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
             self.initialization.adapt(self.network, images_NCHW)
+        if stage == "fit":
+            self.drawn = drawn(self.network)
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()

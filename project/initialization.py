@@ -6,7 +6,6 @@ large it explodes. Xavier and He choose the variance that keeps it, for symmetri
 
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from project.support.errors import note
+from project.support.fresh_weights import fans
 
 Layer = nn.Conv2d | nn.Linear  # whose weights are drawn
 ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "sigmoid", "selu"]] = {
@@ -59,12 +59,6 @@ def gain(activation: nn.Module | None) -> float:
     return nn.init.calculate_gain(name or "linear", getattr(activation, "negative_slope", slope))
 
 
-def fans(weight: Tensor) -> tuple[int, int]:
-    """Numbers of weights that lead into a unit and out of it: (fan_in, fan_out)."""
-    pixels = weight[0, 0].numel()
-    return weight.shape[1] * pixels, weight.shape[0] * pixels
-
-
 def set_weight(layer: Layer, weight: Tensor) -> None:
     """Set a layer's weights, also where they are computed from others (weight normalization)."""
     with torch.no_grad():
@@ -99,11 +93,6 @@ class Initialization(ABC):
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
         """Fit the drawn weights to images of the training split, before the training begins."""
-
-    def evidence(self, network: nn.Module) -> str:
-        """Statistics of a fresh network's weights."""
-        stds = [layer.weight.std().item() for _, layer, _ in weight_layers(network)]
-        return f"{len(stds)} layers; std {min(stds):.2g} to {max(stds):.2g}"
 
 
 class Constant(Initialization):
@@ -156,14 +145,6 @@ class VarianceScaling(Initialization):
             nn.init.normal_(weight, std=std)
         else:  # U(-a, a) has variance a^2 / 3
             nn.init.uniform_(weight, -math.sqrt(3) * std, math.sqrt(3) * std)
-
-    def evidence(self, network: nn.Module) -> str:
-        """A fresh network's standard deviations divided by the formula's."""
-        layers = list(weight_layers(network))
-        ratios = [layer.weight.std().item() / self.std(layer.weight, activation) for _, layer, activation in layers]
-        counts = Counter(type(activation).__name__ if activation else "none" for *_, activation in layers)
-        before = ", ".join(f"{count} before {name}" for name, count in counts.items())
-        return f"{len(ratios)} layers; measured / formula std {min(ratios):.2f} to {max(ratios):.2f}; {before}"
 
 
 class Xavier(VarianceScaling):

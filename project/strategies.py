@@ -1,138 +1,387 @@
-"""The census: which strategies of the four families a classifier really uses, and what shows it.
+"""The census: which strategies of the four families are in effect in a run, and what shows it.
 
-It looks at what was built (the optimizer's groups, the network's modules, the drawn weights), not at what the
-configuration says. It is taken before training, since training changes the drawn weights.
+It believes no name and no setting, only what it sees: steps that the optimizer takes, rates that move, images that come out
+changed, logits that would be others without a layer, weights that were drawn otherwise than PyTorch draws them. It is
+taken before training, since training changes the drawn weights.
+
+What is set but has no effect does not count, and is told in a remark.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
+from project.batches.worker_processes import AugmentedBatches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
-from project.normalization import normalizers
-from project.regularization import Regularizer
+from project.datasets.source import Split, shape_words
+from project.regularization import Regularizer, changes_batches
+from project.support.errors import UserError
+from project.support.fresh_weights import Drawn, drawn
+from project.support.observation import Observation, observed
 
-DROPPING_LAYERS = {
-    "dropout": (nn.Dropout, nn.AlphaDropout),
-    "spatial dropout": (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout),
-    "stochastic depth": (StochasticDepth,),
+IMAGES = 32  # that are looked at
+DRAWS = 16  # of a random change: one draw may change nothing
+STEPS_TRIED = 3  # of the optimizer, on a problem of its own
+
+# What is smaller counts for nothing.
+LEAST_MOVE = 0.01  # of the learning rate, relative
+LEAST_WEIGHT_DECAY = 1e-6
+LEAST_SMOOTHING = 1e-3  # of the targets
+LEAST_PENALTY = 1e-7  # norm of its gradient
+LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
+
+DROPPED = ("dropout", "spatial dropout", "stochastic depth", "own noise")  # what strategies that drop are called
+OF_WEIGHTS = {
+    "_WeightNorm": "weight normalization",
+    "_SpectralNorm": "spectral normalization",
+    "StandardizedWeight": "weight standardization",
 }
 
 
 class Strategy(NamedTuple):
-    """A strategy that a classifier uses, and the evidence for it in one line."""
+    """A strategy in effect, and the evidence for it in one line."""
 
     name: str
     evidence: str
 
 
-Census = dict[str, list[Strategy]]  # by family
+class Census(NamedTuple):
+    """What a run uses.
+
+    Attributes:
+        strategies: By family; [] for none.
+        remarks: One line each: what is set but has no effect, and what is likely to be a mistake.
+    """
+
+    strategies: dict[str, list[Strategy]]
+    remarks: list[str]
 
 
 def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> Census:
-    """The strategies of each family that a freshly built classifier will use in a run; [] for none.
+    """The strategies of each family that a freshly built classifier will use in a run.
 
     Args:
         classifier: With its weights as they were drawn.
-        data: What it will train on.
+        data: What it will train on, set up for `fit`.
         epochs: Number of epochs of the run.
         steps: Number of the optimizer's steps in the whole run, which may take several batches each.
+
+    Raises:
+        UserError: The network cannot take the images, or does not give a logit for each class.
     """
-    return {
-        "optimization": _optimization(classifier, epochs, steps),
-        "regularization": _regularization(classifier, data, epochs),
-        "initialization": _initialization(classifier),
-        "normalization": _normalization(classifier),
-    }
+    remarks: list[str] = []
+    found = drawn(classifier.network) if classifier.drawn is None else classifier.drawn
+    images_NCHW = sample(classifier, data)
+    try:
+        with observed(classifier.network, images_NCHW) as network:
+            remarks += about_network(network, classifier)
+            strategies = {
+                "optimization": list(optimization(classifier, epochs, steps, remarks)),
+                "regularization": [
+                    *weight_decay(classifier),
+                    *dropout(network),
+                    *regularizers(classifier, images_NCHW, epochs, remarks),
+                    *augmentations(data, remarks),
+                ],
+                "initialization": list(initialization(classifier, found, remarks)),
+                "normalization": list(normalization(network)),
+            }
+    except UserError:
+        raise
+    except Exception as error:
+        check_flat(classifier, images_NCHW)
+        if isinstance(error, RuntimeError | ValueError):  # of layers made for images of another shape, most likely
+            c, h, w = images_NCHW.shape[1:]
+            error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
+        raise
+    remarks += without_place(classifier, strategies)
+    return Census(strategies, remarks)
 
 
-def _optimization(classifier: Classifier, epochs: int, steps: int) -> list[Strategy]:
+def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
+    """Names of the strategies within a network that had an effect when the census was taken, and show none any more."""
+    now: set[str] = set()
+    with suppress(Exception), observed(classifier.network, sample(classifier, data)) as network:
+        now = {strategy.name for strategy in (*dropout(network), *normalization(network))}
+    names = [strategy.name for strategy in before.strategies["normalization"]]
+    names += [strategy.name for strategy in before.strategies["regularization"] if strategy.name in DROPPED]
+    return [name for name in names if name not in now]
+
+
+def sample(classifier: Classifier, data: ImageData) -> Tensor:
+    """Training images (N, C, H, W) as the network will get them, but not augmented."""
+    like = next(classifier.network.parameters(), torch.zeros(()))
+    return data.sample(IMAGES).to(like.device, like.dtype)
+
+
+def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
+    """Remarks on a network's logits and layers. Raises UserError where it does not give a logit for each class."""
+    name, logits_NK = type(network.network).__name__, network.logits_NK
+    expected = (len(network.images_NCHW), classifier.num_classes)
+    shape = tuple(logits_NK.shape) if isinstance(logits_NK, Tensor) else type(logits_NK).__name__
+    if shape != expected:
+        mend = f"let its last layer have {expected[1]} outputs, one for each class"
+        raise UserError(f"model.network: {name} makes {shape} of {expected[0]} images, not {expected}; {mend}")
+    sums_N = logits_NK.float().exp().sum(1)
+    if logits_NK.min() >= 0 and torch.allclose(logits_NK.float().sum(1), torch.ones_like(sums_N), atol=1e-2):
+        cure = "leave the softmax out: the loss applies it itself, and twice costs about a percentage point"
+        yield f"{name} gives probabilities where logits belong; {cure}"
+    elif torch.allclose(sums_N, torch.ones_like(sums_N), atol=1e-2):
+        yield f"{name} gives logarithms of probabilities: the log-softmax does no harm, and is superfluous"
+    if network.idle:
+        yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
+    if network.unlearned:
+        yield f"{name}: {listed(network.unlearned)} will not learn: no gradient reaches the weights"
+
+
+def check_flat(classifier: Classifier, images_NCHW: Tensor) -> None:
+    """Raises UserError where a network that fails on images would take them as flat rows of pixels."""
+    try:
+        with observed(classifier.network, images_NCHW.flatten(1)):
+            pass
+    except Exception:
+        return
+    name, shape = type(classifier.network).__name__, images_NCHW.shape[1:]
+    takes, gets = f"(N, {shape.numel()})", f"(N, {', '.join(map(str, shape))})"
+    raise UserError(f"model.network: {name} takes {takes} and gets {gets}; begin its forward with `x = x.flatten(1)`")
+
+
+def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[str]) -> Iterator[Strategy]:
     optimizer = classifier.build_optimizer()
-    group = optimizer.param_groups[0]
-    found = []
-    if type(optimizer) is not SGD:
-        found.append(Strategy(type(optimizer).__name__, f"{type(optimizer).__name__}, lr {group['lr']:g}"))
-    elif group["momentum"] > 0:
-        name = "Nesterov momentum" if group["nesterov"] else "momentum"
-        found.append(Strategy(f"SGD with {name}", f"momentum {group['momentum']:g}, lr {group['lr']:g}"))
+    group, name = optimizer.param_groups[0], type(optimizer).__name__
+    if not steps_like_plain_sgd(classifier.optimizer):
+        momentum = f", momentum {group['momentum']:g}" if group.get("momentum") else ""
+        if type(optimizer) is SGD and momentum:
+            name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
+        yield Strategy(name, f"{type(optimizer).__name__}, lr {group['lr']:g}{momentum}")
+    elif type(optimizer) is not SGD:
+        remarks.append(f"{name} moves the weights as plain SGD does: it counts for nothing")
 
     scheduler = classifier.build_scheduler(optimizer, steps)
-    name = f"{type(scheduler).__name__} schedule"
-    if isinstance(scheduler, ReduceLROnPlateau):
-        found.append(Strategy(name, f"lowers the rate where {monitored(scheduler)} stops improving"))
-    elif scheduler is not None:
-        rates = _rates(optimizer, scheduler, steps if steps_each_batch(scheduler) else epochs)
-        if len(set(rates)) > 1:
-            found.append(Strategy(name, f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"))
-    return found
+    if scheduler is None:
+        return
+    name, count = f"{type(scheduler).__name__} schedule", steps if steps_each_batch(scheduler) else epochs
+    rates = rates_within(optimizer, scheduler, count)
+    if max(rates) - min(rates) > LEAST_MOVE * max(rates):
+        shown = f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"
+        if isinstance(scheduler, ReduceLROnPlateau):
+            shown = f"lowers the rate where {monitored(scheduler)} stops improving"
+        yield Strategy(name, shown)
+    else:
+        remarks.append(f"{name}: the rate stays at {rates[0]:.3g} through all {epochs} epochs: it counts for nothing")
+    length = getattr(scheduler, "T_max", None) or getattr(scheduler, "total_steps", None) or 0
+    if length > count:
+        unit = "steps" if steps_each_batch(scheduler) else "epochs"
+        remarks.append(f"{name}: made for {length} {unit}, but the run has {count}: it breaks off")
 
 
-def _rates(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
-    """The first parameter group's rate at each step. No parameter has a gradient, so none moves.
+def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
+    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would."""
+    generator = torch.Generator().manual_seed(0)
+    weights = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4, 3), (3, 4), (4,))]
+
+    def loss() -> Tensor:
+        return torch.stack([(w**2 * torch.arange(1, w.numel() + 1).view_as(w)).sum() for w in weights]).sum()
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            value = loss()
+            value.backward()
+        return value.item()
+
+    try:
+        optimizer = make(weights)
+        # Without gradients, a step counts for nobody who counts the steps of a training.
+        optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
+        for _ in range(STEPS_TRIED):
+            before = [w.detach().clone() for w in weights]
+            gradients = torch.autograd.grad(loss(), weights)
+            optimizer.step(closure)
+            groups = [
+                group for w in weights for group in optimizer.param_groups if any(w is p for p in group["params"])
+            ]
+            for w, b, gradient, group in zip(weights, before, gradients, groups):
+                expected = -group["lr"] * (gradient + group.get("weight_decay", 0) * b)
+                if not (w.detach() - b - expected).norm() <= 1e-3 * expected.norm():
+                    return False
+    except Exception:  # it may need more than a small problem has
+        return False
+    return True
+
+
+def rates_within(optimizer: Optimizer, scheduler: Any, count: int) -> list[float]:
+    """The largest rate of all parameter groups at each of `count` steps. No parameter has a gradient, so none moves.
 
     Where the schedule fails, the rates until then: the run will say what is wrong with it.
     """
-    rates = [optimizer.param_groups[0]["lr"]]
-    for _ in range(steps - 1):
+    rates = [max(group["lr"] for group in optimizer.param_groups)]
+    for _ in range(count - 1):
         optimizer.step(lambda: 0.0)
         try:
-            scheduler.step()
+            # A metric that never improves moves a schedule that waits for it.
+            scheduler.step(*([1.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
         except Exception:
             break
-        rates.append(optimizer.param_groups[0]["lr"])
-    return rates
+        rates.append(max(group["lr"] for group in optimizer.param_groups))
+    return [float(rate) for rate in rates]
 
 
-def _regularization(classifier: Classifier, data: ImageData, epochs: int) -> list[Strategy]:
-    found = []
-    decayed = [group for group in classifier.build_optimizer().param_groups if group.get("weight_decay", 0) > 0]
-    if decayed:
+def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
+    groups = classifier.build_optimizer().param_groups
+    if decayed := [group for group in groups if group.get("weight_decay", 0) >= LEAST_WEIGHT_DECAY]:
         factors = ", ".join(sorted({f"{group['weight_decay']:g}" for group in decayed}))
         weights = sum(p.numel() for group in decayed for p in group["params"])
-        found.append(Strategy("weight decay", f"{factors} on {weights:,} weights"))
-    for name, kinds in DROPPING_LAYERS.items():
-        layers = [m for m in classifier.network.modules() if isinstance(m, kinds) and m.p > 0]
-        if layers:
-            found.append(Strategy(name, f"{len(layers)} layers, p {', '.join(sorted({f'{m.p:g}' for m in layers}))}"))
+        yield Strategy("weight decay", f"{factors} on {weights:,} weights")
+
+
+def dropout(network: Observation) -> Iterator[Strategy]:
+    for name, probabilities in network.droppings().items():
+        shown = ", ".join(sorted({f"{p:g}" for p in probabilities}))
+        yield Strategy(name, f"in {len(probabilities)} places, p {shown}")
+    if network.varies_otherwise():
+        paths = [
+            m for m in network.network.modules() if isinstance(m, StochasticDepth) and m in network.run and m.p > 0
+        ]
+        shown = ", ".join(sorted({f"{path.p:g}" for path in paths}))
+        if paths:
+            yield Strategy("stochastic depth", f"in {len(paths)} places, p {shown}")
+        else:
+            yield Strategy("own noise", "in training, the logits of the same images vary from draw to draw")
+
+
+def regularizers(classifier: Classifier, images_NCHW: Tensor, epochs: int, remarks: list[str]) -> Iterator[Strategy]:
     for regularizer in classifier.regularization:
-        if evidence := _effect(regularizer, classifier, epochs):
-            found.append(Strategy(type(regularizer).__name__, evidence))
+        effects = (
+            on_loss(regularizer, classifier.network),
+            on_batch(regularizer, images_NCHW, classifier.num_classes),
+            on_gradients(regularizer),
+            on_training(regularizer, epochs, remarks),
+        )
+        if shown := next(filter(None, effects), None):
+            yield Strategy(type(regularizer).__name__, shown)
+
+
+def on_loss(regularizer: Regularizer, network: nn.Module) -> str | None:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        penalty = regularizer.penalty(network)
+        if not isinstance(penalty, Tensor) or not penalty.requires_grad:
+            return None  # a number that no weight changes
+        found = torch.autograd.grad(penalty, parameters, allow_unused=True)
+    gradients = [gradient.float().norm() for gradient in found if gradient is not None]
+    felt = bool(gradients) and torch.stack(gradients).norm() >= LEAST_PENALTY
+    return f"adds {penalty.item():.3g} to the loss of the fresh network" if felt else None
+
+
+@torch.no_grad()
+def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str | None:
+    if not changes_batches(regularizer):
+        return None
+    labels_N = torch.arange(len(images_NCHW), device=images_NCHW.device) % classes
+    targets_NK = F.one_hot(labels_N, classes).float()
+    flat_ND = images_NCHW.float().flatten(1)
+    changed_N, least, most = torch.zeros_like(labels_N, dtype=torch.bool), 1.0, 0.0
+    for draw in range(DRAWS):
+        torch.manual_seed(draw)
+        new_NCHW, new_NK = regularizer.change_batch(images_NCHW.clone(), targets_NK.clone())
+        # Exchanging images together with their targets changes nothing.
+        distances_N, origin_N = torch.cdist(new_NCHW.float().flatten(1), flat_ND).min(1)
+        targets_move_N = (new_NK - targets_NK[origin_N]).abs().amax(1) > LEAST_SMOOTHING
+        changed_N |= targets_move_N | (distances_N > 1e-2 * flat_ND.norm(dim=1).mean())
+        least, most = min(least, new_NK.min().item()), max(most, new_NK.max().item())
+    if changed_N.float().mean() < 0.5:
+        return None
+    return (
+        f"changes {int(changed_N.sum())} of {len(changed_N)} images or targets, which become {least:.3g} to {most:.3g}"
+    )
+
+
+def on_gradients(regularizer: Regularizer) -> str | None:
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.full((1,), LARGE_GRADIENT)
+    regularizer.change_gradients([parameter])
+    after = parameter.grad.item()
+    return f"a gradient of norm {LARGE_GRADIENT:g} becomes {after:.3g}" if after != LARGE_GRADIENT else None
+
+
+def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> str | None:
+    callbacks = regularizer.callbacks()
+    names = ", ".join(type(callback).__name__ for callback in callbacks)
+    if not callbacks:
+        return None
+    if not regularizer.acts_within(epochs):
+        remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
+        return None
+    if not all(type(callback).__module__.startswith(("project.", "pytorch_lightning.")) for callback in callbacks):
+        remarks.append(
+            f"{type(regularizer).__name__}: nobody can see before the training what {names} will do: it does not count"
+        )
+        return None
+    return f"in the training: {names}"
+
+
+def augmentations(data: ImageData, remarks: list[str]) -> Iterator[Strategy]:
+    images_NHWC, labels_N = data.split("train")
+    chosen_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:IMAGES]
+    images_NHWC, numbers_N = images_NHWC[chosen_N], torch.arange(len(chosen_N))
     for augmentation in data.augmentation:
-        found.append(Strategy(type(augmentation).__name__, "augments every training batch, a draw for each image"))
-    return found
+        augmented = AugmentedBatches(Split(images_NHWC, labels_N[chosen_N]), [augmentation])
+        changed_N = torch.zeros(len(chosen_N), dtype=torch.bool)
+        for draw in range(DRAWS):
+            changed_N |= (augmented[numbers_N, draw, draw][0] != images_NHWC).flatten(1).any(1)
+        name, shown = type(augmentation).__name__, f"{int(changed_N.sum())} of {len(changed_N)} images in {DRAWS} draws"
+        if 2 * changed_N.sum() >= len(changed_N):
+            yield Strategy(name, f"changes {shown}")
+        else:
+            remarks.append(f"{name}: changes {shown}: it counts for nothing")
 
 
-def _effect(regularizer: Regularizer, classifier: Classifier, epochs: int) -> str | None:
-    """What a regularizer does to a loss, a batch, a gradient or the training; None if nothing."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        if penalty := float(regularizer.penalty(classifier.network)):
-            return f"adds {penalty:.3g} to the loss of the fresh network"
-        images_NCHW, targets_NK = torch.rand(8, *classifier.image_shape), torch.eye(8)
-        changed = regularizer.change_batch(images_NCHW, targets_NK)
-        for _ in range(9):  # one random draw may change nothing
-            if not torch.equal(changed[1], targets_NK):
-                return f"targets of a batch become {changed[1].min():.3g} to {changed[1].max():.3g}"
-            changed = regularizer.change_batch(images_NCHW, targets_NK)
-        parameter = nn.Parameter(torch.zeros(1))
-        parameter.grad = torch.full((1,), 1e6)
-        regularizer.change_gradients([parameter])
-        if parameter.grad.item() != 1e6:
-            return f"a gradient of norm 1e6 becomes {parameter.grad.item():.3g}"
-    callbacks = [type(callback).__name__ for callback in regularizer.callbacks()]
-    return f"in the training: {', '.join(callbacks)}" if callbacks and regularizer.acts_within(epochs) else None
+def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str]) -> Iterator[Strategy]:
+    chosen = classifier.initialization
+    if chosen and not found:
+        remarks.append(f"{type(chosen).__name__}: the weights are such as PyTorch draws itself: it counts for nothing")
+    if chosen and found and type(chosen).__module__ == "project.initialization":
+        yield Strategy(type(chosen).__name__, ", ".join(f"{one.name}: {one.evidence}" for one in found))
+    else:
+        yield from (Strategy(*one) for one in found)
 
 
-def _initialization(classifier: Classifier) -> list[Strategy]:
-    if classifier.initialization is None:
-        return []
-    return [Strategy(type(classifier.initialization).__name__, classifier.initialization.evidence(classifier.network))]
+def normalization(network: Observation) -> Iterator[Strategy]:
+    places = network.normalizations()
+    for name, count in places.items():
+        yield Strategy(name, f"in {count} places")
+    of_weights: dict[str, int] = {}
+    for layer in network.scale_invariant(parametrized=True):
+        for parametrization in layer.get_submodule("parametrizations.weight").children():
+            name = OF_WEIGHTS.get(type(parametrization).__name__, "own normalization")
+            of_weights[name] = of_weights.get(name, 0) + 1
+    for name, count in of_weights.items():
+        yield Strategy(name, f"of the weights of {count} layers")
+    if not places and not of_weights and (layers := network.scale_invariant()):
+        yield Strategy("own normalization", f"doubling the weights of {len(layers)} layers changes no logit")
 
 
-def _normalization(classifier: Classifier) -> list[Strategy]:
-    layers = [type(module).__name__.lstrip("_") for module in normalizers(classifier.network)]
-    return [Strategy(name, f"{layers.count(name)} layers") for name in sorted(set(layers))]
+def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]]) -> Iterator[str]:
+    """Remarks on regularizers of which nothing is to be seen."""
+    names = {strategy.name for strategy in strategies["regularization"]}
+    for regularizer in classifier.regularization:
+        kind = type(regularizer)
+        if kind.prepare is not Regularizer.prepare and not names & set(DROPPED):
+            yield f"{kind.__name__}: drops nothing: it counts for nothing"
+        elif kind.weight_decay is not Regularizer.weight_decay and "weight decay" not in names:
+            yield f"{kind.__name__}: decays nothing: it counts for nothing"
+
+
+def listed(names: list[str]) -> str:
+    """`a, b and c`; of many, the first ones."""
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

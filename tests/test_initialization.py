@@ -105,17 +105,10 @@ def test_functions_are_taken_for_rectifiers_and_that_is_said(strategy, capsys):
     assert said.startswith(f"note: {type(strategy).__name__}: Mine ") and said.count("\n") == 1
 
 
-def test_the_evidence_says_what_follows_the_layers(capsys):
-    evidence = {
-        network: He().evidence(network)
-        for network in (Mine(), nn.Sequential(nn.Linear(9, 9), nn.Tanh(), nn.Linear(9, 9)))
-    }
-    functions, modules = evidence.values()
-    assert functions.endswith("; 2 before PresumedReLU, 1 before none")
-    assert modules.endswith("; 1 before Tanh, 1 before none")
+def test_nothing_is_presumed_where_nothing_follows(capsys):
     Normal()(Mine())
     He()(nn.Sequential(nn.Flatten(), nn.Linear(9, 9)))
-    assert capsys.readouterr().err == "", "nothing was presumed"
+    assert capsys.readouterr().err == ""
 
 
 class OwnReLU(nn.ReLU):

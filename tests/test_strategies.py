@@ -25,11 +25,17 @@ SGD = functools.partial(torch.optim.SGD, lr=0.1)
 
 @pytest.fixture(scope="module")
 def data():
-    return ImageData(Glyphs(train=100, val=10, test=10), batch_size=20)
+    return prepared()
+
+
+def prepared(**settings):
+    data = ImageData(Glyphs(train=100, val=10, test=10), batch_size=20, **settings)
+    data.setup("fit")
+    return data
 
 
 def names(data, epochs=15, network=ConvNet, optimizer=SGD, **families):
-    found = census(Classifier(network, optimizer, **families), data, epochs, steps=5 * epochs)
+    found = census(Classifier(network, optimizer, **families), data, epochs, steps=5 * epochs).strategies
     assert all(strategy.evidence for strategies in found.values() for strategy in strategies)
     return {family: [strategy.name for strategy in strategies] for family, strategies in found.items() if strategies}
 
@@ -72,7 +78,7 @@ def test_the_base_uses_nothing(data):
         ({"regularization": [WeightDecay(0.01)]}, "regularization", ["weight decay"]),
         ({"regularization": [Dropout(0.2)]}, "regularization", ["dropout"]),
         ({"initialization": He()}, "initialization", ["He"]),
-        ({"normalization": BatchNormalization()}, "normalization", ["BatchNorm2d"]),
+        ({"normalization": BatchNormalization()}, "normalization", ["batch normalization"]),
     ],
 )
 def test_each_strategy_is_named_under_its_family(arguments, family, expected, data):
@@ -151,8 +157,7 @@ def test_a_schedule_that_cannot_be_is_one_line(options, said, tmp_path, capsys):
 
 
 def test_augmentation_counts():
-    data = ImageData(Glyphs(train=100, val=10, test=10), augmentation=[RandomCrop(2)])
-    assert names(data) == {"regularization": ["RandomCrop"]}
+    assert names(prepared(augmentation=[RandomCrop(2)])) == {"regularization": ["RandomCrop"]}
 
 
 def test_a_network_of_one_s_own_is_looked_into(data):
@@ -166,7 +171,7 @@ def test_a_network_of_one_s_own_is_looked_into(data):
         def forward(self, images):
             return self.layers(images)
 
-    assert names(data, network=Mine) == {"regularization": ["dropout"], "normalization": ["LayerNorm"]}
+    assert names(data, network=Mine) == {"regularization": ["dropout"], "normalization": ["layer normalization"]}
 
 
 def test_taking_the_census_moves_nothing(data):

@@ -8,24 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from grader.confidence_intervals import wilson_interval
-from grader.ledger.measurement import Ended, Measurement, Strategy
+from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.census import census_of, without_families
 from grader.rerun.grading_data import GradingData
+from grader.rerun.prior_knowledge import prior_knowledge
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
-from project.assignment import FAMILIES
 from project.training.summary import METRICS
+
+BYTES_OF_A_NUMBER = 2  # at least
 
 
 def suspicions(
-    data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
+    data: GradingData,
+    trained: Path,
+    curves: list[dict[str, float | None]],
+    share: float,
+    untrained: float | None,
+    redraws: list[float],
 ) -> list[str]:
     """What a person should look at in an audited run. It is no verdict."""
     found = []
-    if untrained is not None:
-        low, _ = wilson_interval(untrained, len(data.labels_N), z=4)
-        if low > 1 / len(data.classes):
-            found.append(f"reaches {untrained:.0%} before any training")
+    if untrained is not None and (known := prior_knowledge(untrained, redraws, len(data.classes))):
+        found.append(known)
     monitor = curves[-1]["val/accuracy"] if curves else None
     if monitor is None:
         found.append("left no metrics that can be read")
@@ -38,30 +44,26 @@ def suspicions(
         evidence = read_json(trained / "evidence.json")
         steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
+        gone = [printable(str(name)) for name in evidence["gone"][:20]]
     except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
+    if gone:
+        found.append(f"showed {', '.join(gone)} before its training, and no more after it")
     if replaced:
         found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
     return found
 
 
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
-    """Epochs, parameters and strategies of a rerun's summary, types checked. Raises Unreadable.
+    """Epochs, parameters, strategies and remarks of a rerun's summary, types checked. Raises Unreadable.
 
     Raises Ended where there are more than `max_epochs`, the configuration's own number, or where a family is missing.
     """
     summary = read_json(path)
     try:
-        epochs, parameters = summary["epochs"], summary["parameters"]
-        strategies = {
-            family: [
-                Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"])))
-                for found in summary["strategies"][family][:20]
-            ]
-            for family in FAMILIES
-        }
+        epochs, parameters, census = summary["epochs"], summary["parameters"], census_of(summary)
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
     if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
@@ -69,10 +71,27 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
-    if missing := [family for family in rules.families if not strategies[family]]:
-        said = f"uses no strategy of {' and '.join(missing)}"
-        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies}
+    if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
+        raise Ended(used)
+    return {"epochs": epochs, "parameters": parameters, **census}
+
+
+def read_operations(path: Path, most: float) -> float | None:
+    """Operations of one image's way through the network, as the training counted them; at most `most`.
+
+    Beside a student's own code the count is a claim. One that is too high hides no more than slowness.
+    """
+    try:
+        counted = float(read_json(path)["operations"])
+    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return min(counted, most) if 0 <= counted < math.inf else None
+
+
+def most_operations(weights: bytes, image_shape: tuple[int, int, int]) -> float:
+    """What such weights allow, given their file: each number multiplied and added once at each pixel (C, H, W)."""
+    _, height, width = image_shape
+    return 2 * len(weights) / BYTES_OF_A_NUMBER * height * width
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:

@@ -1,10 +1,18 @@
 """What a person is told in one line: mistakes to mend, and notes."""
 
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
+
+HERE = Path(__file__).resolve().parents[2]
+INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+OURS = [HERE / "project", HERE / "grader", HERE / "main.py"]
+FRAMES = 3  # of a student's own code that an error shows
 
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
@@ -28,8 +36,25 @@ def note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
+def in_own_words(error: BaseException) -> str | None:
+    """An error that a student's own code raised: what it is, and their last lines that led to it; None for another."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not any(Path(frame.filename).is_relative_to(one) for one in (*INSTALLED, *OURS))
+    ]
+    if not frames:
+        return None
+    shown = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES:]]
+    return "\n".join([f"{type(error).__name__}: {error}", *shown])
+
+
 def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
-    """Run a command. A person's mistake is one line on stderr and exit status 2; Ctrl-C is 130."""
+    """Run a command. A person's mistake is one line on stderr and exit status 2; Ctrl-C is 130.
+
+    An error in a student's own code is told by their own lines, without ours, and exit status 1.
+    """
     try:
         return command(args)
     except UserError as error:
@@ -41,3 +66,8 @@ def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
         if isinstance(ended.__context__, KeyboardInterrupt):  # how Lightning's Trainer ends after Ctrl-C
             return STOPPED
         raise
+    except Exception as error:
+        if (said := in_own_words(error)) is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 1

@@ -19,6 +19,7 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.strategies import Census, census
 from project.support.devices import device_name
+from project.support.errors import note
 from project.support.files import write_atomically
 from project.support.metrics import EpochCallback
 from project.training.diagnostics import GRADIENT_NORM
@@ -40,8 +41,10 @@ class Record(EpochCallback):
         self.data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         steps = int(trainer.estimated_stepping_batches)
         epochs = math.ceil(steps / max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)))
-        self.strategies = census(pl_module, self.data, epochs, steps)
-        self.on_census(self.strategies)
+        self.census = census(pl_module, self.data, epochs, steps)
+        for remark in self.census.remarks:
+            note(remark)
+        self.on_census(self.census)
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -79,7 +82,10 @@ class Record(EpochCallback):
             "device": device_name(pl_module.device),
             "precision": trainer.precision,
             "parameters": sum(p.numel() for p in pl_module.get_submodule("network").parameters()),
-            "strategies": {family: [one._asdict() for one in found] for family, found in self.strategies.items()},
+            "strategies": {
+                family: [one._asdict() for one in found] for family, found in self.census.strategies.items()
+            },
+            "remarks": self.census.remarks,
             "classes": list(self.data.classes),
             "image_shape": list(self.data.image_shape),
             "samples_per_epoch": self.data.samples_per_epoch,
@@ -94,7 +100,7 @@ class Record(EpochCallback):
         if self.figures:
             draw_learning_curves(self.rows, Assignment.load().target_accuracy, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
-            names = {family: [strategy.name for strategy in found] for family, found in self.strategies.items()}
+            names = {family: [strategy.name for strategy in found] for family, found in self.census.strategies.items()}
             trainer.logger.log_hyperparams({"strategies": names})
             for figure in sorted(figures.glob("*.png")):
                 trainer.logger.log_image(f"figures/{figure.stem}", [str(figure)])

@@ -39,15 +39,17 @@ def test_json_that_is_none_is_refused(text, tmp_path):
 
 @pytest.mark.parametrize("steps", ["1e999", "null", "[]", '"many"'])
 def test_evidence_that_is_none_is_told(steps, tmp_path):
-    (tmp_path / "evidence.json").write_text(f'{{"optimizer_steps": {steps}, "expected_steps": 5, "replaced": []}}')
+    (tmp_path / "evidence.json").write_text(
+        f'{{"optimizer_steps": {steps}, "expected_steps": 5, "replaced": [], "gone": []}}'
+    )
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
-    assert suspicions(data, tmp_path, [], 0.5, None)[-1] == "left no evidence of its training"
+    assert suspicions(data, tmp_path, [], 0.5, None, [])[-1] == "left no evidence of its training"
 
 
 @pytest.mark.parametrize("parameters", [True, -1, 1.5, 10**20, "many", None])
 def test_a_summary_with_an_impossible_number_is_refused(parameters, tmp_path):
     strategies = {family: [{"name": "some", "evidence": "made up"}] for family in FAMILIES}
-    summary = {"epochs": 1, "parameters": parameters, "strategies": strategies}
+    summary = {"epochs": 1, "parameters": parameters, "strategies": strategies, "remarks": []}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     with pytest.raises(Unreadable, match="parameters"):
         read_summary(tmp_path / "summary.json", Rules(), 15)

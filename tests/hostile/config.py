@@ -1,13 +1,14 @@
 """Configurations that reach for more than a training."""
 
 import base64
+import json
 import os
 from typing import Any
 
 import yaml
 
 from grader.grading.example_submissions import REPORT
-from tests.hostile.cases import Case, Config, honest_config, own_network, set_key
+from tests.hostile.cases import DEMANDING, Case, Config, honest_config, own_network, set_key
 
 
 def rejected(name: str, key: str, value: Any, reason: str) -> Case:
@@ -30,6 +31,7 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi")
 )
 OPTIMIZER, ACTIVATION = "model.optimizer", "model.network.init_args.activation"
+NOTEBOOK = json.dumps({"cells": [{"cell_type": "code", "source": "print('LEAKED')"}]})
 NOTHING_RUNS = f"print('LEAKED')\n{'# ' * 10}"
 
 CASES = [
@@ -130,10 +132,16 @@ CASES = [
         "rejected",
         "at most 40000 characters",
         files={"REPORT.md": REPORT + "x " * 900_000},
+        rules=DEMANDING,
     ),
-    Case("a report of nothing", "rejected", "REPORT.md: has", files={"REPORT.md": " \n" * 10_000}),
+    Case("a report of nothing", "rejected", "is missing", files={"REPORT.md": " \n" * 10_000}, rules=DEMANDING),
 ]
 HONEST = [
     Case("control: an honest configuration", "passed"),
+    Case(
+        "control: a notebook and a damaged PDF in the place of texts",
+        "passed",
+        files={"REPORT.md": None, "CONCLUSION.md": None, "REPORT.pdf": b"%PDF-1.7", "a.ipynb": NOTEBOOK},
+    ),
     Case("control: a .pth file is never used", "passed", files={"evil.pth": "import os; os.system('echo LEAKED')\n"}),
 ]

@@ -11,12 +11,13 @@ import jinja2
 from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import checks_by, verdict
+from grader.intake.reports import Part, read_reports
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept, kept_text
+from grader.ledger.submission_store import kept
 from grader.publish import feedback
-from grader.publish.markdown import rendered
+from grader.publish.markdown import rendered, rendered_notebook
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names
 
@@ -24,7 +25,7 @@ ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
     " excellent"
 ).split()
-TEXTS = {"Report": "REPORT.md", "Conclusion": "CONCLUSION.md"}
+NOTHING, DOCUMENT = "<p>Nothing was handed in.</p>", "<p>It is a document, which a person opens and reads.</p>"
 
 Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
@@ -93,10 +94,12 @@ class Pages:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
         entry = self.veiled(self.entries[graded.student])
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
+        reports = read_reports(files)
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
         drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
         ranked = verdict(graded, self.rules).ranked
+        seen = ranked or next((measurement for measurement in measured if measurement.strategies), None)
         middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
         variants = self.opened.ledger.variants(graded)
@@ -110,13 +113,14 @@ class Pages:
             advice=feedback.advice(entry),
             decision=decision(entry),
             trained=trained,
-            census=ranked.strategies if ranked else {},
+            census=seen.strategies if seen else {},
             limits=[  # unit, what the hungriest training used, what it may use
                 ("minutes", seconds / 60, self.rules.limits.minutes),
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
             ],
             mistakes=self.mistakes(drawn),
-            texts={title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files},
+            texts=shown_texts(reports.parts) if files else {},
+            notebooks=[rendered_notebook(cells) for cells in reports.notebooks.values()],
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [each.get("curves", []) for each in drawings],
@@ -129,7 +133,7 @@ class Pages:
         return page, ranked.val_accuracy if ranked else []
 
     def veiled(self, entry: Entry) -> Entry:
-        """An entry without the student's id and name in reason and flags, where these are not to be shown."""
+        """An entry without the student's id and name in reason, flags and remarks, where these are not to be shown."""
         if self.rules.site.names != "pseudonym":
             return entry
 
@@ -139,7 +143,8 @@ class Pages:
                 text = re.sub(edge + re.escape(known) + edge, self.slugs[entry.student], text)
             return text
 
-        return entry.model_copy(update={"reason": veil(entry.reason), "flags": [veil(flag) for flag in entry.flags]})
+        veiled = {"flags": [veil(flag) for flag in entry.flags], "remarks": [veil(remark) for remark in entry.remarks]}
+        return entry.model_copy(update={"reason": veil(entry.reason), **veiled})
 
     def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone."""
@@ -151,6 +156,16 @@ class Pages:
             mistake | {"file": write_picture(folder, images, secret, drawn["scoring"], mistake["image"])}
             for mistake in drawn["mistakes"][: self.rules.site.mistakes]
         ]
+
+
+def shown_texts(parts: dict[str, Part]) -> dict[str, str]:
+    """HTML of report and conclusion by title. The name of a file is not shown: it may be the student's."""
+    return {
+        part.capitalize(): (DOCUMENT if found.files else NOTHING)
+        if found.markdown is None
+        else rendered(found.markdown)
+        for part, found in parts.items()
+    }
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -1,0 +1,482 @@
+"""In effect, not in name: whatever a strategy is called, it counts if it does something, and else a remark says so."""
+
+import functools
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from torch.optim import SGD, Adam, lr_scheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torchvision.ops import StochasticDepth
+from torchvision.transforms import v2
+
+from main import main
+from project.augmentation import AlternatingFlip, Cutout, RandomCrop, RandomHorizontalFlip, RandomRotation
+from project.classifier import Classifier
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
+from project.initialization import He, Initialization
+from project.networks import ConvNet
+from project.regularization import L1, EarlyStopping, LabelSmoothing, Mixup, Regularizer, WeightDecay
+from project.strategies import census, gone
+from project.support.errors import UserError
+from project.support.fresh_weights import drawn
+
+PLAIN = functools.partial(SGD, lr=0.1)
+
+
+def prepared(**chosen):
+    data = ImageData(Glyphs(train=100, val=10, test=10), batch_size=20, **chosen)
+    data.setup("fit")
+    return data
+
+
+@pytest.fixture(scope="module")
+def data():
+    return prepared()
+
+
+def taken(data, network=ConvNet, optimizer=PLAIN, **families):
+    torch.manual_seed(0)
+    return census(Classifier(network, optimizer, **families), data, epochs=15, steps=75)
+
+
+def names(found, family):
+    return [strategy.name for strategy in found.strategies[family]]
+
+
+class Own(nn.Module):
+    """A network of 3072-16-10 with `between` after its first layer, and `draw` for its weights."""
+
+    def __init__(self, between=nn.Identity, draw=None, last=nn.Identity, head=10):
+        super().__init__()
+        self.first, self.between, self.last = nn.Linear(3072, 16), between(), last()
+        self.head = nn.Linear(16, head)
+        for layer in (self.first, self.head):
+            if draw:
+                draw(layer.weight)
+
+    def forward(self, x):
+        return self.last(self.head(F.relu(self.between(self.first(x.flatten(1))))))
+
+
+def own(**chosen):
+    return lambda: Own(**chosen)
+
+
+# Initialization.
+
+KAIMING = functools.partial(nn.init.kaiming_uniform_, nonlinearity="relu")
+DRAWS = [
+    (nn.init.kaiming_normal_, "He"),
+    (KAIMING, "He"),
+    (functools.partial(nn.init.kaiming_normal_, mode="fan_out"), "He with fan_out"),
+    (nn.init.xavier_uniform_, "Xavier"),
+    (nn.init.xavier_normal_, "Xavier"),
+    (nn.init.orthogonal_, "orthogonal"),
+    (nn.init.zeros_, "zeros"),
+    (functools.partial(nn.init.constant_, val=0.1), "constant"),
+    (functools.partial(nn.init.normal_, std=0.3), "normal"),
+    (nn.init.eye_, "identity"),
+    (functools.partial(nn.init.uniform_, a=0.3, b=0.4), "own"),
+]
+
+
+@pytest.mark.parametrize(("draw", "name"), DRAWS, ids=[f"{name}{number}" for number, (_, name) in enumerate(DRAWS)])
+def test_weights_that_are_drawn_in_a_constructor_count_by_their_formula(draw, name, data):
+    assert name in names(taken(data, own(draw=draw)), "initialization")
+
+
+def test_an_initialization_of_one_s_own_counts_by_what_it_draws(data):
+    class Mine(Initialization):
+        def draw(self, weight, activation):
+            nn.init.kaiming_normal_(weight)
+
+        def evidence(self, network):
+            return "the best there is"
+
+    class Nothing(Mine):
+        def draw(self, weight, activation):
+            nn.init.kaiming_uniform_(weight, a=5**0.5)
+
+    found = taken(data, own(), initialization=Mine())
+    assert names(found, "initialization") == ["He"] and "best" not in found.strategies["initialization"][0].evidence
+    found = taken(data, own(), initialization=Nothing())
+    assert names(found, "initialization") == [] and any("Nothing" in remark for remark in found.remarks)
+
+
+def test_a_loop_that_meets_no_layer_is_no_initialization(data):
+    class Missed(Own):
+        def __init__(self):
+            super().__init__()
+            for module in (nn.Sequential(self.first), nn.Sequential(self.head)):
+                if isinstance(module, nn.Linear):
+                    nn.init.xavier_uniform_(module.weight)
+
+    assert names(taken(data, Missed), "initialization") == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d]),
+    st.integers(1, 80),
+    st.integers(1, 80),
+    st.booleans(),
+)
+def test_pytorch_s_own_draw_is_never_taken_for_another(seed, kind, i, o, bias):
+    torch.manual_seed(seed)
+    layer = kind(i, o, bias=bias) if kind is nn.Linear else kind(i, o, 3, bias=bias)
+    assert drawn(layer) == []
+
+
+def test_a_weight_that_is_computed_from_another_is_judged_by_what_was_drawn():
+    for wrap in (nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm):
+        layer = nn.Linear(50, 40)
+        assert drawn(wrap(layer)) == []
+        nn.init.kaiming_normal_(layer := nn.Linear(50, 40).requires_grad_(False).weight)
+    layer = nn.Linear(50, 40)
+    nn.init.kaiming_normal_(layer.weight)
+    assert [one.name for one in drawn(nn.utils.parametrizations.weight_norm(layer))] == ["He"]
+
+
+# Normalization and dropout.
+
+
+class HandWritten(nn.Module):
+    def forward(self, x):
+        return (x - x.mean(0)) / (x.var(0) + 1e-5).sqrt()
+
+
+class Wrapped(nn.Module):
+    """Another module under another name."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.harmless = made()
+
+    def forward(self, x):
+        return self.harmless(x)
+
+
+class Functional(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Discarded(Wrapped):
+    def forward(self, x):
+        self.harmless(x)
+        return x
+
+
+class Unused(Wrapped):
+    def forward(self, x):
+        return x
+
+
+class Evaluated(Wrapped):
+    def forward(self, x):
+        return self.harmless.eval()(x)
+
+
+NORMALIZED = {
+    "batch normalization": [
+        functools.partial(nn.BatchNorm1d, 16),
+        lambda: Functional(lambda x: F.batch_norm(x, None, None, training=True)),
+    ],
+    "layer normalization": [
+        functools.partial(nn.LayerNorm, 16),
+        functools.partial(nn.GroupNorm, 1, 16),
+        lambda: Functional(lambda x: F.layer_norm(x, (16,))),
+    ],
+    "group normalization": [functools.partial(nn.GroupNorm, 4, 16)],
+    "RMS normalization": [functools.partial(nn.RMSNorm, 16)],
+    "own normalization": [
+        HandWritten,
+        lambda: Functional(lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)),
+        lambda: Functional(lambda x: F.normalize(x, dim=1)),
+    ],
+}
+DROPPED = {
+    "dropout": [functools.partial(nn.Dropout, 0.3), lambda: Functional(lambda x: F.dropout(x, 0.3))],
+    "own noise": [lambda: Functional(lambda x: x * torch.bernoulli(torch.full_like(x, 0.7)) / 0.7)],
+    "stochastic depth": [lambda: StochasticDepth(0.3, "row")],
+}
+WORKING = [("normalization", n, m) for n, ms in NORMALIZED.items() for m in ms]
+WORKING += [("regularization", n, m) for n, ms in DROPPED.items() for m in ms]
+
+
+@pytest.mark.parametrize(("family", "name", "make"), WORKING, ids=[f"{n}{i}" for i, (_, n, _) in enumerate(WORKING)])
+@pytest.mark.parametrize(
+    "wrap", [lambda make: make, lambda make: lambda: Wrapped(lambda: Wrapped(make))], ids=["", "wrapped"]
+)
+def test_what_works_counts_whatever_it_is_called_and_wherever_it_stands(family, name, make, wrap, data):
+    found = taken(data, own(between=wrap(make)))
+    assert names(found, family) == [name]
+    assert {f: names(found, f) for f in found.strategies if f != family and names(found, f)} == {}
+
+
+@pytest.mark.parametrize("neutral", [Discarded, Unused], ids=["discarded", "unused"])
+@pytest.mark.parametrize(("family", "name", "make"), WORKING, ids=[f"{n}{i}" for i, (_, n, _) in enumerate(WORKING)])
+def test_what_is_neutralized_never_counts(family, name, make, neutral, data):
+    assert names(taken(data, own(between=lambda: neutral(make))), family) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        functools.partial(nn.Dropout, 0.0),
+        lambda: Evaluated(functools.partial(nn.Dropout, 0.5)),
+        lambda: Evaluated(functools.partial(nn.BatchNorm1d, 16)),
+        lambda: StochasticDepth(0.0, "row"),
+        lambda: Functional(lambda x: F.dropout(x, 0.5, training=False)),
+    ],
+)
+def test_what_does_nothing_never_counts(make, data):
+    assert not any(names(taken(data, own(between=make)), family) for family in ("regularization", "normalization"))
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm])
+def test_normalized_weights_count(wrap, data):
+    class Weights(Own):
+        def __init__(self):
+            super().__init__()
+            wrap(self.first)
+
+    kind = wrap.__name__.removesuffix("_norm")
+    assert names(taken(data, Weights), "normalization") == [f"{kind} normalization"]
+
+
+def test_what_is_built_and_never_called_is_told(data):
+    class Forgetful(Own):
+        def __init__(self):
+            super().__init__()
+            self.bn1, self.drop = nn.BatchNorm1d(16), nn.Dropout(0.5)
+
+    found = taken(data, Forgetful)
+    assert names(found, "normalization") == names(found, "regularization") == []
+    assert any("never runs bn1 and drop" in remark for remark in found.remarks)
+
+
+def test_a_head_of_zeros_hides_nothing(data):
+    def zeroed():
+        network = Own(between=functools.partial(nn.BatchNorm1d, 16))
+        nn.init.zeros_(network.head.weight)
+        return network
+
+    found = taken(data, zeroed)
+    assert names(found, "normalization") == ["batch normalization"]
+    assert names(found, "initialization") == ["zeros"]
+
+
+# What is likely to be a mistake.
+
+
+def test_probabilities_and_their_logarithms_are_told(data):
+    assert any("probabilities where logits" in r for r in taken(data, own(last=lambda: nn.Softmax(1))).remarks)
+    assert any("log-softmax" in r for r in taken(data, own(last=lambda: nn.LogSoftmax(1))).remarks)
+    assert taken(data, own()).remarks == []
+
+
+@pytest.mark.parametrize("outputs", [9, 18])
+def test_an_output_of_the_wrong_width_is_an_error_before_training(outputs, data):
+    with pytest.raises(UserError, match=rf"\(32, {outputs}\).*10 outputs, one for each class"):
+        taken(data, own(head=outputs))
+
+
+def test_a_network_for_flat_images_is_told_so(data):
+    with pytest.raises(UserError, match=r"takes \(N, 3072\) and gets \(N, 3, 32, 32\); .*x.flatten\(1\)"):
+        taken(data, lambda: nn.Sequential(nn.Linear(3072, 10)))
+
+
+def test_a_failure_of_another_kind_stays_what_it_is(data):
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        taken(data, lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 10)))
+
+
+def test_an_error_in_a_student_s_own_code_is_told_by_their_own_line(tmp_path, monkeypatch, capsys):
+    lines = ["from torch import nn", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += ["        self.fc = nn.Linear(7, 10)", "    def forward(self, x):", "        return self.fc(x.flatten(1))"]
+    (tmp_path / "wrong_width.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --run.wandb=disabled".split()
+    chosen = ["--config", "configs/base.yaml", "--model.network=wrong_width.Net", f"--run.folder={tmp_path}"]
+    assert main(["fit", *chosen, *small]) == 1
+    said = capsys.readouterr().err
+    assert "error: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in said and "Traceback" not in said
+    assert said.strip().endswith("wrong_width.py, line 7, in forward: return self.fc(x.flatten(1))")
+    sys.modules.pop("wrong_width")
+
+
+def test_a_layer_that_no_gradient_reaches_is_told(data):
+    class Stuck(Own):
+        def forward(self, x):
+            return self.head(self.first(x.flatten(1)).detach())
+
+    assert any("first will not learn" in remark for remark in taken(data, Stuck).remarks)
+
+
+# Optimization.
+
+
+class Renamed(SGD):
+    pass
+
+
+class OwnMomentum(SGD):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr, momentum=0.9)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (functools.partial(Renamed, lr=0.1), []),
+        (functools.partial(SGD, lr=0.1, weight_decay=0.1), []),
+        (functools.partial(SGD, lr=0.1, momentum=1e-9), []),
+        (OwnMomentum, ["OwnMomentum"]),
+        (functools.partial(Adam, lr=0.0), []),
+        (functools.partial(Adam, lr=0.1), ["Adam"]),
+    ],
+)
+def test_an_optimizer_counts_if_it_moves_the_weights_otherwise_than_plain_sgd(optimizer, expected, data):
+    found = taken(data, optimizer=optimizer)
+    assert names(found, "optimization") == expected
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "counts", "remark"),
+    [
+        (functools.partial(lr_scheduler.StepLR, step_size=30), False, "stays at 0.1 through all 15 epochs"),
+        (functools.partial(lr_scheduler.CosineAnnealingLR, T_max=15, eta_min=0.1), False, "stays at 0.1"),
+        (functools.partial(lr_scheduler.CosineAnnealingLR, T_max=50), True, "made for 50 epochs, but the run has 15"),
+        (functools.partial(lr_scheduler.ReduceLROnPlateau, patience=20), False, "stays at 0.1"),
+        (functools.partial(lr_scheduler.LambdaLR, lr_lambda=lambda epoch: 1.0), False, "stays at 0.1"),
+        (functools.partial(lr_scheduler.LambdaLR, lr_lambda=lambda epoch: 0.9**epoch), True, None),
+    ],
+)
+def test_a_schedule_counts_if_the_rate_moves(scheduler, counts, remark, data):
+    found = taken(data, scheduler=scheduler)
+    assert bool(names(found, "optimization")) == counts
+    assert [remark in said for said in found.remarks] == [True] if remark else found.remarks == []
+
+
+# Regularizers and augmentation.
+
+
+class LabelNoise(Regularizer):
+    def change_batch(self, images_NCHW, targets_NK):
+        return images_NCHW, targets_NK[torch.randperm(len(targets_NK))]
+
+
+class ShuffledBatch(Regularizer):
+    def change_batch(self, images_NCHW, targets_NK):
+        order = torch.randperm(len(targets_NK))
+        return images_NCHW[order], targets_NK[order]
+
+
+class ConstantPenalty(Regularizer):
+    def penalty(self, network):
+        return torch.tensor(3.0, requires_grad=True) * 1
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "counts"),
+    [
+        (WeightDecay(1e-5), True),
+        (WeightDecay(1e-9), False),
+        (L1(1e-5), True),
+        (L1(0.0), False),
+        (ConstantPenalty(), False),
+        (LabelSmoothing(0.01), True),
+        (LabelSmoothing(1e-6), False),
+        (Mixup(0.2), True),
+        (LabelNoise(), True),
+        (ShuffledBatch(), False),
+        (EarlyStopping(patience=3), True),
+        (EarlyStopping(patience=15), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_regularizer_counts_if_it_changes_something(regularizer, counts, data):
+    assert bool(names(taken(data, regularization=[regularizer]), "regularization")) == counts
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "counts"),
+    [
+        (RandomCrop(2), True),
+        (RandomCrop(0), False),
+        (Cutout(4), True),
+        (Cutout(0), False),
+        (RandomRotation(0), False),
+        (RandomHorizontalFlip(0.5), True),
+        (RandomHorizontalFlip(0.0), False),
+        (AlternatingFlip(), True),
+        (v2.RandomRotation(0), False),
+        (v2.RandomErasing(p=0.3), True),
+        (v2.RandomApply([v2.RandomRotation(20)], p=0.0), False),
+        (v2.Identity(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_augmentation_counts_if_most_images_come_out_changed(augmentation, counts):
+    found = taken(prepared(augmentation=[augmentation]))
+    assert bool(names(found, "regularization")) == counts
+    assert counts or any("counts for nothing" in remark for remark in found.remarks)
+
+
+def test_looking_leaves_the_network_as_it_was(data):
+    def zeroed():
+        network = Own(between=lambda: nn.Sequential(nn.BatchNorm1d(16), nn.Dropout(0.5)))
+        nn.init.zeros_(network.head.weight)
+        return network
+
+    classifier = Classifier(zeroed, PLAIN, regularization=[L1(0.1)], initialization=He())
+    before = {name: value.clone() for name, value in classifier.network.state_dict().items()}
+    state = torch.get_rng_state()
+    census(classifier, data, 15, 75)
+    after = classifier.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(p.grad is None for p in classifier.network.parameters()) and classifier.network.training
+
+
+def test_what_works_before_the_training_alone_is_told(data):
+    class Pretender(Own):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            x = self.first(x.flatten(1))
+            return self.head(F.batch_norm(x, None, None, training=True) if self.calls < 20 else x)
+
+    torch.manual_seed(0)
+    for network, expected in ((Pretender, ["batch normalization"]), (own(between=HandWritten), [])):
+        classifier = Classifier(network, PLAIN)
+        before = census(classifier, data, 15, 75)
+        classifier.network.calls = 20
+        assert gone(before, classifier, data) == expected
+
+
+def test_nobody_takes_the_census_for_training_steps(data):
+    seen = []
+
+    def count(optimizer, *_):
+        seen.append(any(p.grad is not None for group in optimizer.param_groups for p in group["params"]))
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        taken(data, scheduler=functools.partial(lr_scheduler.ExponentialLR, gamma=0.9), regularization=[L1(0.1)])
+    finally:
+        hook.remove()
+    assert len(seen) > 10 and not any(seen)
