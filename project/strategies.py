@@ -21,7 +21,7 @@ from torchvision.ops import StochasticDepth
 from project.batches.worker_processes import AugmentedBatches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
-from project.datasets.source import Split
+from project.datasets.source import Split, shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn
@@ -96,8 +96,11 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
             }
     except UserError:
         raise
-    except Exception:
+    except Exception as error:
         check_flat(classifier, images_NCHW)
+        if isinstance(error, RuntimeError | ValueError):  # of layers made for images of another shape, most likely
+            c, h, w = images_NCHW.shape[1:]
+            error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
         raise
     remarks += without_place(classifier, strategies)
     return Census(strategies, remarks)
