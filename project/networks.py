@@ -173,7 +173,8 @@ class ResNet(nn.Module):
 class SpeedNet(nn.Module):
     """A plain network for short trainings: a stem of small patches, then stages that pool early and double up late.
 
-    A stage is a convolution at the resolution of the stage before, a pooling to half of it, and a second convolution.
+    A stage is a convolution at the resolution of the stage before, a pooling to half of it, and a second convolution, or a
+    residual block of two.
     The stem has no normalization, since it is meant to be whitened (`project.initialization.PatchWhitening`). The head
     gets the maximum of each of the last stage's channels, and its logits are scaled down. After Jordan 2024
     (arXiv:2404.00498).
@@ -184,6 +185,8 @@ class SpeedNet(nn.Module):
         logit_scale: Factor of the logits, > 0. With a small one, the first steps are not too sure of anything.
         test_views: Test-time augmentation: the logits are those of the image alone (1), the mean over it and its mirror
             image (2), or also over both of these, shifted by a pixel towards two corners (6). In training it is always 1.
+        residual: A residual block of two convolutions takes the place of each stage's second one, as in the paper's
+            deepest network.
     """
 
     def __init__(
@@ -197,6 +200,7 @@ class SpeedNet(nn.Module):
         stem_stride: int = 1,
         logit_scale: float = 1 / 9,
         test_views: Literal[1, 2, 6] = 1,
+        residual: bool = False,
     ):
         super().__init__()
         widths = widths or [64, 256, 256]
@@ -207,13 +211,13 @@ class SpeedNet(nn.Module):
         self.stages = nn.Sequential()
         for width in widths:
             first = nn.Conv2d(channels, width, 3, padding=1, bias=normalization is None)
-            second = nn.Conv2d(width, width, 3, padding=1, bias=normalization is None)
-            self.stages.append(
-                nn.Sequential(
-                    *normalized(first, normalization, activation, before_normalization=nn.MaxPool2d(2)),
-                    *normalized(second, normalization, activation),
-                )
-            )
+            stage = normalized(first, normalization, activation, before_normalization=nn.MaxPool2d(2))
+            if residual:
+                stage.append(ResidualBlock(width, width, 1, normalization, activation))
+            else:
+                second = nn.Conv2d(width, width, 3, padding=1, bias=normalization is None)
+                stage.extend(normalized(second, normalization, activation))
+            self.stages.append(stage)
             channels = width
         self.pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
         self.head = nn.Linear(channels, num_classes, bias=False)

@@ -17,10 +17,11 @@ SMALL = functools.partial(SpeedNet, widths=[8, 8])
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
-def test_it_fits_the_data(shape, stem_stride):
-    network = functools.partial(SMALL, stem_stride=stem_stride)
+def test_it_fits_the_data(shape, stem_stride, residual):
+    network = functools.partial(SMALL, stem_stride=stem_stride, residual=residual)
     classifier = Classifier(network, functools.partial(torch.optim.SGD, lr=0.1), num_classes=7, image_shape=shape)
     assert classifier(torch.randn(2, *shape)).shape == (2, 7)
 
@@ -28,6 +29,21 @@ def test_it_fits_the_data(shape, stem_stride):
 def test_too_many_stages_are_told():
     with pytest.raises(UserError, match="stages"):
         SpeedNet(widths=[8] * 6)
+
+
+def test_a_residual_stage_is_deeper_and_begins_the_same():
+    torch.manual_seed(0)
+    residual = SMALL(residual=True, activation=torch.nn.ReLU).eval()
+    plain = SMALL(activation=torch.nn.ReLU).eval()
+    for stage, deeper in zip(plain.stages, residual.stages):
+        convolutions = [[m for m in part.modules() if isinstance(m, torch.nn.Conv2d)] for part in (stage, deeper)]
+        assert [len(part) for part in convolutions] == [2, 3]
+        for convolution in convolutions[1][1:]:
+            torch.nn.init.zeros_(convolution.weight)
+            torch.nn.init.zeros_(convolution.bias)
+        x_NCHW = torch.randn(2, convolutions[1][0].in_channels, 8, 8)
+        first = torch.nn.functional.max_pool2d(convolutions[1][0](x_NCHW), 2).relu()
+        torch.testing.assert_close(deeper(x_NCHW), first)
 
 
 def test_two_views_see_no_difference_between_left_and_right():
