@@ -101,6 +101,8 @@ class Rules(Section, Assignment):
         seeds_near_target: Trainings of those whose accuracy cannot be told from the target by `seeds` of them.
         deadline: When submissions are due, with its time zone; of several attempts the last before it counts.
         late: What happens to a later one: `reject` it, or grade and `flag` it.
+        reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
+            rules `demand` both, reject.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
         limits: What one training may use.
@@ -114,6 +116,7 @@ class Rules(Section, Assignment):
     seeds_near_target: int = Field(3, ge=1, le=99)
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
+    reports: Literal["warn", "demand"] = "warn"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
         "class_path": "project.datasets.glyphs.Glyphs"

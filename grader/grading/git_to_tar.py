@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from grader.intake.git_repositories import is_packed
-from grader.intake.submission import Unusable
+from grader.intake.submission import MAX_ARCHIVE_BYTES, Unusable
 from grader.rerun.mounted_code import PROGRAMS, REPOSITORY
 from grader.safe_text import printable
 from grader.sandbox import bubblewrap, supervision
@@ -13,8 +13,7 @@ from grader.sandbox.sandboxed_program import Program
 from grader.sandbox.untrusted_files import Unreadable, read_output
 from project.support.errors import UserError
 
-LIMITS = ResourceLimits(120, 2 * 10**9, 20 * 10**6, processes=64)
-MAX_TAR_BYTES = 20 * 10**6
+LIMITS = ResourceLimits(120, 2 * 10**9, MAX_ARCHIVE_BYTES, processes=64)
 SCRIPT = REPOSITORY / PROGRAMS / "export_git_repository.py"
 CANNOT_EXPORT = 4  # the exit status by which that script says that git could not
 
@@ -47,7 +46,7 @@ def exported(source: Path, scratch: Path) -> Path:
         if outcome.ending != "exited" or outcome.status:
             raise Unusable(f"git could not export its submission/ folder ({outcome.ending}, status {outcome.status})")
         tar = scratch / "submission.tar"
-        tar.write_bytes(read_output(out / "submission.tar", MAX_TAR_BYTES))
+        tar.write_bytes(read_output(out / "submission.tar", MAX_ARCHIVE_BYTES))
         return tar
     except Unreadable as error:
         raise Unusable(f"git could not export its submission/ folder: {error}") from None

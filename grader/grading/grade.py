@@ -130,7 +130,7 @@ class Walk:
         if row := graded.rows.get(task.index):
             place += f"-after-{row}"
         results, settings = self.opened.folder, self.settings
-        submission = Submission(results, graded.student, graded.name, kept(results, graded.digest))
+        submission = Submission(results, graded.student, graded.name, kept(results, graded.digest)).without_documents
         seed, folder = training_seed(self.opened.secret, task.index), results / "attempts" / graded.student / place
         job = Job(submission, seed, self.rules, self.data, settings.device, folder, settings.sandboxed)
         self.running[job] = task, graded, now()

@@ -28,7 +28,8 @@ class Entry(BaseModel):
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
         excellent: Passed, and among the best ranks that the rules let be marked.
-        digest, source: Of the submission. Like the points, they are in no file of the leaderboard.
+        digest, source: Of the submission. Like warnings and points, they are in no file of the leaderboard.
+        warnings: What the checks said that settles nothing.
         points: The last note on its report and conclusion, if there is one.
     """
 
@@ -58,6 +59,7 @@ class Entry(BaseModel):
     excellent: bool = False
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
+    warnings: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
 
 
@@ -104,7 +106,7 @@ def place(ranked: list[Entry], best: int) -> None:
 def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
-    made.flags, made.reason, made.source = said.flags, said.reason, graded.source
+    made.flags, made.reason, made.source, made.warnings = said.flags, said.reason, graded.source, said.warnings
     if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)

@@ -3,9 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from grader.grading.document_reading import read_documents
 from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
-from grader.intake.checks import check
+from grader.intake.checks import look
 from grader.intake.downloads import Download
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.intake.time_estimate import estimated_work
@@ -37,7 +38,8 @@ def register(downloads: list[Download], opened: OpenResults, rules: Rules) -> di
             submission = replace(submission, student=student, unusable=reason)
         digest = submission.digest
         keep(opened.folder, digest, submission.files)
-        findings = [asdict(finding) for finding in check(submission, rules)]
+        texts = read_documents(submission, opened.folder)
+        findings = [asdict(finding) for finding in look(submission, rules.max_epochs, texts)]
         opened.ledger.note_findings(student, digest, checks_by(rules), findings)
         about = (student, submission.name, digest, submission.tier, printable(submission.source.name))
         noted = Noted(*about, download.submitted, download.late, images_key(rules, opened.secret))

@@ -6,7 +6,7 @@ trainings decide about the target, and about nothing else.
 """
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grader.confidence_intervals import wilson_interval
 from grader.intake.checks import Finding, check_time, rejections
@@ -28,6 +28,7 @@ class Verdict:
         decided: The measurement that decided about the target.
         decided_by: How many trainings it is the median of.
         flags: What a person should look at.
+        warnings: What the checks said that settles nothing: texts that are missing, too short or for a person to read.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Verdict:
     decided: Measurement | None = None
     decided_by: int = 0
     flags: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def checks_by(rules: Rules) -> str:
@@ -45,9 +47,16 @@ def checks_by(rules: Rules) -> str:
 
 def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = None) -> Verdict:
     """The verdict on what is known. With `epoch_seconds` of the verified trainings, those far slower get a flag."""
+    noted = [Finding(**finding).by_rules(rules) for finding in graded.findings or []]  # type: ignore[arg-type]  # texts
+    said = judged_by_checks_and_trainings(graded, noted, rules, epoch_seconds)
+    return replace(said, warnings=[str(finding) for finding in noted if finding.severity == "warn"])
+
+
+def judged_by_checks_and_trainings(
+    graded: Graded, noted: list[Finding], rules: Rules, epoch_seconds: list[float] | None
+) -> Verdict:
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
-    noted = [Finding(**finding) for finding in graded.findings or []]  # type: ignore[arg-type]  # severities are texts
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)

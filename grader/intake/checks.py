@@ -6,20 +6,21 @@ import re
 import sys
 import tokenize
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
+from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
 from grader.intake.strict_yaml import StrictYamlError, load
-from grader.intake.submission import Submission, safe_id
+from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, safe_id
 from grader.rules import Rules
 from grader.safe_text import printable
 
-REPORTS = {"REPORT.md": 600, "CONCLUSION.md": 300}  # least number of characters
-MOST_CHARACTERS = 40_000  # of a report
-EXPECTED = ("config.yaml", "student.yaml", "README.md", *REPORTS)
+LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
+MOST_CHARACTERS = 40_000  # of either
+EXPECTED = ("config.yaml", "student.yaml", "README.md")
 TAKEN_NAMES = {
     *sys.stdlib_module_names,
     *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
@@ -77,12 +78,22 @@ DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: where, what, how to mend it, and how bad it is."""
+    """Something wrong: where, what, how to mend it, and how bad it is.
+
+    Attributes:
+        severity: `reject`, `warn`, or `bonus` for what costs points, which `by_rules` makes one of the others.
+    """
 
     where: str
     what: str
     mend: str
-    severity: Literal["reject", "warn"] = "reject"
+    severity: Literal["reject", "warn", "bonus"] = "reject"
+
+    def by_rules(self, rules: Rules) -> "Finding":
+        """The finding as bad as these rules take it."""
+        if self.severity != "bonus":
+            return self
+        return replace(self, severity="reject" if rules.reports == "demand" else "warn")
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
@@ -91,13 +102,22 @@ class Finding:
 def check(submission: Submission, rules: Rules) -> list[Finding]:
     """All findings, those that reject first. An empty list, or warnings alone, let the submission be rerun.
 
-    The only rule that matters here is `max_epochs`; see `check_time` for when it was handed in.
+    See `check_time` for when it was handed in.
     """
+    found = [finding.by_rules(rules) for finding in look(submission, rules.max_epochs)]
+    return sorted(found, key=lambda finding: finding.severity != "reject")
+
+
+def look(submission: Submission, max_epochs: int, texts: Mapping[str, str] | None = None) -> Iterator[Finding]:
+    """All findings, whatever other rules make of them. `texts` are those of PDFs and DOCX, as far as they were read."""
     if submission.unusable:
         mend = "hand in a folder, zip or tar of plain files"
-        return [Finding(printable(submission.source.name), submission.unusable, mend)]
-    found = [*check_student(submission), *check_reports(submission), *check_files(submission)]
-    return sorted([*found, *check_config(submission, rules)], key=lambda finding: finding.severity != "reject")
+        yield Finding(printable(submission.source.name), submission.unusable, mend)
+        return
+    yield from check_student(submission)
+    yield from check_files(submission)
+    yield from check_config(submission, max_epochs)
+    yield from check_reports(submission, texts or {})
 
 
 def rejections(findings: list[Finding]) -> list[Finding]:
@@ -135,27 +155,51 @@ def check_student(submission: Submission) -> Iterator[Finding]:
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
 
 
-def check_reports(submission: Submission) -> Iterator[Finding]:
-    for name, least in REPORTS.items():
-        mend = f"write at least {least} and at most {MOST_CHARACTERS} characters"
-        if name not in submission.files:
-            yield Finding(name, "is missing", mend)
-            continue
-        try:
-            length = len(" ".join(submission.files[name].decode("utf-8").split()))
-        except UnicodeDecodeError:
-            yield Finding(name, "is not UTF-8 text", "save it as UTF-8")
-            continue
-        if not least <= length <= MOST_CHARACTERS:
-            yield Finding(name, f"has {length} characters", mend)
+def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[Finding]:
+    """Report and conclusion: they cost points, unless the rules demand them. What only a person can read is there."""
+    for name, said in submission.reports.damaged.items():
+        what, _, mend = said.partition("; ")
+        yield Finding(printable(name), what, mend, "warn")
+    for part, least in LEAST_CHARACTERS.items():
+        found = submission.reports.parts[part]
+        mend = f"write at least {least} and at most {MOST_CHARACTERS} characters (a Korean one counts as two)"
+        where = printable(" ".join(found.files)) if found.files else f"{part.upper()}.md"
+        if not found.files:
+            yield Finding(where, "is missing, and no notebook or document takes its place", mend, "bonus")
+        elif found.markdown is None:
+            yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files))
+        else:
+            if found.encoding != "utf-8":
+                what = f"is not UTF-8 text, and was read as {found.encoding}" if found.encoding else "is not UTF-8 text"
+                yield Finding(where, what, "save it as UTF-8", "warn")
+            if not least <= (characters := length(found.markdown)) <= MOST_CHARACTERS:
+                yield Finding(where, f"has {characters} characters of {part}", mend, "bonus")
+
+
+def document(where: str, mend: str, least: int, text: str) -> Finding:
+    """What is said of a report that only a person can read: a scanned one has no text, however long it is."""
+    if 0 < (characters := length(text)) < least:
+        return Finding(where, f"has {characters} characters that can be read without a person", mend, "warn")
+    mend = "what is written in Markdown or a notebook is on your page, too"
+    return Finding(where, "is a document, which a person opens and reads", mend, "warn")
 
 
 def check_files(submission: Submission) -> Iterator[Finding]:
-    for path in submission.files:
+    for name in submission.too_large:
+        what = f"is left out: all documents together may have {MAX_DOCUMENT_BYTES // 10**6} MB"
+        yield Finding(printable(name), what, "clear the outputs of a notebook; make pictures smaller", "warn")
+    used, could_be_used = submission.reports.used, documents(submission.files, DOCUMENTS)
+    for path, content in submission.files.items():
         where, module = printable(path), path.removesuffix(".py")
-        if path in EXPECTED:
+        if path in EXPECTED or path in used:
             continue
-        if not path.endswith(".py"):
+        if path in could_be_used:
+            what = "counts neither as report nor as conclusion" if content.strip() else "is empty"
+            mend = f"leave it out, or hand it in as REPORT{suffix(path)} or CONCLUSION{suffix(path)}"
+            yield Finding(where, what, mend, "warn")
+        elif path.lower().endswith(NOTEBOOK):
+            yield Finding(where, "is a notebook in a folder, and not read", "put it beside config.yaml", "warn")
+        elif not path.endswith(".py"):
             yield Finding(where, "is not needed and not used", "leave it out", "warn")
         elif not module.isidentifier():
             yield Finding(
@@ -213,7 +257,7 @@ def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[a
             yield node, end - start
 
 
-def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:
+def check_config(submission: Submission, max_epochs: int) -> Iterator[Finding]:
     mend = "copy it from your run: runs/<name>/config.yaml"
     try:
         config = submission.config
@@ -224,11 +268,11 @@ def check_config(submission: Submission, rules: Rules) -> Iterator[Finding]:
         what = "holds no settings" if "config.yaml" in submission.files else "is missing"
         yield Finding("config.yaml", what, mend)
         return
-    for finding in check_settings(config, submission.modules, rules):
+    for finding in check_settings(config, submission.modules, max_epochs):
         yield replace(finding, where=f"config.yaml: {finding.where}")
 
 
-def check_settings(config: dict[Any, Any], modules: dict[str, bytes], rules: Rules) -> Iterator[Finding]:
+def check_settings(config: dict[Any, Any], modules: dict[str, bytes], max_epochs: int) -> Iterator[Finding]:
     sections: dict[str, Any] = {name: config.get(name) for name in ("trainer", "model", "data")}
     for name, section in sections.items():
         if not isinstance(section, dict):
@@ -242,17 +286,17 @@ def check_settings(config: dict[Any, Any], modules: dict[str, bytes], rules: Rul
     for key in ("ckpt_path", "weights_only"):
         if config.get(key) is not None:
             yield Finding(key, "training must start from nothing", f"set {key}: null")
-    yield from check_trainer(sections["trainer"], rules)
+    yield from check_trainer(sections["trainer"], max_epochs)
     yield from check_data(sections["data"])
     data = {key: value for key, value in sections["data"].items() if key != "source"}  # the grader has its own source
     yield from check_values({**sections, "data": data}, modules)
 
 
-def check_trainer(trainer: dict[Any, Any], rules: Rules) -> Iterator[Finding]:
+def check_trainer(trainer: dict[Any, Any], max_epochs: int) -> Iterator[Finding]:
     epochs = trainer.get("max_epochs")
-    if type(epochs) is not int or not 1 <= epochs <= rules.max_epochs:
-        mend = f"train again with --trainer.max_epochs {rules.max_epochs} or fewer, and hand in that run"
-        yield Finding("trainer.max_epochs", f"{printable(str(epochs))} is not 1 to {rules.max_epochs}", mend)
+    if type(epochs) is not int or not 1 <= epochs <= max_epochs:
+        mend = f"train again with --trainer.max_epochs {max_epochs} or fewer, and hand in that run"
+        yield Finding("trainer.max_epochs", f"{printable(str(epochs))} is not 1 to {max_epochs}", mend)
     for key, value in trainer.items():
         if key in DEFAULTS and value != DEFAULTS[key] or key in CHOSEN and not CHOSEN[key](value):
             yield Finding(f"trainer.{key}", f"{printable(str(value), 60)} is not allowed", "remove it")

@@ -14,19 +14,22 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from grader.intake import git_repositories
+from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.safe_text import printable
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
-MAX_TOTAL_BYTES = 10 * 10**6
-MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES  # of an archive, and of what a tar unpacks to
+MAX_TOTAL_BYTES = 10 * 10**6  # of all files but the documents
+MAX_DOCUMENT_BYTES = 20 * 10**6  # of all documents; a notebook holds its pictures
+MAX_LEFT_OUT = 5  # documents that are larger
+MAX_ARCHIVE_BYTES = 2 * MAX_TOTAL_BYTES + MAX_DOCUMENT_BYTES  # of an archive, and of what a tar unpacks to
 MAX_DEPTH = 6
 # How much an archive may say of itself, for the time to read it may grow with the square of that.
 MAX_NAMES = 10_000
@@ -59,6 +62,7 @@ class Submission:
         name: The student's name as given, without control characters.
         files: Contents by relative path.
         unusable: Why it could not be taken in, if so.
+        too_large: Documents that are too large to be among the files.
     """
 
     source: Path
@@ -66,6 +70,7 @@ class Submission:
     name: str
     files: Mapping[str, bytes] = field(repr=False)
     unusable: str = ""
+    too_large: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -80,6 +85,16 @@ class Submission:
     def config(self) -> Any:
         """What config.yaml says, plain data. Raises StrictYamlError."""
         return load(self.files.get("config.yaml", b""))
+
+    @property
+    def without_documents(self) -> Self:
+        """What a training needs of it, which may have a long way to go."""
+        return replace(self, files={name: text for name, text in self.files.items() if suffix(name) not in DOCUMENTS})
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Where its report and conclusion are."""
+        return read_reports(self.files)
 
     @property
     def modules(self) -> dict[str, bytes]:
@@ -100,7 +115,8 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
         student, name: Whose it is, where that is known from elsewhere. Otherwise student.yaml says so.
     """
     try:
-        files = unwrapped(read_all(packed or source))
+        files, too_large = read_all(packed or source)
+        files = unwrapped(files)
     except Unusable as error:
         return unusable(source, str(error), student, name)
     except DAMAGED as error:
@@ -112,7 +128,7 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
         own_id = own_name = ""
     student = student or own_id or fallback_id(source)
-    return Submission(source, student, name or own_name or student, files)
+    return Submission(source, student, name or own_name or student, files, too_large=too_large)
 
 
 def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:
@@ -131,9 +147,11 @@ def safe_id(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
 
 
-def read_all(source: Path) -> dict[str, bytes]:
-    """All files of a folder or archive, within the limits. Raises Unusable."""
+def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """All files of a folder or archive, within the limits, and the documents that are not. Raises Unusable."""
     files: dict[str, bytes] = {}
+    too_large: list[str] = []
+    left = {True: MAX_DOCUMENT_BYTES, False: MAX_TOTAL_BYTES}  # bytes, of documents and of other files
     for name, read in entries(source):
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
@@ -150,12 +168,20 @@ def read_all(source: Path) -> dict[str, bytes]:
             raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")
-        files[str(path)] = content = read(MAX_FILE_BYTES + 1)  # whatever an archive says of the size
-        if len(content) > MAX_FILE_BYTES:
+        document = suffix(name) in HOLD_PICTURES
+        content = read((left[True] if document else MAX_FILE_BYTES) + 1)  # whatever an archive says of the size
+        if document and len(content) > left[True]:
+            if len(too_large) == MAX_LEFT_OUT:
+                raise Unusable(f"{printable(name)!r} is larger than {MAX_DOCUMENT_BYTES // 10**6} MB, as are others")
+            too_large.append(path.name)
+            continue
+        files[str(path)] = content
+        left[document] -= len(content)
+        if not document and len(content) > MAX_FILE_BYTES:
             raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; {NO_DATA}")
-        if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+        if left[False] < 0:
             raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; {NO_DATA}")
-    return files
+    return files, tuple(too_large)
 
 
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:

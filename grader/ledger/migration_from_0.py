@@ -71,7 +71,8 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
         )
         where, _, said = reason.partition(": ")
         what, _, mend = said.rpartition("; ")
-        found = [{"severity": "reject", "where": where, "what": what, "mend": mend}] if reason and not submitted else []
+        severity = "bonus" if where in ("REPORT.md", "CONCLUSION.md") else "reject"  # the rules' own matter since
+        found = [{"severity": severity, "where": where, "what": what, "mend": mend}] if reason and not submitted else []
         database.execute(
             "INSERT OR REPLACE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
             [row["student"], row["digest"], f"1 max_epochs {max_epochs}", json.dumps(found)],

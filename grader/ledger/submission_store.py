@@ -1,13 +1,14 @@
 """What was handed in, kept beside the results that it got: one zip for each digest, never unpacked."""
 
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from project.support.errors import note
-from project.support.files import open_atomically
+from project.support.files import open_atomically, write_atomically
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what zipfile raises of it
 
@@ -42,5 +43,19 @@ def kept_text(files: Mapping[str, bytes], name: str) -> str:
     return files.get(name, b"").decode("utf-8", "replace")
 
 
-def place(results: Path, digest: str) -> Path:
-    return results / "submissions" / f"{digest}.zip"
+def keep_document_texts(results: Path, digest: str, texts: Mapping[str, str]) -> None:
+    """Keep what could be read of a submission's documents, by file name."""
+    write_atomically(place(results, digest, "json"), json.dumps(texts, ensure_ascii=False))
+
+
+def document_texts(results: Path, digest: str) -> dict[str, str] | None:
+    """What could be read of a submission's documents, by file name; None where nobody has tried."""
+    try:
+        found = json.loads(place(results, digest, "json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else None
+
+
+def place(results: Path, digest: str, kind: str = "zip") -> Path:
+    return results / "submissions" / f"{digest}.{kind}"

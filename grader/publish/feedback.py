@@ -36,6 +36,8 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     if entry.flags:
         flags = (f"- {escaped(flag)}" for flag in entry.flags)
         lines += ["", f"{label['flags']} ({texts['flags']})", "", *flags]
+    if entry.warnings:
+        lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
     if entry.points:
         lines += ["", *bonus(entry.points, rules, label)]
     lines += ["", texts["tiers"][entry.tier], "", f"{label['name']} {escaped(shown_name)}."]

@@ -12,7 +12,10 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from grader.intake.notebooks import Cell
+
 MOST_CHARACTERS = 50_000  # of a text; what is longer is cut
+MOST_OF_NOTEBOOK, COST_OF_CELL = 200_000, 100  # characters
 MOST_FORMULA = 2_000  # characters; what is longer stays as it was written
 LOWEST_HEADING = 6
 TAGS = {
@@ -36,6 +39,24 @@ def rendered(text: str) -> str:
     if left_out > 0:
         text = text[:MOST_CHARACTERS] + f"\n\n({left_out:,} more characters are left out.)"
     return CLEANER.clean(PARSER.render(text.replace("\0", "\ufffd")))
+
+
+def rendered_notebook(cells: Sequence[Cell]) -> str:
+    """HTML of a notebook: Markdown as `rendered` shows it, code and what it printed as text, and nothing else of it."""
+    shown, left = [], MOST_OF_NOTEBOOK
+    for number, cell in enumerate(cells):
+        if left <= 0:
+            shown.append(f"<p>({len(cells) - number:,} more cells are left out.)</p>")
+            break
+        source = cell.source[:left]
+        left -= len(source) + len(cell.output) + COST_OF_CELL
+        if cell.kind == "markdown":
+            shown.append(rendered(source))
+        else:
+            shown.append(f"<pre><code>{html.escape(source.rstrip())}</code></pre>")
+            if cell.output:
+                shown.append(f"<pre><samp>{html.escape(cell.output)}</samp></pre>")
+    return "\n".join(shown)
 
 
 def formula(latex: str, settings: dict[str, Any]) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.ranking import Entry, standings
+from grader.intake.reports import read_reports
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept, kept_text
+from grader.ledger.submission_store import document_texts, kept, kept_text
 from grader.safe_text import csv_text
 from project.support.files import write_atomically
 
@@ -55,7 +56,11 @@ def similar(results: Path, entries: list[Entry]) -> list[Pair]:
         features["config"][student] = set(settings(files.get("config.yaml", b"")))
         code = "\n".join(kept_text(files, name) for name in sorted(files) if name.endswith(".py"))
         features["code"][student] = fingerprints(list(tokens(code)))
-        texts = "".join(kept_text(files, name) for name in ("REPORT.md", "CONCLUSION.md"))
+        read = document_texts(results, entry.digest) or {}
+        texts = "".join(
+            "".join(read.get(file, "") for file in part.files) if part.markdown is None else part.markdown
+            for part in read_reports(files).parts.values()
+        )
         features["texts"][student] = fingerprints([c for c in texts.lower() if c.isalnum()])
     pairs = [pair for what in SHARED for pair in alike(what, features[what])]
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.count, pair.first, pair.second))

@@ -75,8 +75,6 @@ def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission,
 @pytest.mark.parametrize(
     ("files", "where"),
     [
-        ({"REPORT.md": None}, "REPORT.md"),
-        ({"CONCLUSION.md": "Short."}, "CONCLUSION.md"),
         ({"student.yaml": None}, "student.yaml"),
         ({"student.yaml": "id: ok"}, "student.yaml: name"),
         ({"student.yaml": "id: ../../etc\nname: x"}, "student.yaml: id"),

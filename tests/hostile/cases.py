@@ -23,6 +23,7 @@ RULES = Rules.load().but(
     dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": GLYPHS},
     limits=Limits(minutes=2, memory_gb=3, output_mb=30, output_files=200, processes=100),
 )
+DEMANDING = RULES.but(reports="demand")
 IMPATIENT = RULES.but(limits=RULES.limits.but(minutes=0.25))
 STUDENT = "mallory"
 Config = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from grader.grading.example_submissions import REPORT
-from tests.hostile.cases import Case, Config, honest_config, own_network, set_key
+from tests.hostile.cases import DEMANDING, Case, Config, honest_config, own_network, set_key
 
 
 def rejected(name: str, key: str, value: Any, reason: str) -> Case:
@@ -130,8 +130,9 @@ CASES = [
         "rejected",
         "at most 40000 characters",
         files={"REPORT.md": REPORT + "x " * 900_000},
+        rules=DEMANDING,
     ),
-    Case("a report of nothing", "rejected", "REPORT.md: has", files={"REPORT.md": " \n" * 10_000}),
+    Case("a report of nothing", "rejected", "is missing", files={"REPORT.md": " \n" * 10_000}, rules=DEMANDING),
 ]
 HONEST = [
     Case("control: an honest configuration", "passed"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.cases import Case
+from tests.hostile.cases import DEMANDING, Case
 
 
 def zipped(add: Callable[[zipfile.ZipFile], None], before: Callable[[bytes], bytes] = bytes) -> Callable[[Path], Path]:
@@ -189,7 +189,13 @@ CASES = [
         source=in_folder(lambda folder: open(os.fsencode(folder) + b"/\xff.py", "w").close()),
     ),
     Case("no configuration", "rejected", "config.yaml: is missing", files={"config.yaml": None}),
-    Case("no report", "rejected", "REPORT.md: is missing", files={"REPORT.md": None}),
+    Case(
+        "no report where it is demanded",
+        "rejected",
+        "REPORT.md: is missing",
+        files={"REPORT.md": None},
+        rules=DEMANDING,
+    ),
     Case("an empty archive", "rejected", "is missing", source=lambda folder: empty(folder)),
 ]
 HONEST = [Case("control: a wrapper folder in a tar.gz", "passed", source=wrapped)]

@@ -11,12 +11,13 @@ import jinja2
 from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import checks_by, verdict
+from grader.intake.reports import Part, read_reports
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept, kept_text
+from grader.ledger.submission_store import kept
 from grader.publish import feedback
-from grader.publish.markdown import rendered
+from grader.publish.markdown import rendered, rendered_notebook
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names
 
@@ -24,7 +25,7 @@ ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
     " excellent"
 ).split()
-TEXTS = {"Report": "REPORT.md", "Conclusion": "CONCLUSION.md"}
+NOTHING, DOCUMENT = "<p>Nothing was handed in.</p>", "<p>It is a document, which a person opens and reads.</p>"
 
 Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
@@ -93,6 +94,7 @@ class Pages:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
         entry = self.veiled(self.entries[graded.student])
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
+        reports = read_reports(files)
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
         drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
@@ -116,7 +118,8 @@ class Pages:
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
             ],
             mistakes=self.mistakes(drawn),
-            texts={title: rendered(kept_text(files, name)) for title, name in TEXTS.items() if name in files},
+            texts=shown_texts(reports.parts) if files else {},
+            notebooks=[rendered_notebook(cells) for cells in reports.notebooks.values()],
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [each.get("curves", []) for each in drawings],
@@ -151,6 +154,16 @@ class Pages:
             mistake | {"file": write_picture(folder, images, secret, drawn["scoring"], mistake["image"])}
             for mistake in drawn["mistakes"][: self.rules.site.mistakes]
         ]
+
+
+def shown_texts(parts: dict[str, Part]) -> dict[str, str]:
+    """HTML of report and conclusion by title. The name of a file is not shown: it may be the student's."""
+    return {
+        part.capitalize(): (DOCUMENT if found.files else NOTHING)
+        if found.markdown is None
+        else rendered(found.markdown)
+        for part, found in parts.items()
+    }
 
 
 def percent(share: float, digits: int = 2) -> str:

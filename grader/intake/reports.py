@@ -1,0 +1,147 @@
+"""Where a submission's report and conclusion are: in Markdown, in a notebook's cells, or in documents for a person to open.
+
+For each of the two, the first of these that there is, beside config.yaml:
+
+1. a Markdown or text file that has its name (as REPORT.md: a name that begins with one of the part's words, in any case);
+2. a PDF or DOCX of its name;
+3. a notebook of its name, or the cells that `grader.intake.notebooks` finds in another one;
+4. pictures of its name;
+5. for the report: the only other document.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from grader.intake.notebooks import Cell, NotANotebook, part_named, parts_in, read_notebook, without_picture_data
+
+PARTS = ("report", "conclusion")
+NOTEBOOK = ".ipynb"
+TEXTS, PAGED, PICTURES = (".md", ".txt"), (".pdf", ".docx"), (".png", ".jpg", ".jpeg")
+DOCUMENTS = (*TEXTS, *PAGED, *PICTURES, NOTEBOOK)
+HOLD_PICTURES = tuple(kind for kind in DOCUMENTS if kind != ".txt")  # and are as large as these make them
+ENCODINGS = ("utf-8-sig", "cp949")  # what Korean Windows writes where it writes no UTF-8
+NOBODYS_REPORT = ("readme.md", "readme.txt")
+SHORTER = 200_000  # characters of a text that are looked at
+
+# A syllable or ideograph says about as much as two letters: docs/assignment.md and its Korean twin say the same in 2,254
+# characters and in 1,302, of which 747 are Hangul (a weight of 2.3), README.md and README.ko.md in 4,841 and 2,897 (2.2).
+WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
+SYLLABLE_IN_PARTS = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")  # as macOS writes it in places
+PICTURE = re.compile(r"!\[[^\[\]\n]{0,300}\]\([^()\n]{0,300}\)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A report or a conclusion, as it was handed in.
+
+    Attributes:
+        files: The files that hold it; none where nothing does.
+        markdown: Its text; None where it is in documents.
+        encoding: Of its file, as far as that is known; of a notebook, UTF-8.
+    """
+
+    files: tuple[str, ...] = ()
+    markdown: str | None = None
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What a submission says in words.
+
+    Attributes:
+        parts: The report and the conclusion.
+        notebooks: The cells of each notebook, by file name.
+        damaged: Why a notebook cannot be read, by file name.
+    """
+
+    parts: dict[str, Part]
+    notebooks: dict[str, list[Cell]]
+    damaged: dict[str, str]
+
+    @property
+    def used(self) -> set[str]:
+        """The files that hold a part, and all notebooks."""
+        return {*self.notebooks, *self.damaged, *(file for part in self.parts.values() for file in part.files)}
+
+
+def read_reports(files: Mapping[str, bytes]) -> Reports:
+    """Report and conclusion of a submission. Whatever its files hold, this raises nothing."""
+    notebooks: dict[str, list[Cell]] = {}
+    damaged = {}
+    for name in documents(files, (NOTEBOOK,)):
+        try:
+            notebooks[name] = read_notebook(files[name])
+        except NotANotebook as error:
+            damaged[name] = str(error)
+    parts = {part: next(candidates(part, files, notebooks), Part()) for part in PARTS}
+    if not parts["report"].files:
+        taken = parts["conclusion"].files
+        others = [name for name in documents(files, (*TEXTS, *PAGED, *PICTURES)) if name not in taken]
+        if len(others) == 1 and not part_of(others[0]):
+            parts["report"] = next(as_parts(others, files), Part())
+    return Reports(parts, notebooks, damaged)
+
+
+def documents(files: Mapping[str, bytes], suffixes: tuple[str, ...]) -> list[str]:
+    """The files with these suffixes beside config.yaml, in order of the suffixes and then of the names."""
+    found = [name for name in files if "/" not in name and suffix(name) in suffixes]
+    found = [name for name in found if name.lower() not in NOBODYS_REPORT]
+    return sorted(found, key=lambda name: (suffixes.index(suffix(name)), len(name), name))
+
+
+def suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def part_of(name: str) -> str:
+    """The part that a file's name begins with; empty for none."""
+    return part_named(unicodedata.normalize("NFC", PurePosixPath(name).stem).replace("_", " "))
+
+
+def candidates(part: str, files: Mapping[str, bytes], notebooks: Mapping[str, list[Cell]]) -> Iterator[Part]:
+    """What could be this part, the best first."""
+
+    def named(suffixes: tuple[str, ...]) -> list[str]:
+        return [name for name in documents(files, suffixes) if part_of(name) == part]
+
+    yield from as_parts(named((*TEXTS, *PAGED)), files)
+    for name in notebooks:
+        if part_of(name) == part:
+            text = "\n\n".join(cell.source for cell in notebooks[name] if cell.kind == "markdown")
+        else:
+            text = parts_in(notebooks[name]).get(part, "")
+        if text.strip():
+            yield Part((name,), text)
+    if pictures := named(PICTURES):  # photographs of pages
+        yield Part(tuple(pictures))
+
+
+def as_parts(names: list[str], files: Mapping[str, bytes]) -> Iterator[Part]:
+    """Each of these texts and documents as a part, but for texts that say nothing."""
+    for name in names:
+        if suffix(name) not in TEXTS:
+            yield Part((name,))
+            continue
+        text, encoding = decoded(files[name])
+        if text.strip():
+            yield Part((name,), text, encoding)
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """A text without the data of its pictures, and its encoding: utf-8, cp949, or none, where what cannot be read is marked."""
+    for encoding in ENCODINGS:
+        try:
+            return without_picture_data(content.decode(encoding)), encoding.removesuffix("-sig")
+        except UnicodeDecodeError:
+            continue
+    return without_picture_data(content.decode("utf-8", "replace")), ""
+
+
+def length(text: str) -> int:
+    """How much a text says, in characters: a Korean, Chinese or Japanese one counts as two, a picture as nothing."""
+    said = SYLLABLE_IN_PARTS.sub("\uac00", " ".join(PICTURE.sub("", text[:SHORTER]).split()))
+    return len(said) + len(WIDE.findall(said))
