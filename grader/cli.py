@@ -66,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
     add("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
-    add("--dataset", type=Path, help="grade on this folder or archive of images, not on the rules' dataset")
+    add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
@@ -164,8 +164,9 @@ def run(options: argparse.Namespace) -> None:
         )
     rules = Rules.load(options.rules)
     if options.dataset:
-        archive = {"path": str(existing(options.dataset).resolve())}
-        rules = rules.but(dataset={"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive})
+        from project.datasets.recognition import recognized
+
+        rules = rules.but(dataset=recognized(existing(options.dataset)))
     if not 0 <= (options.secret_seed or 0) < 2**63:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from project.assignment import Assignment
 
+PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
+
 
 def no_number(value: Any) -> Any:
     """Refuse a number for a date: it would be taken for seconds since 1970."""
@@ -19,7 +21,7 @@ def no_number(value: Any) -> Any:
 
 
 def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
-    """The dataset, its path resolved. Refuses a class that its module lacks; to import that would take seconds."""
+    """The dataset, its paths resolved. Refuses a class that its module lacks; to import that would take seconds."""
     path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
     if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
         raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
@@ -32,9 +34,10 @@ def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
         found = []
     if name not in {getattr(node, "asname", None) or node.name for node in found}:
         raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
-    if isinstance(archive := arguments.get("path"), str):  # what lies there is the same from every working directory
-        return {**dataset, "init_args": {**arguments, "path": str(Path(archive).expanduser().resolve())}}
-    return dataset
+    # What lies there is the same from every working directory.
+    paths = {name: value for name in PATHS if isinstance(value := arguments.get(name), str)}
+    resolved = {name: str(Path(path).expanduser().resolve()) for name, path in paths.items()}
+    return {**dataset, "init_args": {**arguments, **resolved}} if resolved else dataset
 
 
 class Section(BaseModel):

@@ -105,6 +105,16 @@ def test_a_dataset_s_path_is_the_same_however_it_is_written(tmp_path, monkeypatc
         assert Rules.load("rules.yaml").dataset["init_args"] == {"path": str(tmp_path / "images")}
 
 
+def test_the_paths_of_tables_are_resolved_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = "{train: a/Train.csv, test: ../Test.csv, label: last}"
+    (tmp_path / "rules.yaml").write_text(
+        f"dataset: {{class_path: project.datasets.tables.ImageTable, init_args: {arguments}}}"
+    )
+    resolved = {"train": str(tmp_path / "a/Train.csv"), "test": str(tmp_path.parent / "Test.csv"), "label": "last"}
+    assert Rules.load("rules.yaml").dataset["init_args"] == resolved
+
+
 @pytest.mark.parametrize(("target", "said"), [(0.8, "80%"), (0.925, "92.5%"), (0.57, "57%"), (0.8125, "81.25%")])
 def test_a_target_is_told_as_it_is(target, said):
     assert conditions(Assignment(target_accuracy=target), summary())[0].name == f"accuracy above {said}"

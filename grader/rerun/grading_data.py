@@ -53,6 +53,8 @@ def make_source(description: dict[str, Any]) -> Source:
         return source
     except ArgumentError as error:
         raise UserError(f"dataset: {' '.join(str(error).split())[:300]}") from None
+    except UserError as error:  # the rules have another name for it than a run's configuration
+        raise UserError(str(error).replace("data.source.", "dataset.init_args.")) from None
 
 
 def images_key(rules: Rules, secret: int) -> str:
@@ -64,8 +66,8 @@ def images_key(rules: Rules, secret: int) -> str:
 def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
     """Write the splits below `results`, or find them there.
 
-    The test split scores, if there is one; Glyphs draws a fresh one. Otherwise the validation split without the monitor
-    split does. The secret decides the monitor split and the order.
+    The test split scores, if there is one with labels; Glyphs draws a fresh one. Otherwise the validation split without
+    the monitor split does. The secret decides the monitor split and the order.
     """
     key = images_key(rules, secret)
     folder, withheld_file = results / DATA / key, results / WITHHELD / f"{key}.json"
@@ -94,7 +96,9 @@ def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, 
     rest, monitor = stratified_split(val.labels_N, monitored, secret)
     if isinstance(source, Glyphs):
         source.seed = secret
-    scoring = source.load("test") if "test" in source.splits else Split(val.images_NHWC[rest], val.labels_N[rest])
+    scoring = source.load("test") if "test" in source.splits else None
+    if scoring is None or (scoring.labels_N < 0).any():  # a table to predict has no labels
+        scoring = Split(val.images_NHWC[rest], val.labels_N[rest])
     order_N = torch.randperm(len(scoring.labels_N), generator=torch.Generator().manual_seed(secret))
 
     (folder / "training").mkdir()

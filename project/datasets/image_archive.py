@@ -4,28 +4,23 @@ Archives are read as streams: nothing in one is ever written under a name that i
 """
 
 import errno
-import hashlib
-import json
 import lzma
 import math
-import os
-import shutil
 import tarfile
-import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from project.datasets.source import Split
+from project.datasets.cache import content_key, decoded_once, file_pieces
+from project.datasets.source import Split, shape_words
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.progress import fraction_shown
@@ -33,7 +28,7 @@ from project.support.progress import fraction_shown
 SPLITS = ("train", "val", "test")
 IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_IMAGE_BYTES = 100 * 10**6
-CACHE_FORMAT = 1  # another number makes everybody decode anew
+GREY = ("1", "L", "LA")  # modes of Pillow
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 Files = Iterator[tuple[float, str, bytes]]  # share of the work that is done, path, content
@@ -45,58 +40,34 @@ class ImageArchive(TensorFolder):
     Args:
         path: A folder, or a .zip, .tar, .tar.gz or .tar.xz file. A folder around the splits does no harm.
         image_size: Side of the square that every image is scaled to, in pixels; what is not square is cut at its long sides.
-        mode: RGB, or L for grey.
+            By default the images keep their own size, which must be the same for all.
+        mode: RGB, or L for grey. By default the images' own, which must be the same for all.
 
     Raises:
         UserError: There is no such file, an image cannot be read, a class is missing from a split, or the like.
     """
 
-    def __init__(self, path: str, image_size: int = 32, mode: Literal["RGB", "L"] = "RGB"):
-        if image_size < 1:
+    def __init__(self, path: str, image_size: int | None = None, mode: Literal["RGB", "L"] | None = None):
+        if image_size is not None and image_size < 1:
             raise UserError(f"data.source.image_size: {image_size} is no size; take 32, or another number of pixels")
         self.path, self.image_size, self.mode = Path(path).expanduser(), image_size, mode
         if not self.path.exists():
             raise UserError(f"data.source.path: {path}: no such file or folder")
-        super().__init__(str(self._decoded()))
+        key = content_key(self._content(), image_size, mode)
+        super().__init__(str(decoded_once(key, self._decode)))
 
-    def _decoded(self) -> Path:
-        """The folder of decoded tensors, made if it is not in the cache."""
-        cache = cache_folder()
-        target = cache / self._key()
-        if target.exists():
-            return target
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            remove_remains(cache)
-            # Written aside and renamed: a kill leaves nothing half-written, and of two processes the second yields.
-            with tempfile.TemporaryDirectory(prefix=".decoding-", dir=cache, ignore_cleanup_errors=True) as aside:
-                whole = Path(aside, "whole")
-                whole.mkdir()
-                TensorFolder.write(whole, *self._decode(Path(aside)))
-                try:
-                    whole.rename(target)
-                except OSError:
-                    if not target.exists():
-                        raise
-        except OSError as error:
-            raise UserError(f"cannot write the cache {cache}: {error.strerror}; set FIFTEEN_EPOCHS_CACHE") from None
-        return target
-
-    def _key(self) -> str:
-        """A digest of all content, and of what is made of it."""
-        digest = hashlib.sha256(json.dumps([CACHE_FORMAT, self.image_size, self.mode]).encode())
-        if self.path.is_dir():
-            for _, name, content in folder_files(self.path):
-                digest.update(f"{len(name)} {len(content)} {name}".encode())
-                digest.update(content)
-        else:
-            with open(self.path, "rb") as file:
-                hashlib.file_digest(file, lambda: digest)
-        return digest.hexdigest()[:32]
+    def _content(self) -> Iterator[bytes]:
+        if not self.path.is_dir():
+            yield from file_pieces(self.path)
+            return
+        for _, name, content in folder_files(self.path):
+            yield f"{len(name)} {len(content)} {name}".encode()
+            yield content
 
     def _decode(self, scratch: Path) -> tuple[list[str], dict[str, Split]]:
         """Names of the classes, and every split, mapped from a file in `scratch`: it need not fit in memory."""
         names: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}  # class, file
+        first_name, shape = "", (0, 0, 0)
         with ExitStack() as stack:
             pixels = {split: stack.enter_context(open(scratch / split, "wb")) for split in SPLITS}
             show = stack.enter_context(fraction_shown(f"Decoding {self.path} (once)"))
@@ -104,7 +75,12 @@ class ImageArchive(TensorFolder):
                 for done, name, content in files(self.path):
                     *_, split, class_name, file_name = ("", "", *PurePosixPath(name).parts)
                     if split in SPLITS:
-                        pixels[split].write(self._pixels(name, content).tobytes())
+                        image_HWC = self._pixels(name, content)
+                        if not first_name:
+                            first_name, shape = name, image_HWC.shape
+                        if image_HWC.shape != shape:
+                            self._differ(first_name, shape, name, image_HWC.shape)
+                        pixels[split].write(image_HWC.tobytes())
                         names[split].append((class_name, file_name))
                     show(done)
             except DAMAGED as error:
@@ -113,8 +89,14 @@ class ImageArchive(TensorFolder):
                 said = " ".join(str(error).split()) or "it ends too early"
                 raise UserError(f"{self.path}: damaged: {said}") from None
         classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
-        shape = (self.image_size, self.image_size, len(self.mode))
         return classes, {split: in_order(scratch / split, shape, one, classes) for split, one in names.items() if one}
+
+    def _differ(self, one: str, shape: tuple[int, ...], other: str, different: tuple[int, ...]) -> NoReturn:
+        """Refuse images that cannot lie in one tensor."""
+        cures = ["image_size: 32, or another number of pixels"] if shape[:2] != different[:2] else []
+        cures += ["mode: RGB, or L for grey"] if shape[2] != different[2] else []
+        said = f"{one} is {shape_words(shape)}, but {other} is {shape_words(different)}"
+        raise UserError(f"{self.path}: {said}; give data.source.{', and data.source.'.join(cures)}")
 
     def _classes(self, by_split: dict[str, set[str]]) -> list[str]:
         """The names of the classes, the same in every split."""
@@ -138,9 +120,10 @@ class ImageArchive(TensorFolder):
                     image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
                 if "transparency" in image.info and image.mode == "P":
                     image = image.convert("RGBA")
-                side = self.image_size
-                image = ImageOps.fit(image.convert(self.mode), (side, side), Image.Resampling.BICUBIC)
-                return np.asarray(image).reshape(side, side, -1)
+                image = image.convert(self.mode or ("L" if image.mode in GREY else "RGB"))
+                if side := self.image_size:
+                    image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+                return np.asarray(image).reshape(image.height, image.width, -1)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             said = "not an image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
             raise UserError(f"{self.path}: {name} cannot be read: {said}; replace it or take it out") from None
@@ -211,18 +194,3 @@ def limited(path: Path, name: str, content: bytes) -> bytes:
     if len(content) > MAX_IMAGE_BYTES:
         raise UserError(f"{path}: {name} is larger than {MAX_IMAGE_BYTES // 10**6} MB")
     return content
-
-
-def cache_folder() -> Path:
-    """Where decoded images are kept: $FIFTEEN_EPOCHS_CACHE, or fifteen-epochs in the user's cache folder."""
-    own = os.environ.get("FIFTEEN_EPOCHS_CACHE")
-    general = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(general, "fifteen-epochs")
-
-
-def remove_remains(folder: Path) -> None:
-    """Remove what a killed process left behind a day or more ago."""
-    for remains in folder.glob(".decoding-*"):
-        with suppress(OSError):  # another process may be faster
-            if time.time() - remains.stat().st_mtime > 86_400:
-                shutil.rmtree(remains)

@@ -1,6 +1,7 @@
 """What a dataset is: named in the YAML as `data.source`, it gives uint8 images and labels, a split at a time."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,12 @@ class Source(ABC):
     @abstractmethod
     def load(self, split: str) -> Split:
         """A split, in an order that does not change."""
+
+
+def shape_words(shape_HWC: Sequence[int]) -> str:
+    """`28x28 grey` for an image of (28, 28, 1)."""
+    h, w, c = shape_HWC
+    return f"{h}x{w} {({1: 'grey', 3: 'colour'}).get(c, f'of {c} channels')}"
 
 
 def stratified_split(labels_N: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:

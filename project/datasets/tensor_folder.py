@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -41,6 +42,11 @@ class TensorFolder(Source):
         return tuple(name for name in ("train", "val", "test") if (self.folder / f"{name}.safetensors").exists())
 
     def load(self, split: str) -> Split:
-        tensors = load_file(self.folder / f"{split}.safetensors")
+        path = self.folder / f"{split}.safetensors"
+        try:
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as error:
+            said = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+            raise UserError(f"{path}: cannot be read: {said}") from None
         images_NHWC = tensors["images"]
         return Split(images_NHWC, tensors.get("labels", torch.full((len(images_NHWC),), -1)))

@@ -11,6 +11,8 @@ MODULES = {  # the first module that has a name gives it
     "WeightNormalization WeightStandardization",
     "project.datasets.glyphs": "Glyphs",
     "project.datasets.image_archive": "ImageArchive",
+    "project.datasets.tables": "ImageTable",
+    "project.datasets.idx": "IDXImages",
     "project.datasets.downloaded": "CIFAR10 FashionMNIST",
     "project.datasets.tensor_folder": "TensorFolder",
     "torch.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam RAdam RMSprop Rprop SGD",

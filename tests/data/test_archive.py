@@ -16,8 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from project.datasets import image_archive as archive
-from project.datasets.image_archive import ImageArchive, cache_folder
+from project.datasets.cache import cache_folder, remove_remains
+from project.datasets.image_archive import ImageArchive
 from project.support.errors import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10.tar.xz"
@@ -106,11 +106,39 @@ def test_images_of_any_size_and_mode(tmp_path):
         for file, content in strange.items()
     }
     path = str(write(tmp_path / "a.zip", files))
-    assert ImageArchive(path, image_size=20).load("train").images_NHWC.shape == (20, 20, 20, 3)
+    assert ImageArchive(path, image_size=20, mode="RGB").load("train").images_NHWC.shape == (20, 20, 20, 3)
     grey_NHWC = ImageArchive(path, image_size=20, mode="L").load("train").images_NHWC
     assert grey_NHWC.shape == (20, 20, 20, 1)
     eight_bits, sixteen_bits = grey_NHWC[1].int(), grey_NHWC[4].int()
     assert (eight_bits - sixteen_bits).abs().max() <= 2 and eight_bits.max() > 150
+
+
+@pytest.mark.parametrize(
+    ("pixels", "shape"), [((28, 28), (28, 28, 1)), ((9, 17, 3), (9, 17, 3)), ((5, 5, 4), (5, 5, 3))]
+)
+def test_images_keep_their_own_size_and_mode(pixels, shape, tmp_path):
+    image = np.random.RandomState(0).randint(0, 256, pixels, dtype=np.uint8)
+    path = write(tmp_path / "a.zip", {f"{split}/cat/0.png": encoded(image) for split in ("train", "val")})
+    images_NHWC = ImageArchive(str(path)).load("train").images_NHWC
+    assert images_NHWC.shape == (1, *shape)
+    assert np.array_equal(images_NHWC[0].squeeze(), image[..., :3] if len(pixels) == 3 else image)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        ((30, 32, 3), "is 32x32 colour, but val/dog/9.png is 30x32 colour; give data.source.image_size: 32, or"),
+        ((32, 32), "is 32x32 colour, but val/dog/9.png is 32x32 grey; give data.source.mode: RGB, or L"),
+        ((8, 8), "8x8 grey; give data.source.image_size: 32, or another number of pixels, and data.source.mode: RGB"),
+    ],
+)
+def test_images_that_differ_are_one_line_that_asks_for_a_size_or_mode(pixels, said, tmp_path):
+    files = {**some_files(), "val/dog/9.png": encoded(np.zeros(pixels, np.uint8))}
+    path = str(write(tmp_path / "a.zip", files))
+    with pytest.raises(UserError) as error:
+        ImageArchive(path)
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert ImageArchive(path, image_size=16, mode="L").load("val").images_NHWC.shape == (7, 16, 16, 1)
 
 
 def changed(**changes):
@@ -234,7 +262,7 @@ def test_a_kill_in_mid_write_leaves_nothing_that_counts(tmp_path):
     (remains,) = cache_folder().iterdir()
     assert len(ImageArchive(str(path)).load("val").labels_N) == 6
     os.utime(remains, (time.time() - 10**6,) * 2)
-    archive.remove_remains(cache_folder())
+    remove_remains(cache_folder())
     assert not remains.exists()
 
 

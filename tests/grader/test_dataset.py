@@ -7,9 +7,11 @@ import torch
 
 from grader.rerun.grading_data import DATA, WITHHELD, make_source, prepare
 from project.datasets.glyphs import Glyphs
+from project.datasets.recognition import recognized
 from project.datasets.source import Split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
+from tests.data.test_tables import as_rows, drawn, folder_of, written
 from tests.grader.conftest import TINY_GLYPHS
 
 
@@ -75,6 +77,56 @@ def test_a_dataset_that_cannot_be_read_is_one_line(content, arguments, said, tmp
     with pytest.raises(UserError, match=said) as error:
         make_source({"class_path": path, "init_args": {"path": str(archive), **arguments}})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        (
+            {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": "."}},
+            "no folder of tensors",
+        ),
+        (
+            {"class_path": "project.datasets.tables.ImageTable", "init_args": {"train": "no.csv"}},
+            "init_args.train: no.csv",
+        ),
+        (
+            {"class_path": "project.datasets.tables.ImageTable", "init_args": {"path": "no"}},
+            "init_args.path: no: no such",
+        ),
+        (
+            {"class_path": "project.datasets.idx.IDXImages", "init_args": {"path": "no"}},
+            "init_args.path: no: no such folder",
+        ),
+    ],
+)
+def test_a_wrong_path_in_the_rules_is_one_line(described, said, rules, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        prepare(rules.but(dataset=described), 5, tmp_path / "results")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_folder_of_tensors_without_its_tensors_is_one_line(rules, tmp_path):
+    (tmp_path / "classes.json").write_text("[]")
+    described = {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": str(tmp_path)}}
+    with pytest.raises(UserError, match="train.safetensors: cannot be read: no such file"):
+        prepare(rules.but(dataset=described), 5, tmp_path / "results")
+
+
+@pytest.mark.parametrize(("labelled", "scored"), [(True, 30), (False, 32)])
+def test_a_table_scores_on_its_test_images_if_they_have_labels(labelled, scored, rules, tmp_path):
+    images, labels = drawn(200)
+    test = written(*drawn(30, seed=1)) if labelled else written(drawn(30, seed=1)[0], None)
+    folder = folder_of(tmp_path, train=written(images, labels), test=test)
+    data = prepare(rules.but(dataset=recognized(folder)), 5, tmp_path / "results")
+    monitor, scoring = TensorFolder(str(data.training)).load("val"), TensorFolder(str(data.scoring)).load("test")
+    assert scoring.images_NHWC.shape == (scored, 4, 4, 1) and len(data.labels_N) == scored
+    assert len(monitor.labels_N) == 8, "a fifth of the validation images, which are a fifth of all"
+    mine = as_rows(*drawn(30, seed=1)) if labelled else as_rows(images, labels)
+    assert set(zip(map(str, data.labels_N.tolist()), keys(scoring.images_NHWC))) <= set(mine), (
+        "each image has its own label"
+    )
 
 
 def test_the_secret_decides_and_the_folder_is_written_once(rules, tmp_path):
