@@ -1,4 +1,4 @@
-"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, gallery. See README.md."""
+"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, gallery. See README.md."""
 
 import sys
 
@@ -15,6 +15,10 @@ def main(args: list[str]) -> int:
         from project.studies.gallery import main as draw_gallery
 
         return exit_status(draw_gallery, args[1:])
+    if args[0] == "look":
+        from project.studies.look import main as look
+
+        return exit_status(look, args[1:])
     from project.training.command_line import main as run
 
     return exit_status(run, args)

@@ -1,4 +1,4 @@
-"""The command line: `python -m grader check|pack|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
+"""The command line: `python -m grader check|pack|import|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
 
 import argparse
 import getpass
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.intake import checks, packing
+from grader.intake.families import foreseen, lacking
 from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
@@ -41,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
         function: Callable[[argparse.Namespace], int | None], summary: str, *parents: argparse.ArgumentParser
     ) -> Callable[..., argparse.Action]:
         """Add a command with its function's name. Returns what adds an argument to it."""
-        added = commands.add_parser(function.__name__, help=summary, description=summary, parents=parents)
+        added = commands.add_parser(function.__name__.rstrip("_"), help=summary, description=summary, parents=parents)
         added.set_defaults(command=function)
         return added.add_argument
 
@@ -62,6 +63,10 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(pack, "Check a submission, and write the archive to hand in.", rules)
     add("path", type=Path, help="the submission's folder")
     add("--out", type=Path, metavar="ZIP", help="the archive (<student id>.zip)")
+
+    add = command(import_, "Make a submission to look over of a notebook with plain PyTorch; it is not run.")
+    add("notebook", type=Path, help="the notebook, an .ipynb file")
+    add("--out", type=Path, default=Path("submission"), help="folder to write; must not exist yet (%(default)s)")
 
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
@@ -134,6 +139,14 @@ def pack(options: argparse.Namespace) -> int:
     return 0
 
 
+def import_(options: argparse.Namespace) -> None:
+    from grader.intake.notebook_import import import_notebook
+
+    for line in import_notebook(existing(options.notebook), options.out):
+        print(line)
+    print(f"{options.out} is to be looked over; fill in student.yaml, then: python -m grader check {options.out}")
+
+
 def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Finding], str]:
     """A submission, what is wrong with it, and a line that says whether it is ready. All of that is printed, too."""
     path, rules = existing(options.path), Rules.load(options.rules)
@@ -143,10 +156,21 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         submission = read_submission(path)
     else:
         submission = take_in(path)
-    findings = checks.check(submission, rules)
+    findings, open_families = checks.check(submission, rules), []
+    if not submission.unusable and not any(
+        finding.where.startswith("config.yaml") for finding in checks.rejections(findings)
+    ):
+        families = foreseen(submission.config)
+        findings = [*lacking(submission.config, rules.families), *findings]
+        open_families = [each.family for each in families if each.state == "open" and each.family in rules.families]
+        for each in families:
+            print(f"family  {each}")
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")
-    ready = f"ready to hand in, tier {submission.tier}. The families are checked when it is rerun."
+    when = (
+        f"A training shows {' and '.join(open_families) or 'whether they are in effect'}: python main.py fit says it."
+    )
+    ready = f"ready to hand in, tier {submission.tier}. {when}"
     said = f"{submission.student}: {'would be rejected.' if checks.rejections(findings) else ready}"
     print(said)
     return submission, findings, said

@@ -57,6 +57,34 @@ def fuses(optimizer: OptimizerCallable) -> bool:
     return kind in (SGD, Adam, AdamW) and settings.get("fused") is None and not chosen
 
 
+def takes_channels_last(network: nn.Module, image_shape: tuple[int, ...]) -> bool:
+    """Whether a network takes images whose channels lie last in memory.
+
+    One of a student's own may call `view` on a convolution's output, which torch then refuses; so it is tried on two images.
+    """
+    if type(network).__module__.partition(".")[0] in ("project", "torchvision"):
+        return True
+    modes = {module: module.training for module in network.modules()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            c, h, w = image_shape
+            network.eval()(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
+        return True
+    except Exception as error:  # any other mistake is told by the first batch
+        return "view size is not compatible" not in str(error)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def contiguous(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A forward pre-hook that gives a network its images channel by channel in memory.
+
+    `contiguous` alone would leave those of one channel as they are, whose strides still say that it lies last.
+    """
+    return tuple(given.flatten().view(given.shape) if isinstance(given, Tensor) else given for given in inputs)
+
+
 class Classifier(LightningModule):
     """Trains `network` on images with the strategies chosen from the four families.
 
@@ -98,7 +126,9 @@ class Classifier(LightningModule):
             regularizer.prepare(self.network)
         if initialization:
             initialization(self.network)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # which is faster
+        if not takes_channels_last(self.network, self.image_shape):
+            self.network.to(memory_format=torch.contiguous_format).register_forward_pre_hook(contiguous)
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.drawn: list[Drawn] | None = None  # how, before a checkpoint is loaded

@@ -168,7 +168,8 @@ class ImageData(LightningDataModule):
         def epoch() -> int:  # a run that overfits a few batches needs the same ones in every epoch
             return 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]  # Lightning sets it
 
-        arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch)
+        mixed = name == "val"  # of which a run may take a part; predictions are in the split's own order
+        arguments = (self.split(name), size, self.mean, self.std, device, training, seed, epoch, mixed)
         if self.why_streamed(name, device):
             return StreamedBatches(*arguments, augmentation=self.augmentation, num_workers=self.num_workers)
         return ResidentBatches(*arguments, augmentation=self.augmentation)

@@ -8,6 +8,7 @@ What is set but has no effect does not count, and is told in a remark.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from torchvision.ops import StochasticDepth
 from project.batches.worker_processes import AugmentedBatches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
-from project.datasets.source import Split
+from project.datasets.source import Split, shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn
@@ -95,16 +96,20 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
             }
     except UserError:
         raise
-    except Exception:
+    except Exception as error:
         check_flat(classifier, images_NCHW)
+        if isinstance(error, RuntimeError | ValueError):  # of layers made for images of another shape, most likely
+            c, h, w = images_NCHW.shape[1:]
+            error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
         raise
     remarks += without_place(classifier, strategies)
     return Census(strategies, remarks)
 
 
 def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
-    """Names of the strategies within a network that had an effect when the census was taken, and have none any more."""
-    with observed(classifier.network, sample(classifier, data)) as network:
+    """Names of the strategies within a network that had an effect when the census was taken, and show none any more."""
+    now: set[str] = set()
+    with suppress(Exception), observed(classifier.network, sample(classifier, data)) as network:
         now = {strategy.name for strategy in (*dropout(network), *normalization(network))}
     names = [strategy.name for strategy in before.strategies["normalization"]]
     names += [strategy.name for strategy in before.strategies["regularization"] if strategy.name in DROPPED]

@@ -35,6 +35,36 @@ def test_a_network_of_torchvision_fits_in():
     assert classifier(torch.randn(2, 3, 32, 32)).shape == (2, 7)
 
 
+class Viewing(torch.nn.Module):
+    """As it stands in most tutorials: `view` takes no image whose channels lie last."""
+
+    def __init__(self, num_classes, in_channels, flatten=lambda x: x.view(x.size(0), -1)):
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(in_channels, 8, 3, padding=1), torch.nn.BatchNorm2d(8)
+        self.frozen = torch.nn.Dropout(0.5).eval()
+        self.head = torch.nn.Linear(8 * 32 * 32, num_classes)
+        self.flatten = flatten
+
+    def forward(self, x):
+        return self.head(self.frozen(self.flatten(self.norm(self.conv(x)))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_a_student_s_may_view_its_images(channels):
+    images_NCHW = torch.rand(2, 32, 32, channels).permute(0, 3, 1, 2)
+    logits, kept, drawn = [], [], []
+    for network in (Viewing, functools.partial(Viewing, flatten=lambda x: x.flatten(1))):
+        torch.manual_seed(0)
+        classifier = Classifier(network, SGD, image_shape=(channels, 32, 32))
+        drawn.append(torch.rand(1))
+        logits.append(classifier(images_NCHW))
+        kept.append(classifier.network.conv.weight.is_contiguous(memory_format=torch.channels_last))
+        assert classifier.network.training and not classifier.network.frozen.training
+    assert kept == [channels == 1, True], "channels last where that works; for one channel, it is the same"
+    assert torch.allclose(*logits, atol=1e-5) and drawn[0] == drawn[1], "nothing else has changed by the trial"
+    assert classifier.network.norm.num_batches_tracked == 1
+
+
 def test_parameters_are_grouped_by_their_weight_decay():
     classifier = Classifier(ConvNet, SGD, regularization=[WeightDecay(0.02)], normalization=BatchNormalization())
     decays = {

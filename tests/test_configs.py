@@ -40,6 +40,20 @@ def test_first_comment_says_what_it_is_for_when_to_use_it_and_how(path):
         assert comment[-1] == f"#   python main.py fit --config configs/base.yaml --config {path}"
 
 
+@pytest.mark.parametrize("path", sorted((CONFIGS / "assignments").glob("*.yaml")), ids=str)
+def test_every_assignment_s_rules_are_read(path):
+    assert Rules.load(path).dataset != Rules.load().dataset
+    assert f"--rules {path}" in path.read_text(), "the command names the file"
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "data").glob("*.yaml")), ids=str)
+def test_a_dataset_takes_the_place_of_the_embedded_one(path):
+    quickstart = ["--config", str(CONFIGS / "quickstart.yaml")]
+    before, after = (yaml.safe_load(complete_config([*quickstart, *more])) for more in ([], ["--config", str(path)]))
+    assert before["data"]["source"] != after["data"]["source"] and before["model"] == after["model"]
+    assert "train" not in after["data"]["source"]["init_args"] or after["data"]["source"]["init_args"]["train"] is None
+
+
 @pytest.mark.parametrize(("family", "path"), [(f, p) for f in FAMILIES for p in OVERLAYS[f]], ids=str)
 def test_an_overlay_touches_its_own_family_only(family, path):
     overlay = yaml.safe_load(path.read_text())

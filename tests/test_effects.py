@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, lr_scheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
 
@@ -465,3 +466,17 @@ def test_what_works_before_the_training_alone_is_told(data):
         before = census(classifier, data, 15, 75)
         classifier.network.calls = 20
         assert gone(before, classifier, data) == expected
+
+
+def test_nobody_takes_the_census_for_training_steps(data):
+    seen = []
+
+    def count(optimizer, *_):
+        seen.append(any(p.grad is not None for group in optimizer.param_groups for p in group["params"]))
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        taken(data, scheduler=functools.partial(lr_scheduler.ExponentialLR, gamma=0.9), regularization=[L1(0.1)])
+    finally:
+        hook.remove()
+    assert len(seen) > 10 and not any(seen)

@@ -14,11 +14,16 @@ from PIL import Image
 import grader.cli
 import main
 from project.datasets.downloaded import TorchvisionSource
+from tests.data.test_idx import write as write_idx
+from tests.data.test_tables import drawn, written
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
 LINKED = ("project", "grader", "configs", "main.py", "Makefile", "pyproject.toml", "README.md", "tests")
+
+
+PLACES = {"PATH": "images", "TABLES": "tables", "IDX": "idx"}  # what the README leaves to the reader
 
 
 def commands(readme: str) -> list[str]:
@@ -52,8 +57,12 @@ class Session:
                         folder / "images" / split / name / f"{number}.png"
                     )
 
+        (folder / "tables").mkdir()
+        (folder / "tables" / "Train.csv").write_text(written(*drawn(1000, 784)))
+        write_idx(folder / "idx", count=500, size=(28, 28))
+
     def run(self, command: str) -> None:
-        words = ["images" if word == "PATH" else word for word in shlex.split(command)]
+        words = [PLACES.get(word, word) for word in shlex.split(command)]
         if words[:2] == ["python", "main.py"]:
             scaled = {"fit": SHORT, "gallery": ["--only", "schedules"]}.get(words[2], [])
             assert main.main(words[2:] + scaled) == 0, command

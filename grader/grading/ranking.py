@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
@@ -28,8 +29,12 @@ class Entry(BaseModel):
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
         excellent: Passed, and among the best ranks that the rules let be marked.
-        digest, source: Of the submission. Like warnings and points, they are in no file of the leaderboard.
+        reason: Why it did not pass, as anybody may read it.
+        said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
+            is in no file of the leaderboard.
+        frames: Of a crash, the last calls in the student's own files.
         warnings: What the checks said that settles nothing.
+        digest, source: Of the submission.
         points: The last note on its report and conclusion, if there is one.
     """
 
@@ -57,17 +62,24 @@ class Entry(BaseModel):
     total: float | None = None
     reason: str = ""
     excellent: bool = False
+    said: str = Field("", exclude=True)
+    frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
     warnings: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
 
+    @property
+    def own_reason(self) -> str:
+        """The reason for the student and the instructor."""
+        return self.said or self.reason
+
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
     """Every student (or one), with the verdict by these rules, in order of the ids."""
-    epoch_seconds = ledger.epoch_seconds()
+    epochs = [Epoch(*each) for each in ledger.verified_epochs()]
     for graded in ledger.graded(checks_by(rules), student):
-        yield graded, verdict(graded, rules, epoch_seconds)
+        yield graded, verdict(graded, rules, epochs)
 
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
@@ -106,7 +118,8 @@ def place(ranked: list[Entry], best: int) -> None:
 def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
-    made.flags, made.reason, made.source, made.warnings = said.flags, said.reason, graded.source, said.warnings
+    made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
+    made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)

@@ -88,7 +88,7 @@ def contributions(
                 "std": statistics.stdev(accuracies) if complete and len(accuracies) > 1 else None,
                 "difference": None if mean is None or whole is None else mean - whole,
                 "seeds": len(found),
-                "reason": next((each.said for each in found if each.accuracy is None), ""),
+                "reason": next((each.public_words for each in found if each.accuracy is None), ""),
             }
         )
     return rows

@@ -5,16 +5,16 @@ How many trainings decide, so that every rank can be defended: all submissions a
 trainings decide about the target, and about nothing else.
 """
 
-import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.slowness import Epoch, slowness
 from grader.intake.checks import Finding, check_time, rejections
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules
-
-SLOW = 10  # times as long for an epoch as verified submissions need: a person should look
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,13 @@ class Verdict:
 
     Attributes:
         name: passed, below_target, rejected, failed, infrastructure or pending.
-        reason: Why, in one line; empty for passed.
+        reason: Why, in one line, for the student and the instructor; empty for passed.
         ranked: The measurement that ranks it; None where there is no accuracy.
         decided: The measurement that decided about the target.
         decided_by: How many trainings it is the median of.
         flags: What a person should look at.
+        publicly: The reason as anybody may read it, where the student's code is quoted in it.
+        frames: Of a crash, the last calls in the student's own files.
         warnings: What the checks said that settles nothing: texts that are missing, too short or for a person to read.
     """
 
@@ -37,6 +39,8 @@ class Verdict:
     decided: Measurement | None = None
     decided_by: int = 0
     flags: list[str] = field(default_factory=list)
+    publicly: str = ""
+    frames: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -45,15 +49,15 @@ def checks_by(rules: Rules) -> str:
     return f"1 max_epochs {rules.max_epochs}"
 
 
-def verdict(graded: Graded, rules: Rules, epoch_seconds: list[float] | None = None) -> Verdict:
-    """The verdict on what is known. With `epoch_seconds` of the verified trainings, those far slower get a flag."""
+def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdict:
+    """The verdict on what is known. Audited trainings far slower than these `epochs` of verified ones get a flag."""
     noted = [Finding(**finding).by_rules(rules) for finding in graded.findings or []]  # type: ignore[arg-type]  # texts
-    said = judged_by_checks_and_trainings(graded, noted, rules, epoch_seconds)
+    said = judged_by_checks_and_trainings(graded, noted, rules, epochs)
     return replace(said, warnings=[str(finding) for finding in noted if finding.severity == "warn"])
 
 
 def judged_by_checks_and_trainings(
-    graded: Graded, noted: list[Finding], rules: Rules, epoch_seconds: list[float] | None
+    graded: Graded, noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
 ) -> Verdict:
     late = list(check_time(graded.submitted, graded.marked_late, rules))
     flags = [finding.what for finding in late]
@@ -64,13 +68,17 @@ def judged_by_checks_and_trainings(
     flags += sorted({flag for m in counting for flag in m.flags})
     for measurement in counting:
         if ended := end(measurement, rules):
-            return Verdict(*ended, flags=flags)
+            return replace(ended, flags=flags)
     first = first_ones(graded, rules.seeds, rules)
     if not first:
         if graded.infrastructure:
-            return Verdict("infrastructure", graded.infrastructure.said, flags=flags + graded.infrastructure.flags)
+            fault = graded.infrastructure
+            return Verdict("infrastructure", fault.said, flags=flags + fault.flags, publicly=fault.public_words)
         return Verdict("pending", "not graded yet", flags=flags)
-    flags += slowness(graded, counting, epoch_seconds or [])
+    if graded.tier == "audited":
+        comparable = [epoch for epoch in epochs if epoch.images == graded.images]
+        took = [(m.seconds / m.epochs, m.operations) for m in counting if m.seconds and m.epochs]
+        flags += filter(None, [slowness(*max(took, key=itemgetter(0)), comparable)] if took else [])
     wanted = wanted_trainings(graded, rules)
     deciding = first_ones(graded, wanted, rules)
     if len(deciding) < wanted:
@@ -83,20 +91,21 @@ def judged_by_checks_and_trainings(
     return Verdict(name, reason, median(first), decided, len(deciding), flags)
 
 
-def end(measurement: Measurement, rules: Rules) -> tuple[str, str] | None:
-    """Verdict and reason where one training settles a submission; None where it was scored within the rules."""
-    if measurement.outcome in ("family_missing", "refused"):
-        return "rejected", measurement.said
+def end(measurement: Measurement, rules: Rules) -> Verdict | None:
+    """The verdict where one training settles a submission; None where it was scored within the rules."""
     if measurement.outcome != "scored":
-        return "failed", measurement.said
+        name = "rejected" if measurement.outcome in ("family_missing", "refused") else "failed"
+        return Verdict(name, measurement.said, publicly=measurement.public_words, frames=measurement.frames)
     if (measurement.epochs or 0) > rules.max_epochs:
-        return "rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules"
+        return Verdict(
+            "rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules"
+        )
     if missing := [family for family in rules.families if not measurement.strategies.get(family)]:
-        return "rejected", f"uses no strategy of {' and '.join(missing)}"
+        return Verdict("rejected", f"uses no strategy of {' and '.join(missing)}")
     if (measurement.seconds or 0) > 60 * rules.limits.minutes:
-        return "failed", f"training took longer than {rules.limits.minutes:g} minutes"
+        return Verdict("failed", f"training took longer than {rules.limits.minutes:g} minutes")
     if (measurement.peak_memory or 0) > 1e9 * rules.limits.memory_gb:
-        return "failed", f"training used more than {rules.limits.memory_gb:g} GB of memory"
+        return Verdict("failed", f"training used more than {rules.limits.memory_gb:g} GB of memory")
     return None
 
 
@@ -132,15 +141,6 @@ def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     wanted = range(wanted_trainings(graded, rules))
     found = graded.measurements
     return [index for index in wanted if index not in found or lifted(found[index], rules)]
-
-
-def slowness(graded: Graded, counting: list[Measurement], epoch_seconds: list[float]) -> list[str]:
-    """A flag for an audited submission whose epochs took far longer than those of the verified ones."""
-    if graded.tier == "verified" or not epoch_seconds:
-        return []
-    usual = statistics.median(epoch_seconds)
-    times = max((m.seconds / m.epochs / usual for m in counting if m.seconds and m.epochs), default=0.0)
-    return [f"an epoch took {times:.0f} times as long as the verified ones' median"] if times > SLOW else []
 
 
 def median(measurements: list[Measurement]) -> Measurement:

@@ -114,9 +114,12 @@ def look(submission: Submission, max_epochs: int, texts: Mapping[str, str] | Non
         mend = "hand in a folder, zip or tar of plain files"
         yield Finding(printable(submission.source.name), submission.unusable, mend)
         return
+    of_config = list(check_config(submission, max_epochs))
+    without = "config.yaml" not in submission.files
+    yield from of_config if without else ()  # the worst first
     yield from check_student(submission)
     yield from check_files(submission)
-    yield from check_config(submission, max_epochs)
+    yield from of_config if not without else ()
     yield from check_reports(submission, texts or {})
 
 
@@ -149,7 +152,7 @@ def check_student(submission: Submission) -> Iterator[Finding]:
     for key in ("id", "name"):
         if not isinstance(identity.get(key), (str, int)) or not str(identity[key]).strip():
             yield Finding(f"student.yaml: {key}", "is missing", mend)
-    given = str(identity.get("id", ""))
+    given = str(identity.get("id") or "")
     if given.strip() and safe_id(given) != given:
         mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
@@ -266,6 +269,8 @@ def check_config(submission: Submission, max_epochs: int) -> Iterator[Finding]:
         return
     if not isinstance(config, dict):
         what = "holds no settings" if "config.yaml" in submission.files else "is missing"
+        if notebook := next((path for path in submission.files if path.endswith(".ipynb")), None):
+            mend = f"make a submission of your notebook: python -m grader import {printable(notebook)}"
         yield Finding("config.yaml", what, mend)
         return
     for finding in check_settings(config, submission.modules, max_epochs):

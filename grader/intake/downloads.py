@@ -1,20 +1,23 @@
 """A folder of downloads: whose each of them is, when it was handed in, and which attempt counts.
 
 Three systems' names are understood: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
-(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). Any other
-download belongs to whoever its student.yaml names.
+(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`); and folders in a
+class's repository that have the student's name (`week4/김민지`). Any other download belongs to whoever its student.yaml
+names.
 """
 
 import csv
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.intake.git_repositories import has_files, is_packed
-from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id
+from grader.intake.class_repository import holds_work, in_repository, is_hidden, named_by_folder, students_folder
+from grader.intake.git_repositories import FOLDER, has_files, is_packed
+from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id, take_in
 from grader.safe_text import printable
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
 CANVAS = re.compile(r"(?P<name>[^\W_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_.+")
@@ -49,21 +52,55 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
 
     Of a student's attempts the last before the deadline counts; where there is none, the last.
 
+    What is passed over is told in a line each.
+
     Raises:
-        UserError: `times.csv` cannot be read, or names what is not there.
+        UserError: `times.csv` cannot be read, or names what is not there; or a repository holds several weeks' work.
     """
-    if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or has_files(folder) or is_packed(folder):
+    if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
+        return [Download(folder, modified(folder), *named_by_folder(folder.resolve().name))]
+    if has_files(folder) and (folder / FOLDER).exists():
         return [Download(folder, modified(folder))]
+    if in_repository(folder):
+        students = students_folder(folder)
+        if students is None and has_files(folder):  # it has no submission/ folder, and is told so
+            return [Download(folder, modified(folder))]
+        folder = students or folder
     times = submission_times(folder / TIMES)
     classroom = folder.resolve().name
     prefix = classroom.removesuffix(CLASSROOM) + "-" if classroom.endswith(CLASSROOM) else None
     found = []
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
+        if is_hidden(entry) or entry.name == TIMES:
             continue
-        if download := read_name(entry, times.get(entry.name) or modified(entry), prefix):
-            found.append(download)
-    return counted(found, deadline)
+        if not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
+            note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
+        elif download := read_name(entry, times.get(entry.name) or modified(entry), prefix):
+            if not download.student and entry.is_dir() and not entry.is_symlink() and not holds_work(entry):
+                note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
+            else:
+                found.append(download)
+    return counted(without_twins(found), deadline)
+
+
+def without_twins(downloads: list[Download]) -> list[Download]:
+    """Folders whose names differ in their normal form alone are one student's; of equal ones only one is left."""
+    by_name: dict[str, list[Download]] = {}
+    for download in downloads:
+        by_name.setdefault(unicodedata.normalize("NFC", download.source.name), []).append(download)
+    left = []
+    for name, twins in by_name.items():
+        if len(twins) > 1:
+            different = {take_in(twin.source).digest: twin for twin in twins}
+            what = (
+                "with different files: the newer one counts"
+                if len(different) > 1
+                else "with the same files: one counts"
+            )
+            note(f"{printable(name)}: is there twice, its name spelled in two ways (NFC and NFD), {what}")
+            twins = list(different.values())
+        left += twins
+    return left
 
 
 def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
@@ -75,7 +112,7 @@ def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Do
     if prefix and entry.name.startswith(prefix) and entry.is_dir():
         user = entry.name.removeprefix(prefix)
         return Download(entry, submitted, safe_id(user), printable(user))
-    return Download(entry, submitted)
+    return Download(entry, submitted, *(named_by_folder(entry.name) if entry.is_dir() else ()))
 
 
 def known(name: str, number: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from grader.safe_text import storable
@@ -22,6 +22,7 @@ WORDS = {
     "conclusion": ("conclusion", "conclusions", "analysis", "결론", "분석", "결과 분석"),
 }
 MOST_PARTS = 1_000_000  # lists, objects and texts in the JSON; each takes some 60 bytes of memory
+MOST_CHARACTERS = 1_000_000  # of all sources; the cells behind them are left out
 MOST_OUTPUT = 2_000  # characters kept of what a cell printed, the last ones
 HEADING = re.compile(r" {0,3}(#{1,6})(?!#)(.*)")  # also without the space that is often forgotten
 FENCE = re.compile(r" {0,3}(```|~~~)")
@@ -66,7 +67,12 @@ def read_notebook(content: bytes) -> list[Cell]:
         cells = listed(found["cells"])
     else:
         raise NotANotebook("is no notebook (it has no cells); save it anew in Jupyter or Colab")
-    return [read for cell in cells if (read := read_cell(cell)).source.strip()]
+    read, left = [], MOST_CHARACTERS
+    for cell in map(read_cell, cells):
+        if cell.source.strip() and left > 0:
+            read.append(replace(cell, source=cell.source[:left]))
+            left -= len(cell.source)
+    return read
 
 
 def listed(value: Any) -> list[dict[Any, Any]]:

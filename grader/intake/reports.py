@@ -24,7 +24,7 @@ DOCUMENTS = (*TEXTS, *PAGED, *PICTURES, NOTEBOOK)
 HOLD_PICTURES = tuple(kind for kind in DOCUMENTS if kind != ".txt")  # and are as large as these make them
 ENCODINGS = ("utf-8-sig", "cp949")  # what Korean Windows writes where it writes no UTF-8
 NOBODYS_REPORT = ("readme.md", "readme.txt")
-SHORTER = 200_000  # characters of a text that are looked at
+MOST_READ = 200_000  # characters of a text; the rest is not looked at
 
 # A syllable or ideograph says about as much as two letters: docs/assignment.md and its Korean twin say the same in 2,254
 # characters and in 1,302, of which 747 are Hangul (a weight of 2.3), README.md and README.ko.md in 4,841 and 2,897 (2.2).
@@ -77,7 +77,11 @@ def read_reports(files: Mapping[str, bytes]) -> Reports:
             notebooks[name] = read_notebook(files[name])
         except NotANotebook as error:
             damaged[name] = str(error)
-    parts = {part: next(candidates(part, files, notebooks), Part()) for part in PARTS}
+    in_cells = {name: parts_in(cells) for name, cells in notebooks.items()}
+    for name, cells in notebooks.items():
+        if part := part_of(name):
+            in_cells[name][part] = "\n\n".join(cell.source for cell in cells if cell.kind == "markdown")
+    parts = {part: next(candidates(part, files, in_cells), Part()) for part in PARTS}
     if not parts["report"].files:
         taken = parts["conclusion"].files
         others = [name for name in documents(files, (*TEXTS, *PAGED, *PICTURES)) if name not in taken]
@@ -102,20 +106,16 @@ def part_of(name: str) -> str:
     return part_named(unicodedata.normalize("NFC", PurePosixPath(name).stem).replace("_", " "))
 
 
-def candidates(part: str, files: Mapping[str, bytes], notebooks: Mapping[str, list[Cell]]) -> Iterator[Part]:
-    """What could be this part, the best first."""
+def candidates(part: str, files: Mapping[str, bytes], in_cells: Mapping[str, dict[str, str]]) -> Iterator[Part]:
+    """What could be this part, the best first. `in_cells` are the parts that each notebook holds."""
 
     def named(suffixes: tuple[str, ...]) -> list[str]:
         return [name for name in documents(files, suffixes) if part_of(name) == part]
 
     yield from as_parts(named((*TEXTS, *PAGED)), files)
-    for name in notebooks:
-        if part_of(name) == part:
-            text = "\n\n".join(cell.source for cell in notebooks[name] if cell.kind == "markdown")
-        else:
-            text = parts_in(notebooks[name]).get(part, "")
-        if text.strip():
-            yield Part((name,), text)
+    for name, found in sorted(in_cells.items(), key=lambda each: part_of(each[0]) != part):
+        if text := found.get(part, "").strip():
+            yield Part((name,), text[:MOST_READ])
     if pictures := named(PICTURES):  # photographs of pages
         yield Part(tuple(pictures))
 
@@ -135,13 +135,13 @@ def decoded(content: bytes) -> tuple[str, str]:
     """A text without the data of its pictures, and its encoding: utf-8, cp949, or none, where what cannot be read is marked."""
     for encoding in ENCODINGS:
         try:
-            return without_picture_data(content.decode(encoding)), encoding.removesuffix("-sig")
+            return without_picture_data(content.decode(encoding))[:MOST_READ], encoding.removesuffix("-sig")
         except UnicodeDecodeError:
             continue
-    return without_picture_data(content.decode("utf-8", "replace")), ""
+    return without_picture_data(content.decode("utf-8", "replace"))[:MOST_READ], ""
 
 
 def length(text: str) -> int:
     """How much a text says, in characters: a Korean, Chinese or Japanese one counts as two, a picture as nothing."""
-    said = SYLLABLE_IN_PARTS.sub("\uac00", " ".join(PICTURE.sub("", text[:SHORTER]).split()))
+    said = SYLLABLE_IN_PARTS.sub("\uac00", " ".join(PICTURE.sub("", text[:MOST_READ]).split()))
     return len(said) + len(WIDE.findall(said))

@@ -124,7 +124,8 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
         return unusable(source, f"cannot be read: {said}", student, name)
     try:
         identity = load(files.get("student.yaml", b""))
-        own_id, own_name = safe_id(str(identity["id"])), printable(str(identity["name"]))
+        own_id, own_name = (str("" if identity[key] is None else identity[key]) for key in ("id", "name"))
+        own_id, own_name = safe_id(own_id), printable(own_name)
     except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
         own_id = own_name = ""
     student = student or own_id or fallback_id(source)

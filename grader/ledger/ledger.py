@@ -169,14 +169,16 @@ class Ledger:
         """How often a student has been graded anew."""
         return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])
 
-    def epoch_seconds(self) -> list[float]:
-        """Seconds of an epoch in each training of a verified submission that counts."""
+    def verified_epochs(self) -> list[tuple[str, float, float]]:
+        """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""
         rows = self.database.execute(
-            "SELECT DISTINCT m.id, json_extract(m.measurement, '$.seconds') AS seconds,"
-            " json_extract(m.measurement, '$.epochs') AS epochs FROM measurements m JOIN submissions s"
+            "SELECT max(m.id), m.images, json_extract(m.measurement, '$.seconds') AS seconds,"
+            " json_extract(m.measurement, '$.epochs') AS epochs,"
+            " json_extract(m.measurement, '$.operations') AS operations FROM measurements m JOIN submissions s"
             " ON s.student = m.student AND s.digest = m.digest WHERE m.counts AND m.variant = '' AND s.tier = 'verified'"
+            " AND seconds > 0 AND epochs > 0 AND operations IS NOT NULL GROUP BY m.student, m.images"
         )
-        return [row["seconds"] / row["epochs"] for row in rows if row["seconds"] and row["epochs"]]
+        return [(row["images"], row["operations"], row["seconds"] / row["epochs"]) for row in rows]
 
     def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
         """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory."""

@@ -30,7 +30,9 @@ class Measurement(BaseModel):
         outcome: `scored`; `family_missing` where the training did not begin for lack of a family; `refused` where the
             configuration could not be used; `limit`, `crashed` or `unscorable` for the submission's own fault;
             `infrastructure` for ours.
-        said: Why it was not scored, in one line.
+        said: Why it was not scored, in one line, for the student and the instructor: it may quote the student's code.
+        publicly: The same in words that are no student's, where `said` has such; see `public_words`.
+        frames: Of a crash, the last calls in the student's own files, the innermost last.
         missing: Families of which no strategy was in effect.
         limits: The limits that stopped the training, with their values then. A higher limit lets it be tried again.
         accuracy: Accuracy on the images that score, in [0, 1].
@@ -42,6 +44,8 @@ class Measurement(BaseModel):
         remarks: What the census says besides: what is set but has no effect, and likely mistakes.
         val_accuracy: Accuracy after each epoch on the training's own validation images; None without a validation.
         untrained_accuracy: Accuracy of the network before training; None where it was not asked or could not predict.
+        redrawn_accuracies: The same with its weights shuffled, each time anew.
+        operations: Floating-point operations of one image's way forward; None where they could not be counted.
         flags: What a person should look at.
         weights: SHA-256 of the file of the weights.
         folder: Folder with its files, relative to the results folder.
@@ -54,6 +58,8 @@ class Measurement(BaseModel):
     version: Literal[1] = 1
     outcome: Outcome
     said: str = ""
+    publicly: str = ""
+    frames: list[str] = []
     missing: list[str] = []
     limits: dict[LimitName, float] = {}
     accuracy: float | None = Field(None, ge=0, le=1)
@@ -66,6 +72,8 @@ class Measurement(BaseModel):
     remarks: list[str] = []
     val_accuracy: list[float | None] = []
     untrained_accuracy: float | None = None
+    redrawn_accuracies: list[float] = []
+    operations: float | None = None
     flags: list[str] = []
     weights: str = ""
     folder: str = ""
@@ -76,6 +84,11 @@ class Measurement(BaseModel):
     def names(self) -> dict[str, list[str]]:
         """The strategies' names by family."""
         return {family: [strategy.name for strategy in found] for family, found in self.strategies.items()}
+
+    @property
+    def public_words(self) -> str:
+        """Why it was not scored, as anybody may read it."""
+        return self.publicly or self.said
 
     def but(self, **changes: Any) -> "Measurement":
         """The same, but for these values."""

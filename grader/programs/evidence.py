@@ -5,18 +5,19 @@ It shares a process with code that could make it say anything, so it decides not
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 WATCHED = (
     *("builtins", "time", "json", "random", "safetensors.torch", "torch", "torch.nn", "torch.nn.functional"),
-    *("torch.nn.modules.module", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
+    *("torch.nn.init", "torch.nn.modules.module", "torch.optim.optimizer", "torch.overrides", "torch.random"),
+    *("torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
     *("torchmetrics.classification", "torchmetrics.classification.accuracy", "pytorch_lightning"),
     *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
     *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
-    *("project.data", "project.batches.base", "project.batches.in_memory", "project.support.metrics"),
-    *("project.strategies", "project.support.fresh_weights", "project.support.observation", "torch.nn.init"),
-    *("torch.overrides", "torch.random", "torch.optim.optimizer"),
+    *("project.data", "project.batches.base", "project.batches.in_memory", "project.strategies"),
+    *("project.support.fresh_weights", "project.support.metrics", "project.support.observation"),
 )
 
 
@@ -40,7 +41,7 @@ class Evidence:
         # A step without a gradient learns nothing: the census makes such steps to look at a schedule.
         self.steps += any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
-    def write(self, path: Path, expected_steps: int, gone: list[str]) -> None:
+    def write(self, path: Path, expected_steps: int, gone: Sequence[str] = ()) -> None:
         """Write what was seen as JSON; `gone` names strategies that had an effect before the training and none after it."""
         after = functions()
         replaced = sorted(name for name, function in self.before.items() if after.get(name) is not function)

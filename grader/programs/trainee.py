@@ -1,15 +1,18 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (each must be used), `limits` (of the process, by
-their names in the module `resource`), `audited`, `gpu` and `out`. Once everything is imported, it prints PREPARES: from
-here on its time counts. Then it prints READY, and waits for a line on its standard input: its turn on the device has
-come. With a student's own code it does so before the first line of that; otherwise before the first batch. Exit status
-MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit status 2: the configuration is wrong.
+their names in the module `resource`), `audited`, `gpu`, `own` and `project` (see `crash.told`) and `out`. Once
+everything is imported, it prints PREPARES: from here on its time counts. Then it prints READY, and waits for a line on
+its standard input: its turn on the device has come. With a student's own code it does so before the first line of that;
+otherwise before the first batch. Exit status MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit
+status 2: the configuration is wrong. What else ended it is in `out/crash.json`. Beside the run's own files it leaves
+`weights.safetensors`, `cost.json` and, of an audited training, `evidence.json`.
 """
 
 import json
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 MISSING_FAMILY = 3
@@ -29,6 +32,8 @@ if __name__ == "__main__":
     sys.argv[1:] = []  # LightningCLI would look at it
 
     import torch
+    from crash import told
+    from operations import operations
 
     from project.strategies import Census, gone
     from project.support.errors import UserError
@@ -55,22 +60,25 @@ if __name__ == "__main__":
     if job["audited"]:
         wait_for_turn()
     try:
-        command_line = made(config, on_census=on_census)
-        command_line.fit()
+        with told(Path(job["out"]), job["own"], job["project"]):
+            command_line = made(config, on_census=on_census)
+            command_line.fit()
+
+            from safetensors.torch import save_file
+
+            trainer, network = command_line.trainer, command_line.model.network
+            if evidence and command_line.record:
+                steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
+                lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
+                evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps), gone=lost)
+            weights = {  # clones, since safetensors refuses tensors that share memory
+                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, tensor in network.state_dict().items()
+            }
+            save_file(weights, Path(job["out"], "weights.safetensors"))
+            with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
+                cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
+                Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")
     except UserError as error:
-        sys.stdout.flush()  # else what was printed before would follow the error
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-
-    from safetensors.torch import save_file
-
-    trainer = command_line.trainer
-    if evidence and command_line.record:
-        lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
-        steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
-        evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps), gone=lost)
-    weights = {  # clones, since safetensors refuses tensors that share memory
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in command_line.model.network.state_dict().items()
-    }
-    save_file(weights, Path(job["out"], "weights.safetensors"))

@@ -24,10 +24,12 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     label = texts["labels"]
     verdict = f"**{label['verdict']}: {entry.verdict}.** {texts['verdicts'][entry.verdict]}"
     lines = [f"# {label['title']}", "", verdict, ""]
-    if entry.reason:
-        lines.append(f"- {label['reason']}: {escaped(entry.reason)}")
+    if entry.own_reason:
+        lines.append(f"- {label['reason']}: {escaped(entry.own_reason)}")
         if then := advice(entry, language):
             lines.append(f"- {label['advice']}: {then}")
+    if entry.frames:
+        lines += ["", f"{label['frames']}:", "", *(f"    {frame}" for frame in entry.frames)]
     if entry.accuracy is not None:
         lines += numbers(entry, ranked, label)
     if entry.strategies:
@@ -46,7 +48,7 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
 
 def advice(entry: Entry, language: str = "en") -> str:
     """What to do about a reason; empty where there is nothing to say."""
-    return next((text for part, text in TEXTS[language]["advice"].items() if part in entry.reason), "")
+    return next((text for part, text in TEXTS[language]["advice"].items() if part in entry.own_reason), "")
 
 
 def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:

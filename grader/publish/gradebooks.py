@@ -40,7 +40,7 @@ def gradescope(entry: Entry, rules: Rules, output: str) -> str:
         return {"name": name, "status": "passed" if passed else "failed", "output": said, "visibility": "visible"}
 
     kept = entry.verdict != "rejected"
-    tests = [test("rules and format", kept, "kept" if kept else entry.reason)]
+    tests = [test("rules and format", kept, "kept" if kept else entry.own_reason)]
     board: list[dict[str, Any]] = []
     if entry.accuracy is not None:
         epochs, seconds = entry.epochs or 0, entry.seconds or 0.0

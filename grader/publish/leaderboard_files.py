@@ -44,13 +44,13 @@ def as_markdown(entries: list[Entry], graded_at: str, device: str) -> str:
     """The table, with everything that Markdown or HTML would read as markup escaped."""
     lines = ["# Leaderboard", "", f"Graded at {graded_at} on {escaped(device)}.", "", table_row(HEADINGS)]
     lines.append(table_row("---:" if heading in ALIGNED_RIGHT else "---" for heading in HEADINGS))
-    lines += [table_row(map(escaped, cells(entry))) for entry in entries]
+    lines += [table_row(map(escaped, cells(entry, entry.reason))) for entry in entries]
     return "\n".join(lines) + "\n"
 
 
 def as_table(entries: list[Entry]) -> str:
-    """The table for a terminal, where Korean and other wide characters take two columns."""
-    rows = [HEADINGS, *map(cells, entries)]
+    """The table for an instructor's terminal, where Korean and other wide characters take two columns."""
+    rows = [HEADINGS, *(cells(entry, entry.own_reason) for entry in entries)]
     widths = [max(map(cell_len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join("  ".join(map(aligned, HEADINGS, row, widths)).rstrip() for row in rows)
@@ -61,7 +61,7 @@ def aligned(heading: str, text: str, width: int) -> str:
     return space + text if heading in ALIGNED_RIGHT else text + space
 
 
-def cells(entry: Entry) -> list[str]:
+def cells(entry: Entry, reason: str) -> list[str]:
     """An entry's texts under HEADINGS."""
     low, high = entry.accuracy_low, entry.accuracy_high
     return [
@@ -76,7 +76,7 @@ def cells(entry: Entry) -> list[str]:
         shown(entry.seconds, ".0f"),
         shown(entry.parameters, ","),
         shown(entry.total, ".2f"),
-        "; ".join(filter(None, [entry.reason, decision(entry), *entry.flags])),
+        "; ".join(filter(None, [reason, decision(entry), *entry.flags])),
     ]
 
 

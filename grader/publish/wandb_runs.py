@@ -91,7 +91,7 @@ def log_rerun(
 ) -> None:
     names = measurement.names
     summary = {name: getattr(measurement, name) for name in ("accuracy", "epochs", "parameters", "seconds")}
-    summary |= {"verdict": verdict.name, "reason": verdict.reason}
+    summary |= {"verdict": verdict.name, "reason": verdict.publicly or verdict.reason}
     strategies = [name for family in names.values() for name in family]
     with begin(
         id=run_id(measurement),

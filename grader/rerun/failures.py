@@ -1,10 +1,13 @@
 """Trainings and predictions that failed: whose fault that was, and what is said of it."""
 
+import re
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 from grader.ledger.measurement import Ended, LimitName, Measurement
+from grader.rerun.crash_report import Crash, read_crash
 from grader.rerun.job import Job
 from grader.safe_text import printable
 from grader.sandbox.supervision import Outcome
@@ -14,6 +17,10 @@ MISSING_FAMILY = 3  # the exit status by which trainee.py says so
 PREPARES, READY = "preparing", "ready to train"  # what our programs print even where nothing is wrong
 MOSTLY_FREE = 0.8  # share of a GPU's memory; the rest may be other programs that prepare or predict
 SECONDS_TO_LET_GO = 20
+SETTING = re.compile(  # that can name a student's class
+    r"\bmodel\.(network|optimizer|scheduler|regularization|initialization|normalization)\b"
+    r"|\bdata\.augmentation\b|\btrainer\.callbacks\b"
+)
 
 
 def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
@@ -24,19 +31,34 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
             said = f"uses no strategy of {' and '.join(missing)}"
             raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
     if outcome.ending == "exited" and outcome.status == 2:
-        said = last_words(job.folder / "trainee.log").removeprefix("error: ")
-        raise Ended(Measurement(outcome="refused", said=said))
-    check_end(job, outcome, "training", free)
+        raise Ended(refusal(job, last_words(job.folder / "trainee.log"), crash_of(job, trained)))
+    check_end(job, outcome, trained, "training", free)
 
 
-def check_end(job: Job, outcome: Outcome, doing: str, free: float | None = None) -> None:
+def refusal(job: Job, error: str, crash: Crash | None) -> Measurement:
+    """A configuration that could not be used, for a reason that our code told in one line, or that a student's gave."""
+    said, publicly = error.removeprefix("error: "), ""
+    found = SETTING.search(error)
+    setting = found[0] if found else "its configuration"
+    if crash:
+        said, publicly = f"{setting}: {crash.said}", f"{setting}: {crash.said_publicly}"
+    elif job.submission.tier == "audited":
+        publicly = f"{setting} cannot be used"
+    return Measurement(outcome="refused", said=said, publicly=publicly, frames=crash.frames if crash else [])
+
+
+def check_end(job: Job, outcome: Outcome, left: Path, doing: str, free: float | None = None) -> None:
     """Raises Ended where a program failed: the sandbox's failure is our fault, any other is the submission's.
 
-    `free` is the share of the GPU's memory that was free when it began: what others held is no student's fault.
+    Args:
+        left: Folder with what the program wrote.
+        doing: `training` or `predicting`.
+        free: Share of the GPU's memory that was free when it began: what others held is no student's fault.
     """
     limits = job.rules.limits
     if outcome.ending == "sandbox":
-        raise Ended(Measurement(outcome="infrastructure", said=f"the sandbox failed: {outcome.detail}"))
+        said = f"the sandbox failed: {outcome.detail}"
+        raise Ended(Measurement(outcome="infrastructure", said=said, publicly="the sandbox failed"))
     written = f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files"
     exceeded: dict[str, tuple[str, dict[LimitName, float]]] = {
         "time": (f"took longer than {limits.minutes:g} minutes", {"minutes": limits.minutes}),
@@ -49,13 +71,36 @@ def check_end(job: Job, outcome: Outcome, doing: str, free: float | None = None)
         raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
     if outcome.status != 0:
         stage = "trainee" if doing == "training" else "predictor"
-        said = last_words(job.folder / f"{stage}.log")
-        if free is not None and "CUDA out of memory" in said:
+        crash, words = crash_of(job, left), last_words(job.folder / f"{stage}.log")
+        if free is not None and "CUDA out of memory" in (crash.message if crash else words):
             if free < MOSTLY_FREE:
                 held = f"others held {1 - free:.0%} of the GPU's memory"
                 raise Ended(Measurement(outcome="infrastructure", said=held))
-            raise Ended(Measurement(outcome="crashed", said=f"{doing} ran out of the GPU's memory"))
-        raise Ended(Measurement(outcome="crashed", said=f"{doing} crashed: {said}"))
+            frames = crash.frames if crash else []
+            raise Ended(Measurement(outcome="crashed", said=f"{doing} ran out of the GPU's memory", frames=frames))
+        raise Ended(crashed(doing, outcome.status, crash, words))
+
+
+def crashed(doing: str, status: int | None, crash: Crash | None, words: str) -> Measurement:
+    """A program that failed: by an exception, by a signal, or in a way of which only its log's last words tell."""
+    if crash:
+        said, publicly = crash.said, crash.said_publicly
+    elif name := signal_name(status):
+        said = publicly = f"the process died of signal {name}"
+    else:
+        said, publicly = words, f"it ended with status {status}"
+    said, publicly = f"{doing} crashed: {said}", f"{doing} crashed: {publicly}"
+    return Measurement(outcome="crashed", said=said, publicly=publicly, frames=crash.frames if crash else [])
+
+
+def crash_of(job: Job, left: Path) -> Crash | None:
+    return read_crash(left / "crash.json", job.submission.modules)
+
+
+def signal_name(status: int | None) -> str:
+    """The signal that ended a process; empty for another end. A launcher may report it as a shell does: 128 more."""
+    number = -(status or 0) if (status or 0) < 0 else (status or 0) - 128
+    return signal.Signals(number).name if number in {*signal.Signals} else ""
 
 
 def gpu_free(gpu: int, enough: float) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
+from safetensors import safe_open
 from torch import Tensor
 
 from grader.rules import Rules
@@ -42,6 +43,13 @@ class GradingData:
     mean: list[float]
     std: list[float]
     monitored: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        with safe_open(self.scoring / "test.safetensors", "pt") as file:
+            _, h, w, c = file.get_slice("images").get_shape()
+        return c, h, w
 
 
 def make_source(description: dict[str, Any]) -> Source:

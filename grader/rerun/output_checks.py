@@ -10,22 +10,28 @@ from typing import Any
 from grader.confidence_intervals import wilson_interval
 from grader.ledger.measurement import Ended, Measurement, Strategy
 from grader.rerun.grading_data import GradingData
+from grader.rerun.prior_knowledge import prior_knowledge
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.assignment import FAMILIES
 from project.training.summary import METRICS
 
+BYTES_OF_A_NUMBER = 2  # at least
+
 
 def suspicions(
-    data: GradingData, trained: Path, curves: list[dict[str, float | None]], share: float, untrained: float | None
+    data: GradingData,
+    trained: Path,
+    curves: list[dict[str, float | None]],
+    share: float,
+    untrained: float | None,
+    redraws: list[float],
 ) -> list[str]:
     """What a person should look at in an audited run. It is no verdict."""
     found = []
-    if untrained is not None:
-        low, _ = wilson_interval(untrained, len(data.labels_N), z=4)
-        if low > 1 / len(data.classes):
-            found.append(f"reaches {untrained:.0%} before any training")
+    if untrained is not None and (known := prior_knowledge(untrained, redraws, len(data.classes))):
+        found.append(known)
     monitor = curves[-1]["val/accuracy"] if curves else None
     if monitor is None:
         found.append("left no metrics that can be read")
@@ -77,6 +83,24 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
         said = f"uses no strategy of {' and '.join(missing)}"
         raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
     return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "remarks": remarks}
+
+
+def read_operations(path: Path, most: float) -> float | None:
+    """Operations of one image's way through the network, as the training counted them; at most `most`.
+
+    Beside a student's own code the count is a claim. One that is too high hides no more than slowness.
+    """
+    try:
+        counted = float(read_json(path)["operations"])
+    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return min(counted, most) if 0 <= counted < math.inf else None
+
+
+def most_operations(weights: bytes, image_shape: tuple[int, int, int]) -> float:
+    """What such weights allow, given their file: each number multiplied and added once at each pixel (C, H, W)."""
+    _, height, width = image_shape
+    return 2 * len(weights) / BYTES_OF_A_NUMBER * height * width
 
 
 def read_curves(path: Path) -> list[dict[str, float | None]]:

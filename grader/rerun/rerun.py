@@ -19,8 +19,9 @@ from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.configuration import rerun_config
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
 from grader.rerun.job import Job, Slot
-from grader.rerun.output_checks import keep, read_curves, read_summary, suspicions
-from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits
+from grader.rerun.output_checks import keep, most_operations, read_curves, read_operations, read_summary, suspicions
+from grader.rerun.prior_knowledge import IMAGES, REDRAWS
+from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits, read_tensor
 from grader.safe_text import printable
 from grader.sandbox import supervision
 from grader.sandbox.resource_limits import ResourceLimits
@@ -86,7 +87,7 @@ class Rerun:
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-        logits_NK = self.logits("predictor", content)
+        logits_NK = self.logits(content)
         share = accuracy(logits_NK, job.data.labels_N)
         curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
         to_draw = {
@@ -97,8 +98,8 @@ class Rerun:
             "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
         }
         (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
-        untrained = self.untrained_accuracy() if audited else None
-        flags = suspicions(job.data, trained, curves, share, untrained) if audited else []
+        untrained, redraws = self.untrained_accuracies() if audited else (None, [])
+        flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
         return Measurement(
             outcome="scored",
             accuracy=share,
@@ -107,6 +108,8 @@ class Rerun:
             peak_memory=outcome.peak_memory,
             val_accuracy=[row["val/accuracy"] for row in curves],
             untrained_accuracy=untrained,
+            redrawn_accuracies=redraws,
+            operations=read_operations(trained / "cost.json", most_operations(content, job.data.image_shape)),
             flags=flags,
             weights=hashlib.sha256(content).hexdigest(),
             **summary,
@@ -118,22 +121,34 @@ class Rerun:
         if self.job.device == "cuda":
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
 
-    def logits(self, stage: str, weights: bytes | None) -> Tensor:
-        """Logits (N, K) of the images that score, made in another sandbox; without weights, by the untrained network."""
+    def logits(self, content: bytes) -> Tensor:
+        """Logits (N, K) of the images that score, made in another sandbox with these weights."""
+        data = self.job.data
+        return read_logits(self.predicted("predictor", content), len(data.labels_N), len(data.classes))
+
+    def predicted(self, stage: str, weights: bytes | None) -> Path:
+        """The file of logits that a prediction left; without weights, of the untrained network. Raises Ended."""
         data = self.job.data
         config = rerun_config(self.job, data.scoring)
         for name in ("mean", "std"):
             config["data"][name] = config["data"].get(name) or getattr(data, name)
         outcome, predicted = self.launch(stage, config, data.scoring, weights)
-        check_end(self.job, outcome, "predicting")
-        return read_logits(predicted / "logits.safetensors", len(data.labels_N), len(data.classes))
+        check_end(self.job, outcome, predicted, "predicting")
+        return predicted / "logits.safetensors"
 
-    def untrained_accuracy(self) -> float | None:
-        """Accuracy of the network before any training; None where it cannot predict then, which is no fault."""
+    def untrained_accuracies(self) -> tuple[float | None, list[float]]:
+        """Accuracies on some images before any training: of the network, and of redraws of its weights.
+
+        None and nothing where it cannot predict then, which is no fault.
+        """
+        labels_N, classes = self.job.data.labels_N[:IMAGES], len(self.job.data.classes)
         try:
-            return accuracy(self.logits("untrained", None), self.job.data.labels_N)
+            logits_DNK = read_tensor(self.predicted("untrained", None), (1 + REDRAWS, len(labels_N), classes))
         except (Ended, Unreadable):
-            return None
+            return None, []
+        # Weights that suit no other order may overflow in a redraw.
+        fresh, *redraws = [accuracy(logits_NK, labels_N) for logits_NK in logits_DNK.nan_to_num(0.0, 0.0, 0.0)]
+        return fresh, redraws
 
     def launch(
         self, stage: str, config: dict[str, Any], data: Path, weights: bytes | None = None
@@ -163,12 +178,16 @@ class Rerun:
         place = seen("/job", given)
         settings = {
             "code": [seen("/app", code.root), seen("/app", code.programs), f"{place}/own"],
+            "own": f"{place}/own/submission",
+            "project": seen("/app/project", code.root / "project"),
             "audited": job.submission.tier == "audited",
             "gpu": job.device == "cuda",
             "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",
             "families": job.rules.families,
             "weights": f"{place}/weights.safetensors" if weights is not None else None,
+            "images": IMAGES,
+            "redraws": REDRAWS,
             "out": seen("/out", output),
         }
         write(given / "job.json", json.dumps(settings).encode())

@@ -19,6 +19,8 @@ class Batches(ABC):
         mean, std: Of each channel, in [0, 1].
         device: Where the batches lie.
         training: Shuffle and augment, anew in every epoch.
+        mixed: Give the images in an order that is drawn, but always the same: a part of a split that is sorted by class
+            would show one class alone.
         seed: For the order and the augmentation.
         epoch: Returns the number of the epoch that begins. A batch's draws depend on the seed, this number and its own, so
             a resumed training gets the batches that it would have had.
@@ -34,9 +36,10 @@ class Batches(ABC):
         training: bool = False,
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
+        mixed: bool = False,
     ):
         self.split, self.batch_size, self.device = split, batch_size, torch.device(device)
-        self.training, self.seed, self.epoch = training, seed, epoch
+        self.training, self.seed, self.epoch, self.mixed = training, seed, epoch, mixed
         scale_C = 1 / (255 * torch.tensor(std, dtype=torch.float64))
         self.scale_C = scale_C.float().to(self.device)
         self.offset_C = (-torch.tensor(mean, dtype=torch.float64) * 255 * scale_C).float().to(self.device)
@@ -51,9 +54,9 @@ class Batches(ABC):
         first, self.first = self.first, 0
         epoch = self.epoch()
         numbers_N = torch.arange(len(self.split.labels_N))
-        if self.training:
+        if self.training or self.mixed:
             # Drawn on the CPU: the same order on every device.
-            order = torch.Generator().manual_seed(spread(self.seed, epoch, ORDER))
+            order = torch.Generator().manual_seed(spread(self.seed, epoch, ORDER) if self.training else 0)
             numbers_N = torch.randperm(len(numbers_N), generator=order)
         batches = [
             (numbers_N[batch * self.batch_size : (batch + 1) * self.batch_size], spread(self.seed, epoch, batch + 1))

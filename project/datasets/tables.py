@@ -73,16 +73,21 @@ class ImageTable(TensorFolder):
         if image_shape is not None and not (len(image_shape) == 2 and min(image_shape) > 0):
             raise UserError(f"data.source.image_shape: {image_shape} is no height and width; write [28, 28]")
         self.label, self.header, self.image_shape, self.channels = label, header, image_shape, channels
-        self.names, self.val_share, self.split_seed = classes, val_share, split_seed
+        self.val_share, self.split_seed = val_share, split_seed
         given = {"train": train, "val": val, "test": test}
         found = tables_at(path) if path else {}
         found |= {split: existing(split, file) for split, file in given.items() if file}
         self.files = {split: found[split] for split in given if split in found}  # the training table first
         if "train" not in self.files:
             raise UserError("data.source: name the folder of the tables as path, or the training table as train")
-        settings = (label, header, image_shape, channels, classes, val_share, split_seed)
+        settings = (label, header, image_shape, channels, val_share, split_seed)
         key = content_key(self._content(), "ImageTable", *settings)
         super().__init__(str(decoded_once(key, self._decode)))
+        if classes and len(classes) != len(self.classes):
+            raise UserError(
+                f"data.source.classes: {len(classes)} names for {len(self.classes)} classes; give one for each"
+            )
+        self.classes = classes or self.classes
 
     def _content(self) -> Iterator[bytes]:
         for split, path in self.files.items():
@@ -112,11 +117,7 @@ class ImageTable(TensorFolder):
             splits |= {
                 name: Split(*(tensor[chosen] for tensor in whole)) for name, chosen in (("train", rest), ("val", part))
             }
-        if self.names and len(self.names) != len(values):
-            raise UserError(
-                f"data.source.classes: {len(self.names)} names for {len(values)} classes; give one for each"
-            )
-        return self.names or values, splits
+        return values, splits
 
     def _layout(self, path: Path, train: "Table | None") -> "Layout":
         """How a table is to be read; later ones are as the training table is."""

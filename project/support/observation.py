@@ -107,6 +107,7 @@ class Observation:
             own = [p for p in layer.parameters(recurse=False) if p.requires_grad and p.ndim > 1]
             if own and not any(p.grad is not None and p.grad.abs().sum() > 0 for p in own):
                 unlearned.append(name)
+        self.network.zero_grad()
         return unlearned
 
     @torch.no_grad()

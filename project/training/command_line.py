@@ -199,7 +199,7 @@ def run(args: Sequence[str]) -> CommandLine:
     """
     command, *rest = args or [""]
     if command not in COMMANDS:
-        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, gallery")
+        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, look, gallery")
     arguments = read_arguments(rest)
     if arguments.help:
         return made(arguments.help, command)

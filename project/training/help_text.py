@@ -3,6 +3,7 @@
 HELP = """\
 usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
 
+  look       at the data, before any training:        python main.py look --config configs/quickstart.yaml
   fit        train:                                   python main.py fit --config configs/quickstart.yaml
   validate   a checkpoint on the validation images:   python main.py validate --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt
   test       a checkpoint on the test images

@@ -19,14 +19,17 @@ def idx(values: np.ndarray) -> bytes:
     return head + values.astype(np.uint8).tobytes()
 
 
-def images_and_labels(count, seed=0):
-    return np.random.RandomState(seed).randint(0, 256, (count, 6, 5)), np.arange(count) % 5
+def images_and_labels(count, seed=0, size=(6, 5)):
+    return np.random.RandomState(seed).randint(0, 256, (count, *size)), np.arange(count) % 5
 
 
-def write(folder, spelling=SPELLINGS[0], **contents):
+def write(folder, spelling=SPELLINGS[0], count=50, size=(6, 5), **contents):
     """The four files; `train_images=...` replaces the content of one, or leaves it out where None."""
     folder.mkdir(exist_ok=True)
-    for part, (images, labels) in {"train": images_and_labels(50), "t10k": images_and_labels(20, 1)}.items():
+    for part, (images, labels) in {
+        "train": images_and_labels(count, 0, size),
+        "t10k": images_and_labels(20, 1, size),
+    }.items():
         for kind, values, dimensions in (("images", images, 3), ("labels", labels, 1)):
             content = contents.get(f"{part}_{kind}", idx(values))
             if content is not None:

@@ -132,3 +132,36 @@ def test_of_one_augmentation_given_twice_the_later_counts():
     data = ImageData(Glyphs(10, 10, 10), augmentation=[RandomCrop(1), RandomHorizontalFlip(), RandomCrop(3)])
     assert [type(chosen) for chosen in data.augmentation] == [RandomCrop, RandomHorizontalFlip]
     assert data.augmentation[0].margin == 3
+
+
+def test_a_part_of_sorted_validation_images_has_every_class_and_predictions_keep_their_order(tmp_path):
+    from project.datasets.tensor_folder import TensorFolder
+    from project.training.command_line import run
+
+    labels_N = torch.arange(10).repeat_interleave(100)
+    images_NHWC = torch.randint(0, 256, (1000, 8, 8, 1), dtype=torch.uint8, generator=generator())
+    split = Split(images_NHWC, labels_N)
+    TensorFolder.write(tmp_path, list("abcdefghij"), {"train": split, "val": split, "test": split})
+    options = f"--data.source TensorFolder --data.source.path {tmp_path} --run.folder {tmp_path}/runs".split()
+    configs = "--config configs/base.yaml --config configs/presets/debug.yaml".split()
+    fitted = run(["fit", *configs, *options])
+    (first, first_labels_N), *_ = fitted.datamodule.val_dataloader()
+    assert len(first_labels_N) == 250 and first_labels_N.bincount(minlength=10).min() > 10, (
+        "all classes are in one batch"
+    )
+    again = list(fitted.datamodule.val_dataloader())
+    assert torch.equal(again[0][0], first), "always the same"
+    assert torch.cat([labels for _, labels in again]).sort().values.equal(labels_N), "each image once"
+    assert torch.cat([labels for _, labels in fitted.datamodule.test_dataloader()]).equal(labels_N)
+
+
+def test_a_network_made_for_other_images_is_told_what_the_images_here_are(tmp_path):
+    from project.datasets.tensor_folder import TensorFolder
+    from project.training.command_line import run
+
+    split = Split(torch.randint(0, 256, (20, 28, 28, 1), dtype=torch.uint8), torch.arange(20) % 10)
+    TensorFolder.write(tmp_path, list("abcdefghij"), {"train": split, "val": split})
+    options = f"--data.source TensorFolder --data.source.path {tmp_path} --run.folder {tmp_path}/runs".split()
+    network = "--model.network torchvision.models.resnet18 --run.wandb disabled".split()
+    with pytest.raises(RuntimeError, match=r"3 channels.*\(the images here are 28x28 grey: \(N, 1, 28, 28\)\)$"):
+        run(["fit", "--config", "configs/base.yaml", *network, *options])

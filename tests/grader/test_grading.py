@@ -125,7 +125,7 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
         config["model"]["normalization"] = None
 
     broken = {
-        "a-crash": ("sys", "raise RuntimeError('my \\x1b[31mbug')", "failed", "my"),
+        "a-crash": ("sys", "raise RuntimeError('my \\x1b[31mbug')", "failed", "its code raised RuntimeError"),
         "b-hang": ("time", "time.sleep(600)", "failed", "longer than 0.25 minutes"),
         "e-garbage": (
             "os",

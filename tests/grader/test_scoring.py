@@ -43,7 +43,7 @@ def test_evidence_that_is_none_is_told(steps, tmp_path):
         f'{{"optimizer_steps": {steps}, "expected_steps": 5, "replaced": [], "gone": []}}'
     )
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
-    assert suspicions(data, tmp_path, [], 0.5, None)[-1] == "left no evidence of its training"
+    assert suspicions(data, tmp_path, [], 0.5, None, [])[-1] == "left no evidence of its training"
 
 
 @pytest.mark.parametrize("parameters", [True, -1, 1.5, 10**20, "many", None])

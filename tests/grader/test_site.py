@@ -44,6 +44,10 @@ $$ \\sum_{i=1}^n x_i^2 $$
     + "\u202e"
     + "a real sentence " * 50
 )
+PRINTED = {
+    "output_type": "display_data",
+    "data": {"text/html": HOSTILE, "image/svg+xml": HOSTILE, "text/plain": HOSTILE},
+}
 PICTURE = "../assets/images/"
 NAME = '</script><script>window.pwned = 8</script><img src=x onerror="window.pwned=9">'
 
@@ -64,6 +68,8 @@ def course(tmp_path_factory, rules) -> Path:
     """A published course of 40, one of them hostile and shown by name."""
     results = tmp_path_factory.mktemp("course")
     mallory = Student("mallory", NAME, 0.9, "audited", [NAME], {"REPORT.md": HOSTILE, "CONCLUSION.md": HOSTILE})
+    cells = [{"cell_type": kind, "source": HOSTILE, "outputs": [PRINTED]} for kind in ("markdown", "code", "raw")]
+    mallory.texts[f"{NAME.replace('/', '')}.ipynb"] = json.dumps({"cells": cells})
     write_course(results, [*students(39), mallory], rules.but(site=rules.site.but(names="name")))
     return results
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.grading.ranking import entry
+from grader.grading.slowness import Epoch
 from grader.grading.verdicts import pending_trainings, verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement, Strategy
@@ -112,9 +113,12 @@ def test_a_late_one_is_rejected_or_flagged_as_the_rules_say_now():
 
 def test_a_far_slower_audited_one_is_flagged_whoever_was_measured_first():
     slow = graded(scored(0.9, seconds=900.0), tier="audited")
-    assert "15 times as long" in verdict(slow, Rules(), [4.0, 4.0, 5.0]).flags[0]
-    assert not verdict(slow, Rules(), []).flags
-    assert not verdict(graded(scored(0.9, seconds=900.0)), Rules(), [4.0]).flags
+    epochs = [Epoch(slow.images, 1e6, seconds) for seconds in (4.0, 4.0, 5.0)]
+    assert "15 times as long" in verdict(slow, Rules(), epochs).flags[0]
+    for no_flag in ([], epochs[:2], [epoch._replace(images="others") for epoch in epochs]):
+        assert not verdict(slow, Rules(), no_flag).flags
+    assert not verdict(graded(scored(0.9, seconds=900.0)), Rules(), epochs).flags
+    assert not verdict(graded(scored(0.9, seconds=900.0, operations=2e6), tier="audited"), Rules(), epochs).flags
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Configurations that reach for more than a training."""
 
 import base64
+import json
 import os
 from typing import Any
 
@@ -30,6 +31,7 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi")
 )
 OPTIMIZER, ACTIVATION = "model.optimizer", "model.network.init_args.activation"
+NOTEBOOK = json.dumps({"cells": [{"cell_type": "code", "source": "print('LEAKED')"}]})
 NOTHING_RUNS = f"print('LEAKED')\n{'# ' * 10}"
 
 CASES = [
@@ -136,5 +138,10 @@ CASES = [
 ]
 HONEST = [
     Case("control: an honest configuration", "passed"),
+    Case(
+        "control: a notebook and a damaged PDF in the place of texts",
+        "passed",
+        files={"REPORT.md": None, "CONCLUSION.md": None, "REPORT.pdf": b"%PDF-1.7", "a.ipynb": NOTEBOOK},
+    ),
     Case("control: a .pth file is never used", "passed", files={"evil.pth": "import os; os.system('echo LEAKED')\n"}),
 ]

@@ -30,7 +30,7 @@ def in_prediction(name: str, verdict: str, reason: str, code: str) -> Case:
 
 IMPORT_TIME = [
     program("os._exit(0) at import", "failed", "left no weights", top="import os; os._exit(0)"),
-    program("sys.exit(0) at import", "failed", "left no weights", top="import sys; sys.exit(0)"),
+    program("sys.exit(0) at import", "failed", "its code raised SystemExit", top="import sys; sys.exit(0)"),
     program("an endless loop at import", "failed", "longer than", rules=IMPATIENT, top="while True: pass"),
     program("a crash with control codes", "rejected", "model.network", top="raise ValueError('\\x1b[2J\\x07\\u202e')"),
     program(

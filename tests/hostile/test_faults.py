@@ -116,7 +116,7 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
     job = Job(take_in(submissions / "mallory"), 1, RULES, None, "cuda", folder)
     for free, outcome in ((0.3, "infrastructure"), (0.99, "crashed")):
         with pytest.raises(Ended) as ended:
-            check_end(job, Outcome("exited", 1, 1.0, 0), "training", free)
+            check_end(job, Outcome("exited", 1, 1.0, 0), folder, "training", free)
         measurement = ended.value.measurement
         assert measurement.outcome == outcome and "GPU" in measurement.said
 

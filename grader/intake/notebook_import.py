@@ -1,0 +1,136 @@
+"""Makes a submission to be looked over of a notebook with plain PyTorch. Nothing of the notebook is run."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from grader.intake.pasted_network import find_network
+from grader.intake.pasted_training import Training
+from grader.intake.plain_code import PlainCode
+from grader.intake.submission import MAX_FILE_BYTES
+from grader.safe_text import printable
+from project.assignment import RULES
+from project.support.errors import UserError
+from project.support.yaml_loader import read_yaml
+
+MOST_BYTES = 50 * 10**6  # pictures and outputs included
+BASE = RULES.with_name("base.yaml")
+TABLE = "project.datasets.image_table.ImageTable"
+STUDENT = "id:  # your student id\nname:  # your name\n"
+MODULE = "my_network"
+
+
+class Cell(NamedTuple):
+    """A cell of a notebook: `code`, `markdown` or another kind, and its text."""
+
+    kind: str
+    text: str
+
+
+class Imported(NamedTuple):
+    """A submission made of a notebook: its files by name, and what is to be told, a line each."""
+
+    files: dict[str, bytes]
+    said: list[str]
+
+
+def cells(content: bytes) -> list[Cell]:
+    """The cells of a notebook in Jupyter's format 3 or 4. Raises UserError for anything else."""
+    try:
+        notebook = json.loads(content.decode("utf-8-sig"), parse_int=float)  # a number of any length, in no time
+        listed = notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
+        found = []
+        for cell in listed:
+            text = cell.get("source", cell.get("input", ""))
+            text = text if isinstance(text, str) else "".join(text)
+            found.append(Cell(str(cell["cell_type"]), text.replace("\r\n", "\n").replace("\r", "\n")))
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError("is no Jupyter notebook (JSON with cells); save it as .ipynb") from None
+
+
+def import_notebook(notebook: Path, folder: Path) -> list[str]:
+    """Write the submission `folder`, which must not exist, all at once. Returns what is to be told, a line each.
+
+    Raises:
+        UserError: The notebook cannot be read, or holds no network; the folder is there already or cannot be written.
+    """
+    if os.path.lexists(folder):
+        raise UserError(f"--out {folder}: is there already; name a folder that is not")
+    if notebook.suffix != ".ipynb":
+        raise UserError(f"{notebook}: is no Jupyter notebook; name a file that ends in .ipynb")
+    try:
+        if notebook.stat().st_size > MOST_BYTES:
+            raise UserError(f"{notebook}: larger than {MOST_BYTES // 10**6} MB; clear its outputs")
+        content = notebook.read_bytes()
+    except OSError as error:
+        raise UserError(f"{notebook}: cannot be read ({error.strerror})") from None
+    try:
+        imported = submission_of(content, notebook.name)
+    except UserError as error:
+        raise UserError(f"{notebook}: {error}") from None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as scratch:
+            whole = Path(scratch, "submission")
+            whole.mkdir()
+            for name, each in imported.files.items():
+                (whole / name).write_bytes(each)
+            if os.path.lexists(folder):
+                raise UserError(f"--out {folder}: is there already; name a folder that is not")
+            shutil.move(whole, folder)
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
+    return imported.said
+
+
+def submission_of(content: bytes, name: str) -> Imported:
+    """The submission that a notebook makes. Raises UserError where it cannot be read, or holds no network."""
+    code = PlainCode((n, cell.text) for n, cell in enumerate(cells(content), 1) if cell.kind == "code")
+    training = Training(code)
+    network = find_network(code, training.trained)
+    training.network = network.nodes
+    base = read_yaml(BASE.read_bytes())
+
+    optimizer = training.find_optimizer() or base["model"]["optimizer"]
+    epochs = training.find_epochs(base["trainer"]["max_epochs"])
+    batch_size = training.find_batch_size(base["data"]["batch_size"])
+    scheduler = training.find_schedule(optimizer, epochs)
+    regularization = training.find_regularization()
+    table, scaling = training.find_images()
+    source = {"class_path": TABLE, "init_args": {"path": printable(table)}} if table else base["data"]["source"]
+    chosen = {"class_path": f"submission.{MODULE}.{network.name}"}
+    settings: dict[str, Any] = {
+        **base,
+        "trainer": {**base["trainer"], "max_epochs": epochs},
+        "model": {
+            **base["model"],
+            "network": {**chosen, "init_args": network.arguments} if network.arguments else chosen,
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "regularization": regularization,
+        },
+        "data": {**base["data"], "source": source, "batch_size": batch_size, **scaling},
+    }
+    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *code.skipped]
+    said += [f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else NO_TABLE]
+    if len(content) > MAX_FILE_BYTES:
+        said.append(
+            f"the notebook is larger than {MAX_FILE_BYTES // 10**6} MB: clear its outputs before you hand it in"
+        )
+    header = f"# Made of {printable(name)} by `python -m grader import`: look it over.\n"
+    files = {
+        "config.yaml": (header + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)).encode(),
+        f"{MODULE}.py": network.module.encode("utf-8", "replace"),
+        "student.yaml": STUDENT.encode(),
+        name: content,
+    }
+    return Imported(files, said)
+
+
+NO_TABLE = "data.source: where the images come from is not found: set it"

@@ -1,0 +1,160 @@
+"""A class's repository with a folder for each student: who, which files, which ids, and what is passed over."""
+
+import csv
+import itertools
+import os
+import re
+import shutil
+import unicodedata
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from grader.cli import main
+from grader.intake.checks import check, rejections
+from grader.intake.class_repository import named_by_folder
+from grader.intake.downloads import find_downloads
+from grader.intake.submission import take_in
+from grader.rules import Rules
+from project.support.errors import UserError
+from tests.fixtures.real_class import NAMES, write_cases, write_class_repository
+from tests.grader.conftest import needs_sandbox
+
+
+@pytest.fixture
+def week(tmp_path):
+    return write_class_repository(tmp_path / "class")
+
+
+def found_in(folder):
+    return {download.name: download for download in find_downloads(folder)}
+
+
+def test_each_student_is_there_once_by_name(week, capsys):
+    found = found_in(week)
+    assert sorted(found) == sorted(NAMES.values())
+    assert all(re.fullmatch("s-[0-9a-f]{8}", download.student) for download in found.values())
+    assert len({download.student for download in found.values()}) == len(NAMES)
+    assert found["김하늘"].student == "s-eee33acd", "the same on every machine"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["data", "requirements.txt", "김하늘"]
+    assert "with the same files: one counts" in lines[2] and found["김하늘"].attempts == 0
+
+
+def test_it_is_graded_from_its_root_or_any_folder_in_it(week):
+    below = {download.student: download.source for download in find_downloads(week)}
+    assert {download.student: download.source for download in find_downloads(week.parent)} == below
+    (one,) = find_downloads(week / NAMES["C"])
+    assert (one.student, one.name) == (named_by_folder(NAMES["C"])[0], NAMES["C"])
+    shutil.copytree(week, week.parent / "week5")
+    with pytest.raises(UserError, match="week4, week5 each hold students' folders; name one, such as .*week5"):
+        find_downloads(week.parent)
+
+
+def test_students_folders_may_lie_at_the_root(week):
+    for student in week.iterdir():
+        student.rename(week.parent / student.name)
+    shutil.rmtree(week.parent / "week3")
+    assert sorted(found_in(week.parent)) == sorted(NAMES.values())
+
+
+def test_where_it_was_found_decides_and_not_student_yaml(week):
+    download = found_in(week)[NAMES["D"]]
+    (download.source / "student.yaml").write_text("id: somebody-else\nname: Somebody Else\n")
+    submission = take_in(download.source, None, download.student, download.name)
+    assert (submission.student, submission.name) == (download.student, NAMES["D"])
+
+
+def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):
+    later = week / unicodedata.normalize("NFD", NAMES["A"])
+    (later / "CONCLUSION.md").write_text("Another one.")
+    for folder, time in ((week / NAMES["A"], 1_000_000), (later, 2_000_000)):
+        os.utime(folder, (time, time))
+    download = found_in(week)[NAMES["A"]]
+    assert (download.source, download.attempts) == (later, 1)
+    assert "with different files: the newer one counts" in capsys.readouterr().err
+
+
+def test_what_the_checks_say(week):
+    rejected = {}
+    for name, download in found_in(week).items():
+        findings = rejections(check(take_in(download.source, None, download.student, name), Rules.load()))
+        rejected |= {name: str(findings[0])} if findings else {}
+    assert rejected.keys() == {NAMES["keras"], NAMES["long"]}
+    assert "config.yaml: is missing" in rejected[NAMES["keras"]]
+    assert "python -m grader import 과제.ipynb" in rejected[NAMES["keras"]]
+    assert "100 is not 1 to 15" in rejected[NAMES["long"]]
+
+
+def test_a_student_s_own_repository_is_no_class(tmp_path, capsys):
+    own = tmp_path / "homework"
+    for path in (
+        ".git/HEAD",
+        "main.py",
+        "notebooks/assignment.ipynb",
+        "docs/examples/passes/config.yaml",
+        "project/data.py",
+        "configs/base.yaml",
+    ):
+        (own / path).parent.mkdir(parents=True, exist_ok=True)
+        (own / path).touch()
+    (download,) = find_downloads(own)
+    assert download.source == own and "no submission/ folder" in take_in(own).unusable
+
+
+@pytest.mark.parametrize("name", ["kim-minji", "José", "submission_2", "4"])
+def test_a_name_that_can_be_an_id_stays_one(name):
+    assert named_by_folder(name) == ("", "")
+
+
+def test_both_forms_of_a_name_are_one_student_s():
+    for name in (*NAMES.values(), "민수B", "3조 김하늘"):
+        assert named_by_folder(unicodedata.normalize("NFD", name)) == named_by_folder(name) != ("", "")
+
+
+def test_the_cases_are_ready_to_be_graded(tmp_path):
+    for case, folder in write_cases(tmp_path / "cases").items():
+        assert not rejections(check(take_in(folder), Rules.load())), case
+
+
+def grey_images(folder):
+    """Few grey images of ten classes, in the size of the class's."""
+    noise = np.random.default_rng(0)
+    for split, label, number in itertools.product(("train", "val"), range(10), range(14)):
+        pixels = noise.integers(0, 60, (28, 28), dtype=np.uint8)
+        pixels[2 * label : 2 * label + 6] += 180
+        place = folder / split / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    return folder
+
+
+@pytest.mark.slow
+@needs_sandbox
+def test_a_class_repository_is_graded_with_one_command(week, tmp_path, capsys):
+    """With the rules' families left out: which of them a case uses is for other tests to say."""
+    archive = {"path": str(grey_images(tmp_path / "images")), "image_size": 28, "mode": "L"}
+    settings = {
+        **{
+            "families": [],
+            "target_accuracy": 0.02,
+            "limits": {"minutes": 5, "memory_gb": 4},
+            "site": {"names": "name"},
+        },
+        "dataset": {"class_path": "project.datasets.image_archive.ImageArchive", "init_args": archive},
+    }
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(settings))
+    command = ["run", week, "--rules", tmp_path / "rules.yaml", "--out", tmp_path / "results", "--device", "cpu"]
+    assert main([*map(str, command), "--wandb", "disabled"]) == 0
+    with open(tmp_path / "results" / "leaderboard.csv", newline="", encoding="utf-8-sig") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    verdicts = {case: rows[name]["verdict"] for case, name in NAMES.items()}
+    assert verdicts == {
+        **dict.fromkeys("ABCDEFGH", "passed"),
+        "wide": "failed",
+        "long": "rejected",
+        "keras": "rejected",
+    }
+    assert "python -m grader import" in rows[NAMES["keras"]]["reason"]

@@ -1,0 +1,409 @@
+"""A pasted notebook becomes a submission: the eight of the class as they are known, and what may stand in others. None is run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from grader.cli import main
+from grader.intake.checks import check
+from grader.intake.notebook_import import cells, submission_of
+from grader.intake.submission import take_in
+from grader.rules import Rules
+from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
+
+BUILD = """
+import importlib.util, json, pathlib, sys, torch
+
+def described(file, name, arguments):
+    spec = importlib.util.spec_from_file_location("my_network", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = getattr(module, name)(**arguments)
+    leaves = {n: m for n, m in network.named_modules() if not list(m.children())}
+    weighted = {n: m for n, m in leaves.items() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))}
+    called = set()
+    for n, m in leaves.items():
+        m.register_forward_hook(lambda module, given, out, n=n: called.add(n))
+    out = network(torch.rand(4, 1, 28, 28))
+    return {
+        "shape": list(out.shape),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "normalization": any("BatchNorm" in type(m).__name__ for m in leaves.values()),
+        "dropout": sorted({m.p for m in leaves.values() if isinstance(m, torch.nn.Dropout)}),
+        "drawn": sum(bool(m.weight.abs().max() > 1.001 / m.weight[0].numel() ** 0.5) for m in weighted.values()),
+        "idle": sorted(leaves.keys() - called),
+        "sums to one": bool((out.sum(1) - 1).abs().max() < 1e-5),
+    }
+
+torch.manual_seed(0)
+cases = json.loads(sys.argv[1])
+print(json.dumps({case: described(*given) for case, given in cases.items()}))
+"""
+
+
+def linear(*widths):
+    return sum(i * o + o for i, o in zip(widths, widths[1:]))
+
+
+def convolution(i, o):
+    return i * o * 9 + o
+
+
+# From what is known of the class: optimizer, schedule, regularization, batch size, then the network.
+OPTIMIZERS = {
+    "A": ("Adam", {"lr": 1e-3}),
+    "B": ("Adam", {"lr": 1e-3, "weight_decay": 1e-5}),
+    "C": ("AdamW", {"lr": 1e-3, "weight_decay": 0.01}),
+    "D": ("AdamW", {"lr": 1e-3}),
+    "E": ("Adam", {}),
+    "F": ("AdamW", {"lr": 1e-3}),
+    "G": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-5}),
+    "H": ("Adam", {"lr": 1e-3}),
+}
+SCHEDULES = {"D": ("CosineAnnealingLR", {"T_max": 15, "eta_min": 1e-3}), "F": ("StepLR", {"step_size": 12})}
+BATCH_SIZES = {"B": 32, "E": 1024}
+PARAMETERS = {
+    "A": linear(784, 50, 10) + 2 * 50,
+    "B": linear(784, 50, 10) + 2 * 50,
+    "C": linear(784, 512, 256, 64, 10) + 2 * (512 + 256 + 64),
+    "D": convolution(1, 32) + convolution(32, 64) + convolution(64, 128) + 2 * 224 + linear(1152, 256, 10),
+    "E": linear(784, 256, 128, 10) + 2 * 384,
+    "F": convolution(1, 32) + convolution(32, 64) + 2 * 96 + linear(2304, 600, 120, 10),
+    "G": linear(784, 256, 128, 10) + 2 * 384,
+    "H": convolution(1, 32) + convolution(32, 64) + convolution(64, 128) + linear(2048, 625, 10),
+}
+DROPOUT = {"A": [0.2], "B": [0.2], "C": [], "D": [0.5], "E": [0.1], "F": [0.5], "G": [0.3], "H": [0.5]}
+DRAWN = {"A": 2, "B": 2, "C": 4, "D": 2, "E": 3, "F": 0, "G": 3, "H": 2}
+IDLE = {"G": ["bn1", "bn2", "dropout"]}
+SAID = {
+    "B": "schedule: StepLR is made, but stepped nowhere: left out",
+    "D": "schedule: CosineAnnealingLR does nothing: its eta_min 0.001 is the optimizer's lr",
+    "E": "MyNet computes softmax: cross-entropy takes logits, and probabilities cost some accuracy",
+}
+
+
+def class_of(settings):
+    return (settings["class_path"].rpartition(".")[2], settings.get("init_args", {}))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("nbformat", [3, 4])
+def test_the_class_s_notebooks_become_the_configurations_that_they_are(name, nbformat):
+    imported = submission_of(notebook(cells_of(CASES[name]), nbformat), f"{name}.ipynb")
+    config = yaml.safe_load(imported.files["config.yaml"])
+    model, data = config["model"], config["data"]
+    assert config["trainer"] == {"max_epochs": 15}
+    assert class_of(model["optimizer"]) == OPTIMIZERS[name]
+    assert (class_of(model["scheduler"]) if model["scheduler"] else None) == SCHEDULES.get(name)
+    assert [class_of(one) for one in model["regularization"]] == ([("L1", {"factor": 1e-5})] if name == "E" else [])
+    assert (model["initialization"], model["normalization"], data["augmentation"]) == (None, None, [])
+    assert (data["batch_size"], data["mean"], data["std"]) == (BATCH_SIZES.get(name, 128), [0.0], [1.0])
+    assert data["source"]["init_args"] == {"path": "Train.csv"}
+    assert SAID.get(name, imported.said[0]) in imported.said
+    assert not any("left out" in line and line != SAID.get(name) for line in imported.said)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """What the eight networks are, once they are built: in a process of their own."""
+    cases = {}
+    for name, case in CASES.items():
+        imported = submission_of(notebook(cells_of(case)), f"{name}.ipynb")
+        module = tmp_path_factory.mktemp(name) / "my_network.py"
+        module.write_bytes(imported.files["my_network.py"])
+        cases[name] = (str(module), *class_of(yaml.safe_load(imported.files["config.yaml"])["model"]["network"]))
+    done = subprocess.run([sys.executable, "-c", BUILD, json.dumps(cases)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_class_s_networks_are_taken_along_as_they_are(name, networks):
+    assert networks[name] == {
+        "shape": [4, 10],
+        "parameters": PARAMETERS[name],
+        "normalization": name != "H",
+        "dropout": DROPOUT[name],
+        "drawn": DRAWN[name],
+        "idle": IDLE.get(name, []),
+        "sums to one": name == "E",
+    }
+
+
+def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
+    source, out = tmp_path / "과제.ipynb", tmp_path / "new" / "submission"
+    source.write_bytes(notebook(cells_of(CASES["B"])))
+    assert main(["import", str(source), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out}" in said
+    assert {path.name for path in out.iterdir()} == {"config.yaml", "student.yaml", "my_network.py", "과제.ipynb"}
+    assert list(out.parent.iterdir()) == [out]
+    wrong = {finding.where for finding in check(take_in(out), Rules.load()) if finding.severity == "reject"}
+    assert {"student.yaml: id", "student.yaml: name"} <= wrong and not any("config" in where for where in wrong)
+    (out / "config.yaml").write_text("mine")
+    assert main(["import", str(source), "--out", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err and (out / "config.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no Jupyter notebook"),
+        (b"[" * 100_000, "is no Jupyter notebook"),
+        (b'{"cells": 3}', "is no Jupyter notebook"),
+        (b'{"cells": [{"cell_type": "code", "source": [1]}]}', "is no Jupyter notebook"),
+        (b"\xff\xfe", "is no Jupyter notebook"),
+        (notebook([("code", "import tensorflow as tf\nmodel = tf.keras.Sequential([])")]), "is written for tensorflow"),
+        (notebook([("code", "class MyNet(nn.Module:\n    pass")]), "no network is found"),
+        (notebook([("code", "x = 1\n" * 100_000)]), "no network is found"),
+        (notebook([]), "no network is found"),
+    ],
+    ids=["empty", "deep", "no list", "no text", "no UTF-8", "Keras", "does not parse", "too large", "no cells"],
+)
+def test_what_holds_no_network_is_one_line_and_no_folder(content, said, tmp_path, capsys):
+    source, out = tmp_path / "work.ipynb", tmp_path / "submission"
+    source.write_bytes(content)
+    assert main(["import", str(source), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and list(tmp_path.iterdir()) == [source]
+
+
+HOSTILE = [
+    "import os\nos.system('touch {touched}')",
+    "open({touched!r}, 'w')",
+    "epochs = __import__('os').system('touch {touched}')",
+    "lr = 10 ** 10 ** 10 ** 10",
+    "lr = 0x" + "f" * 20_000,
+    "lr = " + "9" * 1_900,
+    "lr = " + "-" * 60 + "1",
+    "\n".join(f"v{i} = v{i + 1}\nv{i} = v{i + 1}" for i in range(40)) + "\nlr = v0",
+    "lr = lr",
+    "lr = " + " + ".join(["1"] * 400),
+]
+
+
+@pytest.mark.parametrize("code", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_notebook_is_read_and_never_run(code, tmp_path):
+    touched = tmp_path / "touched"
+    hostile = code.replace("{touched!r}", repr(str(touched))).replace("{touched}", str(touched))
+    case = [*cells_of(CASES["A"])[:-3], ("code", "optimizer = torch.optim.Adam(model.parameters(), lr=lr)")]
+    imported = submission_of(notebook([("code", hostile), *case]), "a.ipynb")
+    config = yaml.safe_load(imported.files["config.yaml"])
+    assert "lr" not in config["model"]["optimizer"].get("init_args", {}) and not touched.exists()
+    assert any("lr" in line and "default stays" in line for line in imported.said)
+
+
+def imported(optimizer="optimizer = optim.Adam(model.parameters())", network=SMALL, **more):
+    result = submission_of(notebook(cells_of(Case(network, optimizer, **more))), "a.ipynb")
+    return yaml.safe_load(result.files["config.yaml"]), result
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected", "line"),
+    [
+        (
+            "lr = 1 / 100\noptimizer = optim.SGD(model.parameters(), lr, momentum=0.9)",
+            {"lr": 0.01, "momentum": 0.9},
+            "",
+        ),
+        ("from torch.optim import *\noptimizer = RMSprop(params=model.parameters(), lr=1e-4)", {"lr": 1e-4}, ""),
+        ("lr = find_lr(model)\noptimizer = optim.Adam(model.parameters(), lr=lr)", {}, "lr comes from a function call"),
+        (
+            "lr = 0.1\nlr = 0.2\noptimizer = optim.Adam(model.parameters(), lr=lr)",
+            {},
+            "is set to several values (0.1, 0.2)",
+        ),
+        ("lr = 0.1\nlr *= 2\noptimizer = optim.Adam(model.parameters(), lr=lr)", {}, "lr is a name that changes"),
+        (
+            "def make(net, rate=0.5):\n    return optim.Adam(net.parameters(), lr=rate)\noptimizer = make(model, rate=2e-3)",
+            {"lr": 2e-3},
+            "",
+        ),
+        (
+            "optimizer = optim.Adam(model.parameters(), lr=1e-3, betas=(0.8, 0.9))",
+            {"lr": 1e-3, "betas": [0.8, 0.9]},
+            "",
+        ),
+        ("optimizer = MyOptimizer(model.parameters())", {"lr": 0.085}, "none of torch.optim is made"),
+    ],
+    ids=range(8),
+)
+def test_an_optimizer_s_arguments_are_known_or_said(optimizer, expected, line):
+    config, result = imported(optimizer)
+    assert config["model"]["optimizer"].get("init_args", {}) == expected
+    assert any(line in said for said in result.said)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (
+            "l1 = 0\nfor p in model.parameters():\n    l1 += torch.norm(p, 1)\nloss += 0.001 * l1",
+            ("L1", {"factor": 0.001}),
+        ),
+        ("for p in model.parameters():\n    loss = loss + 2e-4 * torch.abs(p).sum()", ("L1", {"factor": 2e-4})),
+        ("loss += sum(p.norm(p=1) for p in model.parameters()) / 1000", ("L1", {"factor": 0.001})),
+        (
+            "l2 = sum((p ** 2).sum() for p in model.parameters())\nloss = loss + 0.5 * 0.01 * l2",
+            ("L2", {"factor": 0.005}),
+        ),
+        ("nn.utils.clip_grad_norm_(model.parameters(), max_norm=2.0)", ("GradientClipping", {"max_norm": 2.0})),
+        ("distance = (outputs - labels[:, None]).abs().mean()", None),
+        ("norm = sum(p.abs().sum() for p in model.parameters())\nprint(norm)", "its L1 penalty's factor is not found"),
+        ("loss += strength() * sum(p.abs().sum() for p in model.parameters())", "factor comes from a function call"),
+    ],
+    ids=range(8),
+)
+def test_what_the_loop_adds_to_the_loss(loss, expected):
+    config, result = imported(loss=loss)
+    found = [class_of(one) for one in config["model"]["regularization"]]
+    assert found == ([expected] if isinstance(expected, tuple) else [])
+    assert not isinstance(expected, str) or any(expected in said for said in result.said)
+
+
+def test_a_penalty_in_a_function_of_its_own():
+    penalty = (
+        "def l1(net, factor):\n    total = 0\n    for p in net.parameters():\n        total = total + p.abs().sum()\n"
+    )
+    penalty += "    return factor * total\n"
+    config, _ = imported(penalty + "optimizer = optim.Adam(model.parameters())", loss="loss = loss + l1(model, 1e-4)")
+    assert [class_of(one) for one in config["model"]["regularization"]] == [("L1", {"factor": 1e-4})]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "where", "expected", "line"),
+    [
+        (
+            "OneCycleLR(optimizer, max_lr=0.1, steps_per_epoch=len(train_loader), epochs=15)",
+            "batch",
+            {"max_lr": 0.1},
+            "",
+        ),
+        ("StepLR(optimizer, 5)", "batch", None, "StepLR is stepped once a batch, here it would be once an epoch"),
+        (
+            "OneCycleLR(optimizer, 0.1, total_steps=15)",
+            "epoch",
+            None,
+            "stepped once an epoch, here it would be once a batch",
+        ),
+        ("LambdaLR(optimizer, lambda epoch: 0.9 ** epoch)", "epoch", None, "LambdaLR cannot be told"),
+        (
+            "StepLR(optimizer, step_size=30)",
+            "epoch",
+            {"step_size": 30},
+            "does nothing: its first step comes after epoch 30",
+        ),
+        (
+            "ReduceLROnPlateau(optimizer, 'min', factor=0.5)",
+            "epoch",
+            {"factor": 0.5, "patience": 10},
+            "becomes Plateau",
+        ),
+    ],
+    ids=range(6),
+)
+def test_a_schedule_is_kept_where_it_does_the_same_here(schedule, where, expected, line):
+    making = f"optimizer = optim.Adam(model.parameters(), lr=0.01)\nscheduler = optim.lr_scheduler.{schedule}"
+    step = {"loss": "scheduler.step()"} if where == "batch" else {"after_epoch": "scheduler.step()"}
+    config, result = imported(making, **step)
+    scheduler = config["model"]["scheduler"]
+    assert (scheduler and class_of(scheduler)[1]) == expected
+    assert any(line in said for said in result.said)
+
+
+def with_loop(*texts):
+    """The notebook of case A with these cells in the place of its loop."""
+    filled = cells_of(CASES["A"])
+    filled[9:10] = [("code", text) for text in texts]
+    result = submission_of(notebook(filled), "a.ipynb")
+    return yaml.safe_load(result.files["config.yaml"]), result.said
+
+
+IN_A_FUNCTION = """!pip install torch
+def train_one_epoch(net, loader):
+    for images, labels in loader:
+        loss = F.cross_entropy(net(images), labels)
+        loss.backward()
+        optimizer.step()
+
+def fit(net, epochs=15, lr=0.01):
+    global optimizer
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9)
+    for epoch in tqdm(range(1, epochs + 1)):
+        train_one_epoch(net, train_loader)
+        schedule.step()
+"""
+
+
+def test_a_loop_in_functions_is_followed():
+    config, _ = with_loop(IN_A_FUNCTION, "%time fit(model, epochs=12)\nfit(model, epochs=12)")
+    assert config["trainer"]["max_epochs"] == 12 and config["data"]["batch_size"] == 128
+    assert class_of(config["model"]["optimizer"]) == ("SGD", {"lr": 0.01})
+    assert class_of(config["model"]["scheduler"]) == ("ExponentialLR", {"gamma": 0.9})
+
+
+def test_all_epochs_of_a_network_count():
+    loop = "for epoch in range(15):\n    loss = train(model)\n    loss.backward()"
+    config, said = with_loop("optimizer = optim.Adam(model.parameters())", loop, loop)
+    assert config["trainer"]["max_epochs"] == 30 and "epochs: 2 loops train, 15 + 15 epochs: all are counted" in said
+    config, said = with_loop("optimizer = optim.Adam(model.parameters())\nwhile True:\n    loss.backward()")
+    assert config["trainer"]["max_epochs"] == 15 and any("no loop that trains" in line for line in said)
+
+
+def test_what_is_done_to_the_fresh_network_outside_of_its_class_is_done_here_too(tmp_path):
+    drawn = "def draw(m):\n    if isinstance(m, nn.Linear):\n        nn.init.constant_(m.weight, SCALE)\nSCALE = 7.0\nmodel.apply(draw)\n"
+    config, result = imported(drawn + "optimizer = optim.Adam(model.parameters())")
+    (tmp_path / "my_network.py").write_bytes(result.files["my_network.py"])
+    command = "import my_network as m; n = m.PastedMyNet(); print(n.fc1.weight.unique().tolist())"
+    done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "[7.0]\n", done.stderr
+    assert config["model"]["network"] == {"class_path": "submission.my_network.PastedMyNet"}
+
+
+def test_a_network_without_a_class_of_its_own(tmp_path):
+    made = "model = nn.Sequential(nn.Flatten(), nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10))\nHIDDEN = 32"
+    config, result = imported(network=made)
+    (tmp_path / "my_network.py").write_bytes(result.files["my_network.py"])
+    assert config["model"]["network"] == {"class_path": "submission.my_network.MyNetwork"}
+    command = "import torch, my_network as m; print(tuple(m.MyNetwork()(torch.rand(2, 1, 28, 28)).shape))"
+    done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "(2, 10)\n", done.stderr
+
+
+def test_what_the_network_needs_and_nobody_wrote_down_is_said():
+    network = SMALL.replace("nn.Linear(50, 10)", "nn.Linear(50, classes)")
+    _, result = imported("classes = train_df['label'].nunique()\noptimizer = optim.Adam(model.parameters())", network)
+    assert any("the network needs classes, which cell 10 computes with pd" in line for line in result.said), result.said
+    assert b"# classes = ...  # to be written down here" in result.files["my_network.py"]
+    _, result = imported(network=network)
+    assert any("the network needs classes, which the notebook does not define" in line for line in result.said)
+
+
+def test_of_several_networks_the_trained_one_is_taken():
+    other = "class Other(nn.Module):\n    def forward(self, x):\n        return x\n\n\nother = Other()\n"
+    for network in (other + SMALL, SMALL + "\n" + other):
+        config, _ = imported(network=network)
+        assert config["model"]["network"]["class_path"] == "submission.my_network.PastedMyNet"
+
+
+def test_cells_that_do_not_parse_are_named():
+    filled = cells_of(CASES["A"])
+    result = submission_of(notebook([("code", "for x in\n"), *filled]), "a.ipynb")
+    assert any(line.startswith("cell 1, line 1 does not parse") for line in result.said)
+
+
+def test_both_formats_have_the_same_cells():
+    filled = cells_of(CASES["D"])
+    assert cells(notebook(filled, 3)) == cells(notebook(filled, 4)) == filled
+
+
+def test_every_fixture_is_python():
+    """But for its magics."""
+    for case in CASES.values():
+        for kind, text in cells_of(case):
+            if kind == "code":
+                compile(text.replace("%matplotlib inline", ""), "cell", "exec")
