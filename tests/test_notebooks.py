@@ -111,6 +111,8 @@ def test_a_notebook_runs_from_the_images_to_the_archive(executed, tmp_path):
     said = executed(ENGLISH, parameters=parameters, network=FLAT, optimizer=ADAM, **TEXTS)
     assert "epoch  2/2" in said and "4 of 4 families" in said and "warn " not in said
     assert "kim-minji: ready to hand in" in said
+    reached = json.loads((tmp_path / "runs" / "first" / "summary.json").read_text())["val_accuracy"]
+    assert f"{reached:.2%} of 100 validation images are right" in said
     runs = [json.loads(path.read_text())["seed"] for path in (tmp_path / "runs" / "study").glob("*/summary.json")]
     assert sorted(runs) == [0] * 5 + [1] * 5
     with zipfile.ZipFile(tmp_path / "submission.zip") as packed:
