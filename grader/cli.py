@@ -46,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
         added.set_defaults(command=function)
         return added.add_argument
 
-    rules, results, training = (argparse.ArgumentParser(add_help=False) for _ in range(3))  # what commands share
+    rules, results, training, trial = (argparse.ArgumentParser(add_help=False) for _ in range(4))  # what commands share
     rules.add_argument("--rules", type=Path, default=RULES, metavar="YAML", help="the assignment's rules (%(default)s)")
     results.add_argument("results", type=Path, metavar="RESULTS", help="the folder that `run` wrote")
     add = training.add_argument
@@ -56,11 +56,16 @@ def make_parser() -> argparse.ArgumentParser:
     add("--address", metavar="HOST:PORT", help=f"ray: the cluster's head ({ADDRESS})")
     add("--jobs", type=positive, metavar="N", help="trainings at once on a CPU (as many as cores and memory allow)")
 
-    add = command(check, "Say what the grader will say of a submission, before any training.", rules)
+    add = trial.add_argument
+    add("--try", dest="trial", action="store_true", help="build the network in a sandbox, and say what is in effect")
+    add("--dataset", type=Path, help="--try on these images (folder, archive, CSV, IDX), not on the rules' dataset")
+    add("--unsafe-no-sandbox", action="store_true", help="--try WITHOUT a sandbox, with all your rights")
+
+    add = command(check, "Say what the grader will say of a submission, before any training.", rules, trial)
     add("path", type=Path, help="the submission: a folder, zip or tar")
     add("--summary", type=Path, metavar="FILE", help="append the same to this file, as Markdown")
 
-    add = command(pack, "Check a submission, and write the archive to hand in.", rules)
+    add = command(pack, "Check a submission, and write the archive to hand in.", rules, trial)
     add("path", type=Path, help="the submission's folder")
     add("--out", type=Path, metavar="ZIP", help="the archive (<student id>.zip)")
 
@@ -156,24 +161,43 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         submission = read_submission(path)
     else:
         submission = take_in(path)
-    findings, open_families = checks.check(submission, rules), []
-    if not submission.unusable and not any(
-        finding.where.startswith("config.yaml") for finding in checks.rejections(findings)
-    ):
-        families = foreseen(submission.config)
+    findings = checks.check(submission, rules)
+    when = "A training shows whether they are in effect: python main.py fit says it."
+    if not submission.unusable and not any(f.where.startswith("config.yaml") for f in checks.rejections(findings)):
         findings = [*lacking(submission.config, rules.families), *findings]
+        families = foreseen(submission.config)
         open_families = [each.family for each in families if each.state == "open" and each.family in rules.families]
+        if open_families:
+            when = f"A training shows {' and '.join(open_families)}: python main.py fit says it."
         for each in families:
             print(f"family  {each}")
+    if options.trial and not checks.rejections(findings):
+        from grader.grading.trial import tried
+
+        said_by_trial = tried(submission, with_dataset(rules, options.dataset), not options.unsafe_no_sandbox)
+        when = "The families are in effect."
+        for family, used in said_by_trial.strategies.items():
+            print(f"effect  {family}: {'; '.join(f'{one.name} ({one.evidence})' for one in used) or 'none'}")
+        for remark in said_by_trial.remarks:
+            print(f"note    {remark}")
+        if said_by_trial.outcome != "scored":
+            mend = "see `python main.py fit`, which says what is in effect"
+            findings = [checks.Finding("training", said_by_trial.said, mend), *findings]
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")
-    when = (
-        f"A training shows {' and '.join(open_families) or 'whether they are in effect'}: python main.py fit says it."
-    )
     ready = f"ready to hand in, tier {submission.tier}. {when}"
     said = f"{submission.student}: {'would be rejected.' if checks.rejections(findings) else ready}"
     print(said)
     return submission, findings, said
+
+
+def with_dataset(rules: Rules, images: Path | None) -> Rules:
+    """The rules, with these images for the dataset if any are named."""
+    if images is None:
+        return rules
+    from project.datasets.recognition import recognized  # with torch
+
+    return rules.but(dataset=recognized(existing(images)))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -186,11 +210,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(
             f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
         )
-    rules = Rules.load(options.rules)
-    if options.dataset:
-        from project.datasets.recognition import recognized
-
-        rules = rules.but(dataset=recognized(existing(options.dataset)))
+    rules = with_dataset(Rules.load(options.rules), options.dataset)
     if not 0 <= (options.secret_seed or 0) < 2**63:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:

@@ -92,7 +92,9 @@ class ImageData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Load what a stage needs: `fit`, `validate`, `test` or `predict`."""
         for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
-            self.split(name)
+            unlabelled = bool((self.split(name).labels_N < 0).any())
+            if unlabelled and stage != "predict":
+                raise UserError(f"data.source: the {name} images have no labels; `predict` writes down their classes")
         if self.mean is None or self.std is None:
             mean, std = channel_statistics(self.split("train").images_NHWC)
             self.mean, self.std = self.mean or mean, self.std or std

@@ -231,6 +231,51 @@ def test_what_is_neutralized_never_counts(family, name, make, neutral, data):
     assert names(taken(data, own(between=lambda: neutral(make))), family) == []
 
 
+def renamed(module):
+    """The module, of a class of another name."""
+    module.__class__ = type("Harmless", (type(module),), {})
+    return module
+
+
+DISGUISES = [
+    renamed,
+    nn.Sequential,
+    lambda module: nn.Sequential(nn.Identity(), module),
+    lambda module: Wrapped(lambda: module),
+    lambda module: Functional(module),
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(WORKING),
+    st.lists(st.sampled_from(DISGUISES), max_size=3),
+    st.sampled_from([None, None, Discarded, Unused]),
+    st.lists(st.sampled_from(DISGUISES), max_size=2),
+)
+def test_no_disguise_changes_the_credit_and_no_disguise_saves_what_is_neutralized(working, inner, neutral, outer):
+    family, name, make = working
+
+    def disguised():
+        module = make()
+        for disguise in inner:
+            module = disguise(module)
+        if neutral:
+            module = neutral(lambda inside=module: inside)
+        for disguise in outer:
+            module = disguise(module)
+        return module
+
+    expected = [] if neutral else ["own noise" if name == "stochastic depth" else name]
+    found = names(taken(small_data(), own(between=disguised)), family)
+    assert [{"stochastic depth": "own noise"}.get(each, each) for each in found] == expected
+
+
+@functools.cache
+def small_data():
+    return prepared()
+
+
 @pytest.mark.parametrize(
     "make",
     [

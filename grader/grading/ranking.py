@@ -34,6 +34,7 @@ class Entry(BaseModel):
             is in no file of the leaderboard.
         frames: Of a crash, the last calls in the student's own files.
         warnings: What the checks said that settles nothing.
+        remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
         digest, source: Of the submission.
         points: The last note on its report and conclusion, if there is one.
     """
@@ -67,6 +68,7 @@ class Entry(BaseModel):
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
     warnings: list[str] = Field([], exclude=True)
+    remarks: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
 
     @property
@@ -120,6 +122,8 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
+    if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
+        made.strategies, made.remarks = seen.names, seen.remarks
     if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)
@@ -127,7 +131,7 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
         made.decided_by, made.decided_accuracy = said.decided_by, decided.accuracy
         above = (epoch for epoch, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
         made.epochs, made.epochs_to_target = ranked.epochs, next(above, None)
-        made.seconds, made.parameters, made.strategies = ranked.seconds, ranked.parameters, ranked.names
+        made.seconds, made.parameters = ranked.seconds, ranked.parameters
         made.total = round(100 * made.accuracy, 4)
     return made
 

@@ -20,7 +20,7 @@ from project.support.yaml_loader import read_yaml
 
 MOST_BYTES = 50 * 10**6  # pictures and outputs included
 BASE = RULES.with_name("base.yaml")
-TABLE = "project.datasets.image_table.ImageTable"
+TABLE = "project.datasets.tables.ImageTable"
 STUDENT = "id:  # your student id\nname:  # your name\n"
 MODULE = "my_network"
 

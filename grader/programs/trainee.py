@@ -1,12 +1,13 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
 The job file has `code` (folders to import from), `config`, `families` (each must be used), `limits` (of the process, by
-their names in the module `resource`), `audited`, `gpu`, `own` and `project` (see `crash.told`) and `out`. Once
+their names in the module `resource`), `audited`, `trial`, `gpu`, `own` and `project` (see `crash.told`) and `out`. Once
 everything is imported, it prints PREPARES: from here on its time counts. Then it prints READY, and waits for a line on
 its standard input: its turn on the device has come. With a student's own code it does so before the first line of that;
-otherwise before the first batch. Exit status MISSING_FAMILY: a family is missing, named in `out/missing.json`. Exit
-status 2: the configuration is wrong. What else ended it is in `out/crash.json`. Beside the run's own files it leaves
-`weights.safetensors`, `cost.json` and, of an audited training, `evidence.json`.
+otherwise before the first batch. What is in effect then is in `out/census.json`; exit status MISSING_FAMILY: a family is
+missing there. A trial ends here, too. Exit status 2: the configuration is wrong. What else ended it is in
+`out/crash.json`. Beside the run's own files it leaves `weights.safetensors`, `cost.json` and, of an audited training,
+`evidence.json`.
 """
 
 import json
@@ -48,9 +49,13 @@ if __name__ == "__main__":
 
     def on_census(found: Census) -> None:
         """A missing family costs seconds, not a training."""
-        if missing := [family for family in job["families"] if not found.strategies.get(family)]:
-            Path(job["out"], "missing.json").write_text(json.dumps(missing), encoding="utf-8")
+        strategies = {family: [one._asdict() for one in used] for family, used in found.strategies.items()}
+        census = {"strategies": strategies, "remarks": found.remarks}
+        Path(job["out"], "census.json").write_text(json.dumps(census), encoding="utf-8")
+        if not all(strategies[family] for family in job["families"]):
             sys.exit(MISSING_FAMILY)
+        if job["trial"]:
+            sys.exit()
         if not job["audited"]:
             wait_for_turn()
 

@@ -33,8 +33,10 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     if entry.accuracy is not None:
         lines += numbers(entry, ranked, label)
     if entry.strategies:
-        used = {family: ", ".join(entry.strategies.get(family, [])) for family in rules.families}
+        used = {family: ", ".join(entry.strategies.get(family, [])) or "-" for family in rules.families}
         lines += ["", f"{label['families']}:", "", *(f"- {family}: {escaped(names)}" for family, names in used.items())]
+    if entry.remarks:
+        lines += ["", f"{label['remarks']}:", "", *(f"- {escaped(remark)}" for remark in entry.remarks)]
     if entry.flags:
         flags = (f"- {escaped(flag)}" for flag in entry.flags)
         lines += ["", f"{label['flags']} ({texts['flags']})", "", *flags]

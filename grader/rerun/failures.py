@@ -4,14 +4,16 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from grader.ledger.measurement import Ended, LimitName, Measurement
+from grader.rerun.census import read_census, without_families
 from grader.rerun.crash_report import Crash, read_crash
 from grader.rerun.job import Job
 from grader.safe_text import printable
 from grader.sandbox.supervision import Outcome
-from grader.sandbox.untrusted_files import read_json
+from grader.sandbox.untrusted_files import Unreadable
 
 MISSING_FAMILY = 3  # the exit status by which trainee.py says so
 PREPARES, READY = "preparing", "ready to train"  # what our programs print even where nothing is wrong
@@ -26,10 +28,10 @@ SETTING = re.compile(  # that can name a student's class
 def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
     """Raises Ended where the training failed."""
     if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
-        left = read_json(trained / "missing.json")
-        if missing := [family for family in job.rules.families if isinstance(left, list) and family in left]:
-            said = f"uses no strategy of {' and '.join(missing)}"
-            raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
+        with suppress(Unreadable):
+            seen = without_families(Measurement(outcome="scored", **read_census(trained / "census.json")), job.rules)
+            if seen.missing:
+                raise Ended(seen)
     if outcome.ending == "exited" and outcome.status == 2:
         raise Ended(refusal(job, last_words(job.folder / "trainee.log"), crash_of(job, trained)))
     check_end(job, outcome, trained, "training", free)

@@ -23,6 +23,7 @@ class Job:
     Attributes:
         device: `cuda` or `cpu`.
         folder: Where the log, the configuration and the curves are kept.
+        trial: End where the training would begin, with what the census says.
     """
 
     submission: Submission
@@ -32,6 +33,7 @@ class Job:
     device: str
     folder: Path
     sandboxed: bool = True
+    trial: bool = False
 
 
 @dataclass(frozen=True)

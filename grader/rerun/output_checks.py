@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from grader.confidence_intervals import wilson_interval
-from grader.ledger.measurement import Ended, Measurement, Strategy
+from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.census import census_of, without_families
 from grader.rerun.grading_data import GradingData
 from grader.rerun.prior_knowledge import prior_knowledge
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
-from project.assignment import FAMILIES
 from project.training.summary import METRICS
 
 BYTES_OF_A_NUMBER = 2  # at least
@@ -63,15 +63,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     """
     summary = read_json(path)
     try:
-        epochs, parameters = summary["epochs"], summary["parameters"]
-        strategies = {
-            family: [
-                Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"])))
-                for found in summary["strategies"][family][:20]
-            ]
-            for family in FAMILIES
-        }
-        remarks = [printable(str(remark), 300) for remark in summary["remarks"][:20]]
+        epochs, parameters, census = summary["epochs"], summary["parameters"], census_of(summary)
     except (KeyError, TypeError) as error:
         raise Unreadable(f"summary.json is not complete ({error})") from None
     if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
@@ -79,10 +71,9 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
-    if missing := [family for family in rules.families if not strategies[family]]:
-        said = f"uses no strategy of {' and '.join(missing)}"
-        raise Ended(Measurement(outcome="family_missing", said=said, missing=missing))
-    return {"epochs": epochs, "parameters": parameters, "strategies": strategies, "remarks": remarks}
+    if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
+        raise Ended(used)
+    return {"epochs": epochs, "parameters": parameters, **census}
 
 
 def read_operations(path: Path, most: float) -> float | None:

@@ -16,10 +16,18 @@ import yaml
 from torch import Tensor
 
 from grader.ledger.measurement import Ended, Measurement
+from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
 from grader.rerun.job import Job, Slot
-from grader.rerun.output_checks import keep, most_operations, read_curves, read_operations, read_summary, suspicions
+from grader.rerun.output_checks import (
+    keep,
+    most_operations,
+    read_curves,
+    read_operations,
+    read_summary,
+    suspicions,
+)
 from grader.rerun.prior_knowledge import IMAGES, REDRAWS
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits, read_tensor
 from grader.safe_text import printable
@@ -40,7 +48,7 @@ def run_job(job: Job, watch: Callable[[str], None], slot: Slot) -> Measurement:
     with scratch_folder(slot.scratch) as scratch:
         rerun = Rerun(job, slot, scratch, watch)
         try:
-            return rerun.measurement()
+            return rerun.census() if job.trial else rerun.measurement()
         except Ended as ended:
             return ended.measurement
         except Unreadable as error:
@@ -115,6 +123,12 @@ class Rerun:
             **summary,
         )
 
+    def census(self) -> Measurement:
+        """What a training would use, without the training. Raises Ended or Unreadable where nothing can be seen of it."""
+        outcome, seen = self.launch("trainee", rerun_config(self.job, self.job.data.training), self.job.data.training)
+        check_training(self.job, outcome, seen)
+        return Measurement(outcome="scored", **read_census(seen / "census.json"))
+
     def begin_turn(self) -> None:
         """The training's turn has come."""
         self.turn.callback(self.slot.turn.release)
@@ -181,6 +195,7 @@ class Rerun:
             "own": f"{place}/own/submission",
             "project": seen("/app/project", code.root / "project"),
             "audited": job.submission.tier == "audited",
+            "trial": job.trial,
             "gpu": job.device == "cuda",
             "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",

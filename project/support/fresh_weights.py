@@ -27,7 +27,7 @@ def drawn(network: nn.Module) -> list[Drawn]:
     """The initializations that a fresh network's layers show; [] where all of them are drawn as PyTorch does.
 
     Named by the formula that explains the most layers (He, Xavier, orthogonal, zeros, ...), then by that which explains
-    the most of the others; `own` where none does.
+    the most of the others; `normal` or `own` where none does.
     """
     of_layers = list(weights(network))
     left = [weight for weight in of_layers if not drawn_by_default(weight)]
@@ -37,13 +37,17 @@ def drawn(network: nn.Module) -> list[Drawn]:
         misfits = {name: [(misfit(weight), weight) for weight in left] for name, misfit in FORMULAS.items()}
         fitting = {name: [(by, weight) for by, weight in one if by <= 1] for name, one in misfits.items()}
         name = max(fitting, key=lambda name: (len(fitting[name]), -sum(by for by, _ in fitting[name])))
-        explained = [weight for _, weight in fitting[name]] or left
+        explained = [weight for _, weight in fitting[name]]
+        if not explained:
+            explained = [weight for weight in left if normal(weight)]
+            name = "normal" if explained else "own"
+        explained = explained or left
         stds = [weight.std(correction=0).item() for weight in explained]
         evidence = f"{len(explained)} of {len(of_layers)} layers; std {min(stds):.2g} to {max(stds):.2g}"
-        if fitting[name] and name in STDS:
+        if name in STDS:
             ratios = [std / STDS[name](weight) for std, weight in zip(stds, explained)]
             evidence += f"; measured / formula {min(ratios):.2f} to {max(ratios):.2f}"
-        found.append(Drawn(name if fitting[name] else "own", evidence))
+        found.append(Drawn(name, evidence))
         left = [weight for weight in left if not any(weight is each for each in explained)]
     return found
 
@@ -132,5 +136,4 @@ FORMULAS: dict[str, Callable[[Tensor], float]] = {
     "constant": exactly(lambda weight: bool((weight == weight.flatten()[0]).all())),
     "orthogonal": exactly(orthogonal),
     **{name: std_of(std) for name, std in STDS.items()},
-    "normal": lambda weight: 1.0 if normal(weight) else math.inf,
 }

@@ -165,3 +165,14 @@ def test_a_network_made_for_other_images_is_told_what_the_images_here_are(tmp_pa
     network = "--model.network torchvision.models.resnet18 --run.wandb disabled".split()
     with pytest.raises(RuntimeError, match=r"3 channels.*\(the images here are 28x28 grey: \(N, 1, 28, 28\)\)$"):
         run(["fit", "--config", "configs/base.yaml", *network, *options])
+
+
+@pytest.mark.parametrize(("stage", "allowed"), [("test", False), ("predict", True)])
+def test_images_without_labels_can_be_predicted_alone(stage, allowed):
+    data = ImageData(Glyphs(train=20, val=10, test=10))
+    data.loaded["test"] = Split(torch.zeros(10, 32, 32, 3, dtype=torch.uint8), torch.full((10,), -1))
+    if allowed:
+        data.setup(stage)
+    else:
+        with pytest.raises(UserError, match="the test images have no labels; `predict`"):
+            data.setup(stage)

@@ -284,13 +284,13 @@ def test_wrong_rules_are_one_line(text, said, write_submission, tmp_path, capsys
 def timed(audited: float) -> MadeUp:
     """An engine whose verified trainings take 2 s, and whose audited ones take `audited`."""
     seconds = lambda job: 2.0 if job.submission.tier == "verified" else audited  # noqa: E731
-    return MadeUp(lambda job: scored(0.9, epochs=10, seconds=seconds(job)))
+    return MadeUp(lambda job: scored(0.9, epochs=10, seconds=seconds(job), operations=1e6))
 
 
 @pytest.mark.parametrize(("seconds", "flags"), [(10.0, []), (50.0, ["an epoch took 25 times as long"])])
 def test_a_training_far_slower_than_the_verified_ones_is_flagged(seconds, flags, write_submission, rules, tmp_path):
     folder = write_submission("a-audited", net_py="import torch\n").parent
-    for name in ("kim", "lee"):
+    for name in ("kim", "lee", "park"):
         write_submission(name)
     graded(folder, tmp_path / "results", rules, timed(seconds))
     found = entries(tmp_path / "results")

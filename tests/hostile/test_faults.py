@@ -1,5 +1,6 @@
 """Our own faults: whatever fails on our side, nothing is lost, nothing counts twice, and no student is charged."""
 
+import json
 import os
 import resource
 import sqlite3
@@ -20,6 +21,7 @@ from grader.rerun.failures import PREPARES
 from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.sandbox.sandboxed_program import Process
+from project.assignment import FAMILIES
 from project.support.errors import UserError
 from tests.grader.engines import LOST, MadeUp, graded, scored
 from tests.hostile.cases import RULES, Case, write
@@ -128,7 +130,11 @@ def trained_by(code: str, submissions: Path, folder: Path) -> Measurement:
     return run_job(job, lambda line: None, slot)
 
 
-STUDENTS_PART = f"print({PREPARES!r}, flush=True); open('missing.json', 'w').write"
+SOME = [{"name": "some", "evidence": "made up"}]
+NO_NORMALIZATION = json.dumps(
+    {"strategies": {family: SOME if family != "normalization" else [] for family in FAMILIES}, "remarks": []}
+)
+STUDENTS_PART = f"print({PREPARES!r}, flush=True); open('census.json', 'w').write"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,7 @@ STUDENTS_PART = f"print({PREPARES!r}, flush=True); open('missing.json', 'w').wri
         (f"{STUDENTS_PART}(''); raise ValueError('a bug')", "crashed", "a bug"),
         (f"{STUDENTS_PART}('[]'); raise SystemExit(3)", "crashed", ""),
         (f"{STUDENTS_PART}('[\"a typo\"]'); raise SystemExit(3)", "crashed", ""),
-        (f"{STUDENTS_PART}('[\"normalization\"]'); raise SystemExit(3)", "family_missing", "normalization"),
+        (f"{STUDENTS_PART}({NO_NORMALIZATION!r}); raise SystemExit(3)", "family_missing", "normalization"),
     ],
 )
 def test_what_fails_before_the_student_s_part_begins_is_ours(code, outcome, said, submissions, tmp_path):

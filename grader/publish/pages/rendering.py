@@ -99,6 +99,7 @@ class Pages:
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
         drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
         ranked = verdict(graded, self.rules).ranked
+        seen = ranked or next((measurement for measurement in measured if measurement.strategies), None)
         middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
         variants = self.opened.ledger.variants(graded)
@@ -112,7 +113,7 @@ class Pages:
             advice=feedback.advice(entry),
             decision=decision(entry),
             trained=trained,
-            census=ranked.strategies if ranked else {},
+            census=seen.strategies if seen else {},
             limits=[  # unit, what the hungriest training used, what it may use
                 ("minutes", seconds / 60, self.rules.limits.minutes),
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
@@ -132,7 +133,7 @@ class Pages:
         return page, ranked.val_accuracy if ranked else []
 
     def veiled(self, entry: Entry) -> Entry:
-        """An entry without the student's id and name in reason and flags, where these are not to be shown."""
+        """An entry without the student's id and name in reason, flags and remarks, where these are not to be shown."""
         if self.rules.site.names != "pseudonym":
             return entry
 
@@ -142,7 +143,8 @@ class Pages:
                 text = re.sub(edge + re.escape(known) + edge, self.slugs[entry.student], text)
             return text
 
-        return entry.model_copy(update={"reason": veil(entry.reason), "flags": [veil(flag) for flag in entry.flags]})
+        veiled = {"flags": [veil(flag) for flag in entry.flags], "remarks": [veil(remark) for remark in entry.remarks]}
+        return entry.model_copy(update={"reason": veil(entry.reason), **veiled})
 
     def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone."""

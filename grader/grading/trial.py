@@ -1,0 +1,26 @@
+"""`check --try`: what the census of a training says, without the training."""
+
+import tempfile
+from pathlib import Path
+
+from grader.intake.submission import Submission
+from grader.ledger.measurement import Measurement
+from grader.rerun.grading_data import prepare
+from grader.rerun.job import Job, Slot
+from grader.rerun.rerun import run_job
+from grader.rules import Rules
+from grader.sandbox import bubblewrap
+from project.support.errors import UserError
+
+
+def tried(submission: Submission, rules: Rules, sandboxed: bool = True) -> Measurement:
+    """Build a submission's network in a sandbox, and look at it on the rules' images as a training does before it begins.
+
+    Returns strategies and remarks, or why no training would begin. Raises UserError where there is no sandbox.
+    """
+    if sandboxed and (reason := bubblewrap.unavailable()):
+        raise UserError(f"--try: no sandbox: {reason} To run the code without one, add --unsafe-no-sandbox")
+    with tempfile.TemporaryDirectory() as folder:
+        data = prepare(rules, secret=0, results=Path(folder))
+        job = Job(submission, 0, rules, data, "cpu", Path(folder, "trial"), sandboxed, trial=True)
+        return run_job(job, lambda line: None, Slot())

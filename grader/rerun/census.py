@@ -1,0 +1,38 @@
+"""The census that a training program left before its first batch: what is in effect, and whether that is all it must be."""
+
+from pathlib import Path
+from typing import Any
+
+from grader.ledger.measurement import Measurement, Strategy
+from grader.rules import Rules
+from grader.safe_text import printable
+from grader.sandbox.untrusted_files import Unreadable, read_json
+from project.assignment import FAMILIES
+
+
+def read_census(path: Path) -> dict[str, Any]:
+    """Strategies and remarks of a trial, types checked. Raises Unreadable."""
+    try:
+        return census_of(read_json(path))
+    except (KeyError, TypeError) as error:
+        raise Unreadable(f"census.json is not complete ({error})") from None
+
+
+def census_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Strategies and remarks of a record. Raises KeyError or TypeError."""
+    strategies = {
+        family: [
+            Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"]), 200))
+            for found in record["strategies"][family][:20]
+        ]
+        for family in FAMILIES
+    }
+    return {"strategies": strategies, "remarks": [printable(str(remark), 300) for remark in record["remarks"][:20]]}
+
+
+def without_families(measurement: Measurement, rules: Rules) -> Measurement:
+    """A measurement; where it lacks a family that the rules ask for, one that says so."""
+    if missing := [family for family in rules.families if not measurement.strategies[family]]:
+        said = f"uses no strategy of {' and '.join(missing)}"
+        return measurement.but(outcome="family_missing", said=said, missing=missing)
+    return measurement

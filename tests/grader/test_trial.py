@@ -1,0 +1,66 @@
+"""`check --try`: what is in effect is said before anything is handed in, and "ready" never of what is bound to be rejected."""
+
+import pytest
+
+from grader.grading.trial import tried
+from grader.intake.submission import take_in
+from tests.grader.conftest import needs_sandbox
+
+NETWORK = """
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(3072, 64), nn.Linear(64, {outputs})
+        self.norm, self.drop = nn.BatchNorm1d(64), nn.Dropout(0.2)
+        {init}
+
+    def forward(self, x):
+        return self.head({between}(self.first(x.flatten(1))))
+"""
+HE = "nn.init.kaiming_normal_(self.first.weight)"
+
+
+def of_its_own(settings):
+    settings["model"] |= {"network": {"class_path": "submission.mine.Net"}}
+    settings["model"] |= {"initialization": None, "normalization": None, "regularization": []}
+    settings["data"]["augmentation"] = []
+
+
+@pytest.fixture
+def write(write_submission):
+    def written(outputs=10, init=HE, between="self.drop"):
+        code = NETWORK.format(outputs=outputs, init=init, between=between)
+        return take_in(write_submission(f"s{outputs}{len(init)}{len(between)}", of_its_own, mine_py=code))
+
+    return written
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "uses no strategy of normalization"),
+        ({"between": "self.norm"}, "uses no strategy of regularization"),
+        ({"outputs": 18}, "(32, 18) of 32 images, not (32, 10)"),
+        ({"between": "self.nrom"}, "mine.py, line 13, in forward: AttributeError"),
+    ],
+)
+def test_what_would_end_a_training_before_it_begins_is_said(change, said, write, rules):
+    found = tried(write(**change), rules)
+    assert found.outcome != "scored" and said in found.said
+
+
+@needs_sandbox
+def test_what_is_in_effect_is_said_with_remarks(write, rules):
+    found = tried(write(between="(lambda x: self.drop(F.layer_norm(x, (64,))))"), rules)
+    assert found.outcome == "scored", found.said
+    assert found.names | {"optimization": []} == {
+        "optimization": [],
+        "regularization": ["dropout"],
+        "initialization": ["He"],
+        "normalization": ["layer normalization"],
+    }
+    assert any("never runs norm" in remark for remark in found.remarks)
