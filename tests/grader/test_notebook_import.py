@@ -9,7 +9,7 @@ import yaml
 
 from grader.cli import main
 from grader.intake.checks import check
-from grader.intake.notebook_import import cells, submission_of
+from grader.intake.pasted.notebook import cells, submission_of
 from grader.intake.submission import take_in
 from grader.rules import Rules
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook

@@ -7,7 +7,7 @@ import symtable
 import textwrap
 from typing import Literal, NamedTuple, cast
 
-from grader.intake.plain_code import (
+from grader.intake.pasted.plain_code import (
     Function,
     NotPlain,
     PlainCode,

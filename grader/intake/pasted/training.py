@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from grader.intake.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument, number, own_nodes
+from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument, number, own_nodes
 from grader.safe_text import printable
 from project.training.class_aliases import MODULES
 
