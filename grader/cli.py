@@ -145,7 +145,7 @@ def pack(options: argparse.Namespace) -> int:
 
 
 def import_(options: argparse.Namespace) -> None:
-    from grader.intake.notebook_import import import_notebook
+    from grader.intake.pasted.notebook import import_notebook
 
     for line in import_notebook(existing(options.notebook), options.out):
         print(line)

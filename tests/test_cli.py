@@ -218,6 +218,16 @@ def test_progress_is_a_bar_in_a_terminal_and_a_line_an_epoch_everywhere(terminal
     assert lines == ["1", "2"]
 
 
+def test_an_epoch_s_line_comes_when_its_row_is_written(tmp_path, monkeypatch):
+    rows = []
+    monkeypatch.setattr(
+        "project.training.epoch_display.tqdm.write",
+        lambda line: rows.extend(len(path.read_text().splitlines()) - 1 for path in tmp_path.rglob("metrics.csv")),
+    )
+    fit(tmp_path, "--config", "configs/base.yaml")
+    assert rows == [1, 2]
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 1:

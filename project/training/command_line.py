@@ -101,9 +101,10 @@ class CommandLine(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch_lightning.Trainer:
         chosen, run = self.config_init.trainer, self.config_init.run
-        callbacks = [*(chosen.callbacks or []), *training_progress()]
-        kwargs["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        callbacks, progress = [*(chosen.callbacks or [])], training_progress()
+        kwargs["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in (*callbacks, *progress))
         if self.command != "fit":
+            callbacks += progress
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False, **kwargs)
         self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here,
         self.model.build_optimizer()  # and what the optimizer refuses
@@ -112,7 +113,7 @@ class CommandLine(LightningCLI):
         if run.diagnostics:
             callbacks.append(Diagnostics(self.folder / "figures"))
         self.record = Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census)
-        callbacks.append(self.record)
+        callbacks += [self.record, *progress]  # an epoch's line says that its row is written
         if chosen.enable_checkpointing is not False:
             checkpoints = self.folder / "checkpoints"
             if chosen.limit_val_batches != 0:

@@ -158,4 +158,6 @@ def test_a_class_repository_is_graded_with_one_command(week, tmp_path, capsys):
         "keras": "rejected",
     }
     assert "python -m grader import" in rows[NAMES["keras"]]["reason"]
-    assert "let its last layer have 10 outputs" in capsys.readouterr().out, "to the instructor; what is public says less"
+    assert "let its last layer have 10 outputs" in capsys.readouterr().out, (
+        "to the instructor; what is public says less"
+    )

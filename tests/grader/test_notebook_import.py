@@ -9,8 +9,8 @@ import yaml
 
 from grader.cli import main
 from grader.intake.checks import check
-from grader.intake.notebook_import import submission_of
 from grader.intake.notebooks import read_notebook
+from grader.intake.pasted.notebook import submission_of
 from grader.intake.submission import take_in
 from grader.rules import Rules
 from project.support.errors import UserError

@@ -4,9 +4,9 @@ import ast
 import textwrap
 from typing import NamedTuple, cast
 
-from grader.intake.module_parts import Parts
-from grader.intake.network_input import Input, first_input, is_flattening, kind_of_layer, mentions, method
-from grader.intake.plain_code import (
+from grader.intake.pasted.module_parts import Parts
+from grader.intake.pasted.network_input import Input, first_input, is_flattening, kind_of_layer, mentions, method
+from grader.intake.pasted.plain_code import (
     NotPlain,
     PlainCode,
     Scope,

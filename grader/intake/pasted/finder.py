@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from grader.intake.plain_code import NotPlain, PlainCode, Scope
+from grader.intake.pasted.plain_code import NotPlain, PlainCode, Scope
 from grader.safe_text import printable
 
 POSITIONS = {  # of arguments that are often given without their names

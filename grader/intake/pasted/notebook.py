@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from grader.intake.notebooks import NotANotebook, read_notebook
-from grader.intake.pasted_loss import Loss
-from grader.intake.pasted_network import find_network
-from grader.intake.pasted_training import Training
-from grader.intake.plain_code import PlainCode
+from grader.intake.pasted.loss import Loss
+from grader.intake.pasted.network import find_network
+from grader.intake.pasted.plain_code import PlainCode
+from grader.intake.pasted.training import Training
 from grader.intake.submission import MAX_FILE_BYTES
 from grader.safe_text import printable
 from project.assignment import RULES

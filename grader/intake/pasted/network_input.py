@@ -3,7 +3,7 @@
 import ast
 from typing import Literal
 
-from grader.intake.plain_code import Function, PlainCode, arguments
+from grader.intake.pasted.plain_code import Function, PlainCode, arguments
 
 RESHAPES = ("view", "reshape", "flatten", "view_as", "ravel")
 FLAT, IMAGES = (

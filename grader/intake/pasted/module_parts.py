@@ -6,7 +6,7 @@ import re
 import symtable
 from functools import lru_cache
 
-from grader.intake.plain_code import Function, PlainCode, Statement, bound, own_nodes
+from grader.intake.pasted.plain_code import Function, PlainCode, Statement, bound, own_nodes
 from grader.safe_text import printable
 
 MOST_PARTS = 300  # statements that a network may need

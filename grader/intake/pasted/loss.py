@@ -3,8 +3,8 @@
 import ast
 from typing import Any
 
-from grader.intake.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
-from grader.intake.plain_code import DEEPEST, Function, NotPlain, Scope, argument, number, own_nodes
+from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
+from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, Scope, argument, number, own_nodes
 
 LOSSES = (
     "NLLLoss",

@@ -7,8 +7,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
-from grader.intake.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
-from grader.intake.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument
+from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
+from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument
 from project.training.class_aliases import MODULES
 
 OPTIMIZERS = MODULES["torch.optim"].split()
