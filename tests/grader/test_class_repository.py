@@ -153,8 +153,11 @@ def test_a_class_repository_is_graded_with_one_command(week, tmp_path, capsys):
     verdicts = {case: rows[name]["verdict"] for case, name in NAMES.items()}
     assert verdicts == {
         **dict.fromkeys("ABCDEFGH", "passed"),
-        "wide": "failed",
+        "wide": "rejected",  # before any training
         "long": "rejected",
         "keras": "rejected",
     }
     assert "python -m grader import" in rows[NAMES["keras"]]["reason"]
+    assert "let its last layer have 10 outputs" in capsys.readouterr().out, (
+        "to the instructor; what is public says less"
+    )

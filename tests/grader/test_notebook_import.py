@@ -9,9 +9,11 @@ import yaml
 
 from grader.cli import main
 from grader.intake.checks import check
-from grader.intake.pasted.notebook import cells, submission_of
+from grader.intake.notebooks import read_notebook
+from grader.intake.pasted.notebook import submission_of
 from grader.intake.submission import take_in
 from grader.rules import Rules
+from project.support.errors import UserError
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
 
 BUILD = """
@@ -151,11 +153,11 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no Jupyter notebook"),
-        (b"[" * 100_000, "is no Jupyter notebook"),
-        (b'{"cells": 3}', "is no Jupyter notebook"),
-        (b'{"cells": [{"cell_type": "code", "source": [1]}]}', "is no Jupyter notebook"),
-        (b"\xff\xfe", "is no Jupyter notebook"),
+        (b"", "is no notebook"),
+        (b"[" * 100_000, "is no notebook"),
+        (b'{"cells": 3}', "is no notebook"),
+        (b'{"cells": [{"cell_type": "code", "source": [1]}]}', "no network is found"),
+        (b"\xff\xfe", "is no notebook"),
         (notebook([("code", "import tensorflow as tf\nmodel = tf.keras.Sequential([])")]), "is written for tensorflow"),
         (notebook([("code", "class MyNet(nn.Module:\n    pass")]), "no network is found"),
         (notebook([("code", "x = 1\n" * 100_000)]), "no network is found"),
@@ -194,6 +196,17 @@ def test_a_hostile_notebook_is_read_and_never_run(code, tmp_path):
     config = yaml.safe_load(imported.files["config.yaml"])
     assert "lr" not in config["model"]["optimizer"].get("init_args", {}) and not touched.exists()
     assert any("lr" in line and "default stays" in line for line in imported.said)
+
+
+@pytest.mark.parametrize("entangled", ["l1(m) + l1(m)", "l1(m)\n    l1(m)\n    l1(m)"], ids=["penalties", "calls"])
+def test_functions_that_call_themselves_in_every_way_are_given_up_in_time(entangled):
+    text = f"def l1(m):\n    sum(p.abs().sum() for p in m.parameters())\n    schedule.step()\n    return {entangled}\n"
+    text += "schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)\nloss = l1(model)\nloss.backward()"
+    case = [*cells_of(CASES["A"])[:-4], ("code", text)]
+    try:
+        assert submission_of(notebook(case), "a.ipynb").said
+    except UserError as error:
+        assert "in too many ways" in str(error)
 
 
 def imported(optimizer="optimizer = optim.Adam(model.parameters())", network=SMALL, **more):
@@ -398,7 +411,8 @@ def test_cells_that_do_not_parse_are_named():
 
 def test_both_formats_have_the_same_cells():
     filled = cells_of(CASES["D"])
-    assert cells(notebook(filled, 3)) == cells(notebook(filled, 4)) == filled
+    found = [read_notebook(notebook(filled, nbformat)) for nbformat in (3, 4)]
+    assert [[(cell.kind, cell.source) for cell in cells] for cells in found] == [filled, filled]
 
 
 def test_every_fixture_is_python():

@@ -1,52 +1,24 @@
 """The network of a notebook, found without running anything, as a module with all that it needs."""
 
 import ast
-import builtins
-import re
-import symtable
 import textwrap
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from grader.intake.pasted.module_parts import Parts
+from grader.intake.pasted.network_input import Input, first_input, is_flattening, kind_of_layer, mentions, method
 from grader.intake.pasted.plain_code import (
-    Function,
     NotPlain,
     PlainCode,
     Scope,
     Statement,
     argument,
     arguments,
-    bound,
-    own_nodes,
 )
 from grader.safe_text import printable
 from project.support.errors import UserError
 
-MOST_PARTS = 300  # statements that a network may need
-LIBRARIES = ("torch", "torchvision", "math", "numpy", "typing", "collections", "functools", "itertools")
-FROM_FILES = ("load", "open", "read_csv", "load_state_dict", "loadtxt", "fromfile", "hub")
 WRAPPERS = ("to", "cuda", "cpu", "float", "train", "eval", "compile", "DataParallel")  # each gives the network itself
-RESHAPES = ("view", "reshape", "flatten", "view_as", "ravel")
-FLAT, IMAGES = (
-    ("Linear", "LazyLinear", "BatchNorm1d"),
-    ("Conv2d", "BatchNorm2d", "MaxPool2d", "AvgPool2d", "LazyConv2d"),
-)
-PASSED_BY = (
-    "Dropout",
-    "ReLU",
-    "LeakyReLU",
-    "Tanh",
-    "Sigmoid",
-    "GELU",
-    "ELU",
-    "Identity",
-    "relu",
-    "dropout",
-    "float",
-    "to",
-)
 PREFIX = "Pasted"
-
-Input = Literal["flat", "images", "reshaped", "no channel", "unknown"]
 
 
 class Network(NamedTuple):
@@ -178,10 +150,6 @@ def built(
     return variable, None
 
 
-def mentions(node: ast.AST, name: str) -> bool:
-    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
-
-
 def arguments_of(
     code: PlainCode, defined: ast.ClassDef | None, made: ast.Call | None, said: list[str]
 ) -> dict[str, object]:
@@ -203,108 +171,6 @@ def constructor_name(made: ast.Call) -> str:
     return printable(ast.unparse(made.func), 40)
 
 
-def method(defined: ast.ClassDef, name: str) -> Function | None:
-    return next((each for each in reversed(defined.body) if isinstance(each, Function) and each.name == name), None)
-
-
-# What the network's first layer takes.
-
-
-def first_input(
-    code: PlainCode, classes: dict[str, ast.ClassDef], name: str, into: str = "forward", depth: int = 0
-) -> Input:
-    """What shape a network, or one of its methods, takes, from the first layer that its input meets."""
-    defined = classes.get(name)
-    forward = method(defined, into) if defined else None
-    if depth > 5 or defined is None or forward is None or len(arguments(forward)) < 2:
-        return "unknown"
-    carried = {list(arguments(forward))[1]}
-    for statement in forward.body:
-        for call in calls_inside_out(statement):
-            function = call.func
-            if (
-                isinstance(function, ast.Attribute)
-                and isinstance(function.value, ast.Name)
-                and function.value.id in carried
-            ):
-                if function.attr in RESHAPES:
-                    return "reshaped"
-                if function.attr == "unsqueeze":
-                    return "no channel"
-            if not any(isinstance(each, ast.Name) and each.id in carried for each in call.args):
-                continue
-            kind: Input | None = None
-            if (
-                isinstance(function, ast.Attribute)
-                and isinstance(function.value, ast.Name)
-                and function.value.id == "self"
-            ):
-                layer = layer_called(defined, function.attr)
-                if layer is not None:
-                    kind = kind_of_layer(code, classes, layer, depth + 1)
-                else:
-                    kind = first_input(code, classes, name, function.attr, depth + 1)
-            elif isinstance(function, ast.Attribute) and function.attr in RESHAPES:
-                kind = "reshaped"
-            if kind:
-                return kind
-        if isinstance(statement, ast.Assign) and any(mentions(statement.value, each) for each in list(carried)):
-            carried |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-    return "unknown"
-
-
-def calls_inside_out(node: ast.AST) -> list[ast.Call]:
-    """The calls in a statement, in the order in which they run."""
-    found: list[ast.Call] = []
-    waiting = [node]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, ast.Call):
-            found.append(each)
-        waiting += ast.iter_child_nodes(each)
-    return sorted(found, key=lambda call: (call.end_lineno or 0, call.end_col_offset or 0))
-
-
-def layer_called(defined: ast.ClassDef, attribute: str) -> ast.Call | None:
-    """The call that makes `self.attribute`."""
-    for node in ast.walk(defined):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if any(isinstance(target, ast.Attribute) and target.attr == attribute for target in node.targets):
-                return node.value
-    return None
-
-
-def kind_of_layer(code: PlainCode, classes: dict[str, ast.ClassDef], layer: ast.Call, depth: int = 0) -> Input | None:
-    """What a layer takes; None where it passes on whatever comes."""
-    name = code.dotted(layer.func)
-    last = name.rpartition(".")[2]
-    if name in classes:
-        return first_input(code, classes, name, depth=depth + 1)
-    if last == "Sequential" and depth < 5:
-        for each in layer.args:
-            if not isinstance(each, ast.Call):
-                return "unknown"
-            if kind := kind_of_layer(code, classes, each, depth + 1):
-                return kind
-        return "unknown"
-    if last == "Flatten":
-        return "reshaped"
-    if last in FLAT:
-        return "flat"
-    if last in IMAGES:
-        return "images"
-    return None if last in PASSED_BY else "unknown"
-
-
-def is_flattening(node: ast.AST) -> bool:
-    """Whether a call makes a batch of images flat: x.view(-1, 784), x.view(x.size(0), -1), x.flatten(1)."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return False
-    return (
-        node.func.attr in ("view", "reshape") and len(node.args) == 2 or node.func.attr == "flatten" and bool(node.args)
-    )
-
-
 # What happens to the network between its making and its training.
 
 
@@ -318,7 +184,7 @@ def drawn_outside(code: PlainCode, variable: str, parts: "Parts") -> list[str]:
         called = [code.dotted(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
         if f"{variable}.apply" in called or any(".init." in name or name.startswith("init.") for name in called):
             found.append(statement.text)
-            parts.need_names_of(statement.text, besides={variable})
+            parts.need_names_of(statement.text, besides=frozenset({variable}))
     return [f"{variable} = self", *found] if found else []
 
 
@@ -340,129 +206,3 @@ def wrapping(name: str, start: Input | None, constructor: dict[str, object], out
         lines += ["", "    def forward(self, images):"]
         lines += [f"        return super().forward({given})  # {name} takes them {fed}"]
     return "\n".join(lines) + "\n"
-
-
-class Parts:
-    """The statements and imports that a module needs, found from the names in it.
-
-    Attributes:
-        taken: Statements of the notebook.
-        lines: Import lines, by the name that they bind.
-        said: What is to be told, a line each.
-    """
-
-    def __init__(self, code: PlainCode):
-        self.code = code
-        self.taken: list[Statement] = []
-        self.lines: dict[str, str] = {}
-        self.said: list[str] = []
-        self.missing: list[str] = []
-        self.defined: dict[str, list[Statement]] = {}
-        self.imported: dict[str, list[str]] = {}
-        for statement in code.statements:
-            for node in own_nodes([statement.node]):
-                if isinstance(node, ast.Import):
-                    for alias in node.names:
-                        line = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-                        self.imported.setdefault(alias.asname or alias.name.partition(".")[0], []).append(line)
-                elif isinstance(node, ast.ImportFrom) and not node.level:
-                    for alias in node.names:
-                        line = f"from {node.module} import {alias.name}" + (
-                            f" as {alias.asname}" if alias.asname else ""
-                        )
-                        self.imported.setdefault(alias.asname or alias.name, []).append(line)
-                for name, _ in bound(node):
-                    self.defined.setdefault(name, []).append(statement)
-
-    def need(self, name: str) -> None:
-        """Take what a name stands for, and all that this needs in turn."""
-        waiting = [name]
-        while waiting and len(self.taken) < MOST_PARTS:
-            name = waiting.pop()
-            if name in self.lines or name in self.missing:
-                continue
-            definitions = self.defined.get(name, [])
-            if not definitions:
-                if name in self.imported:
-                    lines = self.imported[name]
-                    library = lines[-1].split()[1].partition(".")[0]
-                    self.lines[name] = "\n".join(dict.fromkeys(lines))
-                    if library not in LIBRARIES and library != "__future__":
-                        self.said.append(f"the network uses {printable(library)}, which the grader may not have")
-                elif not hasattr(builtins, name) and not self.code.stars:
-                    self.miss(name, "which the notebook does not define")
-                continue
-            last = definitions[-1]
-            if last in self.taken:
-                continue
-            if not isinstance(last.node, Function | ast.ClassDef):
-                if why := self.not_plain(last):
-                    self.miss(name, why)
-                    continue
-                if len({each.text for each in definitions}) > 1:
-                    self.said.append(
-                        f"{printable(name)} is set more than once: the last one (cell {last.cell}) is taken"
-                    )
-            self.taken.append(last)
-            waiting += global_names(last.text)
-
-    def need_names_of(self, text: str, besides: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        for name in global_names(text) - besides:
-            self.need(name)
-
-    def not_plain(self, statement: Statement) -> str:
-        """Why a name cannot be taken along; empty where it can."""
-        if not isinstance(statement.node, ast.Assign | ast.AnnAssign | ast.If):
-            return f"which cell {statement.cell} computes"
-        waiting, seen = global_names(statement.text), set[str]()
-        while waiting and len(seen) < MOST_PARTS:
-            name = waiting.pop()
-            seen.add(name)
-            if name in self.defined:
-                part = self.defined[name][-1]
-                if not isinstance(part.node, Function | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.If):
-                    return f"which cell {statement.cell} computes"
-                waiting |= global_names(part.text) - seen
-            elif name in self.imported:
-                if self.imported[name][-1].split()[1].partition(".")[0] not in LIBRARIES:
-                    return f"which cell {statement.cell} computes with {printable(name)}"
-            elif not hasattr(builtins, name):
-                return f"which cell {statement.cell} computes from {printable(name)}"
-        called = [each.func for each in ast.walk(statement.node) if isinstance(each, ast.Call)]
-        if any(getattr(function, "attr", getattr(function, "id", "")) in FROM_FILES for function in called):
-            return f"which cell {statement.cell} reads from a file"
-        return ""
-
-    def miss(self, name: str, why: str) -> None:
-        self.missing.append(name)
-        self.said.append(f"the network needs {printable(name)}, {why}: write it down in my_network.py")
-
-    def module(self, own: str) -> str:
-        """The module's source: imports, then statements in the notebook's order, then `own`."""
-        lines = sorted(line for found in self.lines.values() for line in found.split("\n"))
-        stars = [f"from {module} import *" for module in dict.fromkeys(self.code.stars) if module.startswith("torch")]
-        future = [line for line in lines if line.startswith("from __future__")]
-        imports = "\n".join(dict.fromkeys([*future, *lines, *stars]))
-        missing = "\n".join(f"# {name} = ...  # to be written down here" for name in self.missing)
-        places = {id(statement): place for place, statement in enumerate(self.code.statements)}
-        taken = sorted(self.taken, key=lambda statement: places[id(statement)])
-        text = "\n\n".join(filter(None, (imports, missing))) + "\n"
-        for part in taken:
-            defines = isinstance(part.node, Function | ast.ClassDef)
-            text += f"\n\n\n{part.text}\n\n" if defines else f"\n{part.text}"
-        text = f"{text}\n\n\n{own}" if own else text
-        return re.sub(r"\n{4,}", "\n\n\n", text.strip("\n")) + "\n"
-
-
-def global_names(text: str) -> set[str]:
-    """The names that a source uses and does not bind itself."""
-    try:
-        waiting, found = [symtable.symtable(text, "notebook", "exec")], set()
-    except (SyntaxError, RecursionError, ValueError, MemoryError):
-        return set()
-    of_its_own = {s.get_name() for s in waiting[0].get_symbols() if s.is_assigned() and not s.is_namespace()}
-    while waiting:
-        table = waiting.pop()
-        found |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global()}
-        waiting += table.get_children()
-    return found - of_its_own

@@ -1,6 +1,5 @@
 """Makes a submission to be looked over of a notebook with plain PyTorch. Nothing of the notebook is run."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -9,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from grader.intake.notebooks import NotANotebook, read_notebook
+from grader.intake.pasted.loss import Loss
 from grader.intake.pasted.network import find_network
 from grader.intake.pasted.plain_code import PlainCode
 from grader.intake.pasted.training import Training
@@ -25,33 +26,11 @@ STUDENT = "id:  # your student id\nname:  # your name\n"
 MODULE = "my_network"
 
 
-class Cell(NamedTuple):
-    """A cell of a notebook: `code`, `markdown` or another kind, and its text."""
-
-    kind: str
-    text: str
-
-
 class Imported(NamedTuple):
     """A submission made of a notebook: its files by name, and what is to be told, a line each."""
 
     files: dict[str, bytes]
     said: list[str]
-
-
-def cells(content: bytes) -> list[Cell]:
-    """The cells of a notebook in Jupyter's format 3 or 4. Raises UserError for anything else."""
-    try:
-        notebook = json.loads(content.decode("utf-8-sig"), parse_int=float)  # a number of any length, in no time
-        listed = notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
-        found = []
-        for cell in listed:
-            text = cell.get("source", cell.get("input", ""))
-            text = text if isinstance(text, str) else "".join(text)
-            found.append(Cell(str(cell["cell_type"]), text.replace("\r\n", "\n").replace("\r", "\n")))
-        return found
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError("is no Jupyter notebook (JSON with cells); save it as .ipynb") from None
 
 
 def import_notebook(notebook: Path, folder: Path) -> list[str]:
@@ -91,7 +70,11 @@ def import_notebook(notebook: Path, folder: Path) -> list[str]:
 
 def submission_of(content: bytes, name: str) -> Imported:
     """The submission that a notebook makes. Raises UserError where it cannot be read, or holds no network."""
-    code = PlainCode((n, cell.text) for n, cell in enumerate(cells(content), 1) if cell.kind == "code")
+    try:
+        cells = enumerate(read_notebook(content), 1)
+    except NotANotebook as error:
+        raise UserError(str(error)) from None
+    code = PlainCode((number, cell.source) for number, cell in cells if cell.kind == "code")
     training = Training(code)
     network = find_network(code, training.trained)
     training.network = network.nodes
@@ -101,7 +84,8 @@ def submission_of(content: bytes, name: str) -> Imported:
     epochs = training.find_epochs(base["trainer"]["max_epochs"])
     batch_size = training.find_batch_size(base["data"]["batch_size"])
     scheduler = training.find_schedule(optimizer, epochs)
-    regularization = training.find_regularization()
+    loss = Loss(code, network.nodes)
+    regularization = loss.find_regularization()
     table, scaling = training.find_images()
     source = {"class_path": TABLE, "init_args": {"path": printable(table)}} if table else base["data"]["source"]
     chosen = {"class_path": f"submission.{MODULE}.{network.name}"}
@@ -117,7 +101,7 @@ def submission_of(content: bytes, name: str) -> Imported:
         },
         "data": {**base["data"], "source": source, "batch_size": batch_size, **scaling},
     }
-    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *code.skipped]
+    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *loss.said, *code.skipped]
     said += [f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else NO_TABLE]
     if len(content) > MAX_FILE_BYTES:
         said.append(

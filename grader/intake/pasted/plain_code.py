@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 from grader.intake.checks import LONGEST_LINE, MOST_CODE
 from grader.safe_text import printable
+from project.support.errors import UserError
 
 MOST_CELLS = 2_000
 DEEPEST = 20  # names that stand for names, arithmetic in arithmetic
 MOST_LOOKED_AT = 1_000  # parts of one value
+MOST_STEPS = 20_000  # of following names and calls through a notebook
 LARGEST = 10**15  # of a number
 RUN_AS_CODE = ("time", "timeit", "capture", "writefile")  # cell magics below which code stands
 SHELL_LINE = re.compile(r"^(\s*)([%!?].*|[\w.]+\?+)$")
@@ -96,8 +98,14 @@ class PlainCode:
         for node, scope in self.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self.calls.setdefault(node.func.id, []).append((node, scope))
-        self._looked_at = 0
+        self._looked_at = self._steps = 0
         self._bindings: dict[Scope, dict[str, list[ast.expr | None]]] = {}
+
+    def spend(self, steps: int = 1) -> None:
+        """Count steps of following names and calls. Raises UserError where they become too many."""
+        self._steps += steps
+        if self._steps > MOST_STEPS:
+            raise UserError("its functions call each other in too many ways to be read without running them")
 
     def walk(self, without: Iterable[ast.stmt] = ()) -> Iterator[tuple[ast.AST, Scope]]:
         """Every node in the order of the source, with the innermost function that it stands in."""
