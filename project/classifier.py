@@ -289,9 +289,15 @@ class Classifier(LightningModule):
             for decay, parameters in groups.items()
         ]
         try:
-            return self.optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
+            made = self.optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
+        if "closure" not in inspect.signature(made.step).parameters:
+            cure = (
+                "write `def step(self, closure=None)`, and call closure, if there is one, with gradients enabled first"
+            )
+            raise UserError(f"model.optimizer: {type(made).__name__}.step takes no closure; {cure}")
+        return made
 
     def build_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:
         """The schedule for a run of `total_steps` optimizer steps, or None for a constant rate."""

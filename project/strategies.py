@@ -7,7 +7,7 @@ taken before training, since training changes the drawn weights.
 What is set but has no effect does not count, and is told in a remark.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ LEAST_SMOOTHING = 1e-3  # of the targets
 LEAST_PENALTY = 1e-7  # norm of its gradient
 LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
 
-DROPPED = ("dropout", "spatial dropout", "stochastic depth", "own noise")  # what strategies that drop are called
+OWN_NOISE = "own dropout or noise"
+DROPPED = ("dropout", "spatial dropout", "stochastic depth", OWN_NOISE)  # what strategies that drop are called
 OF_WEIGHTS = {
     "_WeightNorm": "weight normalization",
     "_SpectralNorm": "spectral normalization",
@@ -94,6 +95,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
                 "initialization": list(initialization(classifier, found, remarks)),
                 "normalization": list(normalization(network)),
             }
+            remarks += without_effect(network, strategies)
     except UserError:
         raise
     except Exception as error:
@@ -125,9 +127,11 @@ def sample(classifier: Classifier, data: ImageData) -> Tensor:
 def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
     """Remarks on a network's logits and layers. Raises UserError where it does not give a logit for each class."""
     name, logits_NK = type(network.network).__name__, network.logits_NK
+    if not isinstance(logits_NK, Tensor):
+        kind = type(logits_NK).__name__
+        raise UserError(f"model.network: {name} returns a {kind}; let its forward return one tensor, the logits")
     expected = (len(network.images_NCHW), classifier.num_classes)
-    shape = tuple(logits_NK.shape) if isinstance(logits_NK, Tensor) else type(logits_NK).__name__
-    if shape != expected:
+    if (shape := tuple(logits_NK.shape)) != expected:
         mend = f"let its last layer have {expected[1]} outputs, one for each class"
         raise UserError(f"model.network: {name} makes {shape} of {expected[0]} images, not {expected}; {mend}")
     sums_N = logits_NK.float().exp().sum(1)
@@ -136,6 +140,9 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
         yield f"{name} gives probabilities where logits belong; {cure}"
     elif torch.allclose(sums_N, torch.ones_like(sums_N), atol=1e-2):
         yield f"{name} gives logarithms of probabilities: the log-softmax does no harm, and is superfluous"
+    if network.varies_in_evaluation():
+        cure = "where it is F.dropout, write training=self.training"
+        yield f"{name} draws at random in evaluation, too, which costs accuracy; {cure}"
     if network.idle:
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:
@@ -177,6 +184,7 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
         yield Strategy(name, shown)
     else:
         remarks.append(f"{name}: the rate stays at {rates[0]:.3g} through all {epochs} epochs: it counts for nothing")
+        return
     length = getattr(scheduler, "T_max", None) or getattr(scheduler, "total_steps", None) or 0
     if length > count:
         unit = "steps" if steps_each_batch(scheduler) else "epochs"
@@ -245,17 +253,16 @@ def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
 
 def dropout(network: Observation) -> Iterator[Strategy]:
     for name, probabilities in network.droppings().items():
-        shown = ", ".join(sorted({f"{p:g}" for p in probabilities}))
-        yield Strategy(name, f"in {len(probabilities)} places, p {shown}")
+        yield Strategy(name, f"in {places(len(probabilities))}, p {numbers(probabilities)}")
     if network.varies_otherwise():
-        paths = [
-            m for m in network.network.modules() if isinstance(m, StochasticDepth) and m in network.run and m.p > 0
-        ]
-        shown = ", ".join(sorted({f"{path.p:g}" for path in paths}))
+        paths = [m.p for m in network.run if isinstance(m, StochasticDepth) and m.p > 0]
+        within = [m for m in network.run if isinstance(m, (nn.RNNBase, nn.MultiheadAttention)) and m.dropout > 0]
         if paths:
-            yield Strategy("stochastic depth", f"in {len(paths)} places, p {shown}")
+            yield Strategy("stochastic depth", f"in {places(len(paths))}, p {numbers(paths)}")
+        elif within:
+            yield Strategy("dropout", f"within {type(within[0]).__name__}, p {numbers(m.dropout for m in within)}")
         else:
-            yield Strategy("own noise", "in training, the logits of the same images vary from draw to draw")
+            yield Strategy(OWN_NOISE, "in training, the logits of the same images vary from draw to draw")
 
 
 def regularizers(classifier: Classifier, images_NCHW: Tensor, epochs: int, remarks: list[str]) -> Iterator[Strategy]:
@@ -347,6 +354,10 @@ def augmentations(data: ImageData, remarks: list[str]) -> Iterator[Strategy]:
 
 def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str]) -> Iterator[Strategy]:
     chosen = classifier.initialization
+    own = type(classifier.network).__module__.partition(".")[0] not in ("project", "torch", "torchvision")
+    if own and not chosen and not found:
+        kind = type(classifier.network).__name__
+        remarks.append(f"{kind}: all weights are such as PyTorch draws them; no nn.init that changes them met a layer")
     if chosen and not found:
         remarks.append(f"{type(chosen).__name__}: the weights are such as PyTorch draws itself: it counts for nothing")
     if chosen and found and type(chosen).__module__ == "project.initialization":
@@ -356,9 +367,9 @@ def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str
 
 
 def normalization(network: Observation) -> Iterator[Strategy]:
-    places = network.normalizations()
-    for name, count in places.items():
-        yield Strategy(name, f"in {count} places")
+    in_places = network.normalizations()
+    for name, count in in_places.items():
+        yield Strategy(name, f"in {places(count)}")
     of_weights: dict[str, int] = {}
     for layer in network.scale_invariant(parametrized=True):
         for parametrization in layer.get_submodule("parametrizations.weight").children():
@@ -366,8 +377,16 @@ def normalization(network: Observation) -> Iterator[Strategy]:
             of_weights[name] = of_weights.get(name, 0) + 1
     for name, count in of_weights.items():
         yield Strategy(name, f"of the weights of {count} layers")
-    if not places and not of_weights and (layers := network.scale_invariant()):
+    if not in_places and not of_weights and (layers := network.scale_invariant()):
         yield Strategy("own normalization", f"doubling the weights of {len(layers)} layers changes no logit")
+
+
+def without_effect(network: Observation, strategies: dict[str, list[Strategy]]) -> Iterator[str]:
+    """Remarks on functions that are called and change nothing."""
+    found = {strategy.name for used in strategies.values() for strategy in used}
+    for name in dict.fromkeys(call.name for call in network.calls):
+        if name not in found:
+            yield f"{name} is called, and the logits are the same without it: it counts for nothing"
 
 
 def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]]) -> Iterator[str]:
@@ -379,6 +398,15 @@ def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]])
             yield f"{kind.__name__}: drops nothing: it counts for nothing"
         elif kind.weight_decay is not Regularizer.weight_decay and "weight decay" not in names:
             yield f"{kind.__name__}: decays nothing: it counts for nothing"
+
+
+def places(count: int) -> str:
+    return "1 place" if count == 1 else f"{count} places"
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Each of them once, in order."""
+    return ", ".join(f"{value:g}" for value in sorted(set(values)))
 
 
 def listed(names: list[str]) -> str:

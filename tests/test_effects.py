@@ -22,7 +22,7 @@ from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization
 from project.networks import ConvNet
 from project.regularization import L1, EarlyStopping, LabelSmoothing, Mixup, Regularizer, WeightDecay
-from project.strategies import census, gone
+from project.strategies import OWN_NOISE, census, gone
 from project.support.errors import UserError
 from project.support.fresh_weights import drawn
 
@@ -208,7 +208,7 @@ NORMALIZED = {
 }
 DROPPED = {
     "dropout": [functools.partial(nn.Dropout, 0.3), lambda: Functional(lambda x: F.dropout(x, 0.3))],
-    "own noise": [lambda: Functional(lambda x: x * torch.bernoulli(torch.full_like(x, 0.7)) / 0.7)],
+    OWN_NOISE: [lambda: Functional(lambda x: x * torch.bernoulli(torch.full_like(x, 0.7)) / 0.7)],
     "stochastic depth": [lambda: StochasticDepth(0.3, "row")],
 }
 WORKING = [("normalization", n, m) for n, ms in NORMALIZED.items() for m in ms]
@@ -266,9 +266,9 @@ def test_no_disguise_changes_the_credit_and_no_disguise_saves_what_is_neutralize
             module = disguise(module)
         return module
 
-    expected = [] if neutral else ["own noise" if name == "stochastic depth" else name]
+    expected = [] if neutral else [OWN_NOISE if name == "stochastic depth" else name]
     found = names(taken(small_data(), own(between=disguised)), family)
-    assert [{"stochastic depth": "own noise"}.get(each, each) for each in found] == expected
+    assert [{"stochastic depth": OWN_NOISE}.get(each, each) for each in found] == expected
 
 
 @functools.cache
@@ -329,7 +329,7 @@ def test_a_head_of_zeros_hides_nothing(data):
 def test_probabilities_and_their_logarithms_are_told(data):
     assert any("probabilities where logits" in r for r in taken(data, own(last=lambda: nn.Softmax(1))).remarks)
     assert any("log-softmax" in r for r in taken(data, own(last=lambda: nn.LogSoftmax(1))).remarks)
-    assert taken(data, own()).remarks == []
+    assert taken(data, own(draw=nn.init.kaiming_normal_)).remarks == []
 
 
 @pytest.mark.parametrize("outputs", [9, 18])
@@ -525,3 +525,85 @@ def test_nobody_takes_the_census_for_training_steps(data):
     finally:
         hook.remove()
     assert len(seen) > 10 and not any(seen)
+
+
+class Rows(nn.Module):
+    """A recurrent network that reads an image's rows."""
+
+    def __init__(self, kind=nn.GRU, draw=None, dropout=0.0):
+        super().__init__()
+        self.rows, self.head = kind(96, 32, 2, batch_first=True, dropout=dropout), nn.Linear(32, 10)
+        for parameter in self.rows.parameters():
+            if draw and parameter.ndim > 1:
+                draw(parameter)
+
+    def forward(self, x):
+        return self.head(self.rows(x.permute(0, 2, 1, 3).flatten(2))[0][:, -1])
+
+
+class Attentive(nn.Module):
+    def __init__(self, draw=None, dropout=0.0):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(96, 2, dropout=dropout, batch_first=True)
+        self.position, self.head = nn.Parameter(torch.randn(1, 32, 96) * 0.02), nn.Linear(96, 10)
+        if draw:
+            draw(self.attention.in_proj_weight)
+
+    def forward(self, x):
+        x = x.permute(0, 2, 1, 3).flatten(2) + self.position
+        return self.head(self.attention(x, x, x)[0].mean(1))
+
+
+@pytest.mark.parametrize(
+    "network", [Rows, functools.partial(Rows, nn.LSTM), functools.partial(Rows, nn.RNN), Attentive]
+)
+def test_recurrent_layers_and_attention_are_looked_at_like_others(network, data):
+    plain = taken(data, lambda: network())
+    assert not any(names(plain, family) for family in plain.strategies)
+    assert not any("never runs" in remark for remark in plain.remarks)
+    assert names(taken(data, lambda: network(draw=nn.init.orthogonal_)), "initialization") == ["orthogonal"]
+    found = taken(data, lambda: network(dropout=0.3))
+    assert names(found, "regularization") == ["dropout"] and "0.3" in found.strategies["regularization"][0].evidence
+
+
+def test_a_layer_that_is_written_by_hand_counts_by_its_formula(data):
+    class ByHand(nn.Module):
+        def __init__(self, std):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(10, 3072) * std)
+
+        def forward(self, x):
+            return x.flatten(1) @ self.weight.T
+
+    assert names(taken(data, lambda: ByHand((2 / 3072) ** 0.5)), "initialization") == ["He"]
+    assert names(taken(data, lambda: ByHand(0.02)), "initialization") == []
+
+
+def test_what_is_likely_to_be_a_mistake_is_told(data):
+    def said(**chosen):
+        return " ".join(taken(data, own(**chosen)).remarks)
+
+    assert "in evaluation, too" in said(between=lambda: Functional(lambda x: F.dropout(x, 0.5)))
+    assert "in evaluation" not in said(between=functools.partial(nn.Dropout, 0.5))
+    assert "dropout is called, and the logits are the same" in said(between=functools.partial(nn.Dropout, 0.0))
+    assert "no nn.init that changes them met a layer" in said(
+        draw=functools.partial(nn.init.kaiming_uniform_, a=5**0.5)
+    )
+    assert taken(data, optimizer=functools.partial(SGD, lr=0.1)).remarks == []
+
+
+def test_a_network_that_returns_a_tuple_and_an_optimizer_without_a_closure_are_told_how_to_mend_it(data):
+    with pytest.raises(UserError, match="returns a tuple; let its forward return one tensor"):
+        taken(data, own(last=lambda: Functional(lambda x: (x, x))))
+
+    class NoClosure(SGD):
+        def step(self):
+            super().step()
+
+    with pytest.raises(UserError, match=r"NoClosure.step takes no closure; write `def step\(self, closure=None\)`"):
+        taken(data, optimizer=functools.partial(NoClosure, lr=0.1))
+
+
+def test_a_schedule_that_hardly_moves_is_told_once(data):
+    slow = functools.partial(lr_scheduler.CosineAnnealingLR, T_max=500)
+    assert len(taken(data, scheduler=slow).remarks) == 1

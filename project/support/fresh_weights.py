@@ -1,7 +1,8 @@
 """What a fresh network's weights tell: which layers were drawn otherwise than PyTorch draws them, and by which formula.
 
-PyTorch draws the weights of a convolution or fully connected layer from U(-b, b) with b = 1 / sqrt(fan_in). It does not
-matter who drew the others, or where: only the numbers are looked at.
+PyTorch draws the weights of a convolution or fully connected layer from U(-b, b) with b = 1 / sqrt(fan_in), those of a
+recurrent layer with b = 1 / sqrt(hidden_size), and those of an attention like Xavier. It does not matter who drew the
+others, or where: only the numbers are looked at.
 """
 
 import math
@@ -30,7 +31,7 @@ def drawn(network: nn.Module) -> list[Drawn]:
     the most of the others; `normal` or `own` where none does.
     """
     of_layers = list(weights(network))
-    left = [weight for weight in of_layers if not drawn_by_default(weight)]
+    left = [weight for weight, bound in of_layers if not drawn_by_default(weight, bound)]
     found = []
     while left:
         # Of the formulas that explain equally many layers, the one that explains them best.
@@ -52,20 +53,50 @@ def drawn(network: nn.Module) -> list[Drawn]:
     return found
 
 
-def weights(network: nn.Module) -> Iterator[Tensor]:
-    """The weights (O, I, ...) of each layer, float64; of those that are computed from others, the tensor that was drawn."""
-    for layer in network.modules():
-        if isinstance(layer, Layer) and not isinstance(layer.weight, nn.UninitializedParameter):
-            weight = layer.weight
-            if parametrize.is_parametrized(layer, "weight"):
-                originals = layer.get_submodule("parametrizations.weight").parameters()
+class Weight(NamedTuple):
+    """Weights (O, I, ...) of a layer, float64, and the bound b of PyTorch's own draw from U(-b, b); None where it has none."""
+
+    drawn: Tensor
+    bound: float | None
+
+
+def weights(network: nn.Module) -> Iterator[Weight]:
+    """All weights of a network that have a draw of PyTorch's own, and those of layers that are written by hand.
+
+    Of weights that are computed from others, the tensor that was drawn.
+    """
+    for module in network.modules():
+        if isinstance(module, Layer) and not isinstance(module.weight, nn.UninitializedParameter):
+            weight = module.weight
+            if parametrize.is_parametrized(module, "weight"):
+                originals = module.get_submodule("parametrizations.weight").parameters()
                 weight = next((each for each in originals if each.shape == weight.shape), weight)
-            yield weight.detach().double().cpu()
+            yield Weight(weight.detach().double().cpu(), 1 / math.sqrt(fans(weight)[0]))
+            continue
+        recurrent, of_torch = isinstance(module, nn.RNNBase), type(module).__module__.startswith("torch.")
+        for parameter in module.parameters(recurse=False):
+            if (
+                parameter.ndim < 2
+                or min(parameter.shape[:2]) < 2
+                or isinstance(module, (nn.Embedding, parametrize.ParametrizationList))
+            ):
+                continue
+            weight = parameter.detach().double().cpu()
+            if recurrent:
+                yield Weight(weight, 1 / math.sqrt(module.hidden_size))
+            elif isinstance(module, nn.MultiheadAttention):
+                yield Weight(weight, math.sqrt(6 / sum(fans(weight))))
+            elif not of_torch:
+                yield Weight(weight, None)
 
 
-def drawn_by_default(weight: Tensor) -> bool:
-    """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly."""
-    bound = 1 / math.sqrt(fans(weight)[0])
+def drawn_by_default(weight: Tensor, bound: float | None) -> bool:
+    """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly.
+
+    Where there is no such draw, whether no formula fits them.
+    """
+    if bound is None:
+        return not any(misfit(weight) <= 1 for name, misfit in FORMULAS.items() if name in STDS or name == "orthogonal")
     even = torch.linspace(-bound, bound, weight.numel(), dtype=torch.float64)
     unevenness = (weight.flatten().sort().values - even).abs().max().item() / (2 * bound)  # Kolmogorov's statistic
     within = bool(weight.abs().max() <= bound * ROUNDING)

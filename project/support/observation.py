@@ -87,8 +87,10 @@ class Observation:
                 hook.remove()
         self.calls = watch.calls
         layers = [(name, module) for name, module in network.named_modules() if name]
-        self.idle = [name for name, module in layers if module not in self.run and what_is(module)]
-        self.unlearned = self._unlearned([(n, module) for n, module in layers if module in self.run])
+        reached = self._reached()
+        # The weights of a module that is not called may be used all the same, as attention does with its output's.
+        self.idle = [n for n, m in layers if m not in self.run and what_is(m) and not reached & {*m.parameters()}]
+        self.unlearned = [n for n, m in layers if m in self.run and (own := learnable(m)) and not reached & own]
 
     def forward(self, seed: int = 0, without: Collection[str] = ()) -> Tensor:
         """Logits in training, with the network's own draws from this seed, and without the functions of these names."""
@@ -97,18 +99,15 @@ class Observation:
             logits = self.network(self.images_NCHW)
         return logits
 
-    def _unlearned(self, layers: list[tuple[str, nn.Module]]) -> list[str]:
+    def _reached(self) -> set[nn.Parameter]:
+        """The parameters that a gradient reaches; all, where nothing is known of that."""
         if not isinstance(self.logits_NK, Tensor) or self.logits_NK.ndim != 2 or not self.logits_NK.requires_grad:
-            return []
+            return {*self.network.parameters()}
         labels_N = torch.arange(len(self.logits_NK), device=self.logits_NK.device) % self.logits_NK.shape[1]
         F.cross_entropy(self.logits_NK.float(), labels_N).backward()
-        unlearned = []
-        for name, layer in layers:
-            own = [p for p in layer.parameters(recurse=False) if p.requires_grad and p.ndim > 1]
-            if own and not any(p.grad is not None and p.grad.abs().sum() > 0 for p in own):
-                unlearned.append(name)
+        reached = {p for p in self.network.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
         self.network.zero_grad()
-        return unlearned
+        return reached
 
     @torch.no_grad()
     def normalizations(self) -> dict[str, int]:
@@ -137,6 +136,19 @@ class Observation:
     def varies_otherwise(self) -> bool:
         """Whether the logits vary from draw to draw even without these kinds of dropout."""
         return differ(*(self.forward(seed, set(DROPPING.values())) for seed in (0, 1)))
+
+    @torch.no_grad()
+    def varies_in_evaluation(self) -> bool:
+        """Whether the logits vary from draw to draw in evaluation, too."""
+        modes = [(module, module.training) for module in self.network.modules()]
+        try:
+            self.network.eval()
+            return differ(*(self.forward(seed) for seed in (0, 1)))
+        except Exception:  # some cannot before they have trained
+            return False
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     @torch.no_grad()
     def scale_invariant(self, parametrized: bool = False) -> list[nn.Module]:
@@ -175,6 +187,11 @@ def drawn_weight(layer: Layer) -> Tensor:
             if each.shape == layer.weight.shape:
                 return each
     return layer.weight
+
+
+def learnable(module: nn.Module) -> set[nn.Parameter]:
+    """A layer's own weights, without biases and those that are frozen."""
+    return {p for p in module.parameters(recurse=False) if p.requires_grad and p.ndim > 1}
 
 
 def what_is(module: nn.Module) -> bool:
