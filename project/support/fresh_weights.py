@@ -73,7 +73,7 @@ def weights(network: nn.Module) -> Iterator[Weight]:
                 weight = next((each for each in originals if each.shape == weight.shape), weight)
             yield Weight(weight.detach().double().cpu(), 1 / math.sqrt(fans(weight)[0]))
             continue
-        recurrent, of_torch = isinstance(module, nn.RNNBase), type(module).__module__.startswith("torch.")
+        of_torch = type(module).__module__.startswith("torch.")
         for parameter in module.parameters(recurse=False):
             if (
                 parameter.ndim < 2
@@ -82,7 +82,7 @@ def weights(network: nn.Module) -> Iterator[Weight]:
             ):
                 continue
             weight = parameter.detach().double().cpu()
-            if recurrent:
+            if isinstance(module, nn.RNNBase):
                 yield Weight(weight, 1 / math.sqrt(module.hidden_size))
             elif isinstance(module, nn.MultiheadAttention):
                 yield Weight(weight, math.sqrt(6 / sum(fans(weight))))
