@@ -1,5 +1,6 @@
 """The classifier: a network and the four families, put together as a LightningModule."""
 
+import copy
 import functools
 import inspect
 import math
@@ -19,7 +20,7 @@ from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 from project.support.compilation import Compilation
 from project.support.errors import UserError, note
-from project.support.fresh_weights import Drawn, drawn
+from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
 from project.support.seeds import NETWORK, spread
 
@@ -64,17 +65,14 @@ def takes_channels_last(network: nn.Module, image_shape: tuple[int, ...]) -> boo
     """
     if type(network).__module__.partition(".")[0] in ("project", "torchvision"):
         return True
-    modes = {module: module.training for module in network.modules()}
     try:
+        tried = copy.deepcopy(network).eval()  # a network may remember that it was called
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             c, h, w = image_shape
-            network.eval()(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
+            tried(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
         return True
     except Exception as error:  # any other mistake is told by the first batch
         return "view size is not compatible" not in str(error)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def contiguous(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -131,7 +129,7 @@ class Classifier(LightningModule):
             self.network.to(memory_format=torch.contiguous_format).register_forward_pre_hook(contiguous)
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
-        self.drawn: list[Drawn] | None = None  # how, before a checkpoint is loaded
+        self.fresh: list[Weights] | None = None  # what the drawn weights tell, before a checkpoint is loaded
         self.counted = -1  # number of the last batch that is in the metrics
         self.accumulated: list[tuple[Any, int]] = []  # batches and their numbers, whose gradients wait for a step
 
@@ -153,6 +151,9 @@ class Classifier(LightningModule):
             "normalization": self.normalization,
         }
         built = network(**{name: value for name, value in arguments.items() if name in accepted})
+        if any(isinstance(p, nn.UninitializedParameter) for p in built.parameters()):
+            with torch.no_grad():  # layers that take their size from what they get
+                built(torch.zeros(2, *self.image_shape))
         if self.normalization and "normalization" not in accepted:
             normalize(built, self.normalization)
         if self.normalization and not normalizers(built):
@@ -169,7 +170,7 @@ class Classifier(LightningModule):
             images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
             self.initialization.adapt(self.network, images_NCHW)
         if stage == "fit":
-            self.drawn = drawn(self.network)
+            self.fresh = fresh_weights(self.network)
 
     def on_fit_start(self) -> None:
         self.seed = torch.initial_seed()

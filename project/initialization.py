@@ -156,7 +156,7 @@ class Xavier(VarianceScaling):
     """
 
     def std(self, weight: Tensor, activation: nn.Module | None) -> float:
-        return gain(activation) * math.sqrt(2 / sum(fans(weight)))
+        return gain(activation) * math.sqrt(2 / sum(fans(weight.shape)))
 
 
 class He(VarianceScaling):
@@ -167,7 +167,7 @@ class He(VarianceScaling):
     """
 
     def std(self, weight: Tensor, activation: nn.Module | None) -> float:
-        return math.sqrt((1 if activation is None else 2) / fans(weight)[0])
+        return math.sqrt((1 if activation is None else 2) / fans(weight.shape)[0])
 
 
 class Orthogonal(Initialization):

@@ -9,6 +9,7 @@ What is set but has no effect does not count, and is told in a remark.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ from project.data import ImageData
 from project.datasets.source import Split, shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.errors import UserError
-from project.support.fresh_weights import Drawn, drawn
+from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
 
 IMAGES = 32  # that are looked at
@@ -35,6 +36,7 @@ STEPS_TRIED = 3  # of the optimizer, on a problem of its own
 LEAST_MOVE = 0.01  # of the learning rate, relative
 LEAST_WEIGHT_DECAY = 1e-6
 LEAST_SMOOTHING = 1e-3  # of the targets
+LEAST_CHANGE = 1e-2  # of an image, relative to its norm
 LEAST_PENALTY = 1e-7  # norm of its gradient
 LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
 
@@ -44,6 +46,8 @@ OF_WEIGHTS = {
     "_WeightNorm": "weight normalization",
     "_SpectralNorm": "spectral normalization",
     "StandardizedWeight": "weight standardization",
+    "weight_g": "weight normalization",  # before parametrizations
+    "weight_orig": "spectral normalization",
 }
 
 
@@ -79,7 +83,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
         UserError: The network cannot take the images, or does not give a logit for each class.
     """
     remarks: list[str] = []
-    found = drawn(classifier.network) if classifier.drawn is None else classifier.drawn
+    fresh = fresh_weights(classifier.network) if classifier.fresh is None else classifier.fresh
     images_NCHW = sample(classifier, data)
     try:
         with observed(classifier.network, images_NCHW) as network:
@@ -89,10 +93,10 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
                 "regularization": [
                     *weight_decay(classifier),
                     *dropout(network),
-                    *regularizers(classifier, images_NCHW, epochs, remarks),
+                    *regularizers(classifier, network, epochs, remarks),
                     *augmentations(data, remarks),
                 ],
-                "initialization": list(initialization(classifier, found, remarks)),
+                "initialization": list(initialization(classifier, drawn(fresh, network.learns), remarks)),
                 "normalization": list(normalization(network)),
             }
             remarks += without_effect(network, strategies)
@@ -120,7 +124,7 @@ def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
 
 def sample(classifier: Classifier, data: ImageData) -> Tensor:
     """Training images (N, C, H, W) as the network will get them, but not augmented."""
-    like = next(classifier.network.parameters(), torch.zeros(()))
+    like = next(filter(torch.is_floating_point, classifier.network.parameters()), torch.zeros(()))
     return data.sample(IMAGES).to(like.device, like.dtype)
 
 
@@ -170,8 +174,12 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
             name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
         yield Strategy(name, f"{type(optimizer).__name__}, lr {group['lr']:g}{momentum}")
     elif type(optimizer) is not SGD:
-        remarks.append(f"{name} moves the weights as plain SGD does: it counts for nothing")
+        remarks.append(
+            f"{name} moves the weights of a small problem as plain SGD does, or fails: it counts for nothing"
+        )
 
+    # A schedule wants steps between its own; these are none that need a gradient.
+    optimizer.step = MethodType(lambda optimizer, closure=None: None, optimizer)  # type: ignore[method-assign]
     scheduler = classifier.build_scheduler(optimizer, steps)
     if scheduler is None:
         return
@@ -207,7 +215,7 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
         return value.item()
 
     try:
-        optimizer = make(weights)
+        optimizer = make([{"params": weights}])  # as a classifier gives them
         # Without gradients, a step counts for nobody who counts the steps of a training.
         optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
         for _ in range(STEPS_TRIED):
@@ -221,26 +229,27 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
                 expected = -group["lr"] * (gradient + group.get("weight_decay", 0) * b)
                 if not (w.detach() - b - expected).norm() <= 1e-3 * expected.norm():
                     return False
-    except Exception:  # it may need more than a small problem has
-        return False
+    except Exception:  # what cannot be tried shows nothing
+        return True
     return True
 
 
 def rates_within(optimizer: Optimizer, scheduler: Any, count: int) -> list[float]:
-    """The largest rate of all parameter groups at each of `count` steps. No parameter has a gradient, so none moves.
+    """The rate at each of `count` steps, of the parameter group whose rate moves the most.
 
     Where the schedule fails, the rates until then: the run will say what is wrong with it.
     """
-    rates = [max(group["lr"] for group in optimizer.param_groups)]
+    rates = [[float(group["lr"])] for group in optimizer.param_groups]
     for _ in range(count - 1):
-        optimizer.step(lambda: 0.0)
+        optimizer.step()
         try:
             # A metric that never improves moves a schedule that waits for it.
             scheduler.step(*([1.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
         except Exception:
             break
-        rates.append(max(group["lr"] for group in optimizer.param_groups))
-    return [float(rate) for rate in rates]
+        for of_group, group in zip(rates, optimizer.param_groups):
+            of_group.append(float(group["lr"]))
+    return max(rates, key=lambda of_group: (max(of_group) - min(of_group)) / max(*of_group, 1e-30))
 
 
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
@@ -254,7 +263,7 @@ def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
 def dropout(network: Observation) -> Iterator[Strategy]:
     for name, probabilities in network.droppings().items():
         yield Strategy(name, f"in {places(len(probabilities))}, p {numbers(probabilities)}")
-    if network.varies_otherwise():
+    if network.varies():
         paths = [m.p for m in network.run if isinstance(m, StochasticDepth) and m.p > 0]
         within = [m for m in network.run if isinstance(m, (nn.RNNBase, nn.MultiheadAttention)) and m.dropout > 0]
         if paths:
@@ -265,22 +274,35 @@ def dropout(network: Observation) -> Iterator[Strategy]:
             yield Strategy(OWN_NOISE, "in training, the logits of the same images vary from draw to draw")
 
 
-def regularizers(classifier: Classifier, images_NCHW: Tensor, epochs: int, remarks: list[str]) -> Iterator[Strategy]:
+def regularizers(classifier: Classifier, network: Observation, epochs: int, remarks: list[str]) -> Iterator[Strategy]:
     for regularizer in classifier.regularization:
-        effects = (
-            on_loss(regularizer, classifier.network),
-            on_batch(regularizer, images_NCHW, classifier.num_classes),
-            on_gradients(regularizer),
-            on_training(regularizer, epochs, remarks),
-        )
+        name = type(regularizer).__name__
+        try:
+            effects = (
+                on_loss(regularizer, network),
+                on_batch(regularizer, network.images_NCHW, classifier.num_classes),
+                on_gradients(regularizer),
+                on_training(regularizer, epochs, remarks),
+            )
+        except UserError:
+            raise
+        except Exception as error:  # a training may call it otherwise
+            remarks.append(
+                f"{name}: it cannot be seen what it does ({type(error).__name__}: {error}); it does not count"
+            )
+            continue
         if shown := next(filter(None, effects), None):
-            yield Strategy(type(regularizer).__name__, shown)
+            yield Strategy(name, shown)
 
 
-def on_loss(regularizer: Regularizer, network: nn.Module) -> str | None:
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def on_loss(regularizer: Regularizer, network: Observation) -> str | None:
+    parameters = [p for p in network.network.parameters() if p.requires_grad]
+    with torch.no_grad():  # a penalty on the way from the start has no gradient there
+        for parameter in parameters:
+            parameter.mul_(1.01)
+    network.forward(keep_graph=True)  # it may look at what the layers put out
     with torch.enable_grad():
-        penalty = regularizer.penalty(network)
+        penalty = regularizer.penalty(network.network)
         if not isinstance(penalty, Tensor) or not penalty.requires_grad:
             return None  # a number that no weight changes
         found = torch.autograd.grad(penalty, parameters, allow_unused=True)
@@ -289,7 +311,6 @@ def on_loss(regularizer: Regularizer, network: nn.Module) -> str | None:
     return f"adds {penalty.item():.3g} to the loss of the fresh network" if felt else None
 
 
-@torch.no_grad()
 def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str | None:
     if not changes_batches(regularizer):
         return None
@@ -299,11 +320,13 @@ def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str
     changed_N, least, most = torch.zeros_like(labels_N, dtype=torch.bool), 1.0, 0.0
     for draw in range(DRAWS):
         torch.manual_seed(draw)
-        new_NCHW, new_NK = regularizer.change_batch(images_NCHW.clone(), targets_NK.clone())
+        with torch.enable_grad():  # it may ask the network for a gradient
+            changed = regularizer.change_batch(images_NCHW.clone(), targets_NK.clone())
+        new_NCHW, new_NK = (tensor.detach() for tensor in changed)
         # Exchanging images together with their targets changes nothing.
         distances_N, origin_N = torch.cdist(new_NCHW.float().flatten(1), flat_ND).min(1)
         targets_move_N = (new_NK - targets_NK[origin_N]).abs().amax(1) > LEAST_SMOOTHING
-        changed_N |= targets_move_N | (distances_N > 1e-2 * flat_ND.norm(dim=1).mean())
+        changed_N |= targets_move_N | (distances_N > LEAST_CHANGE * flat_ND.norm(dim=1).mean())
         least, most = min(least, new_NK.min().item()), max(most, new_NK.max().item())
     if changed_N.float().mean() < 0.5:
         return None
@@ -313,11 +336,16 @@ def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str
 
 
 def on_gradients(regularizer: Regularizer) -> str | None:
-    parameter = nn.Parameter(torch.zeros(1))
-    parameter.grad = torch.full((1,), LARGE_GRADIENT)
-    regularizer.change_gradients([parameter])
-    after = parameter.grad.item()
-    return f"a gradient of norm {LARGE_GRADIENT:g} becomes {after:.3g}" if after != LARGE_GRADIENT else None
+    for shape in ((3,), (4, 3), (4, 3, 3, 3)):  # it may act on weights alone
+        parameter = nn.Parameter(torch.zeros(shape))
+        gradient = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        parameter.grad = gradient * LARGE_GRADIENT / gradient.norm()
+        before = parameter.grad.clone()
+        regularizer.change_gradients([parameter])
+        if parameter.grad is None or not torch.allclose(parameter.grad, before):
+            after = 0.0 if parameter.grad is None else parameter.grad.norm().item()
+            return f"changes a gradient of norm {LARGE_GRADIENT:g}, which becomes {after:.3g}"
+    return None
 
 
 def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> str | None:
@@ -339,17 +367,26 @@ def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> st
 def augmentations(data: ImageData, remarks: list[str]) -> Iterator[Strategy]:
     images_NHWC, labels_N = data.split("train")
     chosen_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:IMAGES]
-    images_NHWC, numbers_N = images_NHWC[chosen_N], torch.arange(len(chosen_N))
+    split = Split(images_NHWC[chosen_N], labels_N[chosen_N])
+    together = changed_by(data.augmentation, split)
     for augmentation in data.augmentation:
-        augmented = AugmentedBatches(Split(images_NHWC, labels_N[chosen_N]), [augmentation])
-        changed_N = torch.zeros(len(chosen_N), dtype=torch.bool)
-        for draw in range(DRAWS):
-            changed_N |= (augmented[numbers_N, draw, draw][0] != images_NHWC).flatten(1).any(1)
-        name, shown = type(augmentation).__name__, f"{int(changed_N.sum())} of {len(changed_N)} images in {DRAWS} draws"
-        if 2 * changed_N.sum() >= len(changed_N):
+        changed = min(changed_by([augmentation], split), together)
+        name, shown = type(augmentation).__name__, f"{changed} of {len(chosen_N)} images in {DRAWS} draws"
+        if 2 * changed >= len(chosen_N):
             yield Strategy(name, f"changes {shown}")
         else:
             remarks.append(f"{name}: changes {shown}: it counts for nothing")
+
+
+def changed_by(augmentation: list[Any], split: Split) -> int:
+    """How many images come out changed in at least one of DRAWS draws."""
+    augmented, numbers_N = AugmentedBatches(split, augmentation), torch.arange(len(split.labels_N))
+    before_ND = split.images_NHWC.flatten(1).float()
+    changed_N = torch.zeros(len(numbers_N), dtype=torch.bool)
+    for draw in range(DRAWS):
+        after_ND = augmented[numbers_N, draw, draw][0].flatten(1).float()
+        changed_N |= (after_ND - before_ND).norm(dim=1) > LEAST_CHANGE * before_ND.norm(dim=1)
+    return int(changed_N.sum())
 
 
 def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str]) -> Iterator[Strategy]:
@@ -372,12 +409,18 @@ def normalization(network: Observation) -> Iterator[Strategy]:
         yield Strategy(name, f"in {places(count)}")
     of_weights: dict[str, int] = {}
     for layer in network.scale_invariant(parametrized=True):
-        for parametrization in layer.get_submodule("parametrizations.weight").children():
-            name = OF_WEIGHTS.get(type(parametrization).__name__, "own normalization")
-            of_weights[name] = of_weights.get(name, 0) + 1
+        parts = dict(layer.named_modules()).get("parametrizations.weight", nn.Module()).children()
+        computed = [type(part).__name__ for part in parts] or [n for n, _ in layer.named_parameters(recurse=False)]
+        name = next((OF_WEIGHTS[part] for part in computed if part in OF_WEIGHTS), "own normalization")
+        of_weights[name] = of_weights.get(name, 0) + 1
     for name, count in of_weights.items():
         yield Strategy(name, f"of the weights of {count} layers")
-    if not in_places and not of_weights and (layers := network.scale_invariant()):
+    if in_places or of_weights:
+        return
+    if modules := network.normalizing_modules():
+        kinds = ", ".join(sorted({type(module).__name__ for module in modules}))
+        yield Strategy("own normalization", f"doubling what goes into {kinds} changes nothing that comes out")
+    elif layers := network.scale_invariant():
         yield Strategy("own normalization", f"doubling the weights of {len(layers)} layers changes no logit")
 
 

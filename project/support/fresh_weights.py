@@ -6,7 +6,7 @@ others, or where: only the numbers are looked at.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,8 @@ from torch.nn.utils import parametrize
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 ROUNDING = 1.005  # bfloat16 rounds a draw to so much above its bound
+MOST = 50_000  # weights of a layer that are looked at
+ROWS = 64  # of a matrix that are compared with each other
 
 
 class Drawn(NamedTuple):
@@ -24,109 +26,145 @@ class Drawn(NamedTuple):
     evidence: str
 
 
-def drawn(network: nn.Module) -> list[Drawn]:
-    """The initializations that a fresh network's layers show; [] where all of them are drawn as PyTorch does.
+class Weights(NamedTuple):
+    """A layer's fresh weights.
+
+    Attributes:
+        module: The layer's name in its network.
+        std: Standard deviation.
+        formula_std: Those that the formulas of STDS ask for, by their names.
+        misfits: How badly each of FORMULAS fits, at most 1; those that do not fit are left out. Empty where the weights
+            can be a draw of PyTorch's own.
+        normal: Whether they can come from a normal distribution.
+        by_default: Whether they can be a draw of PyTorch's own.
+    """
+
+    module: str
+    std: float
+    formula_std: dict[str, float]
+    misfits: dict[str, float]
+    normal: bool
+    by_default: bool
+
+
+def fresh_weights(network: nn.Module) -> list[Weights]:
+    """All weights of a network that have a draw of PyTorch's own, and those of layers that are written by hand."""
+    return [looked_at(*found) for found in weights(network)]
+
+
+def drawn(found: list[Weights], learning: Callable[[str], bool] = lambda module: True) -> list[Drawn]:
+    """The initializations that fresh weights show; [] where all of them are drawn as PyTorch does.
 
     Named by the formula that explains the most layers (He, Xavier, orthogonal, zeros, ...), then by that which explains
-    the most of the others; `normal` or `own` where none does.
+    the most of the others; `normal` or `own` where none does. `learning` tells by its name whether a layer counts.
     """
-    of_layers = list(weights(network))
-    left = [weight for weight, bound in of_layers if not drawn_by_default(weight, bound)]
-    found = []
+    left = [weights for weights in found if not weights.by_default and learning(weights.module)]
+    named = []
     while left:
         # Of the formulas that explain equally many layers, the one that explains them best.
-        misfits = {name: [(misfit(weight), weight) for weight in left] for name, misfit in FORMULAS.items()}
-        fitting = {name: [(by, weight) for by, weight in one if by <= 1] for name, one in misfits.items()}
-        name = max(fitting, key=lambda name: (len(fitting[name]), -sum(by for by, _ in fitting[name])))
-        explained = [weight for _, weight in fitting[name]]
+        fitting = {name: [one for one in left if name in one.misfits] for name in FORMULAS}
+        name = max(fitting, key=lambda name: (len(fitting[name]), -sum(one.misfits[name] for one in fitting[name])))
+        explained = fitting[name]
         if not explained:
-            explained = [weight for weight in left if normal(weight)]
-            name = "normal" if explained else "own"
-        explained = explained or left
-        stds = [weight.std(correction=0).item() for weight in explained]
-        evidence = f"{len(explained)} of {len(of_layers)} layers; std {min(stds):.2g} to {max(stds):.2g}"
+            explained = [one for one in left if one.normal] or left
+            name = "normal" if explained[0].normal else "own"
+        stds = [one.std for one in explained]
+        evidence = f"{len(explained)} of {len(found)} layers; std {min(stds):.2g} to {max(stds):.2g}"
         if name in STDS:
-            ratios = [std / STDS[name](weight) for std, weight in zip(stds, explained)]
+            ratios = [one.std / one.formula_std[name] for one in explained]
             evidence += f"; measured / formula {min(ratios):.2f} to {max(ratios):.2f}"
-        found.append(Drawn(name, evidence))
-        left = [weight for weight in left if not any(weight is each for each in explained)]
-    return found
+        named.append(Drawn(name, evidence))
+        left = [one for one in left if one not in explained]
+    return named
 
 
-class Weight(NamedTuple):
-    """Weights (O, I, ...) of a layer, float64, and the bound b of PyTorch's own draw from U(-b, b); None where it has none."""
-
-    drawn: Tensor
-    bound: float | None
-
-
-def weights(network: nn.Module) -> Iterator[Weight]:
-    """All weights of a network that have a draw of PyTorch's own, and those of layers that are written by hand.
-
-    Of weights that are computed from others, the tensor that was drawn.
-    """
-    for module in network.modules():
-        if isinstance(module, Layer) and not isinstance(module.weight, nn.UninitializedParameter):
-            weight = module.weight
-            if parametrize.is_parametrized(module, "weight"):
-                originals = module.get_submodule("parametrizations.weight").parameters()
-                weight = next((each for each in originals if each.shape == weight.shape), weight)
-            yield Weight(weight.detach().double().cpu(), 1 / math.sqrt(fans(weight)[0]))
+def weights(network: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
+    """A layer's name, its weights (O, I, ...) as they were drawn, and the bound of PyTorch's own draw, if it has one."""
+    for name, module in network.named_modules():
+        if isinstance(module, Layer):
+            if not isinstance(module.weight, nn.UninitializedParameter):
+                weight = drawn_weight(module).detach()
+                yield name, weight, 1 / math.sqrt(fans(weight.shape)[0])
             continue
-        of_torch = type(module).__module__.startswith("torch.")
+        if isinstance(module, nn.Embedding | parametrize.ParametrizationList):
+            continue
         for parameter in module.parameters(recurse=False):
-            if (
-                parameter.ndim < 2
-                or min(parameter.shape[:2]) < 2
-                or isinstance(module, (nn.Embedding, parametrize.ParametrizationList))
-            ):
+            if not parameter.is_floating_point() or parameter.ndim < 2 or min(parameter.shape[:2]) < 2:
                 continue
-            weight = parameter.detach().double().cpu()
             if isinstance(module, nn.RNNBase):
-                yield Weight(weight, 1 / math.sqrt(module.hidden_size))
+                yield name, parameter.detach(), 1 / math.sqrt(module.hidden_size)
             elif isinstance(module, nn.MultiheadAttention):
-                yield Weight(weight, math.sqrt(6 / sum(fans(weight))))
-            elif not of_torch:
-                yield Weight(weight, None)
+                yield name, parameter.detach(), math.sqrt(6 / sum(fans(parameter.shape)))
+            elif not type(module).__module__.startswith("torch."):
+                yield name, parameter.detach(), None
 
 
-def drawn_by_default(weight: Tensor, bound: float | None) -> bool:
-    """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly.
+def computes_weights(layer: Layer) -> bool:
+    """Whether a layer's weights are computed from others."""
+    return parametrize.is_parametrized(layer, "weight") or "weight" not in dict(layer.named_parameters(recurse=False))
 
-    Where there is no such draw, whether no formula fits them.
-    """
+
+def drawn_weight(layer: Layer) -> Tensor:
+    """A layer's weights; where they are computed from others, those of the same shape."""
+    originals = [p for name, p in layer.named_parameters() if name != "bias" and p.shape == layer.weight.shape]
+    return originals[-1] if computes_weights(layer) and originals else layer.weight
+
+
+def looked_at(module: str, weight: Tensor, bound: float | None) -> Weights:
+    """What the weights of a layer tell."""
+    some = weight.flatten()[:: -(-weight.numel() // MOST)].double().cpu()
+    fits = {name: misfit_of_std(some, std(weight.shape)) for name, std in STDS.items()}
     if bound is None:
-        return not any(misfit(weight) <= 1 for name, misfit in FORMULAS.items() if name in STDS or name == "orthogonal")
-    even = torch.linspace(-bound, bound, weight.numel(), dtype=torch.float64)
-    unevenness = (weight.flatten().sort().values - even).abs().max().item() / (2 * bound)  # Kolmogorov's statistic
-    within = bool(weight.abs().max() <= bound * ROUNDING)
-    return within and misfit_of_std(weight, bound / math.sqrt(3)) <= 1 and unevenness < 3 / math.sqrt(weight.numel())
+        by_default = min(fits.values()) > 1 and not orthogonal(weight)
+    else:
+        by_default = drawn_by_default(some, bound)
+    if not by_default:
+        exact = {"zeros": not weight.any(), "constant": bool((weight == weight.flatten()[0]).all())}
+        exact |= {"identity": identity(weight), "orthogonal": orthogonal(weight)}
+        fits |= {name: 0.0 if holds else math.inf for name, holds in exact.items()}
+    misfits = {} if by_default else {name: misfit for name, misfit in fits.items() if misfit <= 1}
+    formula_std = {name: std(weight.shape) for name, std in STDS.items()}
+    return Weights(module, some.std(correction=0).item(), formula_std, misfits, normal(some), by_default)
 
 
-def misfit_of_std(weight: Tensor, std: float) -> float:
+def drawn_by_default(some: Tensor, bound: float) -> bool:
+    """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly."""
+    even = torch.linspace(-bound, bound, some.numel(), dtype=torch.float64)
+    unevenness = (some.sort().values - even).abs().max().item() / (2 * bound)  # Kolmogorov's statistic
+    within = bool(some.abs().max() <= bound * ROUNDING)
+    return within and misfit_of_std(some, bound / math.sqrt(3)) <= 1 and unevenness < 3 / math.sqrt(some.numel())
+
+
+def misfit_of_std(some: Tensor, std: float) -> float:
     """0 to 1 where weights can be a draw around zero with this standard deviation; 1 lies four of its own away."""
-    tolerance = max(0.01, 4 / math.sqrt(2 * weight.numel()))
-    centred = abs(weight.mean().item()) < 4 * std / math.sqrt(weight.numel())
-    return abs(weight.square().mean().sqrt().item() / std - 1) / tolerance if centred else math.inf
+    tolerance = max(0.01, 4 / math.sqrt(2 * some.numel()))
+    centred = abs(some.mean().item()) < 4 * std / math.sqrt(some.numel())
+    return abs(some.square().mean().sqrt().item() / std - 1) / tolerance if centred else math.inf
 
 
-def fans(weight: Tensor) -> tuple[int, int]:
-    """Numbers of weights that lead into a unit and out of it: (fan_in, fan_out)."""
-    pixels = weight[0, 0].numel()
-    return weight.shape[1] * pixels, weight.shape[0] * pixels
+def fans(shape: Collection[int]) -> tuple[int, int]:
+    """Numbers of weights that lead into a unit and out of it, (fan_in, fan_out), for weights (O, I, ...)."""
+    units, inputs, *pixels = shape
+    return inputs * math.prod(pixels), units * math.prod(pixels)
 
 
 def orthogonal(weight: Tensor) -> bool:
-    """Whether the rows, or where there are more of them, the columns, are orthogonal and equally long."""
+    """Whether the rows, or where there are more of them, the columns, are orthogonal and equally long.
+
+    The first ROWS of them are compared with each other.
+    """
     matrix = weight.flatten(1)
-    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    vectors = (matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T)[:ROWS].double().cpu()
+    gram = vectors @ vectors.T
     scale = gram.diagonal().mean()
-    identical = (gram - scale * torch.eye(len(gram), dtype=gram.dtype)).abs().max() < 0.01 * scale
-    return len(gram) > 1 and bool(identical)
+    alike = (gram - scale * torch.eye(len(gram), dtype=gram.dtype)).abs().max() < 0.01 * scale
+    return len(gram) > 1 and bool(alike)
 
 
 def identity(weight: Tensor) -> bool:
     """Whether each output is the input of the same number, or zero."""
+    if weight.count_nonzero() > len(weight):
+        return False
     expected = torch.zeros_like(weight)
     if weight.ndim > 2:
         nn.init.dirac_(expected)
@@ -135,36 +173,22 @@ def identity(weight: Tensor) -> bool:
     return torch.equal(weight, expected)
 
 
-def normal(weight: Tensor) -> bool:
+def normal(some: Tensor) -> bool:
     """Whether weights can be a draw around zero from a normal distribution."""
-    std, n = weight.square().mean().sqrt(), weight.numel()
-    within = (weight.abs() < std).double().mean().item()  # 68 %; of a uniform distribution 58 %
-    centred = bool(abs(weight.mean()) < 4 * std / math.sqrt(n))
+    std, n = some.square().mean().sqrt(), some.numel()
+    within = (some.abs() < std).double().mean().item()  # 68 %; of a uniform distribution 58 %
+    centred = bool(some.mean().abs() < 4 * std / math.sqrt(n))
     return n >= 100 and centred and abs(within - 0.6827) < 2 / math.sqrt(n)
 
 
-def std_of(formula: Callable[[Tensor], float]) -> Callable[[Tensor], float]:
-    return lambda weight: misfit_of_std(weight, formula(weight))
-
-
-def exactly(fits: Callable[[Tensor], bool]) -> Callable[[Tensor], float]:
-    return lambda weight: 0.0 if fits(weight) else math.inf
-
-
-# The standard deviation that a formula asks for.
-STDS: dict[str, Callable[[Tensor], float]] = {
-    "He": lambda weight: math.sqrt(2 / fans(weight)[0]),
-    "Xavier": lambda weight: math.sqrt(2 / sum(fans(weight))),
-    "Xavier with gain sqrt(2)": lambda weight: 2 / math.sqrt(sum(fans(weight))),
-    "Xavier with gain 5/3": lambda weight: 5 / 3 * math.sqrt(2 / sum(fans(weight))),
-    "He with fan_out": lambda weight: math.sqrt(2 / fans(weight)[1]),
-    "LeCun": lambda weight: math.sqrt(1 / fans(weight)[0]),
+# The standard deviation that a formula asks for, for weights of a shape.
+STDS: dict[str, Callable[[Collection[int]], float]] = {
+    "He": lambda shape: math.sqrt(2 / fans(shape)[0]),
+    "Xavier": lambda shape: math.sqrt(2 / sum(fans(shape))),
+    "Xavier with gain sqrt(2)": lambda shape: 2 / math.sqrt(sum(fans(shape))),
+    "Xavier with gain 5/3": lambda shape: 5 / 3 * math.sqrt(2 / sum(fans(shape))),
+    "He with fan_out": lambda shape: math.sqrt(2 / fans(shape)[1]),
+    "LeCun": lambda shape: math.sqrt(1 / fans(shape)[0]),
 }
-# How badly weights fit a formula: at most 1 where they fit. What is first in the list is the more telling name.
-FORMULAS: dict[str, Callable[[Tensor], float]] = {
-    "zeros": exactly(lambda weight: not weight.any()),
-    "identity": exactly(identity),
-    "constant": exactly(lambda weight: bool((weight == weight.flatten()[0]).all())),
-    "orthogonal": exactly(orthogonal),
-    **{name: std_of(std) for name, std in STDS.items()},
-}
+# What is first in the list is the more telling name.
+FORMULAS = ("zeros", "identity", "constant", "orthogonal", *STDS)
