@@ -1,5 +1,6 @@
 """A pasted notebook becomes a submission: the eight of the class as they are known, and what may stand in others. None is run."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import yaml
 from grader.cli import main
 from grader.intake.checks import check
 from grader.intake.notebooks import read_notebook
+from grader.intake.pasted.finder import POSITIONS, REQUIRED
 from grader.intake.pasted.notebook import submission_of
+from grader.intake.pasted.training import SCHEDULES as SCHEDULES_OF_TORCH
 from grader.intake.submission import take_in
 from grader.rules import Rules
 from project.support.errors import UserError
@@ -325,6 +328,39 @@ def test_a_schedule_is_kept_where_it_does_the_same_here(schedule, where, expecte
     scheduler = config["model"]["scheduler"]
     assert (scheduler and class_of(scheduler)[1]) == expected
     assert any(line in said for said in result.said)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "missing"),
+    [
+        ("CosineAnnealingLR(optimizer, T_max=len(train_loader))", "T_max"),
+        ("CosineAnnealingLR(optimizer, T_max=num_epochs * len(train_loader))", "T_max"),
+        ("CosineAnnealingWarmRestarts(optimizer, find())", "T_0"),
+        ("StepLR(optimizer, step_size=every())", "step_size"),
+        ("MultiStepLR(optimizer, milestones=[len(train_loader)])", "milestones"),
+        ("ExponentialLR(optimizer, find(), verbose=True)", "gamma"),
+        ("StepLR(*settings)", "step_size"),
+        ("OneCycleLR(optimizer, max_lr=find(), total_steps=len(train_loader) * 15)", "max_lr"),
+        ("CyclicLR(optimizer, 1e-3, find())", "max_lr"),
+    ],
+)
+def test_a_schedule_without_what_it_requires_is_left_out_and_said(schedule, missing):
+    making = f"optimizer = optim.Adam(model.parameters(), lr=0.01)\nscheduler = optim.lr_scheduler.{schedule}"
+    step = {"loss" if "Cyc" in schedule else "after_epoch": "scheduler.step()"}
+    config, result = imported(making, **step)
+    assert config["model"]["scheduler"] is None
+    assert any(f"has no default for {missing}: left out" in said for said in result.said), result.said
+    assert not any("default stays" in said for said in result.said), result.said
+
+
+def test_what_a_schedule_requires_is_what_torch_requires():
+    from torch.optim import lr_scheduler
+
+    for name in SCHEDULES_OF_TORCH:
+        parameters = list(inspect.signature(getattr(lr_scheduler, name)).parameters.values())[1:]
+        assert REQUIRED.get(name, []) == [each.name for each in parameters if each.default is each.empty], name
+        positions = POSITIONS[name][1:]
+        assert positions == [each.name for each in parameters][: len(positions)], name
 
 
 def with_loop(*texts):

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
-from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
+from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, REQUIRED, Finder, Settings, listed
 from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument
 from project.training.class_aliases import MODULES
 
@@ -85,6 +85,9 @@ class Training(Finder):
             self.say(f"schedule: {name} is stepped once {there}, here it would be once {here}: left out")
             return None
         found = self.arguments(call, scope, "schedule", leave=OF_THE_RUN)
+        if unknown := [each for each in REQUIRED.get(name, ()) if each not in found]:
+            self.say(f"schedule: {name} has no default for {', '.join(unknown)}: left out; set model.scheduler")
+            return None
         lr = (optimizer.get("init_args") or {}).get("lr", 1e-3)
         if name == "ReduceLROnPlateau":
             found = {key: value for key, value in found.items() if key in OF_PLATEAU}
