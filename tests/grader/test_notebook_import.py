@@ -8,14 +8,17 @@ import sys
 import pytest
 import yaml
 
+import project.augmentation
 from grader.cli import main
 from grader.intake.checks import check
 from grader.intake.notebooks import read_notebook
+from grader.intake.pasted.augmentation import OVERLAYS
 from grader.intake.pasted.finder import POSITIONS, REQUIRED
 from grader.intake.pasted.notebook import submission_of
 from grader.intake.pasted.training import SCHEDULES as SCHEDULES_OF_TORCH
 from grader.intake.submission import take_in
 from grader.rules import Rules
+from project.assignment import RULES
 from project.support.errors import UserError
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
 
@@ -361,6 +364,50 @@ def test_what_a_schedule_requires_is_what_torch_requires():
         assert REQUIRED.get(name, []) == [each.name for each in parameters if each.default is each.empty], name
         positions = POSITIONS[name][1:]
         assert positions == [each.name for each in parameters][: len(positions)], name
+
+
+@pytest.mark.parametrize(
+    ("made", "expected", "line"),
+    [
+        ("T.RandomHorizontalFlip()", [("RandomHorizontalFlip", {"p": 0.5})], "RandomHorizontalFlip, p 0.5"),
+        ("T.RandomHorizontalFlip(p=CHANCE)", [("RandomHorizontalFlip", {"p": 0.25})], "p 0.25"),
+        ("T.RandomRotation(10)", [("RandomRotation", {"degrees": 10.0})], "RandomRotation, degrees 10.0"),
+        ("T.RandomRotation((-15, 15), fill=0)", [("RandomRotation", {"degrees": 15.0})], ""),
+        ("T.RandomCrop(28, padding=2)", [("RandomCrop", {"padding": 2})], "at the edges mirrors the image"),
+        ("RandomCrop(28, 2)", [("RandomCrop", {"padding": 2})], ""),
+        (
+            "v2.Compose([v2.RandomCrop(28, 4), v2.RandomHorizontalFlip(), v2.ToTensor()])",
+            [("RandomCrop", {"padding": 4}), ("RandomHorizontalFlip", {"p": 0.5})],
+            "",
+        ),
+        ("T.RandomHorizontalFlip(chance())", [], "p that comes from a function call: left out; see configs/regu"),
+        ("T.RandomHorizontalFlip(1.5)", [], "has a p that is not in [0, 1]: left out; see configs/regularization/flip"),
+        ("T.RandomRotation((0, 90))", [], "configs/regularization/rotation.yaml"),
+        ("T.RandomRotation(10, expand=True)", [], "has arguments that it does not have here"),
+        ("T.RandomRotation(*angles)", [], "configs/regularization/rotation.yaml"),
+        ("T.RandomCrop(24)", [], "RandomCrop cuts without padding: left out; see configs/regularization/crop.yaml"),
+        ("T.RandomCrop(28, padding=[1, 2])", [], "configs/regularization/crop.yaml"),
+        ("T.RandomCrop(28, padding=2.5)", [], "configs/regularization/crop.yaml"),
+        ("T.RandomApply([T.RandomRotation(10)], p=0.3)", [], "RandomRotation is not read: left out"),
+        ("T.ColorJitter(0.2)", [], "configs/regularization/color_jitter.yaml"),
+        ("T.RandAugment()", [], "configs/regularization/trivial_augment.yaml"),
+        ("random.RandomState(3)", [], ""),
+    ],
+)
+def test_augmentation_is_kept_where_it_is_plain_and_else_said(made, expected, line):
+    imports = "import torchvision.transforms as T\nfrom torchvision.transforms import RandomCrop, v2\nCHANCE = 0.25\n"
+    config, result = imported(f"{imports}change = {made}\noptimizer = optim.Adam(model.parameters())")
+    augmentation = config["data"]["augmentation"]
+    assert [class_of(one) for one in augmentation] == expected
+    for one in augmentation:
+        getattr(project.augmentation, class_of(one)[0])(**one["init_args"])
+    assert any(line in said for said in result.said), result.said
+    assert any("augmentation" in said for said in result.said) == ("T." in made or "Crop" in made)
+
+
+def test_every_overlay_that_is_named_is_there():
+    for overlay in (*OVERLAYS.values(), "trivial_augment"):
+        assert (RULES.parents[1] / "configs" / "regularization" / f"{overlay}.yaml").is_file()
 
 
 def with_loop(*texts):
