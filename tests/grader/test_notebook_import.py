@@ -146,7 +146,8 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
     source.write_bytes(notebook(cells_of(CASES["B"])))
     assert main(["import", str(source), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out}" in said
+    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out} --try" in said
+    assert f"To train it, move it to {RULES.parents[1] / 'submission'}" in said
     assert {path.name for path in out.iterdir()} == {"config.yaml", "student.yaml", "my_network.py", "과제.ipynb"}
     assert list(out.parent.iterdir()) == [out]
     wrong = {finding.where for finding in check(take_in(out), Rules.load()) if finding.severity == "reject"}
