@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission s
     from grader.grading.settings import Settings
 
 TRAINED_AS = RULES.parents[1] / "submission"  # where main.py finds a submission's own modules
+MEND = {"family_missing": "see `python main.py fit`, which says what is in effect"}  # by how a trial ended
 ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 
@@ -187,7 +188,11 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         for remark in said_by_trial.remarks:
             print(f"note    {remark}")
         if said_by_trial.outcome != "scored":
-            mend = "see `python main.py fit`, which says what is in effect"
+            mend = (
+                "mend that line"
+                if said_by_trial.frames
+                else MEND.get(said_by_trial.outcome, "mend that, and try again")
+            )
             findings = [checks.Finding("training", said_by_trial.said, mend), *findings]
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")
