@@ -220,8 +220,13 @@ def test_the_student_is_told_the_line_and_everybody_else_is_not(language, headin
 @pytest.mark.parametrize(
     ("language", "line", "file", "name"),
     [
-        ("en", "Mend the line that is quoted", "a file may be missing", "On the published pages you are swift-otter."),
-        ("ko", "인용된 줄을 고치고", "파일이 빠져", "공개 페이지에는 'swift-otter'(이)라는 이름으로 나옵니다."),
+        (
+            "en",
+            "Mend the line where your code stopped",
+            "a file may be missing",
+            "On the published pages you are swift-otter.",
+        ),
+        ("ko", "멈춘 줄을 고치고", "파일이 빠져", "공개 페이지에는 'swift-otter'(이)라는 이름으로 나옵니다."),
     ],
 )
 def test_the_advice_for_a_crash_is_the_line_where_one_is_quoted(language, line, file, name):

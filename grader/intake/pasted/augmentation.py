@@ -7,12 +7,14 @@ from grader.intake.pasted.finder import Finder, Settings, listed
 from grader.intake.pasted.plain_code import NotPlain, Scope, number
 from grader.safe_text import printable
 
-POSITIONS = {  # of the arguments of those that are kept; None for one that makes no difference here
+POSITIONS: dict[
+    str, dict[str, str | None]
+] = {  # of the arguments of those that are kept; None for what makes no difference here
     "RandomHorizontalFlip": {"p": "p"},
     "RandomRotation": {"degrees": "degrees", "interpolation": None, "resample": None, "fill": None},
     "RandomCrop": {"size": None, "padding": "padding", "fill": None, "padding_mode": None},
 }
-DEFAULTS = {"RandomHorizontalFlip": {"p": 0.5}}
+DEFAULTS: dict[str, Settings] = {"RandomHorizontalFlip": {"p": 0.5}}
 LARGEST = {"p": 1, "degrees": 180, "padding": 100}
 OVERLAYS = {  # of configs/regularization
     "RandomHorizontalFlip": "flip",
@@ -34,7 +36,7 @@ class Augmentations(Finder):
         """`data.augmentation`: the transforms that are the same here, each once, in the order of the source."""
         transforms = list(self.transforms())
         not_always = {id(node) for call, _, name in transforms if name in NOW_AND_THEN for node in ast.walk(call)}
-        found = {}
+        found: dict[str, Settings] = {}
         for call, scope, name in transforms:
             try:
                 if name not in POSITIONS or id(call) in not_always:
