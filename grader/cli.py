@@ -13,7 +13,7 @@ from grader.intake.families import foreseen, lacking
 from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
-from grader.safe_text import escaped, table_row
+from grader.safe_text import escaped, in_words, table_row
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission s
     from grader.engines.engine import Engine
     from grader.grading.settings import Settings
 
+TRAINED_AS = RULES.parents[1] / "submission"  # where main.py finds a submission's own modules
+MEND = {"family_missing": "see `python main.py fit`, which says what is in effect"}  # by how a trial ended
 ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 
@@ -149,7 +151,9 @@ def import_(options: argparse.Namespace) -> None:
 
     for line in import_notebook(existing(options.notebook), options.out):
         print(line)
-    print(f"{options.out} is to be looked over; fill in student.yaml, then: python -m grader check {options.out}")
+    print(f"{options.out} is to be looked over; fill in student.yaml, then: python -m grader check {options.out} --try")
+    if options.out.resolve() != TRAINED_AS:
+        print(f"To train it, move it to {TRAINED_AS}, where main.py finds it.")
 
 
 def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Finding], str]:
@@ -162,13 +166,16 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
     else:
         submission = take_in(path)
     findings = checks.check(submission, rules)
-    when = "A training shows whether they are in effect: python main.py fit says it."
+    how = f"python -m grader check {path} --try says it without one."
+    if submission.modules and path.resolve() != TRAINED_AS:
+        how += " main.py finds it only as the folder submission/ beside it."
+    when = f"A training shows whether they are in effect; {how}"
     if not submission.unusable and not any(f.where.startswith("config.yaml") for f in checks.rejections(findings)):
         findings = [*lacking(submission.config, rules.families), *findings]
         families = foreseen(submission.config)
         open_families = [each.family for each in families if each.state == "open" and each.family in rules.families]
         if open_families:
-            when = f"A training shows {' and '.join(open_families)}: python main.py fit says it."
+            when = f"A training shows {in_words(open_families)}; {how}"
         for each in families:
             print(f"family  {each}")
     if options.trial and not checks.rejections(findings):
@@ -181,7 +188,11 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         for remark in said_by_trial.remarks:
             print(f"note    {remark}")
         if said_by_trial.outcome != "scored":
-            mend = "see `python main.py fit`, which says what is in effect"
+            mend = (
+                "mend that line"
+                if said_by_trial.frames
+                else MEND.get(said_by_trial.outcome, "mend that, and try again")
+            )
             findings = [checks.Finding("training", said_by_trial.said, mend), *findings]
     for finding in findings:
         print(f"{finding.severity:6}  {finding}")

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -30,6 +30,11 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue()
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`a, b and c`, of at least one name."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def escaped(text: str) -> str:

@@ -15,6 +15,7 @@ from main import main
 from project.assignment import Assignment
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
+from project.training.parser_errors import explain
 from project.training.summary import Record
 
 TINY = [
@@ -169,6 +170,11 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--data.source=project.data.glyphs.Glyphs"), ["did you mean project.datasets.glyphs.Glyphs?"]),
         ((*BASE, "--data.source=ImageArchive", "--data.source.path=no/such.zip"), ["no/such.zip"]),
         ((*BASE, "--model.network.widht=3"), ["widht", "did you mean"]),
+        (
+            (*BASE, "--model.network=submission.no_such_file.Net"),
+            ["model.network: there is no file submission/no_such_file.py", "the folder submission/ beside main.py"],
+        ),
+        ((*BASE, "--model.network=submission.Net"), ["submission.Net names no file", "submission.FILE.Net"]),
         ((), ["--config configs/quickstart.yaml"]),
     ],
     ids=lambda value: " ".join(value)[-40:],
@@ -185,6 +191,10 @@ def test_a_mistake_is_one_line(capsys, args, expected, tmp_path):
         ("model: {optimzer: {class_path: torch.optim.SGD}}", ["model.optimzer", "did you mean model.optimizer?"]),
         ("trainer: {max_epochs: fifteen}", ["trainer.max_epochs", "fifteen"]),
         ("model: {optimizer: {class_path: torch.optim.SGD, init_args: {momentm: 1}}}", ["momentm", "did you mean"]),
+        (
+            "model: {network: {class_path: submission.no_such_file.Net, init_args: {width: 3}}}",
+            ["there is no file submission/no_such_file.py"],
+        ),
         ("model: {optimizer: [", ["not valid YAML"]),
         ("just words", ["key: value"]),
     ],
@@ -193,6 +203,15 @@ def test_a_mistake_in_a_file_is_one_line(capsys, tmp_path, text, expected):
     (tmp_path / "mine.yaml").write_text(text)
     said = mistake(capsys, *BASE, "--config", str(tmp_path / "mine.yaml"), f"--run.folder={tmp_path / 'runs'}")
     assert all(part in said for part in expected), said
+
+
+@pytest.mark.parametrize("module", ["submission", "submission.mine"])
+def test_a_folder_without_the_file_that_is_named_is_explained_in_the_same_way(module):
+    missing = [f"No module named '{module}'", f"module '{module}' has no attribute 'mine'"]
+    for said in missing:
+        told = explain(f'Parser key "model.network": {said}. Got value: submission.mine.Net', ())
+        is_there = module == "submission.mine" and said == missing[1]
+        assert ("there is no file submission/mine.py" in told) != is_there, told
 
 
 def test_a_function_can_make_the_network():

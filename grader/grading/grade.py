@@ -40,7 +40,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
     for each in downloads:
         if each.attempts:
-            print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
+            whose = f"{each.student}: " if each.student else ""
+            print(f"{whose}{printable(each.source.name)} counts, of {each.attempts + 1} attempts")
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
         work = register(downloads, opened, rules)

@@ -15,6 +15,7 @@ from grader.intake.checks import Finding, check_time, rejections
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules
+from grader.safe_text import in_words
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def end(measurement: Measurement, rules: Rules) -> Verdict | None:
             "rejected", f"trained {measurement.epochs} epochs, more than the {rules.max_epochs} of the rules"
         )
     if missing := [family for family in rules.families if not measurement.strategies.get(family)]:
-        return Verdict("rejected", f"uses no strategy of {' and '.join(missing)}")
+        return Verdict("rejected", f"uses no strategy of {in_words(missing)}")
     if (measurement.seconds or 0) > 60 * rules.limits.minutes:
         return Verdict("failed", f"training took longer than {rules.limits.minutes:g} minutes")
     if (measurement.peak_memory or 0) > 1e9 * rules.limits.memory_gb:

@@ -1,16 +1,13 @@
 """A class's repository: folders for weeks, and in them a folder for each student, by the student's name.
 
-A name in Hangul or another script is no id, so one is drawn from it, the same on every machine. macOS writes such a name
-in another normal form (NFD) than everything else (NFC); git takes the two for two folders.
+macOS writes a name in Hangul in another normal form (NFD) than everything else (NFC); git takes the two for two folders.
 """
 
-import hashlib
 import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.intake.submission import ARCHIVES, MAX_DEPTH, WRAPPER_MARK
+from grader.intake.submission import ARCHIVES, MAX_DEPTH, WRAPPER_MARK, named_by_folder
 from grader.safe_text import printable
 from project.support.errors import UserError
 
@@ -20,18 +17,6 @@ OF_THE_TEMPLATE = ("main.py", "project", "configs")
 MARKS = (WRAPPER_MARK, "student.yaml")
 LEVELS = 3  # so deep lie students' folders: course/week/student
 MOST_LOOKED_AT = 10_000  # files and folders, to tell what a folder holds
-
-
-def named_by_folder(name: str) -> tuple[str, str]:
-    """Id and name of the student whom a folder's name tells; empty where it may be an id, or anything in ASCII."""
-    if not any(letter.isalnum() and not ascii_of(letter) for letter in name):
-        return "", ""
-    name = unicodedata.normalize("NFC", name)
-    return "s-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8], printable(name)
-
-
-def ascii_of(letter: str) -> bytes:
-    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore")
 
 
 def holds_work(folder: Path, names: tuple[str, ...] = WORK_FILES, suffixes: tuple[str, ...] = WORK) -> bool:

@@ -1,9 +1,8 @@
 """A folder of downloads: whose each of them is, when it was handed in, and which attempt counts.
 
 Three systems' names are understood: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
-(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`); and folders in a
-class's repository that have the student's name (`week4/김민지`). Any other download belongs to whoever its student.yaml
-names.
+(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). Any other
+download belongs to whoever its student.yaml names; where that names nobody, to whom its own name tells (`week4/김민지`).
 """
 
 import csv
@@ -13,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.intake.class_repository import holds_work, in_repository, is_hidden, named_by_folder, students_folder
+from grader.intake.class_repository import holds_work, in_repository, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
-from grader.intake.submission import ARCHIVES, WRAPPER_MARK, safe_id, take_in
+from grader.intake.submission import ARCHIVES, WRAPPER_MARK, named_by_folder, safe_id, take_in
 from grader.safe_text import printable
 from project.support.errors import UserError, note
 
@@ -58,7 +57,7 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
         UserError: `times.csv` cannot be read, or names what is not there; or a repository holds several weeks' work.
     """
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
-        return [Download(folder, modified(folder), *named_by_folder(folder.resolve().name))]
+        return [Download(folder, modified(folder))]
     if has_files(folder) and (folder / FOLDER).exists():
         return [Download(folder, modified(folder))]
     if in_repository(folder):
@@ -76,7 +75,8 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
         if not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
         elif download := read_name(entry, times.get(entry.name) or modified(entry), prefix):
-            if not download.student and entry.is_dir() and not entry.is_symlink() and not holds_work(entry):
+            told = download.student or named_by_folder(entry.name)[0]
+            if not told and entry.is_dir() and not entry.is_symlink() and not holds_work(entry):
                 note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
             else:
                 found.append(download)
@@ -112,7 +112,7 @@ def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Do
     if prefix and entry.name.startswith(prefix) and entry.is_dir():
         user = entry.name.removeprefix(prefix)
         return Download(entry, submitted, safe_id(user), printable(user))
-    return Download(entry, submitted, *(named_by_folder(entry.name) if entry.is_dir() else ()))
+    return Download(entry, submitted)
 
 
 def known(name: str, number: str) -> tuple[str, str]:
@@ -124,7 +124,9 @@ def counted(downloads: list[Download], deadline: datetime | None) -> list[Downlo
     """The attempts that count, in the order of the downloads."""
     by_student: dict[str, list[Download]] = {}
     for download in downloads:
-        by_student.setdefault(download.student or str(download.source), []).append(download)
+        by_student.setdefault(download.student or unicodedata.normalize("NFC", str(download.source)), []).append(
+            download
+        )
     chosen = []
     for attempts in by_student.values():
         attempts.sort(key=lambda attempt: (attempt.submitted, attempt.source.name))

@@ -128,18 +128,37 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
         own_id, own_name = safe_id(own_id), printable(own_name)
     except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
         own_id = own_name = ""
-    student = student or own_id or fallback_id(source)
-    return Submission(source, student, name or own_name or student, files, too_large=too_large)
+    else_id, else_name = named_by_source(source)
+    student = student or own_id or else_id
+    return Submission(source, student, name or own_name or else_name or student, files, too_large=too_large)
 
 
 def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:
     """A submission that cannot be taken in."""
-    student = student or fallback_id(source)
-    return Submission(source, student, name or student, {}, reason)
+    else_id, else_name = named_by_source(source)
+    student = student or else_id
+    return Submission(source, student, name or else_name or student, {}, reason)
 
 
-def fallback_id(source: Path) -> str:
-    return safe_id(source.name.split(".")[0]) or "unnamed"
+def named_by_source(source: Path) -> tuple[str, str]:
+    """An id by where a submission was found, and the student's name if that is a folder's."""
+    student, name = named_by_folder(os.path.basename(os.path.abspath(source))) if source.is_dir() else ("", "")
+    return student or safe_id(source.name.split(".")[0]) or "unnamed", name
+
+
+def named_by_folder(name: str) -> tuple[str, str]:
+    """Id and name of the student whom a folder's name in Hangul or another script tells; empty where it may be an id.
+
+    Such a name is no id, so one is drawn from it, the same on every machine.
+    """
+    if not any(letter.isalnum() and not ascii_of(letter) for letter in name):
+        return "", ""
+    name = unicodedata.normalize("NFC", name)
+    return "s-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8], printable(name)
+
+
+def ascii_of(letter: str) -> bytes:
+    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore")
 
 
 def safe_id(text: str) -> str:

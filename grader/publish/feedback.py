@@ -44,13 +44,15 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
         lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
     if entry.points:
         lines += ["", *bonus(entry.points, rules, label)]
-    lines += ["", texts["tiers"][entry.tier], "", f"{label['name']} {escaped(shown_name)}."]
+    lines += ["", texts["tiers"][entry.tier], "", label["name"].format(name=escaped(shown_name))]
     return "\n".join(lines) + "\n"
 
 
 def advice(entry: Entry, language: str = "en") -> str:
     """What to do about a reason; empty where there is nothing to say."""
-    return next((text for part, text in TEXTS[language]["advice"].items() if part in entry.own_reason), "")
+    texts = TEXTS[language]
+    part = next((part for part in texts["advice"] if part in entry.own_reason), "")
+    return str(texts["mend_the_line"] if part == "crashed" and entry.frames else texts["advice"].get(part, ""))
 
 
 def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from grader.ledger.measurement import Measurement, Strategy
 from grader.rules import Rules
-from grader.safe_text import printable
+from grader.safe_text import in_words, printable
 from grader.sandbox.untrusted_files import Unreadable, read_json
 from project.assignment import FAMILIES
 
@@ -33,6 +33,6 @@ def census_of(record: dict[str, Any]) -> dict[str, Any]:
 def without_families(measurement: Measurement, rules: Rules) -> Measurement:
     """A measurement; where it lacks a family that the rules ask for, one that says so."""
     if missing := [family for family in rules.families if not measurement.strategies[family]]:
-        said = f"uses no strategy of {' and '.join(missing)}"
+        said = f"uses no strategy of {in_words(missing)}"
         return measurement.but(outcome="family_missing", said=said, missing=missing)
     return measurement

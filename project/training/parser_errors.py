@@ -39,6 +39,10 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         accepted = inspect.signature(resolved(path)).parameters if resolved(path) else ()
         return f"{key}: {path or 'it'} has no setting {option}{did_you_mean(option, accepted)}"
 
+    own = re.search(r"Got value: .*?\b(submission(?:\.\w+)+)", message)
+    if own and re.search(r"No module named 'submission\b|module 'submission' has no attribute", message):
+        return f"{key}: {without_file(own.group(1))}"
+
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
         public = [each for each in dir(resolved(module)) if not each.startswith("_")]
@@ -72,6 +76,14 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         return f"{key}: expected {wanted}, found {value}"
 
     return message if len(message) < 300 else message[:297] + "..."
+
+
+def without_file(path: str) -> str:
+    """What is wrong with the dotted name of a student's own class, whose module is not there."""
+    _, *modules, name = path.split(".")
+    if not modules:
+        return f"{path} names no file; give submission.FILE.{name} for a class in submission/FILE.py"
+    return f"there is no file submission/{'/'.join(modules)}.py; put yours into the folder submission/ beside main.py"
 
 
 def allowed(types: str) -> str:

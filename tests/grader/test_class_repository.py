@@ -3,7 +3,6 @@
 import csv
 import itertools
 import os
-import re
 import shutil
 import unicodedata
 
@@ -13,13 +12,15 @@ import yaml
 from PIL import Image
 
 from grader.cli import main
+from grader.grading.ranking import judged
+from grader.grading.register_submissions import register
 from grader.intake.checks import check, rejections
-from grader.intake.class_repository import named_by_folder
 from grader.intake.downloads import find_downloads
-from grader.intake.submission import take_in
+from grader.intake.submission import named_by_folder, take_in
+from grader.ledger.results_folder import open_results
 from grader.rules import Rules
 from project.support.errors import UserError
-from tests.fixtures.real_class import NAMES, write_cases, write_class_repository
+from tests.fixtures.real_class import NAMES, files_of, write, write_cases, write_class_repository
 from tests.grader.conftest import needs_sandbox
 
 
@@ -28,26 +29,30 @@ def week(tmp_path):
     return write_class_repository(tmp_path / "class")
 
 
+def submission_in(download):
+    return take_in(download.source, None, download.student, download.name)
+
+
 def found_in(folder):
-    return {download.name: download for download in find_downloads(folder)}
+    return {submission_in(download).name: download for download in find_downloads(folder)}
 
 
 def test_each_student_is_there_once_by_name(week, capsys):
     found = found_in(week)
     assert sorted(found) == sorted(NAMES.values())
-    assert all(re.fullmatch("s-[0-9a-f]{8}", download.student) for download in found.values())
-    assert len({download.student for download in found.values()}) == len(NAMES)
-    assert found["김하늘"].student == "s-eee33acd", "the same on every machine"
+    ids = {name: submission_in(download).student for name, download in found.items()}
+    own = {name: f"case-{case.lower()}" for case, name in NAMES.items() if case != "keras"}
+    assert ids == {**own, NAMES["keras"]: named_by_folder(NAMES["keras"])[0]}
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["data", "requirements.txt", "김하늘"]
     assert "with the same files: one counts" in lines[2] and found["김하늘"].attempts == 0
 
 
 def test_it_is_graded_from_its_root_or_any_folder_in_it(week):
-    below = {download.student: download.source for download in find_downloads(week)}
-    assert {download.student: download.source for download in find_downloads(week.parent)} == below
+    below = {submission_in(download).student: download.source for download in find_downloads(week)}
+    assert {submission_in(each).student: each.source for each in find_downloads(week.parent)} == below
     (one,) = find_downloads(week / NAMES["C"])
-    assert (one.student, one.name) == (named_by_folder(NAMES["C"])[0], NAMES["C"])
+    assert (submission_in(one).student, submission_in(one).name) == ("case-c", NAMES["C"])
     shutil.copytree(week, week.parent / "week5")
     with pytest.raises(UserError, match="week4, week5 each hold students' folders; name one, such as .*week5"):
         find_downloads(week.parent)
@@ -60,11 +65,32 @@ def test_students_folders_may_lie_at_the_root(week):
     assert sorted(found_in(week.parent)) == sorted(NAMES.values())
 
 
-def test_where_it_was_found_decides_and_not_student_yaml(week):
-    download = found_in(week)[NAMES["D"]]
-    (download.source / "student.yaml").write_text("id: somebody-else\nname: Somebody Else\n")
-    submission = take_in(download.source, None, download.student, download.name)
-    assert (submission.student, submission.name) == (download.student, NAMES["D"])
+DIGEST = "s-eee33acd"  # of 김하늘, on every machine
+
+
+@pytest.mark.parametrize(
+    ("student", "expected"),
+    [
+        ("id: '20231234'\nname: Kim Haneul\n", ("20231234", "Kim Haneul")),
+        ("id: 20231234\nname: 하늘\n", ("20231234", "하늘")),
+        ("id: '20231234'\nname:\n", ("20231234", "김하늘")),
+        ("id:  # your student id\nname:  # your name\n", (DIGEST, "김하늘")),
+        ("id: 김하늘\nname: Kim Haneul\n", (DIGEST, "Kim Haneul")),
+        ("id: [", (DIGEST, "김하늘")),
+        (None, (DIGEST, "김하늘")),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_student_yaml_decides_and_the_folder_s_name_where_it_is_empty(form, student, expected, tmp_path):
+    own = tmp_path / unicodedata.normalize(form, "김하늘")
+    own.mkdir()
+    (own / "config.yaml").touch()
+    if student is not None:
+        (own / "student.yaml").write_text(student, encoding="utf-8")
+    for folder in (tmp_path, own):
+        (download,) = find_downloads(folder)
+        assert (submission_in(download).student, submission_in(download).name) == expected
+    assert take_in(own).student == expected[0], "as `check` prints it"
 
 
 def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):
@@ -80,7 +106,7 @@ def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):
 def test_what_the_checks_say(week):
     rejected = {}
     for name, download in found_in(week).items():
-        findings = rejections(check(take_in(download.source, None, download.student, name), Rules.load()))
+        findings = rejections(check(submission_in(download), Rules.load()))
         rejected |= {name: str(findings[0])} if findings else {}
     assert rejected.keys() == {NAMES["keras"], NAMES["long"]}
     assert "config.yaml: is missing" in rejected[NAMES["keras"]]
@@ -102,6 +128,17 @@ def test_a_student_s_own_repository_is_no_class(tmp_path, capsys):
         (own / path).touch()
     (download,) = find_downloads(own)
     assert download.source == own and "no submission/ folder" in take_in(own).unusable
+
+
+def test_two_folders_with_one_id_are_kept_apart_as_everywhere(tmp_path):
+    for name in ("김하늘", "이바다"):
+        folder = write(tmp_path / "class" / name, files_of("A"))
+        (folder / "CONCLUSION.md").write_text(name, encoding="utf-8")
+    rules = Rules.load()
+    with open_results(tmp_path / "results", new=True) as opened:
+        register(find_downloads(tmp_path / "class"), opened, rules)
+        noted = {graded.student: verdict.name for graded, verdict in judged(opened.ledger, rules)}
+    assert noted == {"case-a": "pending", "case-a-2": "rejected"}
 
 
 @pytest.mark.parametrize("name", ["kim-minji", "José", "submission_2", "4"])

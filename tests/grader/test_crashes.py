@@ -217,6 +217,27 @@ def test_the_student_is_told_the_line_and_everybody_else_is_not(language, headin
         assert "an exception of its own" in public and "labels" not in public and "mine.py" not in public
 
 
+@pytest.mark.parametrize(
+    ("language", "line", "file", "name"),
+    [
+        (
+            "en",
+            "Mend the line where your code stopped",
+            "a file may be missing",
+            "On the published pages you are swift-otter.",
+        ),
+        ("ko", "멈춘 줄을 고치고", "파일이 빠져", "공개 페이지에는 'swift-otter'(이)라는 이름으로 나옵니다."),
+    ],
+)
+def test_the_advice_for_a_crash_is_the_line_where_one_is_quoted(language, line, file, name):
+    rules = Rules()
+    for measurement, wanted, other in ((CRASHED, line, file), (CRASHED.but(frames=[]), file, line)):
+        known = graded(measurement, tier="audited")
+        told_to_student = feedback(entry(known, verdict(known, rules), rules), rules, 0, "swift-otter", language)
+        assert wanted in told_to_student and other not in told_to_student
+        assert told_to_student.endswith(f"\n{name}\n")
+
+
 NETWORK = """
 import torch
 from torch import nn

@@ -107,12 +107,19 @@ def test_of_an_own_network_it_is_said_that_a_training_tells(write_submission, ca
             "normalization": None,
         }
 
-    assert main(["check", str(write_submission(change=own, mine_py=OWN))]) == 0
+    folder = write_submission(change=own, mine_py=OWN)
+    assert main(["check", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "family  initialization: nothing chosen; whether submission.mine.Net draws its weights anew is seen" in said
-    assert (
-        "ready to hand in" in said and "A training shows initialization and normalization: python main.py fit" in said
-    )
+    assert "ready to hand in" in said and "A training shows initialization and normalization" in said
+    assert f"python -m grader check {folder} --try says it without one." in said
+    assert "main.py finds it only as the folder submission/ beside it." in said
+
+
+def test_where_the_template_s_classes_are_used_alone_no_folder_is_asked_for(write_submission, capsys):
+    assert main(["check", str(write_submission())]) == 0
+    said = capsys.readouterr().out
+    assert "--try says it without one." in said and "main.py" not in said
 
 
 def test_the_class_s_networks_are_never_refused_unseen(tmp_path, capsys):

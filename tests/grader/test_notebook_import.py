@@ -1,5 +1,6 @@
 """A pasted notebook becomes a submission: the eight of the class as they are known, and what may stand in others. None is run."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -7,12 +8,17 @@ import sys
 import pytest
 import yaml
 
+import project.augmentation
 from grader.cli import main
 from grader.intake.checks import check
 from grader.intake.notebooks import read_notebook
+from grader.intake.pasted.augmentation import OVERLAYS
+from grader.intake.pasted.finder import POSITIONS, REQUIRED
 from grader.intake.pasted.notebook import submission_of
+from grader.intake.pasted.training import SCHEDULES as SCHEDULES_OF_TORCH
 from grader.intake.submission import take_in
 from grader.rules import Rules
+from project.assignment import RULES
 from project.support.errors import UserError
 from tests.fixtures.class_notebooks import CASES, SMALL, Case, cells_of, notebook
 
@@ -140,7 +146,8 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
     source.write_bytes(notebook(cells_of(CASES["B"])))
     assert main(["import", str(source), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out}" in said
+    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out} --try" in said
+    assert f"To train it, move it to {RULES.parents[1] / 'submission'}" in said
     assert {path.name for path in out.iterdir()} == {"config.yaml", "student.yaml", "my_network.py", "과제.ipynb"}
     assert list(out.parent.iterdir()) == [out]
     wrong = {finding.where for finding in check(take_in(out), Rules.load()) if finding.severity == "reject"}
@@ -325,6 +332,83 @@ def test_a_schedule_is_kept_where_it_does_the_same_here(schedule, where, expecte
     scheduler = config["model"]["scheduler"]
     assert (scheduler and class_of(scheduler)[1]) == expected
     assert any(line in said for said in result.said)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "missing"),
+    [
+        ("CosineAnnealingLR(optimizer, T_max=len(train_loader))", "T_max"),
+        ("CosineAnnealingLR(optimizer, T_max=num_epochs * len(train_loader))", "T_max"),
+        ("CosineAnnealingWarmRestarts(optimizer, find())", "T_0"),
+        ("StepLR(optimizer, step_size=every())", "step_size"),
+        ("MultiStepLR(optimizer, milestones=[len(train_loader)])", "milestones"),
+        ("ExponentialLR(optimizer, find(), verbose=True)", "gamma"),
+        ("StepLR(*settings)", "step_size"),
+        ("OneCycleLR(optimizer, max_lr=find(), total_steps=len(train_loader) * 15)", "max_lr"),
+        ("CyclicLR(optimizer, 1e-3, find())", "max_lr"),
+    ],
+)
+def test_a_schedule_without_what_it_requires_is_left_out_and_said(schedule, missing):
+    making = f"optimizer = optim.Adam(model.parameters(), lr=0.01)\nscheduler = optim.lr_scheduler.{schedule}"
+    step = {"loss" if "Cyc" in schedule else "after_epoch": "scheduler.step()"}
+    config, result = imported(making, **step)
+    assert config["model"]["scheduler"] is None
+    assert any(f"has no default for {missing}: left out" in said for said in result.said), result.said
+    assert not any("default stays" in said for said in result.said), result.said
+
+
+def test_what_a_schedule_requires_is_what_torch_requires():
+    from torch.optim import lr_scheduler
+
+    for name in SCHEDULES_OF_TORCH:
+        parameters = list(inspect.signature(getattr(lr_scheduler, name)).parameters.values())[1:]
+        assert REQUIRED.get(name, []) == [each.name for each in parameters if each.default is each.empty], name
+        positions = POSITIONS[name][1:]
+        assert positions == [each.name for each in parameters][: len(positions)], name
+
+
+@pytest.mark.parametrize(
+    ("made", "expected", "line"),
+    [
+        ("T.RandomHorizontalFlip()", [("RandomHorizontalFlip", {"p": 0.5})], "RandomHorizontalFlip, p 0.5"),
+        ("T.RandomHorizontalFlip(p=CHANCE)", [("RandomHorizontalFlip", {"p": 0.25})], "p 0.25"),
+        ("T.RandomRotation(10)", [("RandomRotation", {"degrees": 10.0})], "RandomRotation, degrees 10.0"),
+        ("T.RandomRotation((-15, 15), fill=0)", [("RandomRotation", {"degrees": 15.0})], ""),
+        ("T.RandomCrop(28, padding=2)", [("RandomCrop", {"padding": 2})], "at the edges mirrors the image"),
+        ("RandomCrop(28, 2)", [("RandomCrop", {"padding": 2})], ""),
+        (
+            "v2.Compose([v2.RandomCrop(28, 4), v2.RandomHorizontalFlip(), v2.ToTensor()])",
+            [("RandomCrop", {"padding": 4}), ("RandomHorizontalFlip", {"p": 0.5})],
+            "",
+        ),
+        ("T.RandomHorizontalFlip(chance())", [], "p that comes from a function call: left out; see configs/regu"),
+        ("T.RandomHorizontalFlip(1.5)", [], "has a p that is not in [0, 1]: left out; see configs/regularization/flip"),
+        ("T.RandomRotation((0, 90))", [], "configs/regularization/rotation.yaml"),
+        ("T.RandomRotation(10, expand=True)", [], "has arguments that it does not have here"),
+        ("T.RandomRotation(*angles)", [], "configs/regularization/rotation.yaml"),
+        ("T.RandomCrop(24)", [], "RandomCrop cuts without padding: left out; see configs/regularization/crop.yaml"),
+        ("T.RandomCrop(28, padding=[1, 2])", [], "configs/regularization/crop.yaml"),
+        ("T.RandomCrop(28, padding=2.5)", [], "configs/regularization/crop.yaml"),
+        ("T.RandomApply([T.RandomRotation(10)], p=0.3)", [], "RandomRotation is not read: left out"),
+        ("T.ColorJitter(0.2)", [], "configs/regularization/color_jitter.yaml"),
+        ("T.RandAugment()", [], "configs/regularization/trivial_augment.yaml"),
+        ("random.RandomState(3)", [], ""),
+    ],
+)
+def test_augmentation_is_kept_where_it_is_plain_and_else_said(made, expected, line):
+    imports = "import torchvision.transforms as T\nfrom torchvision.transforms import RandomCrop, v2\nCHANCE = 0.25\n"
+    config, result = imported(f"{imports}change = {made}\noptimizer = optim.Adam(model.parameters())")
+    augmentation = config["data"]["augmentation"]
+    assert [class_of(one) for one in augmentation] == expected
+    for one in augmentation:
+        getattr(project.augmentation, class_of(one)[0])(**one["init_args"])
+    assert any(line in said for said in result.said), result.said
+    assert any("augmentation" in said for said in result.said) == ("T." in made or "Crop" in made)
+
+
+def test_every_overlay_that_is_named_is_there():
+    for overlay in (*OVERLAYS.values(), "trivial_augment"):
+        assert (RULES.parents[1] / "configs" / "regularization" / f"{overlay}.yaml").is_file()
 
 
 def with_loop(*texts):

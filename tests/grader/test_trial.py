@@ -2,8 +2,13 @@
 
 import pytest
 
+from grader.cli import main
 from grader.grading.trial import tried
 from grader.intake.submission import take_in
+from grader.ledger.measurement import Measurement
+from grader.rerun.census import without_families
+from grader.rules import Rules
+from project.assignment import FAMILIES
 from tests.grader.conftest import needs_sandbox
 
 NETWORK = """
@@ -64,3 +69,32 @@ def test_what_is_in_effect_is_said_with_remarks(write, rules):
         "normalization": ["layer normalization"],
     }
     assert any("never runs norm" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("ended", "mend"),
+    [
+        ({"outcome": "family_missing", "said": "uses no strategy of normalization"}, "see `python main.py fit`"),
+        (
+            {"outcome": "crashed", "said": "training crashed", "frames": ["mine.py, line 3, in f: x"]},
+            "mend that line\n",
+        ),
+        ({"outcome": "crashed", "said": "the process died of signal SIGSEGV"}, "mend that, and try again\n"),
+        ({"outcome": "refused", "said": "model.optimizer.lr: -1"}, "mend that, and try again\n"),
+    ],
+)
+def test_how_to_mend_what_a_trial_ended_with(ended, mend, write_submission, monkeypatch, capsys):
+    monkeypatch.setattr("grader.grading.trial.tried", lambda *_: Measurement(**ended))
+    assert main(["check", str(write_submission()), "--try"]) == 1
+    said = capsys.readouterr().out
+    assert f"{ended['said']}; {mend}" in said and ("main.py fit" in said) == (ended["outcome"] == "family_missing")
+
+
+def test_families_that_are_missing_are_listed_with_commas():
+    seen = Measurement(outcome="scored", strategies=dict.fromkeys(FAMILIES, []))
+    for families, said in (
+        (FAMILIES[:1], "optimization"),
+        (FAMILIES[:2], "optimization and regularization"),
+        (FAMILIES[1:], "regularization, initialization and normalization"),
+    ):
+        assert without_families(seen, Rules(families=families)).said == f"uses no strategy of {said}"

@@ -17,6 +17,19 @@ POSITIONS = {  # of arguments that are often given without their names
     "CosineAnnealingWarmRestarts": ["optimizer", "T_0", "T_mult", "eta_min"],
     "OneCycleLR": ["optimizer", "max_lr"],
     "ReduceLROnPlateau": ["optimizer", "mode", "factor", "patience"],
+    "CyclicLR": ["optimizer", "base_lr", "max_lr"],
+    "ConstantLR": ["optimizer", "factor", "total_iters"],
+    "LinearLR": ["optimizer", "start_factor", "end_factor", "total_iters"],
+    "PolynomialLR": ["optimizer", "total_iters", "power"],
+}
+REQUIRED = {  # arguments that have no default in PyTorch
+    "StepLR": ["step_size"],
+    "MultiStepLR": ["milestones"],
+    "ExponentialLR": ["gamma"],
+    "CosineAnnealingLR": ["T_max"],
+    "CosineAnnealingWarmRestarts": ["T_0"],
+    "OneCycleLR": ["max_lr"],
+    "CyclicLR": ["base_lr", "max_lr"],
 }
 NETWORK_S_PARAMETERS = ("parameters", "named_parameters")
 Settings = dict[str, Any]
@@ -47,7 +60,8 @@ class Finder:
 
     def arguments(self, call: ast.Call, scope: Scope, what: str, leave: tuple[str, ...] = ()) -> Settings:
         """The arguments of a call but its first, as far as they are plain."""
-        names = POSITIONS.get(self.code.dotted(call.func).rpartition(".")[2], ["params", "lr"])
+        called = self.code.dotted(call.func).rpartition(".")[2]
+        names = POSITIONS.get(called, ["params", "lr"])
         given = {**dict(zip(names, call.args)), **{word.arg: word.value for word in call.keywords if word.arg}}
         if len(call.args) > len(names) or any(word.arg is None for word in call.keywords):
             self.say(f"{what}: an argument has no name here: set it in config.yaml")
@@ -57,7 +71,8 @@ class Finder:
                 try:
                     found[name] = self.code.constant(value, scope)
                 except NotPlain as why:
-                    self.say(f"{what}: {printable(name)} {why}: PyTorch's default stays")
+                    instead = "" if name in REQUIRED.get(called, ()) else ": PyTorch's default stays"
+                    self.say(f"{what}: {printable(name)} {why}{instead}")
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from grader.intake.notebooks import NotANotebook, read_notebook
+from grader.intake.pasted.augmentation import Augmentations
 from grader.intake.pasted.loss import Loss
 from grader.intake.pasted.network import find_network
 from grader.intake.pasted.plain_code import PlainCode
@@ -87,6 +88,8 @@ def submission_of(content: bytes, name: str) -> Imported:
     loss = Loss(code, network.nodes)
     regularization = loss.find_regularization()
     table, scaling = training.find_images()
+    augmentations = Augmentations(code, network.nodes)
+    augmentation = augmentations.find_augmentation()
     source = {"class_path": TABLE, "init_args": {"path": printable(table)}} if table else base["data"]["source"]
     chosen = {"class_path": f"submission.{MODULE}.{network.name}"}
     settings: dict[str, Any] = {
@@ -99,9 +102,10 @@ def submission_of(content: bytes, name: str) -> Imported:
             "scheduler": scheduler,
             "regularization": regularization,
         },
-        "data": {**base["data"], "source": source, "batch_size": batch_size, **scaling},
+        "data": {**base["data"], "source": source, "batch_size": batch_size, "augmentation": augmentation, **scaling},
     }
-    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *loss.said, *code.skipped]
+    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *loss.said, *augmentations.said]
+    said += code.skipped
     said += [f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else NO_TABLE]
     if len(content) > MAX_FILE_BYTES:
         said.append(

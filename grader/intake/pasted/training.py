@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
-from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, Finder, Settings, listed
+from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, REQUIRED, Finder, Settings, listed
 from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument
 from project.training.class_aliases import MODULES
 
@@ -17,7 +17,6 @@ CANNOT_BE_KEPT = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedSchedu
 ONCE_A_BATCH = ("OneCycleLR", "CyclicLR")
 OF_THE_RUN = ("total_steps", "steps_per_epoch", "epochs", "last_epoch", "verbose")  # known here without being told
 OF_PLATEAU = ("factor", "patience")
-CHANGES_IMAGES = ("ColorJitter", "AutoAugment", "RandAugment", "TrivialAugmentWide", "GaussianBlur", "ElasticTransform")
 
 
 class Training(Finder):
@@ -85,6 +84,9 @@ class Training(Finder):
             self.say(f"schedule: {name} is stepped once {there}, here it would be once {here}: left out")
             return None
         found = self.arguments(call, scope, "schedule", leave=OF_THE_RUN)
+        if unknown := [each for each in REQUIRED.get(name, ()) if each not in found]:
+            self.say(f"schedule: {name} has no default for {', '.join(unknown)}: left out; set model.scheduler")
+            return None
         lr = (optimizer.get("init_args") or {}).get("lr", 1e-3)
         if name == "ReduceLROnPlateau":
             found = {key: value for key, value in found.items() if key in OF_PLATEAU}
@@ -253,17 +255,6 @@ class Training(Finder):
                 except NotPlain:
                     continue
         table = next((name for name in tables if "train" in name.lower()), tables[0] if tables else "")
-        for call, _ in self.made(CHANGES_IMAGES, "transforms"):
-            self.say(
-                f"augmentation: {self.code.dotted(call.func).rpartition('.')[2]} is not read: see data.augmentation"
-            )
-        for node, _ in self.code.walk(self.network):
-            if (
-                isinstance(node, ast.Call)
-                and "Random" in (name := self.code.dotted(node.func))
-                and "transforms" in name
-            ):
-                self.say(f"augmentation: {name.rpartition('.')[2]} is not read: see data.augmentation")
         if any(self.made(["Normalize", "StandardScaler"], "transforms")):
             self.say("images: each channel is given mean 0 and deviation 1, by the training images' own")
             return table, {}
