@@ -12,7 +12,7 @@ from project.augmentation import Augmentation
 from project.batches.base import Batches
 from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
-from project.datasets.source import Source, Split
+from project.datasets.source import Source, Split, check_classes
 from project.support.errors import UserError, in_range
 
 
@@ -95,6 +95,8 @@ class ImageData(LightningDataModule):
             unlabelled = bool((self.split(name).labels_N < 0).any())
             if unlabelled and stage != "predict":
                 raise UserError(f"data.source: the {name} images have no labels; `predict` writes down their classes")
+        if stage == "fit":
+            check_classes("data.source", self.split("train"), self.classes)
         if self.mean is None or self.std is None:
             mean, std = channel_statistics(self.split("train").images_NHWC)
             self.mean, self.std = self.mean or mean, self.std or std
