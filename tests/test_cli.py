@@ -162,6 +162,10 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--model.scheduler=StepLR"), ["missing step_size", "--model.scheduler.step_size", "init_args:"]),
         ((*BASE, "--model.normalization=batch"), ["there is no class batch", "BatchNormalization"]),
         ((*BASE, "--model.regularization+=He"), ["expected a list of L1, L2", "found project.initialization.He"]),
+        (
+            (*BASE, "--data.augmentation+=torch.nn.Identity"),
+            ["expected a list of RandomCrop", "found torch.nn.Identity; one of your own derives from", "v2.Transform"],
+        ),
         ((*BASE, "--model.network.activation=Sigmoid"), ["model.network.activation", "give one of torch.nn.Sigmoid,"]),
         ((*BASE, "--model.network.activation=5"), ["model.network.activation: expected Module, found 5"]),
         ((*BASE, "--model.network.stages=x"), ["model.network.stages: expected int, found x"]),
