@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -181,6 +182,22 @@ def test_a_mistake_is_one_line(capsys, args, expected, tmp_path):
     said = mistake(capsys, *args, f"--run.folder={tmp_path}")
     assert all(part in said for part in expected), said
     assert not list(tmp_path.iterdir()), "a mistake leaves no half-made run behind"
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["look"], "no data named"),
+        (["fit", "--config", "configs/bsae.yaml"], "did you mean configs/base.yaml?"),
+        (["fit", "--model.network", "no_such_code.Net"], "model.network: there is no module no_such_code\n"),
+        (["fit", "--data.augmentation+", "no_such_code.Noise"], "data.augmentation: there is no module no_such_code\n"),
+        (["look", "--data.source", "no_such_code.Glyphs"], "did you mean project.datasets.glyphs.Glyphs?"),
+    ],
+)
+def test_what_needs_no_torch_is_told_before_torch_is_imported(args, expected):
+    done = subprocess.run([sys.executable, "-X", "importtime", "main.py", *args], capture_output=True, text=True)
+    assert done.returncode == 2 and expected in done.stderr
+    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,6 @@ def image_data(settings: Any) -> ImageData:
     """The data of a configuration, without its network. Raises UserError where a setting is wrong."""
     parser = ArgumentParser(prog="main.py look", exit_on_error=False)
     parser.add_class_arguments(ImageData, "data")
-    if not settings:
-        raise UserError(
-            "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
-        )
     try:
         data: ImageData = parser.instantiate(parser.parse_object({"data": settings})).data
     except ArgumentError as error:

@@ -11,7 +11,9 @@ from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
-AUGMENTATIONS = "torchvision.transforms.v2.Transform (image by image) or project.augmentation.Augmentation (a batch at once)"
+AUGMENTATIONS = (
+    "torchvision.transforms.v2.Transform (image by image) or project.augmentation.Augmentation (a batch at once)"
+)
 # Words in the names of types that say nothing to a person.
 STRUCTURE = {"class", "Callable", "Union", "Iterable", "list"}
 
