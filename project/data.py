@@ -14,6 +14,7 @@ from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
 from project.datasets.source import Source, Split, check_classes
 from project.support.errors import UserError, in_range
+from project.support.wording import counted
 
 
 class ImageData(LightningDataModule):
@@ -102,7 +103,7 @@ class ImageData(LightningDataModule):
             self.mean, self.std = self.mean or mean, self.std or std
         channels = self.image_shape[0]
         if not len(self.mean) == len(self.std) == channels:
-            raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
+            raise UserError(f"data.mean, data.std: the images have {counted(channels, 'channel')}; give as many values")
 
     @property
     def by_image(self) -> list[str]:
@@ -122,7 +123,7 @@ class ImageData(LightningDataModule):
     def described(self, device: torch.device) -> str:
         """How training batches are made, in a few words."""
         why = self.why_streamed("train", device)
-        return f"by {self.num_workers} worker processes ({why})" if why else "from memory"
+        return f"by {counted(self.num_workers, 'worker process', 'worker processes')} ({why})" if why else "from memory"
 
     def sample(self, count: int) -> Tensor:
         """Training images (at most `count`, always the same), normalised, not augmented: (N, C, H, W), float32."""

@@ -21,6 +21,7 @@ from project.datasets.source import Split, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError, in_range
 from project.support.progress import fraction_shown
+from project.support.wording import counted
 
 ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz")
 CHUNK_BYTES = 16 * 2**20  # rows that are read at once
@@ -86,9 +87,8 @@ class ImageTable(TensorFolder):
         key = content_key(self._content(), "ImageTable", *settings)
         super().__init__(str(decoded_once(key, self._decode)))
         if classes and len(classes) != len(self.classes):
-            raise UserError(
-                f"data.source.classes: {len(classes)} names for {len(self.classes)} classes; give one for each"
-            )
+            said = f"{counted(len(classes), 'name')} for {counted(len(self.classes), 'class', 'classes')}; give one for each"
+            raise UserError(f"data.source.classes: {said}")
         self.classes = classes or self.classes
 
     def _content(self) -> Iterator[bytes]:
