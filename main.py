@@ -1,6 +1,7 @@
 """`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, gallery. See README.md."""
 
 import sys
+from collections.abc import Sequence
 
 from project.support.errors import exit_status
 from project.training.help_text import HELP
@@ -15,13 +16,21 @@ def main(args: list[str]) -> int:
         from project.studies.gallery import main as draw_gallery
 
         return exit_status(draw_gallery, args[1:])
+    return exit_status(checked, args)
+
+
+def checked(args: Sequence[str]) -> int:
+    """Run a command on a configuration, if nothing is wrong with it at first sight."""
+    from project.training.early_mistakes import check
+
+    check(args)
     if args[0] == "look":
         from project.studies.look import main as look
 
-        return exit_status(look, args[1:])
+        return look(args[1:])
     from project.training.command_line import main as run
 
-    return exit_status(run, args)
+    return run(args)
 
 
 if __name__ == "__main__":

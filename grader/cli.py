@@ -17,6 +17,7 @@ from grader.safe_text import escaped, in_words, table_row
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
+from project.support.wording import counted
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
@@ -281,7 +282,9 @@ def leaderboard(options: argparse.Namespace) -> None:
         rules = opened.rules
         wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}
     if count := sum(wanted.values()):
-        print(f"\nThe next run makes {count} trainings: {', '.join(student for student, n in wanted.items() if n)}")
+        print(
+            f"\nThe next run makes {counted(count, 'training')}: {', '.join(student for student, n in wanted.items() if n)}"
+        )
 
 
 def bonus(options: argparse.Namespace) -> None:

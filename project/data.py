@@ -12,8 +12,9 @@ from project.augmentation import Augmentation
 from project.batches.base import Batches
 from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
-from project.datasets.source import Source, Split
+from project.datasets.source import Source, Split, check_classes
 from project.support.errors import UserError, in_range
+from project.support.wording import counted
 
 
 class ImageData(LightningDataModule):
@@ -95,12 +96,14 @@ class ImageData(LightningDataModule):
             unlabelled = bool((self.split(name).labels_N < 0).any())
             if unlabelled and stage != "predict":
                 raise UserError(f"data.source: the {name} images have no labels; `predict` writes down their classes")
+        if stage == "fit":
+            check_classes("data.source", self.split("train"), self.classes)
         if self.mean is None or self.std is None:
             mean, std = channel_statistics(self.split("train").images_NHWC)
             self.mean, self.std = self.mean or mean, self.std or std
         channels = self.image_shape[0]
         if not len(self.mean) == len(self.std) == channels:
-            raise UserError(f"data.mean, data.std: the images have {channels} channels; give as many values")
+            raise UserError(f"data.mean, data.std: the images have {counted(channels, 'channel')}; give as many values")
 
     @property
     def by_image(self) -> list[str]:
@@ -120,7 +123,7 @@ class ImageData(LightningDataModule):
     def described(self, device: torch.device) -> str:
         """How training batches are made, in a few words."""
         why = self.why_streamed("train", device)
-        return f"by {self.num_workers} worker processes ({why})" if why else "from memory"
+        return f"by {counted(self.num_workers, 'worker process', 'worker processes')} ({why})" if why else "from memory"
 
     def sample(self, count: int) -> Tensor:
         """Training images (at most `count`, always the same), normalised, not augmented: (N, C, H, W), float32."""

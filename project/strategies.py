@@ -7,6 +7,7 @@ taken before training, since training changes the drawn weights.
 What is set but has no effect does not count, and is told in a remark.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import MethodType
@@ -24,7 +25,7 @@ from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
 from project.datasets.source import Split, shape_words
 from project.regularization import Regularizer, changes_batches
-from project.support.errors import UserError
+from project.support.errors import UserError, gpu_cure
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
 
@@ -40,6 +41,7 @@ LEAST_CHANGE = 1e-2  # of an image, relative to its norm
 LEAST_PENALTY = 1e-7  # norm of its gradient
 LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
 
+ABOUT_SHAPES = "(?i)shape|size|channels|dimension|expected|elements"  # in an error of a layer made for other images
 OWN_NOISE = "own dropout or noise"
 DROPPED = ("dropout", "spatial dropout", "stochastic depth", OWN_NOISE)  # what strategies that drop are called
 OF_WEIGHTS = {
@@ -104,7 +106,9 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
         raise
     except Exception as error:
         check_flat(classifier, images_NCHW)
-        if isinstance(error, RuntimeError | ValueError):  # of layers made for images of another shape, most likely
+        if cure := gpu_cure(error):
+            error.args = (f"{error}{cure}",)
+        elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, str(error)):
             c, h, w = images_NCHW.shape[1:]
             error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
         raise

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -163,6 +164,10 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--model.scheduler=StepLR"), ["missing step_size", "--model.scheduler.step_size", "init_args:"]),
         ((*BASE, "--model.normalization=batch"), ["there is no class batch", "BatchNormalization"]),
         ((*BASE, "--model.regularization+=He"), ["expected a list of L1, L2", "found project.initialization.He"]),
+        (
+            (*BASE, "--data.augmentation+=torch.nn.Identity"),
+            ["expected a list of RandomCrop", "found torch.nn.Identity; one of your own derives from", "v2.Transform"],
+        ),
         ((*BASE, "--model.network.activation=Sigmoid"), ["model.network.activation", "give one of torch.nn.Sigmoid,"]),
         ((*BASE, "--model.network.activation=5"), ["model.network.activation: expected Module, found 5"]),
         ((*BASE, "--model.network.stages=x"), ["model.network.stages: expected int, found x"]),
@@ -183,6 +188,22 @@ def test_a_mistake_is_one_line(capsys, args, expected, tmp_path):
     said = mistake(capsys, *args, f"--run.folder={tmp_path}")
     assert all(part in said for part in expected), said
     assert not list(tmp_path.iterdir()), "a mistake leaves no half-made run behind"
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["look"], "no data named"),
+        (["fit", "--config", "configs/bsae.yaml"], "did you mean configs/base.yaml?"),
+        (["fit", "--model.network", "no_such_code.Net"], "model.network: there is no module no_such_code\n"),
+        (["fit", "--data.augmentation+", "no_such_code.Noise"], "data.augmentation: there is no module no_such_code\n"),
+        (["look", "--data.source", "no_such_code.Glyphs"], "did you mean project.datasets.glyphs.Glyphs?"),
+    ],
+)
+def test_what_needs_no_torch_is_told_before_torch_is_imported(args, expected):
+    done = subprocess.run([sys.executable, "-X", "importtime", "main.py", *args], capture_output=True, text=True)
+    assert done.returncode == 2 and expected in done.stderr
+    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

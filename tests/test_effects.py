@@ -363,6 +363,45 @@ def test_an_error_in_a_student_s_own_code_is_told_by_their_own_line(tmp_path, mo
     sys.modules.pop("wrong_width")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it fails without a GPU only")
+@pytest.mark.parametrize("place", ["constructor", "forward"])
+def test_a_network_that_asks_for_a_gpu_where_there_is_none_is_told_to_leave_that_out(
+    place, tmp_path, monkeypatch, capsys
+):
+    lines = ["from torch import nn", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += ["        self.fc = nn.Linear(3072, 10)" + (".cuda()" if place == "constructor" else "")]
+    lines += ["    def forward(self, x):", "        return self.fc(x.flatten(1).to('cuda'))"]
+    (tmp_path / f"asks_in_{place}.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --run.wandb=disabled".split()
+    chosen = ["--config", "configs/base.yaml", f"--model.network=asks_in_{place}.Net", f"--run.folder={tmp_path}"]
+    assert main(["fit", *chosen, *small]) == 1
+    said = capsys.readouterr().err
+    assert said.count("leave out .cuda(): the trainer moves the network and the images") == 1, said
+    assert "images here are" not in said and f"line {5 if place == 'constructor' else 7}, in " in said
+    sys.modules.pop(f"asks_in_{place}")
+
+
+@pytest.mark.parametrize(
+    ("error", "suffixed"),
+    [
+        (ValueError("expected 4D input (got 2D input)"), True),
+        (RuntimeError("running_mean should contain 1 elements not 3"), True),
+        (RuntimeError("the notes could not be found"), False),
+        (RuntimeError("No CUDA GPUs are available"), False),
+    ],
+)
+def test_only_an_error_of_shapes_says_what_the_images_are(error, suffixed, data):
+    class Fails(Own):
+        def forward(self, x):
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        taken(data, Fails)
+    assert ("the images here are 32x32 colour" in str(raised.value)) == suffixed
+    assert ("leave out .cuda()" in str(raised.value)) == ("CUDA" in str(error))
+
+
 def test_a_layer_that_no_gradient_reaches_is_told(data):
     class Stuck(Own):
         def forward(self, x):

@@ -18,6 +18,7 @@ from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Launch, Program
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.untrusted_files import Unreadable, read_json
+from project.support.wording import counted
 
 PROBE = REPOSITORY / PROGRAMS / "sandbox_probe.py"
 LIMITS = ResourceLimits(60, 2 * 10**9, 20 * 10**6, processes=64)
@@ -133,7 +134,7 @@ def ended_by(code: str) -> str:
 
 def surroundings() -> list[Finding]:
     """The rest of what grading uses."""
-    cpu = f"CPU, {torch.get_num_threads()} threads; no GPU"
+    cpu = f"CPU, {counted(torch.get_num_threads(), 'thread')}; no GPU"
     device = f"GPU: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cpu
     git = said_by("git", "--version")
     free = shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free / 1e9

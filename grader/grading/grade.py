@@ -22,6 +22,7 @@ from grader.rerun.job import Job
 from grader.rules import Rules
 from grader.safe_text import printable
 from project.support.errors import UserError
+from project.support.wording import counted
 
 
 def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -> None:
@@ -103,7 +104,10 @@ class Walk:
         if self.open:
             print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
         if self.lost:
-            print(f"{self.lost} trainings failed through faults of ours; the same command tries again", flush=True)
+            print(
+                f"{counted(self.lost, 'training')} failed through faults of ours; the same command tries again",
+                flush=True,
+            )
 
     def want(self, graded: Graded) -> None:
         """Queue all trainings of a submission that are wanted by now: those near the target go on at once."""

@@ -19,6 +19,7 @@ from grader.ledger.ledger import Graded, Ledger
 from grader.ledger.measurement import Measurement, drawing
 from grader.ledger.results_folder import LEDGER, RULES_FILE
 from grader.rules import Rules
+from project.support.wording import counted
 
 if TYPE_CHECKING:
     import wandb  # at runtime in the other process only
@@ -73,7 +74,7 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
         rows = [[getattr(entry, column) for column in COLUMNS] for entry in entries]
         run.log({"leaderboard": wandb.Table(columns=[*COLUMNS], data=rows)})
     where = f"`wandb sync {folder}/offline-run-*` uploads them" if mode == "offline" else "uploaded"
-    return f"W&B: {len(new)} runs and the leaderboard, {where}"
+    return f"W&B: {counted(len(new), 'run')} and the leaderboard, {where}"
 
 
 def run_id(measurement: Measurement) -> str:

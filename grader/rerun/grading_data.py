@@ -15,7 +15,7 @@ from torch import Tensor
 from grader.rules import Rules
 from project.data import channel_statistics
 from project.datasets.glyphs import Glyphs
-from project.datasets.source import Source, Split, stratified_split
+from project.datasets.source import Source, Split, check_classes, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.files import write_atomically
@@ -98,6 +98,7 @@ def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
 def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, Any]:
     """Write the images into an empty folder, and return what GradingData has besides."""
     train, val = source.load("train"), source.load("val")
+    check_classes("dataset", train, source.classes)
     monitored = max(len(source.classes), round(rules.monitor_fraction * len(val.labels_N)))
     if monitored >= len(val.labels_N):
         raise UserError(f"dataset: {len(val.labels_N)} validation images are too few for a monitor split")

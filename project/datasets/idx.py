@@ -12,6 +12,7 @@ from torch import Tensor
 
 from project.datasets.source import Source, Split, stratified_split
 from project.support.errors import UserError, in_range
+from project.support.wording import counted
 
 NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(\.gz)?", re.IGNORECASE)
 DIMENSIONS = {"images": 3, "labels": 1}  # N, H, W; N
@@ -47,7 +48,7 @@ class IDXImages(Source):
         self.values = self.train_labels_N.unique()
         self.classes = classes or [str(value) for value in self.values.tolist()]
         if len(self.classes) != len(self.values):
-            said = f"{len(self.classes)} names for {len(self.values)} classes; give one for each"
+            said = f"{counted(len(self.classes), 'name')} for {counted(len(self.values), 'class', 'classes')}; give one for each"
             raise UserError(f"data.source.classes: {said}")
 
     @property

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from project.support.errors import UserError
+
 
 class Split(NamedTuple):
     """Images (N, H, W, C), uint8, and their labels (N,), int64."""
@@ -28,6 +30,15 @@ class Source(ABC):
     @abstractmethod
     def load(self, split: str) -> Split:
         """A split, in an order that does not change."""
+
+
+def check_classes(where: str, train: Split, classes: Sequence[str]) -> None:
+    """Raise UserError where all training images are of one class: there is nothing to tell apart."""
+    if len(found := train.labels_N.unique().tolist()) < 2:
+        said = f"of the class {classes[found[0]]}" if found else "missing"
+        raise UserError(
+            f"{where}: all {len(train.labels_N)} training images are {said}; training needs two classes at least"
+        )
 
 
 def shape_words(shape_HWC: Sequence[int]) -> str:

@@ -21,11 +21,14 @@ from project.datasets.source import Split, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError, in_range
 from project.support.progress import fraction_shown
+from project.support.wording import counted
 
 ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz")
 CHUNK_BYTES = 16 * 2**20  # rows that are read at once
 DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
 
+LABEL_NAMES = ("label", "labels", "class", "target")
+POINT_ZERO = re.compile(rb"(?<=[0-9])\.0*(?![0-9.eE])")  # of a whole number that is written as 12.0
 QUOTED = rb'"(?:[^"]|"")*"'  # a quote in it is written twice
 
 End = Literal["first", "last"]
@@ -84,9 +87,8 @@ class ImageTable(TensorFolder):
         key = content_key(self._content(), "ImageTable", *settings)
         super().__init__(str(decoded_once(key, self._decode)))
         if classes and len(classes) != len(self.classes):
-            raise UserError(
-                f"data.source.classes: {len(classes)} names for {len(self.classes)} classes; give one for each"
-            )
+            said = f"{counted(len(classes), 'name')} for {counted(len(self.classes), 'class', 'classes')}; give one for each"
+            raise UserError(f"data.source.classes: {said}")
         self.classes = classes or self.classes
 
     def _content(self) -> Iterator[bytes]:
@@ -129,6 +131,7 @@ class ImageTable(TensorFolder):
         text = first.decode("utf-8", "replace")
         fields = [field.strip() for field in next(csv.reader([text], delimiter=separator.decode()))]
         header = names_columns(fields) if self.header is None else self.header
+        self._check_names(path, [field.lower() for field in fields])
         if train and len(fields) == train.pixels:
             return Layout(separator, header, None, train.pixels)
         pixels = len(fields) - 1
@@ -141,6 +144,17 @@ class ImageTable(TensorFolder):
         return Layout(
             separator, header, label or label_by_values(path, Layout(separator, header, "first", pixels)), pixels
         )
+
+    def _check_names(self, path: Path, names: Sequence[str]) -> None:
+        """Raise UserError where a header says that the label is elsewhere than it is looked for."""
+        for column, name in enumerate(names[1:-1], 2):
+            if name in LABEL_NAMES:
+                raise UserError(f"{path}: row 1: column {column} is headed {name}; move it to the front or the end")
+        ends: dict[End, str] = {"first": names[0], "last": names[-1]}
+        for end, name in ends.items():
+            if self.label and name in LABEL_NAMES and ends[self.label] not in LABEL_NAMES:
+                said = f"the {end} column is headed {name}, but data.source.label is {self.label}"
+                raise UserError(f"{path}: row 1: {said}; leave data.source.label out, or mend the header")
 
     def _shape(self, path: Path, pixels: int) -> tuple[int, int, int]:
         """(H, W, C) of an image of so many values."""
@@ -254,19 +268,27 @@ def row_chunks(path: Path, layout: Layout) -> Iterator[tuple[int, list[bytes], f
 
 
 def pixel_values(path: Path, layout: Layout, number: int, rows: list[bytes]) -> np.ndarray:
-    """Pixels (N, P), uint8, of rows of which the first is row `number` of the file."""
+    """Pixels (N, P), uint8, of rows of which the first is row `number` of the file. Also 12.0 is a whole number."""
+    values = parsed(layout, rows)
+    if values is None:
+        values = parsed(layout, [POINT_ZERO.sub(b"", row) for row in rows])
+    if values is not None:
+        return values
+    for row, written in enumerate(rows, number):
+        check_row(path, layout, row, written)
+    raise UserError(f"{path}: rows {number} to {number + len(rows) - 1} are no table of whole numbers")
+
+
+def parsed(layout: Layout, rows: list[bytes]) -> np.ndarray | None:
+    """Pixels (N, P), uint8; None where a row has another number of columns, or one is no whole number from 0 to 255."""
     try:
         with warnings.catch_warnings(action="error"):  # some numpys round 1.5 and warn
             text = [row.decode("latin-1") for row in rows]
             separator = layout.separator.decode()
             values = np.loadtxt(text, np.uint8, comments=None, delimiter=separator, ndmin=2, quotechar='"')
-        if values.shape == (len(rows), layout.pixels):
-            return values
     except (ValueError, Warning):
-        pass
-    for row, written in enumerate(rows, number):
-        check_row(path, layout, row, written)
-    raise UserError(f"{path}: rows {number} to {number + len(rows) - 1} are no table of whole numbers")
+        return None
+    return values if values.shape == (len(rows), layout.pixels) else None
 
 
 def check_row(path: Path, layout: Layout, row: int, written: bytes) -> None:
@@ -280,8 +302,9 @@ def check_row(path: Path, layout: Layout, row: int, written: bytes) -> None:
         text = field.strip(b' "').decode("utf-8", "replace")
         if not text:
             raise UserError(f"{where}: the pixel in column {column} is missing; fill it in, or take the row out")
-        if not re.fullmatch(r"\+?[0-9]+", text) or int(text) > 255:
-            raise UserError(f"{where}: column {column} is {text[:40]!r}; a pixel is a whole number from 0 to 255")
+        if not re.fullmatch(r"\+?[0-9]+(\.0*)?", text) or float(text) > 255:
+            cure = "; multiply the pixels by 255" if re.fullmatch(r"0?\.[0-9]+([eE]-?[0-9]+)?", text) else ""
+            raise UserError(f"{where}: column {column} is {text[:40]!r}; a pixel is a whole number from 0 to 255{cure}")
 
 
 def label_text(path: Path, row: int, written: bytes) -> str:
@@ -294,11 +317,12 @@ def label_text(path: Path, row: int, written: bytes) -> str:
         text = text[1:-1].replace('""', '"').strip()
     if not text:
         raise UserError(f"{path}: row {row}: the label is missing; fill it in, or take the row out")
-    return str(int(text)) if is_number(text) else text
+    return str(int(float(text))) if is_number(text) else text
 
 
 def is_number(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,9}", text) is not None
+    """Whether a text is a whole number, such as 12 or 12.0."""
+    return re.fullmatch(r"[0-9]{1,9}(\.0*)?", text) is not None
 
 
 def label_values(table: Table) -> list[str]:
@@ -321,7 +345,7 @@ def names_columns(fields: Sequence[str]) -> bool:
     """Whether a first row names the columns: it counts them, or most of its fields are no numbers."""
     inner = fields[1:-1]  # whichever of the two others is the label
     if len(inner) > 2 and all(map(is_number, inner)):
-        return any([*map(int, inner)] == [*range(start, start + len(inner))] for start in (0, 1, 2))
+        return any([*map(float, inner)] == [*range(start, start + len(inner))] for start in (0, 1, 2))
     return sum(bool(field) and not is_number(field) for field in fields) > len(fields) / 2
 
 
@@ -340,7 +364,8 @@ def label_by_values(path: Path, layout: Layout) -> End:
     ends: dict[End, set[bytes]] = {"first": set(), "last": set()}
     for _, lines, _ in row_chunks(path, layout):
         for end, found in ends.items():
-            found.update(Layout(layout.separator, False, end, 0).parted(line)[0].strip(b' "') for line in lines)
+            fields = (Layout(layout.separator, False, end, 0).parted(line)[0].strip(b' "') for line in lines)
+            found.update(POINT_ZERO.sub(b"", field) for field in fields)
     if texts := [end for end, found in ends.items() if not all(value.isdigit() for value in found)]:
         likely = texts
     else:

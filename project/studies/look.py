@@ -17,6 +17,7 @@ from project.data import ImageData, channel_statistics
 from project.datasets.source import Split, shape_words
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
+from project.support.wording import counted
 from project.training.configuration import merged, read_arguments
 from project.training.figures import blanks, save
 from project.training.parser_errors import explain
@@ -86,10 +87,6 @@ def image_data(settings: Any) -> ImageData:
     """The data of a configuration, without its network. Raises UserError where a setting is wrong."""
     parser = ArgumentParser(prog="main.py look", exit_on_error=False)
     parser.add_class_arguments(ImageData, "data")
-    if not settings:
-        raise UserError(
-            "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
-        )
     try:
         data: ImageData = parser.instantiate(parser.parse_object({"data": settings})).data
     except ArgumentError as error:
@@ -155,7 +152,7 @@ def as_text(numbers: DataNumbers, classes: Sequence[str]) -> str:
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
         for row in rows
     ]
-    lines.insert(0, f"{len(classes)} classes, images {shape_words(numbers.shape)}")
+    lines.insert(0, f"{counted(len(classes), 'class', 'classes')}, images {shape_words(numbers.shape)}")
     for pair, count in numbers.shared.items():
         first, second = pair.split(", ")
         lines.append(f"{count:,} of the {second} images are in {first}, too")

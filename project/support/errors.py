@@ -14,6 +14,8 @@ INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "p
 OURS = [HERE / "project", HERE / "grader", HERE / "main.py"]
 FRAMES = 3  # of a student's own code that an error shows
 
+NO_GPU = ("no NVIDIA driver", "No CUDA GPUs", "not compiled with CUDA")  # torch's words where there is none
+
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
 
@@ -36,6 +38,13 @@ def note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
+def gpu_cure(error: BaseException) -> str:
+    """How to mend a network that asks for a GPU where there is none; nothing for another error, or where it is said."""
+    cure = "; leave out .cuda(): the trainer moves the network and the images"
+    said = str(error)
+    return cure if any(words in said for words in NO_GPU) and cure not in said else ""
+
+
 def in_own_words(error: BaseException) -> str | None:
     """An error that a student's own code raised: what it is, and their last lines that led to it; None for another."""
     frames = [
@@ -47,7 +56,7 @@ def in_own_words(error: BaseException) -> str | None:
     if not frames:
         return None
     shown = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES:]]
-    return "\n".join([f"{type(error).__name__}: {error}", *shown])
+    return "\n".join([f"{type(error).__name__}: {error}{gpu_cure(error)}", *shown])
 
 
 def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:

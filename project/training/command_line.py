@@ -26,6 +26,7 @@ from project.data import ImageData
 from project.strategies import Census
 from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError
+from project.support.wording import counted
 from project.training.configuration import Settings, did_you_mean, merged, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
@@ -138,7 +139,7 @@ class CommandLine(LightningCLI):
         device = self.trainer.strategy.root_device
         print(
             f"{type(self.model.network).__name__}, {parameters:,} parameters, on {device}, {self.trainer.precision}; "
-            f"{self.datamodule.samples_per_epoch:,} training images an epoch, {self.datamodule.described(device)}; "
+            f"{counted(self.datamodule.samples_per_epoch, 'training image')} an epoch, {self.datamodule.described(device)}; "
             f"writing to {self.folder}"
         )
         if self.trainer.logger:
@@ -170,7 +171,7 @@ class CommandLine(LightningCLI):
             for index, probabilities_K in enumerate(logits_NK.softmax(-1).tolist()):
                 name = self.datamodule.classes[probabilities_K.index(max(probabilities_K))]
                 writer.writerow([index, name, *(f"{p:.4f}" for p in probabilities_K)])
-        print(f"{len(logits_NK):,} predictions are in {path}")
+        print(f"{counted(len(logits_NK), 'prediction')} written to {path}")
 
     def logits(self, checkpoint: str | None = None) -> torch.Tensor:
         """Logits (N, K), float32, of the test images."""

@@ -11,6 +11,9 @@ from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
+AUGMENTATIONS = (
+    "torchvision.transforms.v2.Transform (image by image) or project.augmentation.Augmentation (a batch at once)"
+)
 # Words in the names of types that say nothing to a person.
 STRUCTURE = {"class", "Callable", "Union", "Iterable", "list"}
 
@@ -73,7 +76,8 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     given = given or re.search(r"Got value: (.+?)(\. Got value: .*| Subclass types .*)?$", cause)
     if wanted and given:
         value = path if "class_path" in given.group(1) else given.group(1)[:80]
-        return f"{key}: expected {wanted}, found {value}"
+        own = f"; one of your own derives from {AUGMENTATIONS}" if path and key.startswith("data.augmentation") else ""
+        return f"{key}: expected {wanted}, found {value}{own}"
 
     return message if len(message) < 300 else message[:297] + "..."
 

@@ -8,6 +8,7 @@ from project.batches.in_memory import ResidentBatches
 from project.data import ImageData, channel_statistics
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Split
+from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 
 
@@ -123,6 +124,17 @@ def test_values_out_of_range_are_told(arguments, where):
         ImageData(Glyphs(10, 10, 10), **arguments).setup("fit")
 
 
+def test_images_of_one_class_alone_are_not_trained_on_and_can_be_looked_at(tmp_path):
+    images_NHWC, labels_N = torch.zeros(6, 4, 4, 1, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64)
+    split = Split(images_NHWC, labels_N + 1)
+    TensorFolder.write(tmp_path, ["cat", "dog"], {"train": split, "val": split, "test": split})
+    data = ImageData(TensorFolder(str(tmp_path)))
+    with pytest.raises(UserError, match="data.source: all 6 training images are of the class dog"):
+        data.setup("fit")
+    data.setup("test")
+    assert data.num_classes == 2
+
+
 def test_a_crop_as_large_as_the_image_is_told():
     with pytest.raises(UserError, match="RandomCrop"):
         RandomCrop(32)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8), generator())
@@ -135,7 +147,6 @@ def test_of_one_augmentation_given_twice_the_later_counts():
 
 
 def test_a_part_of_sorted_validation_images_has_every_class_and_predictions_keep_their_order(tmp_path):
-    from project.datasets.tensor_folder import TensorFolder
     from project.training.command_line import run
 
     labels_N = torch.arange(10).repeat_interleave(100)
@@ -156,7 +167,6 @@ def test_a_part_of_sorted_validation_images_has_every_class_and_predictions_keep
 
 
 def test_a_network_made_for_other_images_is_told_what_the_images_here_are(tmp_path):
-    from project.datasets.tensor_folder import TensorFolder
     from project.training.command_line import run
 
     split = Split(torch.randint(0, 256, (20, 28, 28, 1), dtype=torch.uint8), torch.arange(20) % 10)

@@ -108,7 +108,7 @@ def test_the_route_is_chosen_and_said(fit, monkeypatch):
 
     fitted, said = fit("--config", "configs/regularization/trivial_augment.yaml", "--data.num_workers", "1")
     assert isinstance(fitted.trainer.train_dataloader, StreamedBatches)
-    assert "by 1 worker processes (TrivialAugmentWide works image by image)" in said
+    assert "by 1 worker process (TrivialAugmentWide works image by image)" in said
     assert isinstance(fitted.trainer.val_dataloaders, ResidentBatches), "validation has no augmentation"
 
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 10**5}))

@@ -201,7 +201,15 @@ def with_rows(change):
         (edited(7, 5, "NA"), "row 7: column 5 is 'NA'; a pixel is a whole number from 0 to 255"),
         (edited(41, 17, "256"), "row 41: column 17 is '256'"),
         (edited(2, 2, "-1"), "row 2: column 2 is '-1'"),
-        (edited(2, 3, "0.5"), "row 2: column 3 is '0.5'"),
+        (
+            edited(2, 3, "0.5"),
+            "row 2: column 3 is '0.5'; a pixel is a whole number from 0 to 255; multiply the pixels by 255",
+        ),
+        (edited(2, 3, "3.92e-3"), "row 2: column 3 is '3.92e-3'"),
+        (edited(2, 3, "12.5"), "row 2: column 3 is '12.5'; a pixel is a whole number from 0 to 255"),
+        (edited(2, 3, "256.0"), "row 2: column 3 is '256.0'"),
+        (edited(1, 9, "Label"), "row 1: column 9 is headed label; move it to the front or the end"),
+        (edited(1, 9, "label", names="from 0"), "row 1: column 9 is headed label"),
         (edited(9, 1, ""), "row 9: the label is missing"),
         (edited(9, 1, "cat"), "row 9: the label is 'cat', where the others are whole numbers"),
         (edited(9, 1, "77"), "row 9: 77 is the label of no other row"),
@@ -228,6 +236,31 @@ def test_what_is_wrong_is_one_line_with_the_row(text, said, tmp_path):
     message = str(error.value)
     assert said in message and str(folder / "Train.csv") in message and "\n" not in message and len(message) < 300
     assert not list(cache_folder().glob("*")), "nothing half-written stays"
+
+
+@pytest.mark.parametrize(("label", "other"), [("first", "last"), ("last", "first")])
+def test_a_label_setting_that_contradicts_the_header(label, other, tmp_path):
+    folder = str(folder_of(tmp_path, train=written(*drawn(), label=label)))
+    assert ImageTable(folder, label=label).classes == ["0", "1", "2", "3"]
+    with pytest.raises(UserError, match=f"row 1: the {label} column is headed label, but data.source.label is {other}"):
+        ImageTable(folder, label=other)
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_whole_numbers_may_be_written_with_a_point(header, tmp_path):
+    images, labels = drawn()
+    folder = folder_of(tmp_path, train=written(images.astype(float), [float(label) for label in labels], header))
+    source = ImageTable(str(folder))
+    assert source.classes == ["0", "1", "2", "3"]
+    assert sorted(rows_of(source, "train") + rows_of(source, "val")) == as_rows(images, labels)
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_table_that_was_divided_by_255_says_how_to_mend_it(header, tmp_path):
+    images, labels = drawn()
+    folder = folder_of(tmp_path, train=written((images > 200) * 0.25, labels, header))
+    with pytest.raises(UserError, match=r"row \d+: column \d+ is '0.25'; .* multiply the pixels by 255$"):
+        ImageTable(str(folder))
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -114,6 +114,12 @@ def test_a_folder_of_tensors_without_its_tensors_is_one_line(rules, tmp_path):
         prepare(rules.but(dataset=described), 5, tmp_path / "results")
 
 
+def test_a_dataset_of_one_class_is_one_line(rules, tmp_path):
+    table = folder_of(tmp_path, train=written(*drawn(classes=1)))
+    with pytest.raises(UserError, match="dataset: all 32 training images are of the class 0"):
+        prepare(rules.but(dataset=recognized(table)), 5, tmp_path / "results")
+
+
 @pytest.mark.parametrize(("labelled", "scored"), [(True, 30), (False, 32)])
 def test_a_table_scores_on_its_test_images_if_they_have_labels(labelled, scored, rules, tmp_path):
     images, labels = drawn(200)

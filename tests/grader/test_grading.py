@@ -369,7 +369,7 @@ def test_one_lost_training_of_three_is_told_and_tried_by_the_next_run(write_subm
     folder, asked = write_submission("kim").parent, rules.but(seeds=3)
     lost = MadeUp(lambda job: LOST if job.folder.name[-1] == "2" else scored())
     graded(folder, tmp_path / "results", asked, lost, back_off=0)
-    assert "1 trainings failed through faults of ours" in capsys.readouterr().out
+    assert "1 training failed through faults of ours" in capsys.readouterr().out
     assert attempts(tmp_path / "results") == 2 + MOST_ATTEMPTS
     assert "2 of 3 trainings so far" in " ".join(entries(tmp_path / "results")["kim"]["flags"])
     graded(folder, tmp_path / "results", asked, MadeUp(lambda job: scored()))

@@ -1,0 +1,46 @@
+"""Mistakes of a command line that can be told before torch is imported, which takes seconds."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from project.support.errors import UserError
+from project.training.class_aliases import FULL_NAMES
+from project.training.configuration import OF_A_CLASS, is_class, merged, read_arguments
+
+
+def check(args: Sequence[str]) -> None:
+    """Raise UserError for a file that cannot be read, no data to look at, or a class of a module that is not there.
+
+    Args:
+        args: A command, then its options.
+    """
+    command, *rest = args
+    arguments = read_arguments(rest)
+    if arguments.help:
+        return
+    settings = merged(arguments.overlays)
+    if command == "look" and not settings.get("data"):
+        said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
+        raise UserError(said)
+    for key, path in class_paths(settings, ()):
+        module, _, name = path.partition(".")
+        if name and module.isidentifier() and module not in sys.modules and not importlib.util.find_spec(module):
+            name = name.rpartition(".")[2]
+            moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
+            raise UserError(f"{key}: there is no module {module}{moved}")
+
+
+def class_paths(settings: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Each class that is named in merged settings, after the setting that names it, such as `model.network`."""
+    if is_class(settings):
+        yield ".".join(path), settings["class_path"]
+    elif path == ("model", "network") and isinstance(settings, str):  # without settings of its own
+        yield ".".join(path), settings
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from class_paths(value, path if key in OF_A_CLASS else (*path, str(key)))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from class_paths(value, path)
