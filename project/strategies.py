@@ -8,7 +8,7 @@ What is set but has no effect does not count, and is told in a remark.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from types import MethodType
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
@@ -28,10 +28,11 @@ from project.regularization import Regularizer, changes_batches
 from project.support.errors import UserError, gpu_cure
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
+from project.support.optimizer_trials import rates_within, steps_like_plain_sgd
+from project.support.wording import counted, listed, numbers
 
 IMAGES = 32  # that are looked at
 DRAWS = 16  # of a random change: one draw may change nothing
-STEPS_TRIED = 3  # of the optimizer, on a problem of its own
 
 # What is smaller counts for nothing.
 LEAST_MOVE = 0.01  # of the learning rate, relative
@@ -203,59 +204,6 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
         remarks.append(f"{name}: made for {length} {unit}, but the run has {count}: it breaks off")
 
 
-def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
-    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would."""
-    generator = torch.Generator().manual_seed(0)
-    weights = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4, 3), (3, 4), (4,))]
-
-    def loss() -> Tensor:
-        return torch.stack([(w**2 * torch.arange(1, w.numel() + 1).view_as(w)).sum() for w in weights]).sum()
-
-    def closure() -> float:
-        optimizer.zero_grad()
-        with torch.enable_grad():
-            value = loss()
-            value.backward()
-        return value.item()
-
-    try:
-        optimizer = make([{"params": weights}])  # as a classifier gives them
-        # Without gradients, a step counts for nobody who counts the steps of a training.
-        optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
-        for _ in range(STEPS_TRIED):
-            before = [w.detach().clone() for w in weights]
-            gradients = torch.autograd.grad(loss(), weights)
-            optimizer.step(closure)
-            groups = [
-                group for w in weights for group in optimizer.param_groups if any(w is p for p in group["params"])
-            ]
-            for w, b, gradient, group in zip(weights, before, gradients, groups):
-                expected = -group["lr"] * (gradient + group.get("weight_decay", 0) * b)
-                if not (w.detach() - b - expected).norm() <= 1e-3 * expected.norm():
-                    return False
-    except Exception:  # what cannot be tried shows nothing
-        return True
-    return True
-
-
-def rates_within(optimizer: Optimizer, scheduler: Any, count: int) -> list[float]:
-    """The rate at each of `count` steps, of the parameter group whose rate moves the most.
-
-    Where the schedule fails, the rates until then: the run will say what is wrong with it.
-    """
-    rates = [[float(group["lr"])] for group in optimizer.param_groups]
-    for _ in range(count - 1):
-        optimizer.step()
-        try:
-            # A metric that never improves moves a schedule that waits for it.
-            scheduler.step(*([1.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
-        except Exception:
-            break
-        for of_group, group in zip(rates, optimizer.param_groups):
-            of_group.append(float(group["lr"]))
-    return max(rates, key=lambda of_group: (max(of_group) - min(of_group)) / max(*of_group, 1e-30))
-
-
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
     groups = classifier.build_optimizer().param_groups
     if decayed := [group for group in groups if group.get("weight_decay", 0) >= LEAST_WEIGHT_DECAY]:
@@ -266,12 +214,12 @@ def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
 
 def dropout(network: Observation) -> Iterator[Strategy]:
     for name, probabilities in network.droppings().items():
-        yield Strategy(name, f"in {places(len(probabilities))}, p {numbers(probabilities)}")
+        yield Strategy(name, f"in {counted(len(probabilities), 'place')}, p {numbers(probabilities)}")
     if network.varies():
         paths = [m.p for m in network.run if isinstance(m, StochasticDepth) and m.p > 0]
         within = [m for m in network.run if isinstance(m, (nn.RNNBase, nn.MultiheadAttention)) and m.dropout > 0]
         if paths:
-            yield Strategy("stochastic depth", f"in {places(len(paths))}, p {numbers(paths)}")
+            yield Strategy("stochastic depth", f"in {counted(len(paths), 'place')}, p {numbers(paths)}")
         elif within:
             yield Strategy("dropout", f"within {type(within[0]).__name__}, p {numbers(m.dropout for m in within)}")
         else:
@@ -410,7 +358,7 @@ def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str
 def normalization(network: Observation) -> Iterator[Strategy]:
     in_places = network.normalizations()
     for name, count in in_places.items():
-        yield Strategy(name, f"in {places(count)}")
+        yield Strategy(name, f"in {counted(count, 'place')}")
     of_weights: dict[str, int] = {}
     for layer in network.scale_invariant(parametrized=True):
         parts = dict(layer.named_modules()).get("parametrizations.weight", nn.Module()).children()
@@ -445,18 +393,3 @@ def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]])
             yield f"{kind.__name__}: drops nothing: it counts for nothing"
         elif kind.weight_decay is not Regularizer.weight_decay and "weight decay" not in names:
             yield f"{kind.__name__}: decays nothing: it counts for nothing"
-
-
-def places(count: int) -> str:
-    return "1 place" if count == 1 else f"{count} places"
-
-
-def numbers(values: Iterable[float]) -> str:
-    """Each of them once, in order."""
-    return ", ".join(f"{value:g}" for value in sorted(set(values)))
-
-
-def listed(names: list[str]) -> str:
-    """`a, b and c`; of many, the first ones."""
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

@@ -1,6 +1,19 @@
 """Words for numbers."""
 
+from collections.abc import Iterable
+
 
 def counted(count: int, singular: str, plural: str = "") -> str:
     """`1 class`, `10 classes`; the plural is the singular with an s, unless it is given."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Each of them once, in order."""
+    return ", ".join(f"{value:g}" for value in sorted(set(values)))
+
+
+def listed(names: list[str]) -> str:
+    """`a, b and c`; of many, the first ones."""
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

@@ -76,8 +76,10 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     given = given or re.search(r"Got value: (.+?)(\. Got value: .*| Subclass types .*)?$", cause)
     if wanted and given:
         value = path if "class_path" in given.group(1) else given.group(1)[:80]
-        own = f"; one of your own derives from {AUGMENTATIONS}" if path and key.startswith("data.augmentation") else ""
-        return f"{key}: expected {wanted}, found {value}{own}"
+        derive = (
+            f"; one of your own derives from {AUGMENTATIONS}" if path and key.startswith("data.augmentation") else ""
+        )
+        return f"{key}: expected {wanted}, found {value}{derive}"
 
     return message if len(message) < 300 else message[:297] + "..."
 
