@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from project.datasets.idx import idx_files
-from project.datasets.tables import ENDINGS, is_table
+from project.datasets.tables import ENDINGS, is_hidden, is_table
 from project.support.errors import UserError
 
 Description = dict[str, Any]  # class_path and init_args of a source
@@ -28,7 +28,7 @@ def source_class(path: Path) -> str:
     if path.is_dir():
         if idx_files(path):
             return "project.datasets.idx.IDXImages"
-        entries = list(path.iterdir())
+        entries = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
         if any(is_table(entry.name) for entry in entries) and not any(entry.is_dir() for entry in entries):
             return "project.datasets.tables.ImageTable"
     elif name.endswith(ENDINGS) or (name.endswith(".zip") and holds_a_table(path)):
@@ -44,7 +44,7 @@ def holds_a_table(path: Path) -> bool:
     """Whether a zip holds a table and nothing else."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+            names = [name for name in archive.namelist() if not name.endswith("/") and not is_hidden(name)]
     except (OSError, zipfile.BadZipFile):
         return False  # ImageArchive says what is wrong with it
     return bool(names) and all(map(is_table, names))

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -428,7 +428,12 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 def is_table(name: str) -> bool:
     """Whether a file is a table, by its name."""
-    return name.lower().endswith(ENDINGS) and not name.startswith("__MACOSX")
+    return name.lower().endswith(ENDINGS) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path in a folder or archive is one of those that macOS, Jupyter and others add."""
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
 
 
 @contextmanager
