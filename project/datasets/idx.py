@@ -45,7 +45,12 @@ class IDXImages(Source):
         ]:
             raise UserError(f"data.source.path: {path} has no {missing[0]}")
         self.train_labels_N = read_idx(self.files["train", "labels"], "labels")
-        self.values = self.train_labels_N.unique()
+        self.values, counts = self.train_labels_N.unique(return_counts=True)
+        if (counts < 2).any():
+            said = f"{int(self.values[counts < 2][0])} is the label of one image, so there is none to validate with"
+            raise UserError(
+                f"{self.files['train', 'labels']}: {said}; training needs two images of each class at least"
+            )
         self.classes = classes or [str(value) for value in self.values.tolist()]
         if len(self.classes) != len(self.values):
             said = f"{counted(len(self.classes), 'name')} for {counted(len(self.values), 'class', 'classes')}; give one for each"
