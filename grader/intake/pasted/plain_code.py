@@ -15,6 +15,7 @@ from grader.safe_text import printable
 from project.support.errors import UserError
 
 MOST_CELLS = 2_000
+DEEPEST_TREE = 150  # of a cell's code; ast.unparse takes several calls a level
 DEEPEST = 20  # names that stand for names, arithmetic in arithmetic
 MOST_LOOKED_AT = 1_000  # parts of one value
 MOST_STEPS = 20_000  # of following names and calls through a notebook
@@ -205,7 +206,17 @@ def read_cell(number: int, text: str) -> list[Statement]:
         except SyntaxError:
             text = "\n".join(SHELL_LINE.sub(r"\1pass", line) for line in text.split("\n"))
             tree = ast.parse(text)
+    if depth(tree) > DEEPEST_TREE:
+        raise ValueError("it is nested too deeply")
     return [Statement(number, node, source(text, node)) for node in tree.body]
+
+
+def depth(tree: ast.AST) -> int:
+    """How deeply a tree is nested; counted without recursion, for which a long sum is too deep."""
+    levels, nodes = 0, [tree]
+    while nodes := [child for node in nodes for child in ast.iter_child_nodes(node)]:
+        levels += 1
+    return levels
 
 
 def source(text: str, node: ast.stmt) -> str:
