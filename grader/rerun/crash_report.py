@@ -1,6 +1,7 @@
 """What a program left about the exception that ended it: read as if it were a trap, and put into words."""
 
 import builtins
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_crash(path: Path, modules: dict[str, bytes]) -> Crash | None:
 def quoted(frame: dict[str, Any], modules: dict[str, bytes]) -> tuple[str, str]:
     """A frame's place, and the line of the student's file there. Raises KeyError or ValueError where there is none."""
     file, line = str(frame["file"]), int(frame["line"])
-    lines = modules[file].decode("utf-8", "replace").splitlines()
+    lines = list(io.StringIO(modules[file].decode("utf-8", "replace"), newline=None))  # what ends a line in Python
     if not 1 <= line <= len(lines):
         raise ValueError(f"{file} has no line {line}")
     return place(file, line, str(frame["function"])), printable(lines[line - 1], LONGEST_LINE)

@@ -152,6 +152,15 @@ def test_the_code_is_quoted_from_the_submission_whatever_the_record_says(tmp_pat
     assert read_crash(tmp_path / "crash.json", MODULES).frames == ["mine.py, line 1, in forward: import torch"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_counted_as_python_counts_them(end, tmp_path):
+    code = end.join(["# a page\x0c", "x = 'one\u2028line\x85\x1c'", "raise ValueError(x)"]).encode()
+    frame = {"file": "mine.py", "line": 3, "function": "<module>"}
+    record = {"exception": "ValueError", "message": "", "inside": [], "frames": [frame]}
+    (tmp_path / "crash.json").write_text(json.dumps(record))
+    assert read_crash(tmp_path / "crash.json", {"mine.py": code}).frames == ["mine.py, line 3: raise ValueError(x)"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
