@@ -19,15 +19,17 @@ def read_census(path: Path) -> dict[str, Any]:
 
 
 def census_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Strategies and remarks of a record. Raises KeyError or TypeError."""
-    strategies = {
-        family: [
-            Strategy(name=printable(str(found["name"])), evidence=printable(str(found["evidence"]), 200))
-            for found in record["strategies"][family][:20]
-        ]
-        for family in FAMILIES
-    }
+    """Strategies and remarks of a record. Raises KeyError, TypeError or Unreadable."""
+    strategies = {family: [*map(strategy_of, record["strategies"][family][:20])] for family in FAMILIES}
     return {"strategies": strategies, "remarks": [printable(str(remark), 300) for remark in record["remarks"][:20]]}
+
+
+def strategy_of(found: dict[str, Any]) -> Strategy:
+    """A strategy of a record. One without a name would count for its family and be shown nowhere."""
+    name = printable(found["name"]) if isinstance(found["name"], str) else ""
+    if not name:
+        raise Unreadable("the census has a strategy without a name")
+    return Strategy(name=name, evidence=printable(str(found["evidence"]), 200))
 
 
 def without_families(measurement: Measurement, rules: Rules) -> Measurement:

@@ -1,13 +1,16 @@
 """`check --try`: what is in effect is said before anything is handed in, and "ready" never of what is bound to be rejected."""
 
+import json
+
 import pytest
 
 from grader.cli import main
 from grader.grading.trial import tried
 from grader.intake.submission import take_in
 from grader.ledger.measurement import Measurement
-from grader.rerun.census import without_families
+from grader.rerun.census import read_census, without_families
 from grader.rules import Rules
+from grader.sandbox.untrusted_files import Unreadable
 from project.assignment import FAMILIES
 from tests.grader.conftest import needs_sandbox
 
@@ -98,3 +101,15 @@ def test_families_that_are_missing_are_listed_with_commas():
         (FAMILIES[1:], "regularization, initialization and normalization"),
     ):
         assert without_families(seen, Rules(families=families)).said == f"uses no strategy of {said}"
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 3, ["dropout"], "\u200b"])
+def test_a_strategy_without_a_name_counts_for_nothing(name, tmp_path):
+    used = {family: [{"name": "one", "evidence": "seen"}] for family in FAMILIES}
+    record = {"strategies": used, "remarks": []}
+    (tmp_path / "census.json").write_text(json.dumps(record))
+    assert read_census(tmp_path / "census.json")["strategies"].keys() == set(FAMILIES)
+    used["regularization"][0]["name"] = name
+    (tmp_path / "census.json").write_text(json.dumps(record))
+    with pytest.raises(Unreadable):
+        read_census(tmp_path / "census.json")
