@@ -61,14 +61,13 @@ def read_notebook(content: bytes) -> list[Cell]:
     except (ValueError, RecursionError, MemoryError) as error:
         raise NotANotebook(f"is no notebook ({type(error).__name__}); save it anew in Jupyter or Colab") from None
     found = notebook if isinstance(notebook, dict) else {}
-    if "worksheets" in found:  # format 3
-        cells = [cell for sheet in listed(found["worksheets"]) for cell in listed(sheet.get("cells"))]
-    elif isinstance(found.get("cells"), list):
-        cells = listed(found["cells"])
-    else:
+    sheets = found.get("worksheets", [found])  # of format 3
+    if not isinstance(sheets, list) or not all(
+        isinstance(s, dict) and isinstance(s.get("cells"), list) for s in sheets
+    ):
         raise NotANotebook("is no notebook (it has no cells); save it anew in Jupyter or Colab")
     read, left = [], MOST_CHARACTERS
-    for cell in map(read_cell, cells):
+    for cell in map(read_cell, [cell for sheet in sheets for cell in listed(sheet["cells"])]):
         if cell.source.strip() and left > 0:
             read.append(replace(cell, source=cell.source[:left]))
             left -= len(cell.source)

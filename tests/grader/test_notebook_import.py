@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 
@@ -163,6 +164,9 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
         (b"", "is no notebook"),
         (b"[" * 100_000, "is no notebook"),
         (b'{"cells": 3}', "is no notebook"),
+        (b'{"worksheets": 3}', "is no notebook"),
+        (b'{"worksheets": [3]}', "is no notebook"),
+        (b'{"worksheets": [{"cells": 3}]}', "is no notebook"),
         (b'{"cells": [{"cell_type": "code", "source": [1]}]}', "no network is found"),
         (b"\xff\xfe", "is no notebook"),
         (notebook([("code", "import tensorflow as tf\nmodel = tf.keras.Sequential([])")]), "is written for tensorflow"),
@@ -170,7 +174,20 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
         (notebook([("code", "x = 1\n" * 100_000)]), "no network is found"),
         (notebook([]), "no network is found"),
     ],
-    ids=["empty", "deep", "no list", "no text", "no UTF-8", "Keras", "does not parse", "too large", "no cells"],
+    ids=[
+        "empty",
+        "deep",
+        "no list",
+        "no sheets",
+        "no sheet",
+        "no list in a sheet",
+        "no text",
+        "no UTF-8",
+        "Keras",
+        "does not parse",
+        "too large",
+        "no cells",
+    ],
 )
 def test_what_holds_no_network_is_one_line_and_no_folder(content, said, tmp_path, capsys):
     source, out = tmp_path / "work.ipynb", tmp_path / "submission"
@@ -203,6 +220,17 @@ def test_a_hostile_notebook_is_read_and_never_run(code, tmp_path):
     config = yaml.safe_load(imported.files["config.yaml"])
     assert "lr" not in config["model"]["optimizer"].get("init_args", {}) and not touched.exists()
     assert any("lr" in line and "default stays" in line for line in imported.said)
+
+
+@pytest.mark.parametrize("terms", [400, 900, 2000])
+def test_a_cell_that_is_nested_too_deeply_is_left_out_and_named(terms, tmp_path, capsys):
+    source = tmp_path / "work.ipynb"
+    deep = "optimizer = torch.optim.Adam(model.parameters(), lr=" + " +\n".join(["1"] * terms) + ")"
+    source.write_bytes(notebook([*cells_of(CASES["A"])[:-3], ("code", deep)]))
+    number = len(cells_of(CASES["A"])) - 2
+    assert main(["import", str(source), "--out", str(tmp_path / "submission")]) == 0
+    said = "".join(capsys.readouterr())
+    assert re.search(rf"cell {number}\b.*nested.*the cell is left out", said), said
 
 
 @pytest.mark.parametrize("entangled", ["l1(m) + l1(m)", "l1(m)\n    l1(m)\n    l1(m)"], ids=["penalties", "calls"])
