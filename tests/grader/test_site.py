@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import course as made_up
 from benchmarks.course import Student, students, write_course
 from grader.grading.verdicts import checks_by, median
 from grader.ledger.ledger import Ledger
-from grader.ledger.measurement import Measurement
+from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import open_results
 from grader.publish.markdown import rendered
 from grader.publish.pages.assets import as_script
@@ -100,6 +101,19 @@ def test_pages_under_pseudonyms_know_neither_names_nor_ids(tmp_path, rules):
     for path, text in found.items():
         assert not any(re.search(rf"\b{student.id}\b", path + text) or student.name in text for student in everyone)
     assert sum("of lab1" in text for text in found.values()) == 1, "a short id is no part of a word"
+
+
+@pytest.mark.parametrize("shown", ["pseudonym", "name"])
+def test_a_class_that_bears_its_author_s_name_is_shown_without_it_under_pseudonyms(shown, tmp_path, rules, monkeypatch):
+    (minji,) = students(1)
+    minji.name = "Kim Minji"
+    monkeypatch.setitem(made_up.STRATEGIES, "optimization", ["KimMinjiOptimizer", "SGD_of_kim_minji"])
+    own = {"evidence": f"a class of Kim Minji ({minji.id})"}
+    monkeypatch.setattr(made_up, "Strategy", lambda **strategy: Strategy(**strategy | own))
+    write_course(tmp_path, [minji], rules.but(site=rules.site.but(names=shown)))
+    for path, text in pages(tmp_path).items():
+        assert ("Optimizer" in text or "SGD_of_" in text) and "a class of" in text or path.endswith("index.html")
+        assert bool(re.search(rf"kim[ _]?minji|{minji.id}", text, re.IGNORECASE)) == (shown == "name"), path
 
 
 def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import checks_by, verdict
 from grader.intake.reports import Part, read_reports
 from grader.ledger.ledger import Graded
-from grader.ledger.measurement import drawing
+from grader.ledger.measurement import Strategy, drawing
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept
 from grader.publish import feedback
@@ -58,7 +59,7 @@ class Pages:
 
     def leaderboard(self, curves: Curves) -> str:
         """The first page."""
-        entries = self.entries.values()
+        entries = [self.veiled(entry) for entry in self.entries.values()]
         return self.page["leaderboard"].render(
             root="",
             data={
@@ -113,7 +114,7 @@ class Pages:
             advice=feedback.advice(entry),
             decision=decision(entry),
             trained=trained,
-            census=seen.strategies if seen else {},
+            census=self.veiled_census(entry, seen.strategies if seen else {}),
             limits=[  # unit, what the hungriest training used, what it may use
                 ("minutes", seconds / 60, self.rules.limits.minutes),
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
@@ -132,19 +133,32 @@ class Pages:
         )
         return page, ranked.val_accuracy if ranked else []
 
-    def veiled(self, entry: Entry) -> Entry:
-        """An entry without the student's id and name in reason, flags and remarks, where these are not to be shown."""
+    def veil(self, entry: Entry, text: str) -> str:
+        """A text without the student's id and name, where these are not to be shown; `KimMinji` is Kim Minji, too."""
         if self.rules.site.names != "pseudonym":
-            return entry
-
-        def veil(text: str) -> str:
-            for known in filter(None, (entry.name, entry.student)):
-                edge = r"\b" if len(known) < 3 and known.isascii() else ""  # a short one is a part of many words
-                text = re.sub(edge + re.escape(known) + edge, self.slugs[entry.student], text)
             return text
+        for known in filter(None, (entry.name.strip(), entry.student)):
+            # A short one is a part of many words.
+            edge = r"\b" if len(known) < 3 and known.isascii() else ""
+            case = re.NOFLAG if len(known) < 7 else re.IGNORECASE
+            spelled = r"[\s_-]*".join(map(re.escape, known.split()))
+            text = re.sub(edge + spelled + edge, self.slugs[entry.student], text, flags=case)
+        return text
 
-        veiled = {"flags": [veil(flag) for flag in entry.flags], "remarks": [veil(remark) for remark in entry.remarks]}
-        return entry.model_copy(update={"reason": veil(entry.reason), **veiled})
+    def veiled(self, entry: Entry) -> Entry:
+        """An entry without the student's id and name in reason, flags, remarks and strategies."""
+        veil = partial(self.veil, entry)
+        strategies = {family: [*map(veil, names)] for family, names in entry.strategies.items()}
+        shown = {"flags": [*map(veil, entry.flags)], "remarks": [*map(veil, entry.remarks)], "strategies": strategies}
+        return entry.model_copy(update={"reason": veil(entry.reason), **shown})
+
+    def veiled_census(self, entry: Entry, census: dict[str, list[Strategy]]) -> dict[str, list[Strategy]]:
+        """The same for the names of strategies and their evidence, which a student's own classes may bring."""
+        veil = partial(self.veil, entry)
+        return {
+            family: [Strategy(name=veil(one.name), evidence=veil(one.evidence)) for one in found]
+            for family, found in census.items()
+        }
 
     def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone."""
