@@ -25,6 +25,8 @@ from project.support.wording import counted
 
 ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz")
 CHUNK_BYTES = 16 * 2**20  # rows that are read at once
+LONGEST_ROW = 32 * 2**20  # bytes; a colour image of 1024x1024 takes less than half of it
+UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|(\x00[ -~]){2}|([ -~]\x00){2}")
 DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
 
 LABEL_NAMES = ("label", "labels", "class", "target")
@@ -124,7 +126,10 @@ class ImageTable(TensorFolder):
     def _layout(self, path: Path, train: "Table | None") -> "Layout":
         """How a table is to be read; later ones are as the training table is."""
         with reading(path), opened(path) as (file, _):
-            first = file.readline().removeprefix(b"\xef\xbb\xbf").strip()
+            first = next(line_lists(path, file), [b""])[0].removeprefix(b"\xef\xbb\xbf")
+        if UTF_16.match(first):
+            raise UserError(f"{path}: the table is in UTF-16; save the table as CSV UTF-8")
+        first = first.strip()
         if not first:
             raise UserError(f"{path}: row 1 is empty; a table begins with its header or its first image")
         separator = max(b",", b";", b"\t", key=first.count)
@@ -249,7 +254,7 @@ def row_chunks(path: Path, layout: Layout) -> Iterator[tuple[int, list[bytes], f
     """
     size, number, empty = max(1, path.stat().st_size), 1, 0
     with reading(path), opened(path) as (file, raw):
-        while lines := file.readlines(CHUNK_BYTES):
+        for lines in line_lists(path, file):
             if number == 1:
                 lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             lines = [line.strip(b" \r\n") for line in lines]
@@ -265,6 +270,27 @@ def row_chunks(path: Path, layout: Layout) -> Iterator[tuple[int, list[bytes], f
                 lines, empty = lines[: len(filled)], blank
             if lines:
                 yield first, lines, min(1.0, raw.tell() / size)
+
+
+def line_lists(path: Path, file: BinaryIO) -> Iterator[list[bytes]]:
+    """The lines of a table, some at a time; they end with LF, CR LF, CR (old Macs), or CR CR LF (Python on Windows).
+
+    Raises UserError for one that is longer than any image's.
+    """
+    number, rest, ended = 1, b"", False
+    while not ended:
+        piece = file.read(CHUNK_BYTES)
+        ended = not piece
+        text = (rest + piece).replace(b"\r\r\n", b"\n")
+        whole = text if ended else text.rstrip(b"\r")  # of which an end may not be read yet
+        lines = whole.splitlines(keepends=True)
+        rest = (lines.pop() if lines and not ended and not lines[-1].endswith(b"\n") else b"") + text[len(whole) :]
+        for row, line in enumerate([*lines, rest], number):
+            if len(line) > LONGEST_ROW:
+                raise UserError(f"{path}: row {row} is longer than {LONGEST_ROW:,} bytes; a row is a single image")
+        number += len(lines)
+        if lines:
+            yield lines
 
 
 def pixel_values(path: Path, layout: Layout, number: int, rows: list[bytes]) -> np.ndarray:
@@ -317,12 +343,19 @@ def label_text(path: Path, row: int, written: bytes) -> str:
         text = text[1:-1].replace('""', '"').strip()
     if not text:
         raise UserError(f"{path}: row {row}: the label is missing; fill it in, or take the row out")
-    return str(int(float(text))) if is_number(text) else text
+    if is_number(text):
+        return str(int(float(text)))
+    if re.fullmatch(r"-[0-9.]+([eE][+-]?[0-9]+)?|[0-9]*\.[0-9]+([eE][+-]?[0-9]+)?", text):
+        raise UserError(
+            f"{path}: row {row}: the label is {text[:40]}; labels are whole numbers from 0 up, or texts; mend it"
+        )
+    return text
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a whole number, such as 12 or 12.0."""
-    return re.fullmatch(r"[0-9]{1,9}(\.0*)?", text) is not None
+    """Whether a text is a whole number below 10^9, such as 12, 12.0 or 1.2e+01."""
+    form = re.fullmatch(r"\+?[0-9]{1,9}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?", text)
+    return form is not None and float(text).is_integer() and float(text) < 10**9
 
 
 def label_values(table: Table) -> list[str]:
@@ -366,7 +399,7 @@ def label_by_values(path: Path, layout: Layout) -> End:
         for end, found in ends.items():
             fields = (Layout(layout.separator, False, end, 0).parted(line)[0].strip(b' "') for line in lines)
             found.update(POINT_ZERO.sub(b"", field) for field in fields)
-    if texts := [end for end, found in ends.items() if not all(value.isdigit() for value in found)]:
+    if texts := [end for end, found in ends.items() if not all(value.isdigit() and len(value) < 10 for value in found)]:
         likely = texts
     else:
         numbers = {end: sorted(map(int, found)) for end, found in ends.items()}
@@ -420,6 +453,10 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
                 inside = [name for name in archive.namelist() if is_table(name)]
                 if len(inside) != 1:
                     raise UserError(f"{path}: {len(inside)} tables in it; one is expected")
+                if inside[0].lower().endswith((".gz", ".zip")):
+                    raise UserError(f"{path}: {inside[0]} is packed twice; take it out of the zip")
+                if archive.getinfo(inside[0]).flag_bits & 1:
+                    raise UserError(f"{path}: encrypted; save it without a password")
                 with archive.open(inside[0]) as file:
                     yield file, raw  # type: ignore[misc]
         else:

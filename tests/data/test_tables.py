@@ -208,6 +208,13 @@ def with_rows(change):
         (edited(2, 3, "3.92e-3"), "row 2: column 3 is '3.92e-3'"),
         (edited(2, 3, "12.5"), "row 2: column 3 is '12.5'; a pixel is a whole number from 0 to 255"),
         (edited(2, 3, "256.0"), "row 2: column 3 is '256.0'"),
+        (edited(2, 3, "9" * 5000), "row 2: column 3 is '9999"),
+        (edited(2, 3, "9" * 5000, header=False), "row 2: column 3 is '9999"),
+        (edited(1, 1, "9" * 5000, header=False), "row 1: "),
+        (edited(1, 3, "9" * 5000, header=False), "row 1: "),
+        (edited(9, 1, "-1"), "row 9: the label is -1; labels are whole numbers from 0 up, or texts"),
+        (edited(9, 1, "-1.0"), "row 9: the label is -1.0; labels are whole numbers from 0 up, or texts"),
+        (edited(9, 1, "0.5"), "row 9: the label is 0.5; labels are whole numbers from 0 up, or texts"),
         (edited(1, 9, "Label"), "row 1: column 9 is headed label; move it to the front or the end"),
         (edited(1, 9, "label", names="from 0"), "row 1: column 9 is headed label"),
         (edited(9, 1, ""), "row 9: the label is missing"),
@@ -283,12 +290,27 @@ def test_what_is_not_there_is_one_line(tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(written(*drawn()).encode())[:200])
     (tmp_path / "no.zip").write_bytes(b"PK")
     (tmp_path / "korean.csv").write_bytes(written(drawn()[0], ["신발", "가방"] * 20).encode("cp949"))
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        (tmp_path / f"{encoding}.csv").write_bytes(written(*drawn()).encode(encoding))
+    with zipfile.ZipFile(tmp_path / "twice.csv.zip", "w") as archive:
+        archive.writestr("Train.csv.gz", gzip.compress(written(*drawn()).encode()))
+    with zipfile.ZipFile(tmp_path / "locked.csv.zip", "w") as archive:
+        archive.writestr("Train.csv", written(*drawn()))
+    locked = bytearray((tmp_path / "locked.csv.zip").read_bytes())
+    locked[6] |= 1  # the flag of encryption, in the file's own head and in the directory at the end
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.csv.zip").write_bytes(locked)
     for arguments, said in (
         ({"path": "absent"}, "data.source.path: absent: no such file or folder"),
         ({"path": "empty"}, "has no Train.csv"),
         ({"path": "cut.csv.gz"}, "cut.csv.gz: cannot be read"),
         ({"path": "no.zip"}, "no.zip: cannot be read: File is not a zip file"),
         ({"path": "korean.csv"}, "row 2: the label is not in UTF-8"),
+        ({"path": "utf-16.csv"}, "is in UTF-16; save the table as CSV UTF-8"),
+        ({"path": "utf-16-le.csv"}, "is in UTF-16; save the table as CSV UTF-8"),
+        ({"path": "utf-16-be.csv"}, "is in UTF-16; save the table as CSV UTF-8"),
+        ({"path": "twice.csv.zip"}, "Train.csv.gz is packed twice; take it out of the zip"),
+        ({"path": "locked.csv.zip"}, "locked.csv.zip: encrypted; save it without a password"),
         ({"train": "absent.csv"}, "data.source.train: "),
         ({}, "name the folder of the tables as path"),
     ):
@@ -330,3 +352,37 @@ def test_rows_are_counted_across_the_parts_that_are_read_at_once(tmp_path, monke
     (folder / "Train.csv").write_text(written(images, labels) + "\n" * 400 + "1,2")
     with pytest.raises(UserError, match="row 42 is empty"):
         ImageTable(str(folder))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("end", ["\r", "\r\r\n"])
+def test_lines_may_end_as_on_an_old_mac_or_by_python_on_windows(end, header, packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "CHUNK_BYTES", 300)
+    images, labels = drawn()
+    text = written(images, labels, header).replace("\n", end).encode()
+    path = tmp_path / ("Train.csv.gz" if packed else "Train.csv")
+    path.write_bytes(gzip.compress(text) if packed else text)
+    source = ImageTable(str(path))
+    assert sorted(rows_of(source, "train") + rows_of(source, "val")) == as_rows(images, labels)
+
+
+@pytest.mark.parametrize("label", ["first", "last"])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("form", ["{}.0", "{}.", "{}.00", "{}e+00", "{:.18e}", "+{}"])
+def test_labels_that_are_whole_numbers_are_ordered_as_numbers(form, header, label, tmp_path):
+    images, labels = drawn(48, classes=12)
+    text = written(images, [form.format(number) for number in labels], header, label)
+    source = ImageTable(str(folder_of(tmp_path, train=text)), label=label)
+    assert source.classes == [str(number) for number in range(12)]
+    assert sorted(rows_of(source, "train") + rows_of(source, "val")) == as_rows(images, labels)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n1,2"])
+def test_a_line_that_no_image_fills_is_not_read_whole(end, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LONGEST_ROW", 1000)
+    start = written(*drawn()).encode()
+    for number, begin in ((1, b""), (42, start)):
+        (tmp_path / "Train.csv").write_bytes(begin + b"1" * 1001 + end)
+        with pytest.raises(UserError, match=f"row {number} is longer than 1,000 bytes"):
+            ImageTable(str(tmp_path))
