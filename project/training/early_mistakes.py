@@ -8,6 +8,7 @@ from typing import Any
 from project.support.errors import UserError
 from project.training.class_aliases import FULL_NAMES
 from project.training.configuration import OF_A_CLASS, is_class, merged, read_arguments
+from project.training.parser_errors import without_file
 
 
 def check(args: Sequence[str]) -> None:
@@ -27,6 +28,8 @@ def check(args: Sequence[str]) -> None:
     for key, path in class_paths(settings, ()):
         module, _, name = path.partition(".")
         if name and module.isidentifier() and module not in sys.modules and not importlib.util.find_spec(module):
+            if module == "submission":
+                raise UserError(f"{key}: {without_file(path)}")
             name = name.rpartition(".")[2]
             moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
             raise UserError(f"{key}: there is no module {module}{moved}")

@@ -234,5 +234,6 @@ def test_the_table_of_short_names_is_complete():
             if inspect.isclass(value) and value.__module__ == module and not inspect.isabstract(value)
         }
         bases = {"Regularizer", "Penalty", "Augmentation", "Placement", "TorchvisionSource", "PresumedReLU"}
+        bases |= {"Layout", "Table"}  # of a file, in tables
         assert public - bases == set(names.split()), module
     assert FULL_NAMES["Muon"] == "project.optimization.Muon" and hasattr(torch.optim, "Muon")
