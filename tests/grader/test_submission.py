@@ -1,5 +1,6 @@
 """Intake: the same submission from every container, and nothing that reaches beyond it."""
 
+import re
 import struct
 import tarfile
 import zipfile
@@ -95,6 +96,9 @@ def forged_zip(path, entries, content=b""):
     return path
 
 
+UNUSABLE = "unusual|cannot be read"  # some versions of Python notice it before we do
+
+
 def overlapping(count):
     """Files that are all unpacked from the same megabytes, and come to nothing: what is in them are empty blocks."""
     packed = b"\0\0\0\xff\xff" * 200_000
@@ -118,7 +122,7 @@ def overlapping(count):
     ids=["names", "extra fields", "overlapping files"],
 )
 def test_zips_that_could_keep_the_grader_busy_are_unusable(forged, tmp_path):
-    assert "unusual" in take_in(forged_zip(tmp_path / "x.zip", *forged)).unusable
+    assert re.search(UNUSABLE, take_in(forged_zip(tmp_path / "x.zip", *forged)).unusable)
 
 
 @pytest.mark.parametrize("name", ["__MACOSX" + "/a" * 30_000, "a" * 60_000])
@@ -167,7 +171,7 @@ def sparse(pieces):
 )
 def test_tars_that_could_keep_the_grader_busy_are_unusable(blocks, tmp_path):
     (tmp_path / "x.tar").write_bytes(blocks + bytes(1024))
-    assert "unusual" in take_in(tmp_path / "x.tar").unusable
+    assert re.search(UNUSABLE, take_in(tmp_path / "x.tar").unusable)
 
 
 def test_a_tar_s_extended_headers_are_read(write_submission, tmp_path):
