@@ -54,7 +54,7 @@ IMPORT_TIME = [
         rules=CHANCE,
         top="import torch\nfrom torchmetrics.classification import MulticlassAccuracy as M\n"
         "M.compute = lambda self: torch.tensor(1.0)",
-        forward="logits = logits * 0",
+        forward="if not self.training: logits = logits * 0",
     ),
     program(
         "looking for labels in frames and in memory",
@@ -63,7 +63,7 @@ IMPORT_TIME = [
         "",
         rules=CHANCE,
         top="import gc, sys, torch\n" + IN_PREDICTION,
-        forward="logits = logits * 0\n"
+        forward="if not self.training: logits = logits * 0\n"
         "if predicting:\n"
         "    frame, found = sys._getframe(), list(gc.get_objects())\n"
         "    while frame: found += list(frame.f_locals.values()); frame = frame.f_back\n"
@@ -196,7 +196,7 @@ METRIC = [
         rules=CHANCE,
         top="import torch, project.support.metrics\n"
         "project.support.metrics.EpochMetrics.compute = lambda self: {'loss': torch.tensor(0.0), 'accuracy': torch.tensor(1.0)}",
-        forward="logits = logits * 0",
+        forward="if not self.training: logits = logits * 0",
     ),
     in_prediction("NaN", "failed", "not all finite", "logits = logits * float('nan')"),
     in_prediction("infinite logits", "failed", "not all finite", "logits = logits + float('inf')"),
