@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+WeightLayer = (
+    nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+)
 ROUNDING = 1.005  # bfloat16 rounds a draw to so much above its bound
 MOST = 50_000  # weights of a layer that are looked at
 ROWS = 64  # of a matrix that are compared with each other
@@ -49,7 +51,7 @@ class Weights(NamedTuple):
 
 def fresh_weights(network: nn.Module) -> list[Weights]:
     """All weights of a network that have a draw of PyTorch's own, and those of layers that are written by hand."""
-    return [looked_at(*found) for found in weights(network)]
+    return [looked_at(*found) for found in weights_of_layers(network)]
 
 
 def drawn(found: list[Weights], learning: Callable[[str], bool] = lambda module: True) -> list[Drawn]:
@@ -78,10 +80,10 @@ def drawn(found: list[Weights], learning: Callable[[str], bool] = lambda module:
     return named
 
 
-def weights(network: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
+def weights_of_layers(network: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
     """A layer's name, its weights (O, I, ...) as they were drawn, and the bound of PyTorch's own draw, if it has one."""
     for name, module in network.named_modules():
-        if isinstance(module, Layer):
+        if isinstance(module, WeightLayer):
             if not isinstance(module.weight, nn.UninitializedParameter):
                 weight = drawn_weight(module).detach()
                 yield name, weight, 1 / math.sqrt(fans(weight.shape)[0])
@@ -99,12 +101,12 @@ def weights(network: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
                 yield name, parameter.detach(), None
 
 
-def computes_weights(layer: Layer) -> bool:
+def computes_weights(layer: WeightLayer) -> bool:
     """Whether a layer's weights are computed from others."""
     return parametrize.is_parametrized(layer, "weight") or "weight" not in dict(layer.named_parameters(recurse=False))
 
 
-def drawn_weight(layer: Layer) -> Tensor:
+def drawn_weight(layer: WeightLayer) -> Tensor:
     """A layer's weights; where they are computed from others, those of the same shape."""
     originals = [p for name, p in layer.named_parameters() if name != "bias" and p.shape == layer.weight.shape]
     return originals[-1] if computes_weights(layer) and originals else layer.weight

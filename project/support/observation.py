@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from project.support.fresh_weights import Layer, computes_weights, drawn_weight
+from project.support.fresh_weights import WeightLayer, computes_weights, drawn_weight
 
 # Functions that normalize their first argument, and those that drop parts of it. Modules call these, too.
 NORMALIZING: dict[Any, str] = {
@@ -33,7 +33,7 @@ DROPPING: dict[Any, str] = {
 }
 KINDS = NORMALIZING | DROPPING
 DROPS = frozenset(DROPPING.values())
-DRAWS = 16  # after which a network that has not varied draws nothing
+SEEDS = 16  # with which a network that draws nothing has not varied
 TRIED = 12  # layers, or modules, of a deep network
 NEXT_TO_ZERO = 1e-3
 
@@ -159,7 +159,7 @@ class Observation:
         if not self.repeatable:
             return False
         first = self.forward(0, without)
-        return any(differ(first, self.forward(seed, without)) for seed in range(1, DRAWS))
+        return any(differ(first, self.forward(seed, without)) for seed in range(1, SEEDS))
 
     def varies_in_evaluation(self) -> bool:
         """Whether the logits vary from draw to draw in evaluation, too."""
@@ -180,7 +180,7 @@ class Observation:
         At most TRIED are tried; `parametrized` asks for those whose weights are computed from others. A layer on which
         nothing depends at all is none of them.
         """
-        layers = [m for m in self.network.modules() if isinstance(m, Layer) and m in self.run]
+        layers = [m for m in self.network.modules() if isinstance(m, WeightLayer) and m in self.run]
         layers = [layer for layer in layers if computes_weights(layer) or not parametrized]
         whole = self.forward(without=DROPS)
         found: list[nn.Module] = []
