@@ -2,16 +2,16 @@
 
 import ast
 import codecs
-import re
 import sys
 import tokenize
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
+from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, safe_id
@@ -34,17 +34,7 @@ LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
 LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and label tables are larger
 
 # Settings of the trainer: what a student chooses, what the grader replaces, and what must stay at its default.
-CHOSEN: dict[str, Callable[[Any], bool]] = {
-    "max_epochs": lambda value: True,  # held to the rules below
-    "precision": lambda value: value in (None, "auto", 32, 16, "32", "32-true", "16-mixed", "bf16-mixed", "bf16-true"),
-    "gradient_clip_val": lambda value: value is None or type(value) in (int, float) and value >= 0,
-    "gradient_clip_algorithm": lambda value: value in (None, "norm", "value"),
-    "accumulate_grad_batches": lambda value: isinstance(value, int) and 1 <= value <= 1024,
-    "deterministic": lambda value: value in (None, True, False, "warn"),
-    "benchmark": lambda value: value in (None, True, False),
-    "check_val_every_n_epoch": lambda value: value in (None, 1),
-    "callbacks": lambda value: value is None or isinstance(value, list),
-}
+CHOSEN = [where.removeprefix("trainer.") for where in (*VALUES, *CLASS_LISTS) if where.startswith("trainer.")]
 REPLACED = (
     *("accelerator", "devices", "num_nodes", "strategy", "logger", "default_root_dir", "enable_progress_bar"),
     *("enable_model_summary", "enable_checkpointing", "num_sanity_val_steps", "log_every_n_steps", "model_registry"),
@@ -62,18 +52,6 @@ SETTINGS = {
     "model": ("network", "optimizer", "scheduler", "regularization", "initialization", "normalization", "compile"),
     "data": ("source", "batch_size", "augmentation", "mean", "std", "in_memory", "num_workers"),
 }
-PRETRAINED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
-
-ALLOWED_CLASSES = re.compile(
-    r"project\.(networks|optimization|regularization|initialization|normalization|augmentation)\.\w+"
-    r"|torch\.optim\.(lr_scheduler\.)?\w+"
-    r"|torch\.nn\.(modules\.\w+\.)?[A-Z]\w*"
-    r"|torchvision\.models\.\w+"
-    r"|torchvision\.transforms\.v2\.(?!Lambda$)[A-Z]\w*"
-    r"|pytorch_lightning\.(cli\.ReduceLROnPlateau|callbacks\.(EarlyStopping|StochasticWeightAveraging|EMAWeightAveraging))"
-)
-OWN_CLASS = re.compile(r"submission\.([A-Za-z_]\w*)\.[A-Za-z_]\w*")
-DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -292,57 +270,15 @@ def check_settings(config: dict[Any, Any], modules: dict[str, bytes], max_epochs
         if config.get(key) is not None:
             yield Finding(key, "training must start from nothing", f"set {key}: null")
     yield from check_trainer(sections["trainer"], max_epochs)
-    yield from check_data(sections["data"])
-    data = {key: value for key, value in sections["data"].items() if key != "source"}  # the grader has its own source
-    yield from check_values({**sections, "data": data}, modules)
+    for mistake in derive(sections, modules)[1]:
+        yield Finding(*mistake)
 
 
 def check_trainer(trainer: dict[Any, Any], max_epochs: int) -> Iterator[Finding]:
     epochs = trainer.get("max_epochs")
     if type(epochs) is not int or not 1 <= epochs <= max_epochs:
         mend = f"train again with --trainer.max_epochs {max_epochs} or fewer, and hand in that run"
-        yield Finding("trainer.max_epochs", f"{printable(str(epochs))} is not 1 to {max_epochs}", mend)
+        yield Finding("trainer.max_epochs", f"{shown(epochs)} is not 1 to {max_epochs}", mend)
     for key, value in trainer.items():
-        if key in DEFAULTS and value != DEFAULTS[key] or key in CHOSEN and not CHOSEN[key](value):
-            yield Finding(f"trainer.{key}", f"{printable(str(value), 60)} is not allowed", "remove it")
-
-
-def check_data(data: dict[Any, Any]) -> Iterator[Finding]:
-    batch_size = data.get("batch_size", 128)
-    if type(batch_size) is not int or not 1 <= batch_size <= 65536:
-        yield Finding("data.batch_size", f"{printable(str(batch_size))} is not a number from 1 to 65536", "take 128")
-    for key in ("mean", "std"):
-        value = data.get(key)
-        if value is not None and not (isinstance(value, list) and all(type(each) in (int, float) for each in value)):
-            yield Finding(f"data.{key}", "is not a list of numbers", f"set {key}: null")
-
-
-def check_values(settings: dict[str, Any], modules: dict[str, bytes]) -> Iterator[Finding]:
-    """No value may bring weights, reach for a file, stand for another value, or name a class that is not allowed."""
-    for where, key, value in values_in(settings):
-        if key in PRETRAINED and value not in (None, False):
-            yield Finding(where, "training must start from nothing", "set it to null")
-        elif isinstance(value, str) and (value.startswith(("/", "~", "file:")) or ".." in value):
-            yield Finding(where, f"{printable(value, 60)!r} names a file", "remove it")
-        elif isinstance(value, str) and "${" in value:
-            yield Finding(where, f"{printable(value, 60)!r} stands for a value", "write the value itself")
-        elif key == "class_path" or isinstance(value, str) and DOTTED.fullmatch(value):
-            own = OWN_CLASS.fullmatch(str(value))
-            if own and f"{own[1]}.py" not in modules:
-                yield Finding(where, f"there is no {own[1]}.py", "put it beside config.yaml")
-            elif not own and not ALLOWED_CLASSES.fullmatch(str(value)):
-                mend = "use classes of project, torch.nn, torch.optim, torchvision, or submission.<your module>.<Class>"
-                yield Finding(where, f"{printable(str(value))} is not allowed", mend)
-
-
-def values_in(settings: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every value in settings, at any depth: where it is, its key or index, and the value."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            path = f"{where}.{printable(str(key))}".lstrip(".")
-            yield path, key, value
-            yield from values_in(value, path)
-    elif isinstance(settings, list):
-        for index, value in enumerate(settings):
-            yield f"{where}[{index}]", index, value
-            yield from values_in(value, f"{where}[{index}]")
+        if key in DEFAULTS and value != DEFAULTS[key]:
+            yield Finding(f"trainer.{key}", f"{shown(value)} is not allowed", "remove it")

@@ -6,7 +6,8 @@ The census of a training decides. Here is said what is known before: what librar
 import re
 from typing import Any, Literal, NamedTuple
 
-from grader.intake.checks import DOTTED, Finding
+from grader.intake.checks import Finding
+from grader.intake.grammar import DOTTED, texts_in
 from grader.safe_text import printable
 from project.assignment import FAMILIES, Family
 from project.training.class_aliases import full_name
@@ -143,21 +144,6 @@ def named(value: Any) -> tuple[str, dict[Any, Any]]:
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def texts_in(settings: Any) -> list[str]:
-    """Every text in settings, at any depth, for each may name a class."""
-    found: list[str] = []
-    waiting = [settings]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str):
-            found.append(value)
-    return found
 
 
 def shown(value: Any) -> str:

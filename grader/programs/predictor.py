@@ -1,6 +1,6 @@
 """Runs inside a sandbox of its own: computes a submission's logits on images without labels. `predictor.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `limits`, `own`, `project`, `out` (see trainee.py), and
+The job file has `code` (folders to import from), `config`, `classes`, `limits`, `own`, `project`, `out` (see trainee.py), and
 `weights`: null for an untrained network, which predicts the first `images` of them only, once as it is and `redraws`
 times with its weights shuffled: logits (1 + redraws, N, K) instead of (N, K). Once everything is imported, it prints
 PREPARES: only then comes what is a student's.
@@ -21,6 +21,7 @@ if __name__ == "__main__":
     sys.argv[1:] = []  # LightningCLI would look at it
 
     import torch
+    from class_wall import allow_only
     from crash import told
     from safetensors.torch import load_file, save_file
     from untrained import redraw
@@ -29,6 +30,8 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    if not job["audited"]:
+        allow_only(job["classes"])
     print(PREPARES, flush=True)
     with told(Path(job["out"]), job["own"], job["project"]):
         command_line = made(read_overlay(job["config"]), "predict")

@@ -1,6 +1,6 @@
 """Runs inside a sandbox: trains one submission and leaves its weights. `trainee.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `families` (each must be used), `limits` (of the process, by
+The job file has `code` (folders to import from), `config`, `classes` (that it names), `families` (each must be used), `limits` (of the process, by
 their names in the module `resource`), `audited`, `trial`, `gpu`, `own` and `project` (see `crash.told`) and `out`. Once
 everything is imported, it prints PREPARES: from here on its time counts. Then it prints READY, and waits for a line on
 its standard input: its turn on the device has come. With a student's own code it does so before the first line of that;
@@ -33,6 +33,7 @@ if __name__ == "__main__":
     sys.argv[1:] = []  # LightningCLI would look at it
 
     import torch
+    from class_wall import allow_only
     from crash import told
     from operations import operations
 
@@ -41,6 +42,8 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    if not job["audited"]:
+        allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
         from evidence import Evidence

@@ -7,7 +7,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("project", "configs")
 PROGRAMS = Path("grader", "programs")
-SCRIPTS = ("trainee.py", "predictor.py", "evidence.py", "crash.py", "operations.py", "untrained.py", "preload.py")
+SCRIPTS = (
+    "trainee.py",
+    "predictor.py",
+    "evidence.py",
+    "crash.py",
+    "class_wall.py",
+    "operations.py",
+    "untrained.py",
+    "preload.py",
+)
 PRELOAD = "/app/preload.py"  # what imports all that a training needs
 
 

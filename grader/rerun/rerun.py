@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
@@ -199,6 +200,7 @@ class Rerun:
             "gpu": job.device == "cuda",
             "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",
+            "classes": classes_for(config),
             "families": job.rules.families,
             "weights": f"{place}/weights.safetensors" if weights is not None else None,
             "images": IMAGES,

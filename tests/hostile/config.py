@@ -64,10 +64,28 @@ CASES = [
         "pretrained weights",
         "model.network",
         {"class_path": "torchvision.models.resnet18", "init_args": {"weights": "IMAGENET1K_V1"}},
-        "training must start from nothing",
+        "IMAGENET1K_V1 is not allowed; take null",
     ),
-    rejected("interpolation", "model.network.init_args.width", "${oc.env:HOME}", "stands for a value"),
-    rejected("an absolute path", "model.network.init_args.width", "/etc/passwd", "names a file"),
+    *(
+        rejected(f"{what} in a text", place, attack, "is not allowed")
+        for what, place, attack in (
+            ("a profiler that runs", ACTIVATION, "{class_path: cProfile.run, init_args: {statement: 'print(1)'}}"),
+            ("a shell", OPTIMIZER, '{"class_path": "os.system", "init_args": {"command": "id"}}'),
+            ("a callback by its short name", "trainer.callbacks", ["LearningRateFinder"]),
+            ("a transform that is a function", "data.augmentation", ["{class_path: torchvision.transforms.v2.Lambda}"]),
+            ("a schedule that is a function", "model.scheduler", "torch.optim.lr_scheduler.LambdaLR"),
+            ("many steps for one batch", OPTIMIZER, "torch.optim.LBFGS"),
+        )
+    ),
+    rejected(
+        "a function where a layer belongs",
+        "model.network.init_args.activation.class_path",
+        "os.system",
+        "is not allowed",
+    ),
+    rejected("a number of 99 digits", "model.network.init_args.width", 10**99, "is not allowed; take integer"),
+    rejected("interpolation", "model.network.init_args.width", "${oc.env:HOME}", "is not allowed; take integer"),
+    rejected("an absolute path", "model.network.init_args.width", "/etc/passwd", "is not allowed; take integer"),
     rejected("a path upwards", "data.batch_size", "../../labels", "data.batch_size"),
     rejected("wrong types", "data.batch_size", "many", "data.batch_size"),
     rejected("a batch as large as the world", "data.batch_size", 10**9, "data.batch_size"),
