@@ -5,12 +5,14 @@ import codecs
 import sys
 import tokenize
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
+from grader.intake.blanking import blanked
 from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
 from grader.intake.strict_yaml import StrictYamlError, load
@@ -30,8 +32,9 @@ TAKEN_NAMES = {
 # The time of Python's parser grows with the square of a line's length; within these bounds it is a second at most.
 MOST_CODE = 200_000  # bytes of a submission's modules
 LONGEST_LINE = 2_000  # bytes
-LARGE_LITERALS = 60_000  # characters of all literals of a submission's modules
 LARGE_LITERAL = 20_000  # characters of one literal in a module; weights and label tables are larger
+# What modules can tell a network beside what it learns, compressed. torchvision's Swin transformer has 4,900.
+MOST_INFORMATION = 12_000  # bytes
 
 # Settings of the trainer: what a student chooses, what the grader replaces, and what must stay at its default.
 CHOSEN = [where.removeprefix("trainer.") for where in (*VALUES, *CLASS_LISTS) if where.startswith("trainer.")]
@@ -198,37 +201,43 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
         mend = f"hand in what your configuration uses, at most {MOST_CODE // 1000} kB"
         yield Finding("*.py", f"{size // 1000} kB of code, all together", mend)
         return
-    from_training, characters = "a network's weights come from training alone", 0
+    from_training, said = "a network's weights come from training alone", []
     for path, content in modules.items():
         where, lines = printable(path), content.splitlines(keepends=True)
         if long := next((number for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE), None):
             yield Finding(f"{where}: line {long}", f"is longer than {LONGEST_LINE} bytes", "break it up")
             continue
         try:
-            found = list(literals(where, content, lines))
+            check_encoding(lines)
+            code = blanked(content)
+            found = list(literals(where, code))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             mend = "save it as UTF-8, and try it: python -m py_compile"
             yield Finding(where, f"does not parse: {printable(str(error))}", mend)
             continue
-        characters += sum(length for node, length in found if isinstance(node, ast.Constant))
+        said += [path.encode(), code]
         if large := next((node for node, length in found if length > LARGE_LITERAL), None):
             where = f"{where}: line {large.lineno}"
             yield Finding(where, "a literal as large as weights or a table", from_training)
-    if characters > LARGE_LITERALS:
-        yield Finding("*.py", "literals as large as weights or a table, all together", from_training)
+    if (information := len(zlib.compress(b"\n".join(said), 9))) > MOST_INFORMATION:
+        what = f"{information:,} bytes of code, all together, when it is compressed and without comments"
+        yield Finding(
+            "*.py", what, f"hand in what your configuration uses, at most {MOST_INFORMATION:,}; {from_training}"
+        )
 
 
-def literals(where: str, content: bytes, lines: list[bytes]) -> Iterator[tuple[ast.expr, int]]:
-    """A module's texts, numbers and containers, with their lengths in characters.
-
-    Raises SyntaxError, ValueError, RecursionError or MemoryError where it does not parse or is not UTF-8.
-    """
+def check_encoding(lines: list[bytes]) -> None:
+    """Raises SyntaxError for encodings that may take long, and hide code from the reader."""
     encoding = codecs.lookup(tokenize.detect_encoding(iter(lines).__next__)[0]).name
-    if encoding not in ("utf-8", "utf-8-sig", "ascii"):  # others may take long, and hide code from the reader
+    if encoding not in ("utf-8", "utf-8-sig", "ascii"):
         raise SyntaxError(f"its encoding is {encoding}")
+
+
+def literals(where: str, code: bytes) -> Iterator[tuple[ast.expr, int]]:
+    """A module's texts, numbers and containers, with their lengths in characters, of code that parses."""
     with warnings.catch_warnings(action="ignore"):  # of a stray backslash, say, which is for the student to see
-        tree = ast.parse(content, where)
-    starts = [0, *accumulate(map(len, lines))]
+        tree = ast.parse(code, where)
+    starts = [0, *accumulate(map(len, code.splitlines(keepends=True)))]
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             yield node, len(node.value)

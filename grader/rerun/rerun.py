@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from grader.intake.blanking import blanked
 from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
@@ -185,7 +186,7 @@ class Rerun:
         given, output = self.scratch / stage / "given", self.scratch / stage / "out"
         output.mkdir(parents=True)
         for path, content in job.submission.modules.items():
-            write(given / "own" / "submission" / path, content)
+            write(given / "own" / "submission" / path, blanked(content))
         if weights is not None:
             write(given / "weights.safetensors", weights)
         write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())

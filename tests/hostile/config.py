@@ -124,9 +124,16 @@ CASES = [
     Case(
         "weights in many small literals",
         "rejected",
-        "literals as large as weights",
+        "bytes of code, all together",
         change=own_network,
         files={"mine.py": "".join(f"W{i} = '{base64.b64encode(os.urandom(1200)).decode()}'\n" for i in range(60))},
+    ),
+    Case(
+        "weights in names",
+        "rejected",
+        "bytes of code, all together",
+        change=own_network,
+        files={"mine.py": "".join(f"x{os.urandom(40).hex()} = 0\n" for _ in range(600))},
     ),
     Case(
         "two megabytes of code",
