@@ -13,8 +13,8 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
-from grader.intake.strict_yaml import StrictYamlError, load
-from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, safe_id
+from grader.intake.strict_yaml import StrictYamlError
+from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
 from grader.rules import Rules
 from grader.safe_text import printable
 
@@ -141,19 +141,18 @@ def check_time(submitted: datetime | None, marked_late: bool, rules: Rules) -> I
 def check_student(submission: Submission) -> Iterator[Finding]:
     mend = "write two lines, `id: your-student-id` and `name: Your Name`"
     try:
-        identity = load(submission.files.get("student.yaml", b""))
+        given, name = identity(submission.files)
     except StrictYamlError as error:
         yield Finding("student.yaml", str(error), mend)
         return
-    if not isinstance(identity, dict):
+    if not given and not name:
         what = "has no `id` and `name`" if "student.yaml" in submission.files else "is missing"
         yield Finding("student.yaml", what, mend)
         return
-    for key in ("id", "name"):
-        if not isinstance(identity.get(key), (str, int)) or not str(identity[key]).strip():
+    for key, text in (("id", given), ("name", name)):
+        if not text:
             yield Finding(f"student.yaml: {key}", "is missing", mend)
-    given = str(identity.get("id") or "")
-    if given.strip() and safe_id(given) != given:
+    if given and safe_id(given) != given:
         mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
 
