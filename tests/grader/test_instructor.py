@@ -6,6 +6,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
 from grader.review.ablation import ablate
 from grader.review.report_review import review
-from grader.review.similarity import fingerprints, tokens
+from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
 from project.support.errors import UserError
+from project.training.command_line import complete_config
 from tests.grader.conftest import TINY_GLYPHS
 from tests.grader.engines import LOST, MadeUp, graded, scored
 
@@ -282,8 +284,47 @@ def test_copies_are_found_though_names_are_changed_and_the_course_s_own_text_is_
     write_course(tmp_path, everyone, rules)
     assert main(["similar", str(tmp_path)]) == 0
     found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
-    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config")}
+    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config"), ("s3", "s7", "files")}
     assert "model.own0: 30" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("copies", "everybody"), [(4, 4), (4, 12), (6, 12)])
+def test_a_group_of_copies_is_found_however_many_they_are(copies, everybody, tmp_path, rules):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(n)}) for n in range(everybody)]
+    group = course[:copies]
+    for n, student in enumerate(group):  # no two files of theirs are the same
+        student.texts["net.py"] = CODE + f"# {n}\n"
+        student.texts["REPORT.md"] = own_text(99) + f" {n}"
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+    pairs = set(combinations(sorted(student.id for student in group), 2))
+    assert found == {(*pair, what) for pair in pairs for what in ("code", "texts")}
+
+
+def test_the_same_file_is_told_whoever_has_it(tmp_path, rules, capsys):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(99), "b.py": "x = 1\n"}) for n in range(9)]
+    course[8].texts = {"REPORT.md": own_text(8), "__init__.py": ""}
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = rows(tmp_path / "similar.csv")
+    assert [(row["first"], row["second"]) for row in found] == [("s0", f"s{n}") for n in range(1, 8)]
+    assert {(row["what"], row["example"]) for row in found} == {("files", "REPORT.md, b.py")}
+    assert "s0  s7  share 100% of their files  REPORT.md, b.py" in capsys.readouterr().out
+
+
+def test_what_the_course_hands_out_is_nobodys_own(tmp_path, rules, capsys):
+    made = ["--config", "configs/quickstart.yaml", "--config", "configs/optimization/adamw.yaml"]
+    handed_out = {
+        "config.yaml": complete_config(made),
+        "net.py": Path("project/networks.py").read_text(encoding="utf-8"),
+        "REPORT.md": Path("docs/assignment.md").read_text(encoding="utf-8"),
+    }
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts=dict(handed_out)) for n in range(3)]
+    course[0].texts["config.yaml"] += "\n"
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    assert "No two submissions are alike." in capsys.readouterr().out
 
 
 def test_code_that_is_no_python_has_no_tokens_and_no_fault():
