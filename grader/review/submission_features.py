@@ -5,17 +5,14 @@ SIGMOD, section 3). Names in code do not count, so that renaming hides nothing.
 """
 
 import hashlib
-import importlib
-import inspect
 import io
 import keyword
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from grader.intake.checks import ALLOWED_CLASSES
+from grader.grading.class_defaults import defaults
 from grader.intake.notebooks import NotANotebook, read_notebook
 from grader.intake.strict_yaml import StrictYamlError, load
 from grader.rerun.mounted_code import REPOSITORY
@@ -105,19 +102,6 @@ def leaves(settings: Any, path: str = "") -> Iterator[str]:
             yield from leaves(value, path)
     else:
         yield f"{path}: {settings!r}"
-
-
-@cache
-def defaults(class_path: str) -> dict[str, Any]:
-    """The arguments that a class of ours or of a library has without being told; of a student's own class none are known."""
-    if not ALLOWED_CLASSES.fullmatch(class_path):
-        return {}
-    module, _, name = class_path.rpartition(".")
-    try:
-        known = inspect.signature(getattr(importlib.import_module(module), name)).parameters.values()
-    except (ImportError, AttributeError, TypeError, ValueError):
-        return {}
-    return {each.name: list(each.default) if isinstance(each.default, tuple) else each.default for each in known}
 
 
 def tokens(code: str) -> Iterator[str]:

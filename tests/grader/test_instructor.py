@@ -17,6 +17,7 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.grading.strategy_contributions import KEYS, variant, variants
+from grader.ledger.measurement import Strategy
 from grader.ledger.results_folder import open_results, stored_secret
 from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
@@ -526,19 +527,23 @@ def test_a_lost_variant_is_tried_again(write_submission, rules, tmp_path):
 
 
 class Made(MadeUp):
-    """An engine that trains nothing: each family is worth 0.2."""
+    """An engine that trains nothing: each family is worth 0.2. The network's own code may have strategies, too."""
 
-    def __init__(self):
-        self.jobs = []
+    def __init__(self, **in_the_code):
+        self.jobs, self.in_the_code = [], in_the_code
 
     def result(self, job):
         import yaml
 
         self.jobs.append(job)
         config = yaml.safe_load(job.submission.files["config.yaml"])
-        used = [config["model"]["initialization"], config["model"]["normalization"], config["model"]["scheduler"]]
-        used.append(config["model"]["regularization"] or config["data"]["augmentation"])
-        return scored(0.1 + 0.2 * sum(map(bool, used)))
+        model = config["model"]
+        used = {family: model[family] for family in ("initialization", "normalization")}
+        used["optimization"] = model["scheduler"]
+        used["regularization"] = model["regularization"] or config["data"]["augmentation"]
+        found = {f: [Strategy(name=f"set {f}", evidence="")] for f, chosen in used.items() if chosen}
+        found |= {f: [Strategy(name=name, evidence="")] for f, name in self.in_the_code.items()}
+        return scored(0.1 + 0.2 * len(found), strategies=found)
 
 
 def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(tmp_path, rules, config):
@@ -556,6 +561,23 @@ def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(t
     with open_results(tmp_path) as opened:
         ablate(opened, "kim", 2, settings)  # one more seed, for the whole as well
     assert len(engine.jobs) == 9 + 10
+
+
+def test_what_the_network_s_own_code_does_has_a_reason_and_no_number(tmp_path, rules, config):
+    write_course(tmp_path, [Student("kim", "Kim Minji", 0.9, texts={"config.yaml": config})], rules)
+    engine = Made(normalization="KimMinjiNorm", regularization="dropout")
+    with open_results(tmp_path) as opened:
+        table, _ = ablate(opened, "kim", None, Settings("cpu", sandboxed=False, engine=engine))
+        publish(opened)
+    lines = {line[:24].strip(): line for line in table.splitlines()}
+    said = "cannot be taken out: KimMinjiNorm, in the code and not in the configuration"
+    assert said in lines["without normalization"] and said in lines["only regularization"]
+    assert "out: dropout, in the code" in lines["without regularization"]
+    assert "KimMinjiNorm" in lines["none of the families"] and "dropout" in lines["none of the families"]
+    assert "-20.00" in lines["without initialization"] and "-20.00" in lines["without optimization"]
+    assert "+0.00" not in table
+    page = next((tmp_path / "site" / "submissions").iterdir()).read_text()
+    assert page.count("cannot be taken out") >= 7 and "Minji" not in page
 
 
 def test_variants_take_back_just_their_family(config):
@@ -587,6 +609,9 @@ def test_decay_within_an_optimizer_belongs_to_regularization():
 
     assert optimizer("without regularization")["init_args"]["weight_decay"] == 0
     assert optimizer("without normalization") == adamw
+    config["model"]["optimizer"] = {"class_path": "torch.optim.AdamW"}  # which decays without being told
+    assert optimizer("without regularization")["init_args"] == {"weight_decay": 0}
+    config["model"]["optimizer"] = adamw
     assert optimizer("only optimization")["init_args"]["weight_decay"] == 0
 
 
