@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
-from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
+from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, is_all_text, length, suffix
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
 from grader.rules import Rules
@@ -169,7 +169,8 @@ def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[
         if not found.files:
             yield Finding(where, "is missing, and no notebook or document takes its place", mend, "bonus")
         elif found.markdown is None:
-            yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files))
+            all_text = all(is_all_text(file, submission.files[file]) for file in found.files)
+            yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files), all_text)
         else:
             if found.encoding != "utf-8":
                 what = f"is not UTF-8 text, and was read as {found.encoding}" if found.encoding else "is not UTF-8 text"
@@ -178,10 +179,11 @@ def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[
                 yield Finding(where, f"has {characters} characters of {part}", mend, "bonus")
 
 
-def document(where: str, mend: str, least: int, text: str) -> Finding:
-    """What is said of a report that only a person can read: a scanned one has no text, however long it is."""
+def document(where: str, mend: str, least: int, text: str, all_text: bool) -> Finding:
+    """What is said of a report that only a person can read: what is scanned has no text, however long it is."""
     if 0 < (characters := length(text)) < least:
-        return Finding(where, f"has {characters} characters that can be read without a person", mend, "warn")
+        what = f"has {characters} characters that can be read without a person"
+        return Finding(where, what, mend, "bonus" if all_text else "warn")
     mend = "what is written in Markdown or a notebook is on your page, too"
     return Finding(where, "is a document, which a person opens and reads", mend, "warn")
 
