@@ -145,13 +145,15 @@ def check_student(submission: Submission) -> Iterator[Finding]:
     except StrictYamlError as error:
         yield Finding("student.yaml", str(error), mend)
         return
+    severity: Literal["reject", "warn"] = "warn" if submission.told else "reject"
+    instead = f", and the id is {submission.student} by where it was found" if submission.told else ""
     if not given and not name:
         what = "has no `id` and `name`" if "student.yaml" in submission.files else "is missing"
-        yield Finding("student.yaml", what, mend)
+        yield Finding("student.yaml", what + instead, mend, severity)
         return
-    for key, text in (("id", given), ("name", name)):
+    for key, text, said in (("id", given, instead), ("name", name, "")):
         if not text:
-            yield Finding(f"student.yaml: {key}", "is missing", mend)
+            yield Finding(f"student.yaml: {key}", f"is missing{said}", mend, severity)
     if given and safe_id(given) != given:
         mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)

@@ -63,6 +63,7 @@ class Submission:
         files: Contents by relative path.
         unusable: Why it could not be taken in, if so.
         too_large: Documents that are too large to be among the files.
+        told: Whether where it was found tells whose it is, so that student.yaml need not.
     """
 
     source: Path
@@ -71,6 +72,7 @@ class Submission:
     files: Mapping[str, bytes] = field(repr=False)
     unusable: str = ""
     too_large: tuple[str, ...] = ()
+    told: bool = False
 
     @cached_property
     def digest(self) -> str:
