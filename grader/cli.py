@@ -209,7 +209,7 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
         return rules
     from project.datasets.recognition import recognized  # with torch
 
-    return rules.but(dataset=recognized(existing(images)))
+    return rules.with_dataset(recognized(existing(images)))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -273,7 +273,8 @@ def leaderboard(options: argparse.Namespace) -> None:
 
     with open_results(options.results) as opened:
         if options.rules:
-            rules, before = Rules.load(options.rules), opened.rules
+            before = opened.rules
+            rules = Rules.load(options.rules).with_images_of(before)
             if (rules.dataset, rules.monitor_fraction) != (before.dataset, before.monitor_fraction):
                 said = "names other images, or another split; `python -m grader run` trains and scores on them"
                 raise UserError(f"--rules {options.rules}: {said}")

@@ -108,6 +108,7 @@ class Rules(Section, Assignment):
             rules `demand` both, reject.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         dataset: The images: `class_path` and `init_args` of a data source.
+        dataset_replaced: What the rules' file names, where `--dataset` took its place; for the results folder to remember.
         limits: What one training may use.
         trainings_per_gpu: How many trainings the grader may run at once on each GPU. Accuracy alone ranks; with more than
             one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
@@ -124,7 +125,21 @@ class Rules(Section, Assignment):
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
         "class_path": "project.datasets.glyphs.Glyphs"
     }
+    dataset_replaced: dict[str, JsonValue] | None = None
     limits: Limits = Limits()
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()
     site: Pages = Pages()
+
+    def with_dataset(self, dataset: dict[str, Any]) -> Self:
+        """The same on other images than their file names."""
+        return self.but(dataset=dataset, dataset_replaced=self.dataset)
+
+    def with_images_of(self, graded: "Rules") -> Self:
+        """The same on the images that others graded on and on their split, but for what these choose otherwise."""
+        kept: dict[str, Any] = {}
+        if "dataset" not in self.model_fields_set or self.dataset in (graded.dataset, graded.dataset_replaced):
+            kept = {"dataset": graded.dataset, "dataset_replaced": graded.dataset_replaced}
+        if "monitor_fraction" not in self.model_fields_set:
+            kept["monitor_fraction"] = graded.monitor_fraction
+        return self.but(**kept)

@@ -30,6 +30,7 @@ def register(downloads: list[Download], opened: OpenResults, rules: Rules) -> di
     work: dict[str, float] = {}
     for download in downloads:
         submission = read_submission(download.source, download.student, download.name)
+        submission = replace(submission, told=download.told)
         student, number = submission.student, 2
         while student in work:
             student, number = f"{submission.student[:58]}-{number}", number + 1

@@ -1,6 +1,9 @@
 """What each family contributes: a submission with one family taken back to base.yaml, and base.yaml with one family added.
 
 Both are asked, since families help each other: what one brings on top of the others is not what it brings alone.
+
+Only a configuration is changed. What the code does by itself stays, as the census of such a training shows: then there is a
+reason, and no number.
 """
 
 import copy
@@ -8,7 +11,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from grader.grading.class_defaults import defaults
 from grader.ledger.measurement import Measurement
+from grader.safe_text import in_words
 
 WHOLE, NONE = "whole", "none"
 LABELS = {WHOLE: "the whole submission", NONE: "none of the families"}
@@ -25,7 +30,8 @@ class Contribution(TypedDict):
 
     Attributes:
         kind: whole, without, only or none.
-        mean, std: Of the accuracies, in [0, 1]; no mean, but a reason, where a training failed; no std of a single one.
+        mean, std: Of the accuracies, in [0, 1]; no std of a single one. No mean, but a reason, where a training failed, or
+            used a family that was to be taken back.
         difference: Of this mean and the whole submission's.
         seeds: Number of trainings.
     """
@@ -55,10 +61,10 @@ def variant(config: dict[str, Any], base: dict[str, Any], taken_back: Sequence[s
     for family in taken_back:
         for section, key in KEYS[family]:
             made[section][key] = copy.deepcopy(base[section].get(key))
-    if "regularization" in taken_back:  # an optimizer's own weight decay belongs to it
-        arguments = (made["model"]["optimizer"] or {}).get("init_args") or {}
-        if "weight_decay" in arguments:
-            arguments["weight_decay"] = 0.0
+    if "regularization" in taken_back and (optimizer := made["model"]["optimizer"]):
+        arguments = optimizer.get("init_args") or {}
+        if "weight_decay" in {**defaults(optimizer["class_path"]), **arguments}:  # which belongs to it
+            optimizer["init_args"] = {**arguments, "weight_decay": 0.0}
     return made
 
 
@@ -72,12 +78,13 @@ def contributions(
         graded: The trainings that the submission was graded by, which are some of the whole's.
     """
     rows: list[Contribution] = []
-    for name in variants(families) if measured else ():
+    for name, taken_back in variants(families).items() if measured else ():
         found = [*(graded if name == WHOLE else ()), *measured.get(name, {}).values()]
         if not found:
             continue
         accuracies = [each.accuracy for each in found if each.accuracy is not None]
-        complete = len(accuracies) == len(found)
+        left = in_effect(found, taken_back)
+        complete = len(accuracies) == len(found) and not left
         mean = statistics.fmean(accuracies) if complete else None
         whole = rows[0]["mean"] if rows else None
         rows.append(
@@ -88,7 +95,15 @@ def contributions(
                 "std": statistics.stdev(accuracies) if complete and len(accuracies) > 1 else None,
                 "difference": None if mean is None or whole is None else mean - whole,
                 "seeds": len(found),
-                "reason": next((each.public_words for each in found if each.accuracy is None), ""),
+                "reason": f"cannot be taken out: {in_words(left)}, in the code and not in the configuration"
+                if left
+                else next((each.public_words for each in found if each.accuracy is None), ""),
             }
         )
     return rows
+
+
+def in_effect(found: Sequence[Measurement], families: Sequence[str]) -> list[str]:
+    """The strategies of these families that some of the trainings used, each once."""
+    used = (one.name for each in found for family in families for one in each.strategies.get(family, []))
+    return list(dict.fromkeys(used))

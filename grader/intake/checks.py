@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from grader.intake.blanking import blanked
 from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
-from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, length, suffix
-from grader.intake.strict_yaml import StrictYamlError, load
-from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, safe_id
+from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, is_all_text, length, suffix
+from grader.intake.strict_yaml import StrictYamlError
+from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
 from grader.rules import Rules
 from grader.safe_text import printable
 
@@ -122,19 +122,20 @@ def check_time(submitted: datetime | None, marked_late: bool, rules: Rules) -> I
 def check_student(submission: Submission) -> Iterator[Finding]:
     mend = "write two lines, `id: your-student-id` and `name: Your Name`"
     try:
-        identity = load(submission.files.get("student.yaml", b""))
+        given, name = identity(submission.files)
     except StrictYamlError as error:
         yield Finding("student.yaml", str(error), mend)
         return
-    if not isinstance(identity, dict):
+    severity: Literal["reject", "warn"] = "warn" if submission.told else "reject"
+    instead = f", and the id is {submission.student} by where it was found" if submission.told else ""
+    if not given and not name:
         what = "has no `id` and `name`" if "student.yaml" in submission.files else "is missing"
-        yield Finding("student.yaml", what, mend)
+        yield Finding("student.yaml", what + instead, mend, severity)
         return
-    for key in ("id", "name"):
-        if not isinstance(identity.get(key), (str, int)) or not str(identity[key]).strip():
-            yield Finding(f"student.yaml: {key}", "is missing", mend)
-    given = str(identity.get("id") or "")
-    if given.strip() and safe_id(given) != given:
+    for key, text, said in (("id", given, instead), ("name", name, "")):
+        if not text:
+            yield Finding(f"student.yaml: {key}", f"is missing{said}", mend, severity)
+    if given and safe_id(given) != given:
         mend = f"use a-z, 0-9, - and _: {safe_id(given) or 'kim-minji'}"
         yield Finding("student.yaml: id", f"{printable(given)!r} is not a plain id", mend)
 
@@ -151,7 +152,8 @@ def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[
         if not found.files:
             yield Finding(where, "is missing, and no notebook or document takes its place", mend, "bonus")
         elif found.markdown is None:
-            yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files))
+            all_text = all(is_all_text(file, submission.files[file]) for file in found.files)
+            yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files), all_text)
         else:
             if found.encoding != "utf-8":
                 what = f"is not UTF-8 text, and was read as {found.encoding}" if found.encoding else "is not UTF-8 text"
@@ -160,10 +162,11 @@ def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[
                 yield Finding(where, f"has {characters} characters of {part}", mend, "bonus")
 
 
-def document(where: str, mend: str, least: int, text: str) -> Finding:
-    """What is said of a report that only a person can read: a scanned one has no text, however long it is."""
+def document(where: str, mend: str, least: int, text: str, all_text: bool) -> Finding:
+    """What is said of a report that only a person can read: what is scanned has no text, however long it is."""
     if 0 < (characters := length(text)) < least:
-        return Finding(where, f"has {characters} characters that can be read without a person", mend, "warn")
+        what = f"has {characters} characters that can be read without a person"
+        return Finding(where, what, mend, "bonus" if all_text else "warn")
     mend = "what is written in Markdown or a notebook is on your page, too"
     return Finding(where, "is a document, which a person opens and reads", mend, "warn")
 

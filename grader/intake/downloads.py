@@ -36,6 +36,7 @@ class Download:
         name: The student's name, as far as the download's name tells it.
         late: Whether the system itself marked it as late.
         attempts: How many other attempts of this student do not count.
+        told: Whether whose it is can be told without a student.yaml: by the system, or by a folder among others'.
     """
 
     source: Path
@@ -44,6 +45,7 @@ class Download:
     name: str = ""
     late: bool = False
     attempts: int = 0
+    told: bool = False
 
 
 def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Download]:
@@ -74,12 +76,12 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
             continue
         if not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
-        elif download := read_name(entry, times.get(entry.name) or modified(entry), prefix):
+        elif download := read_name(entry, times.get(normal(entry.name)) or modified(entry), prefix):
             told = download.student or named_by_folder(entry.name)[0]
             if not told and entry.is_dir() and not entry.is_symlink() and not holds_work(entry):
                 note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
             else:
-                found.append(download)
+                found.append(replace(download, told=bool(download.student) or entry.is_dir()))
     return counted(without_twins(found), deadline)
 
 
@@ -87,7 +89,7 @@ def without_twins(downloads: list[Download]) -> list[Download]:
     """Folders whose names differ in their normal form alone are one student's; of equal ones only one is left."""
     by_name: dict[str, list[Download]] = {}
     for download in downloads:
-        by_name.setdefault(unicodedata.normalize("NFC", download.source.name), []).append(download)
+        by_name.setdefault(normal(download.source.name), []).append(download)
     left = []
     for name, twins in by_name.items():
         if len(twins) > 1:
@@ -105,12 +107,13 @@ def without_twins(downloads: list[Download]) -> list[Download]:
 
 def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
     """What a download's name tells; None for what the system has added to the files handed in."""
-    if match := CANVAS.fullmatch(entry.name):  # first, for it ends with what the student called the file
+    name = normal(entry.name)
+    if match := CANVAS.fullmatch(name):  # first, for it ends with what the student called the file
         return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
-    if match := MOODLE.fullmatch(entry.name):
+    if match := MOODLE.fullmatch(name):
         return Download(entry, submitted, *known(match["name"], match["id"])) if match["kind"] == "file" else None
-    if prefix and entry.name.startswith(prefix) and entry.is_dir():
-        user = entry.name.removeprefix(prefix)
+    if prefix and name.startswith(normal(prefix)) and entry.is_dir():
+        user = name.removeprefix(normal(prefix))
         return Download(entry, submitted, safe_id(user), printable(user))
     return Download(entry, submitted)
 
@@ -124,9 +127,7 @@ def counted(downloads: list[Download], deadline: datetime | None) -> list[Downlo
     """The attempts that count, in the order of the downloads."""
     by_student: dict[str, list[Download]] = {}
     for download in downloads:
-        by_student.setdefault(download.student or unicodedata.normalize("NFC", str(download.source)), []).append(
-            download
-        )
+        by_student.setdefault(download.student or normal(str(download.source)), []).append(download)
     chosen = []
     for attempts in by_student.values():
         attempts.sort(key=lambda attempt: (attempt.submitted, attempt.source.name))
@@ -136,14 +137,14 @@ def counted(downloads: list[Download], deadline: datetime | None) -> list[Downlo
 
 
 def submission_times(table: Path) -> dict[str, datetime]:
-    """Times by file name, from a CSV file; empty where there is no such file."""
+    """Times by file name in its normal form, from a CSV file; empty where there is no such file."""
     if not table.is_file():
         return {}
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, restval="")
-            times = {row["file"]: datetime.fromisoformat(row["submitted"].strip()) for row in rows}
-        there = {entry.name for entry in table.parent.iterdir()}
+            times = {normal(row["file"]): datetime.fromisoformat(row["submitted"].strip()) for row in rows}
+        there = {normal(entry.name) for entry in table.parent.iterdir()}
         for name, time in times.items():
             if name not in there:
                 raise ValueError(f"there is no {name}")
@@ -153,6 +154,11 @@ def submission_times(table: Path) -> dict[str, datetime]:
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
         raise UserError(f"{table}: {error}; {expected}") from None
+
+
+def normal(name: str) -> str:
+    """A name as everything but macOS writes it (NFC): the same name, the same text."""
+    return unicodedata.normalize("NFC", name)
 
 
 def modified(path: Path) -> datetime:

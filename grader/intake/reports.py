@@ -7,6 +7,8 @@ For each of the two, the first of these that there is, beside config.yaml:
 3. a notebook of its name, or the cells that `grader.intake.notebooks` finds in another one;
 4. pictures of its name;
 5. for the report: the only other document.
+
+A document or picture that is empty, or by its first bytes not what its name says, is none.
 """
 
 import re
@@ -22,6 +24,10 @@ NOTEBOOK = ".ipynb"
 TEXTS, PAGED, PICTURES = (".md", ".txt"), (".pdf", ".docx"), (".png", ".jpg", ".jpeg")
 DOCUMENTS = (*TEXTS, *PAGED, *PICTURES, NOTEBOOK)
 HOLD_PICTURES = tuple(kind for kind in DOCUMENTS if kind != ".txt")  # and are as large as these make them
+PDF, ZIP, PNG, JPEG = b"%PDF", b"PK\3\4", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # first bytes; a DOCX is a zip
+FIRST_BYTES = {".pdf": (PDF,), ".docx": (ZIP,), **dict.fromkeys(PICTURES, (PNG, JPEG))}
+WITHIN = {".pdf": 1024}  # of the first bytes, where something may stand before them
+HAS_PICTURES = {".pdf": re.compile(rb"/Subtype\s*/Image"), ".docx": re.compile(rb"word/media/")}
 ENCODINGS = ("utf-8-sig", "cp949")  # what Korean Windows writes where it writes no UTF-8
 NOBODYS_REPORT = ("readme.md", "readme.txt")
 MOST_READ = 200_000  # characters of a text; the rest is not looked at
@@ -55,7 +61,7 @@ class Reports:
     Attributes:
         parts: The report and the conclusion.
         notebooks: The cells of each notebook, by file name.
-        damaged: Why a notebook cannot be read, by file name.
+        damaged: Why a notebook cannot be read, or what is called a document is none, by file name.
     """
 
     parts: dict[str, Part]
@@ -64,14 +70,16 @@ class Reports:
 
     @property
     def used(self) -> set[str]:
-        """The files that hold a part, and all notebooks."""
+        """The files that hold a part, all notebooks, and what is damaged."""
         return {*self.notebooks, *self.damaged, *(file for part in self.parts.values() for file in part.files)}
 
 
 def read_reports(files: Mapping[str, bytes]) -> Reports:
     """Report and conclusion of a submission. Whatever its files hold, this raises nothing."""
     notebooks: dict[str, list[Cell]] = {}
-    damaged = {}
+    found = {name: damage(name, files[name]) for name in documents(files, (*PAGED, *PICTURES))}
+    damaged = {name: said for name, said in found.items() if said}
+    files = {name: content for name, content in files.items() if name not in damaged}
     for name in documents(files, (NOTEBOOK,)):
         try:
             notebooks[name] = read_notebook(files[name])
@@ -88,6 +96,21 @@ def read_reports(files: Mapping[str, bytes]) -> Reports:
         if len(others) == 1 and not part_of(others[0]):
             parts["report"] = next(as_parts(others, files), Part())
     return Reports(parts, notebooks, damaged)
+
+
+def damage(name: str, content: bytes) -> str:
+    """Why what is called a PDF, DOCX or picture is none; empty where it is one, by its first bytes."""
+    kind = suffix(name)
+    if not content.strip():
+        return "is empty; save it anew"
+    if any(first in content[: WITHIN.get(kind, len(first))] for first in FIRST_BYTES[kind]):
+        return ""
+    return f"is no {kind[1:].upper()}, by its first bytes; export it as one, for a new name alone makes none"
+
+
+def is_all_text(name: str, content: bytes) -> bool:
+    """Whether a PDF or DOCX has no pictures: what is read of one that has, as of scanned pages, may be the least of it."""
+    return suffix(name) in HAS_PICTURES and not HAS_PICTURES[suffix(name)].search(content)
 
 
 def documents(files: Mapping[str, bytes], suffixes: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from grader.intake import git_repositories
 from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
-from grader.intake.strict_yaml import StrictYamlError, load
+from grader.intake.strict_yaml import StrictYamlError, load, load_texts
 from grader.safe_text import printable
 
 MAX_FILES = 200
@@ -63,6 +63,7 @@ class Submission:
         files: Contents by relative path.
         unusable: Why it could not be taken in, if so.
         too_large: Documents that are too large to be among the files.
+        told: Whether where it was found tells whose it is, so that student.yaml need not.
     """
 
     source: Path
@@ -71,6 +72,7 @@ class Submission:
     files: Mapping[str, bytes] = field(repr=False)
     unusable: str = ""
     too_large: tuple[str, ...] = ()
+    told: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -123,14 +125,21 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
         return unusable(source, f"cannot be read: {said}", student, name)
     try:
-        identity = load(files.get("student.yaml", b""))
-        own_id, own_name = (str("" if identity[key] is None else identity[key]) for key in ("id", "name"))
-        own_id, own_name = safe_id(own_id), printable(own_name)
-    except (StrictYamlError, KeyError, TypeError):  # the checks say what is wrong with it
+        own_id, own_name = identity(files)
+    except StrictYamlError:  # the checks say what is wrong with it
         own_id = own_name = ""
     else_id, else_name = named_by_source(source)
-    student = student or own_id or else_id
+    student = student or safe_id(own_id) or else_id
+    own_name = printable(own_name)
     return Submission(source, student, name or own_name or else_name or student, files, too_large=too_large)
+
+
+def identity(files: Mapping[str, bytes]) -> tuple[str, str]:
+    """The id and name in student.yaml, as they were written; empty where there is none. Raises StrictYamlError."""
+    told = load_texts(files.get("student.yaml", b""))
+    told = told if isinstance(told, dict) else {}
+    own_id, own_name = (text.strip() if isinstance(text := told.get(key), str) else "" for key in ("id", "name"))
+    return own_id, own_name
 
 
 def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Submission:

@@ -1,32 +1,34 @@
 """Near-copies among submissions, for a person to judge: who shares settings, code or sentences that few others have.
 
-Code and texts are compared by winnowed fingerprints (Schleimer, Wilkerson and Aiken 2003, SIGMOD, section 3): any passage
-of NOISE + WINDOW - 1 units that two share is found, wherever it stands. Names in code do not count, so that renaming hides nothing.
+What the course hands out is nobody's own, nor is what most of a class have. All else weighs by how rare it is, in bits: what
+one in two has weighs one bit, what one in 16 or fewer have weighs four. The very same file is told whoever has it.
 """
 
-import hashlib
-import io
-import keyword
-import tokenize
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from grader.grading.ranking import Entry, standings
 from grader.intake.reports import read_reports
-from grader.intake.strict_yaml import StrictYamlError, load
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import document_texts, kept, kept_text
+from grader.review.submission_features import file_digest, handed_out, of_code, of_text, settings
 from grader.safe_text import csv_text
 from project.support.files import write_atomically
 
-NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code
-RARE_SHARE, RARE_COUNT = 0.1, 3  # what this share of all students have, or so many of them, may still be somebody's own
-SHARED = {"config": (0.6, 4), "code": (0.4, 6), "texts": (0.25, 6)}  # least share of the smaller, and least number
-NOBODYS_OWN = ("seed_everything", "run")  # sections of a configuration
+COURSE_SHARE, COURSE_COUNT = (
+    0.5,
+    5,
+)  # what more than this share of all students have, and so many of them, is the course's
+WHOLE_CLASS = 30  # a smaller one says as little about what is rare as one of so many does
+MOST_BITS = 4.0
+SHARED = {"config": (0.6, 13), "code": (0.4, 21), "texts": (0.25, 21)}  # least share of the smaller, and least bits
+AT_ONCE = 4096  # features that are multiplied together
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,11 @@ class Pair:
     """Two submissions that are alike.
 
     Attributes:
-        what: `config`, `code` or `texts`.
-        share: How much the two have in common, of what the one that has less of its own has, in [0, 1].
-        count: How many settings or fingerprints that is.
-        example: One of the settings, for configurations.
+        what: `files`, `config`, `code` or `texts`.
+        share: How much the two have in common, of what the one that has less of its own has, in [0, 1]; what is rare weighs
+            more.
+        count: How many files, settings or fingerprints that is.
+        example: One of the settings, for configurations; the files' names.
     """
 
     first: str
@@ -50,19 +53,25 @@ class Pair:
 
 def similar(results: Path, entries: list[Entry]) -> list[Pair]:
     """Pairs that share more than chance explains, the most alike first."""
+    given = handed_out()
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
+    files_of: dict[str, dict[bytes, str]] = {}
     for entry in entries:
         files, student = kept(results, entry.digest), entry.student
-        features["config"][student] = set(settings(files.get("config.yaml", b"")))
+        features["config"][student] = set(settings(files.get("config.yaml", b""))) - given.features["config"]
         code = "\n".join(kept_text(files, name) for name in sorted(files) if name.endswith(".py"))
-        features["code"][student] = fingerprints(list(tokens(code)))
+        features["code"][student] = of_code(code) - given.features["code"]
         read = document_texts(results, entry.digest) or {}
         texts = "".join(
             "".join(read.get(file, "") for file in part.files) if part.markdown is None else part.markdown
             for part in read_reports(files).parts.values()
         )
-        features["texts"][student] = fingerprints([c for c in texts.lower() if c.isalnum()])
-    pairs = [pair for what in SHARED for pair in alike(what, features[what])]
+        features["texts"][student] = of_text(texts) - given.features["texts"]
+        own = {name: content for name, content in files.items() if content.strip() and name != "student.yaml"}
+        if not features["config"][student]:  # all of it is handed out
+            own.pop("config.yaml", None)
+        files_of[student] = {d: name for name, content in own.items() if (d := file_digest(content)) not in given.files}
+    pairs = [*same_files(files_of), *(pair for what in SHARED for pair in alike(what, features[what]))]
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.count, pair.first, pair.second))
 
 
@@ -75,70 +84,50 @@ def list_similar(opened: OpenResults) -> str:
     return "\n".join(lines) or "No two submissions are alike."
 
 
-def alike(what: str, features: dict[str, set[Any]]) -> Iterator[Pair]:
-    """Pairs of students whose rare features overlap."""
+def same_files(files_of: Mapping[str, Mapping[bytes, str]]) -> Iterator[Pair]:
+    """Students who handed in the very same file: of many, each beside the first of them.
+
+    Args:
+        files_of: The names of each student's files, by what they hold.
+    """
+    first_with: dict[bytes, str] = {}
+    same: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for student, files in sorted(files_of.items()):
+        for digest, name in files.items():
+            if (first := first_with.setdefault(digest, student)) != student:
+                same[first, student].append(name)
+    for (first, second), names in same.items():
+        share = len(names) / min(len(files_of[first]), len(files_of[second]))
+        yield Pair(first, second, "files", share, len(names), ", ".join(sorted(names)))
+
+
+def alike(what: str, features: Mapping[str, set[Any]]) -> Iterator[Pair]:
+    """Pairs of students whose own features overlap. The time grows with the features, and with the square of the students."""
+    students = sorted(features)
     owners = defaultdict(list)
-    for student, own in features.items():
-        for feature in sorted(own):
-            owners[feature].append(student)
-    most = max(RARE_COUNT, RARE_SHARE * len(features))
-    rare = {feature: students for feature, students in owners.items() if len(students) <= most}
-    sizes = Counter(student for students in rare.values() for student in students)
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
-    for feature, students in rare.items():
-        for pair in combinations(sorted(students), 2):
-            counts[pair] += 1
-            if what == "config":
-                examples.setdefault(pair, str(feature))
-    least_share, least_count = SHARED[what]
-    for (first, second), count in counts.items():
-        share = count / min(sizes[first], sizes[second])
-        if share >= least_share and count >= least_count:
-            yield Pair(first, second, what, share, count, examples.get((first, second), ""))
+    for number, student in enumerate(students):
+        for feature in features[student]:
+            owners[feature].append(number)
+    most = max(COURSE_COUNT - 1, COURSE_SHARE * len(students))
+    bits = {feature: rarity(len(having), len(students)) for feature, having in owners.items() if len(having) <= most}
+    whole_S = np.array([math.fsum(bits.get(feature, 0) for feature in features[student]) for student in students])
+    shared_SS = np.zeros((len(students), len(students)), np.float32)
+    owned_twice = [feature for feature in bits if len(owners[feature]) > 1]
+    for start in range(0, len(owned_twice), AT_ONCE):
+        some = owned_twice[start : start + AT_ONCE]
+        weights_SF = np.zeros((len(students), len(some)), np.float32)
+        for column, feature in enumerate(some):
+            weights_SF[owners[feature], column] = math.sqrt(bits[feature])
+        shared_SS += weights_SF @ weights_SF.T
+    least_share, least_bits = SHARED[what]
+    share_SS = shared_SS / np.maximum(np.minimum(whole_S[:, None], whole_S), 1)
+    for one, other in np.argwhere(np.triu((share_SS >= least_share) & (shared_SS >= least_bits), 1)):
+        first, second = students[one], students[other]
+        common = features[first] & features[second] & bits.keys()
+        share = min(1.0, float(share_SS[one, other]))
+        yield Pair(first, second, what, share, len(common), min(common) if what == "config" else "")
 
 
-def settings(config: bytes) -> Iterator[str]:
-    """A configuration's settings, one `key.key: value` each; none of what cannot be read."""
-    try:
-        loaded = load(config)
-    except StrictYamlError:
-        return
-    if isinstance(loaded, dict):
-        yield from leaves({key: value for key, value in loaded.items() if key not in NOBODYS_OWN})
-
-
-def leaves(settings: Any, path: str = "") -> Iterator[str]:
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(settings, list):
-        for value in settings:
-            yield from leaves(value, path)
-    else:
-        yield f"{path}: {settings!r}"
-
-
-def tokens(code: str) -> Iterator[str]:
-    """Tokens of Python code: all names are alike, all texts are alike, and comments are left out."""
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(code).readline):
-            if token.type == tokenize.NAME:
-                yield token.string if keyword.iskeyword(token.string) else "name"
-            elif token.type in (tokenize.OP, tokenize.NUMBER):
-                yield token.string
-            elif token.type == tokenize.STRING:
-                yield "text"
-    except (tokenize.TokenError, SyntaxError, ValueError):
-        return
-
-
-def fingerprints(units: list[str]) -> set[int]:
-    """The smallest hash of NOISE units in each window of WINDOW."""
-    hashes = [short_hash(units[start : start + NOISE]) for start in range(len(units) - NOISE + 1)]
-    return {min(hashes[start : start + WINDOW]) for start in range(max(0, len(hashes) - WINDOW + 1))}
-
-
-def short_hash(units: Iterable[str]) -> int:
-    """64 bits that are the same in every process."""
-    return int.from_bytes(hashlib.blake2b("\0".join(units).encode("utf-8", "replace"), digest_size=8).digest(), "big")
+def rarity(having: int, students: int) -> float:
+    """How much it says, in bits, that one has what so many of so many have."""
+    return min(MOST_BITS, math.log2(max(students, WHOLE_CLASS) / having))

@@ -4,11 +4,9 @@ Archives are read as streams: nothing in one is ever written under a name that i
 """
 
 import errno
-import lzma
 import math
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
@@ -20,6 +18,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from project.datasets.cache import content_key, decoded_once, file_pieces
+from project.datasets.damage import DAMAGED, damage
 from project.datasets.source import Split, shape_words
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
@@ -29,7 +28,6 @@ SPLITS = ("train", "val", "test")
 IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_IMAGE_BYTES = 100 * 10**6
 GREY = ("1", "L", "LA")  # modes of Pillow
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 Files = Iterator[tuple[float, str, bytes]]  # share of the work that is done, path, content
 
@@ -86,8 +84,7 @@ class ImageArchive(TensorFolder):
             except DAMAGED as error:
                 if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                     raise  # not the archive's fault
-                said = " ".join(str(error).split()) or "it ends too early"
-                raise UserError(f"{self.path}: damaged: {said}") from None
+                raise UserError(f"{self.path}: cannot be read: {damage(error)}") from None
         classes = self._classes({split: {name for name, _ in found} for split, found in names.items()})
         return classes, {split: in_order(scratch / split, shape, one, classes) for split, one in names.items() if one}
 

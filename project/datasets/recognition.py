@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from project.datasets.damage import DAMAGED
 from project.datasets.idx import idx_files
 from project.datasets.tables import ENDINGS, is_hidden, is_table
 from project.support.errors import UserError
@@ -45,6 +46,6 @@ def holds_a_table(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/") and not is_hidden(name)]
-    except (OSError, zipfile.BadZipFile):
+    except DAMAGED:
         return False  # ImageArchive says what is wrong with it
     return bool(names) and all(map(is_table, names))

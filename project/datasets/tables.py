@@ -6,7 +6,6 @@ import math
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from project.datasets.cache import Decoded, content_key, decoded_once, file_pieces
+from project.datasets.damage import DAMAGED, damage
 from project.datasets.source import Split, stratified_split
 from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError, in_range
@@ -27,7 +27,6 @@ ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz")
 CHUNK_BYTES = 16 * 2**20  # rows that are read at once
 LONGEST_ROW = 32 * 2**20  # bytes; a colour image of 1024x1024 takes less than half of it
 UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|(\x00[ -~]){2}|([ -~]\x00){2}")
-DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
 
 LABEL_NAMES = ("label", "labels", "class", "target")
 POINT_ZERO = re.compile(rb"(?<=[0-9])\.0*(?![0-9.eE])")  # of a whole number that is written as 12.0
@@ -479,5 +478,4 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        said = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it ends too early"
-        raise UserError(f"{path}: cannot be read: {said}") from None
+        raise UserError(f"{path}: cannot be read: {damage(error)}") from None

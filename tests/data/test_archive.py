@@ -19,6 +19,7 @@ from PIL import Image
 from project.datasets.cache import cache_folder, remove_remains
 from project.datasets.image_archive import ImageArchive
 from project.support.errors import UserError
+from tests.data.test_tables import packed_by_deflate64
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10.tar.xz"
 
@@ -186,6 +187,12 @@ def test_damaged_archives_are_one_line(name, share, tmp_path):
     with pytest.raises(UserError) as error:
         ImageArchive(str(path))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_method_of_packing_that_python_does_not_know_is_one_line(tmp_path):
+    (tmp_path / "a.zip").write_bytes(packed_by_deflate64(some_files()))
+    with pytest.raises(UserError, match="a.zip: cannot be read: .* not supported; unpack it, or pack it anew"):
+        ImageArchive(str(tmp_path / "a.zip"))
 
 
 def test_no_archive_is_one_line(tmp_path):

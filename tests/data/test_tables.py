@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def folder_of(tmp_path, **texts) -> Path:
     for name, text in texts.items():
         (folder / f"{name.title()}.csv").write_text(text, encoding="utf-8")
     return folder
+
+
+def packed_by_deflate64(files: dict[str, bytes]) -> bytes:
+    """A zip as Windows makes one of large files, as far as Python reads it: to the number of the method."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    packed = bytearray(buffer.getvalue())
+    for head, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        for found in re.finditer(head, bytes(packed)):
+            packed[found.start() + offset] = 9
+    return bytes(packed)
 
 
 def rows_of(source: Source, split: str) -> list[tuple[str, bytes]]:
@@ -300,6 +314,7 @@ def test_what_is_not_there_is_one_line(tmp_path):
     locked[6] |= 1  # the flag of encryption, in the file's own head and in the directory at the end
     locked[locked.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "locked.csv.zip").write_bytes(locked)
+    (tmp_path / "deflate64.csv.zip").write_bytes(packed_by_deflate64({"Train.csv": written(*drawn()).encode()}))
     for arguments, said in (
         ({"path": "absent"}, "data.source.path: absent: no such file or folder"),
         ({"path": "empty"}, "has no Train.csv"),
@@ -311,6 +326,10 @@ def test_what_is_not_there_is_one_line(tmp_path):
         ({"path": "utf-16-be.csv"}, "is in UTF-16; save the table as CSV UTF-8"),
         ({"path": "twice.csv.zip"}, "Train.csv.gz is packed twice; take it out of the zip"),
         ({"path": "locked.csv.zip"}, "locked.csv.zip: encrypted; save it without a password"),
+        (
+            {"path": "deflate64.csv.zip"},
+            "deflate64.csv.zip: cannot be read: That compression method is not supported; unpack it",
+        ),
         ({"train": "absent.csv"}, "data.source.train: "),
         ({}, "name the folder of the tables as path"),
     ):

@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import unicodedata
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from grader.cli import main
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import register
+from grader.grading.verdicts import checks_by
 from grader.intake.checks import check, rejections
 from grader.intake.downloads import find_downloads
 from grader.intake.submission import named_by_folder, take_in
@@ -22,6 +24,7 @@ from grader.rules import Rules
 from project.support.errors import UserError
 from tests.fixtures.real_class import NAMES, files_of, write, write_cases, write_class_repository
 from tests.grader.conftest import needs_sandbox
+from tests.grader.engines import MadeUp, graded, scored
 
 
 @pytest.fixture
@@ -91,6 +94,39 @@ def test_student_yaml_decides_and_the_folder_s_name_where_it_is_empty(form, stud
         (download,) = find_downloads(folder)
         assert (submission_in(download).student, submission_in(download).name) == expected
     assert take_in(own).student == expected[0], "as `check` prints it"
+
+
+@pytest.mark.parametrize("folder", ["김하늘", "kimhaneul", "kim_12_assignsubmission_file_"])
+@pytest.mark.parametrize(
+    ("student", "where"),
+    [
+        ("id:\nname:\n", "student.yaml"),
+        (None, "student.yaml"),
+        ("id: ''\nname: Kim\n", "student.yaml: id"),
+        ("id: kim\n", "student.yaml: name"),
+    ],
+)
+def test_who_lies_among_others_need_not_say_whose_it_is(folder, student, where, write_submission, rules, tmp_path):
+    own = write_submission(folder, **{"student.yaml": student})
+    graded(own.parent, tmp_path / "results", rules, MadeUp(lambda job: scored()))
+    with open_results(tmp_path / "results") as opened:
+        (among,) = opened.ledger.graded(checks_by(rules))
+    assert [(each["where"], each["severity"]) for each in among.findings] == [(where, "warn")]
+    assert among.student in among.findings[0]["what"] or where == "student.yaml: name"
+    graded(own, tmp_path / "alone", rules, MadeUp(lambda job: scored()))
+    with open_results(tmp_path / "alone") as opened:
+        (alone,) = opened.ledger.graded(checks_by(rules))
+    assert [(each["where"], each["severity"]) for each in alone.findings] == [(where, "reject")]
+
+
+def test_an_archive_that_a_student_named_tells_nobody(write_submission, rules, tmp_path):
+    files = {file.name: file.read_bytes() for file in write_submission(**{"student.yaml": None}).iterdir()}
+    (tmp_path / "downloads").mkdir()
+    with zipfile.ZipFile(tmp_path / "downloads" / "final.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    (download,) = find_downloads(tmp_path / "downloads")
+    assert not download.told and rejections(check(submission_in(download), rules))
 
 
 def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):

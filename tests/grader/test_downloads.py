@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tarfile
+import unicodedata
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -84,6 +85,20 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
         (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
         with pytest.raises(UserError, match=f"times.csv.*{said}.*expected the columns"):
             find_downloads(tmp_path)
+
+
+@pytest.mark.parametrize("in_table", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_a_name_is_the_same_in_each_of_its_normal_forms(in_table, on_disk, tmp_path):
+    """Excel writes NFC, macOS names folders in NFD."""
+    names = ("김민지.zip", "josé_1_2_a.zip")
+    for name in names:
+        download(tmp_path, unicodedata.normalize(on_disk, name), day=1)
+    rows = "".join(f"{unicodedata.normalize(in_table, name)},2026-12-09T00:00:00+00:00\n" for name in names)
+    (tmp_path / "times.csv").write_text(f"file,submitted\n{rows}", encoding="utf-8")
+    found = find_downloads(tmp_path)
+    assert [each.submitted for each in found] == [at(9)] * 2
+    assert {each.student for each in found} == {"", "jose-1"}
 
 
 @pytest.mark.parametrize("time", [253402300800, -(10**14), 10**14])

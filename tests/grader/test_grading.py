@@ -20,6 +20,7 @@ from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
 from grader.rerun.failures import PREPARES, READY
+from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 from tests.grader.engines import CRASHED, LOST, MadeUp, graded, scored
@@ -492,6 +493,27 @@ def test_changed_rules_change_verdicts_and_train_nobody(write_submission, rules,
     assert main(["leaderboard", str(results), "--rules", str(other)]) == 2
     assert "names other images, or another split" in capsys.readouterr().err
     assert main(["leaderboard", str(results)]) == 0, "the rules are those of before"
+
+
+def test_rules_given_afterwards_are_read_with_the_images_of_the_run(write_submission, rules, tmp_path, capsys):
+    """Whether `run --dataset` put them in the place of the file's, or not."""
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    file = rules_file(tmp_path / "rules.yaml", monitor_fraction=0.3)
+    own = {"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS | {"noise": 0.3}}
+    graded(folder, results, Rules.load(file).with_dataset(own), Drawn(0.9))
+    silent = tmp_path / "silent.yaml"
+    silent.write_text("target_accuracy: 0.95\nseeds_near_target: 1\n")
+    for changed, verdict in ((silent, "below_target"), (file, "passed"), (results / "assignment.json", "passed")):
+        assert main(["leaderboard", str(results), "--rules", str(changed)]) == 0
+        assert entries(results)["kim"]["verdict"] == verdict and "The next run" not in capsys.readouterr().out
+        stored = Rules.load(results / "assignment.json")
+        assert (stored.dataset, stored.monitor_fraction) == (own, 0.3)
+    for other in (rules_file(tmp_path / "other.yaml", {"noise": 0.4}), rules_file(file, monitor_fraction=0.4)):
+        assert main(["leaderboard", str(results), "--rules", str(other)]) == 2
+        assert "names other images, or another split" in capsys.readouterr().err
+    graded(folder, results, rules, Drawn(0.9))
+    assert main(["leaderboard", str(results), "--rules", str(silent)]) == 0
+    assert Rules.load(results / "assignment.json").dataset == rules.dataset
 
 
 def test_a_limit_that_is_raised_reruns_only_those_whom_it_stopped(write_submission, rules, tmp_path):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 import matplotlib
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from grader.grading.verdicts import verdict
 from grader.intake.checks import LEAST_CHARACTERS, check, look, rejections
 from grader.intake.notebooks import Cell, NotANotebook, parts_in, read_notebook
 from grader.intake.packing import pack
-from grader.intake.reports import length, read_reports
+from grader.intake.reports import FIRST_BYTES, PNG, length, read_reports, suffix
 from grader.intake.submission import MAX_DOCUMENT_BYTES, take_in
 from grader.ledger.results_folder import open_results
 from grader.publish.feedback import feedback
@@ -87,23 +88,26 @@ def texts(files: dict[str, str | bytes]) -> dict[str, str | None]:
     return {part: found.markdown for part, found in read_reports(contents).parts.items()}
 
 
-def sources(files: dict[str, str | bytes]) -> dict[str, tuple[str, ...]]:
-    contents = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
+def sources(files: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    contents = {name: FIRST_BYTES.get(suffix(name), (b"",))[0] + text.encode() for name, text in files.items()}
     return {part: found.files for part, found in read_reports(contents).parts.items()}
 
 
-def pdf(*lines: str) -> bytes:
+def pdf(*lines: str, picture: bool = False) -> bytes:
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         figure, buffer = Figure(), io.BytesIO()
         for number, line in enumerate(lines):
             figure.text(0.02, 0.95 - 0.04 * number, line, size=8)
+        if picture:
+            figure.figimage(np.zeros((9, 9)))
         figure.savefig(buffer, format="pdf")
     return buffer.getvalue()
 
 
-def docx(body: str, before: str = "") -> bytes:
+def docx(body: str, before: str = "", **more: str) -> bytes:
     space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-    return zipped({"word/document.xml": f'{before}<w:document xmlns:w="{space}"><w:body>{body}</w:body></w:document>'})
+    whole = f'{before}<w:document xmlns:w="{space}"><w:body>{body}</w:body></w:document>'
+    return zipped({"word/document.xml": whole, **more})
 
 
 def paragraph(text: str) -> str:
@@ -264,7 +268,8 @@ def test_documents_are_for_a_person_whatever_the_rules_demand(write_submission, 
 
 
 def test_what_is_not_taken_for_a_text_says_how_it_would_be(write_submission, rules):
-    folder = write_submission(**{"plot.png": "x", "REPORT.txt": "", "old/a.ipynb.md": None})
+    folder = write_submission(**{"REPORT.txt": "", "old/a.ipynb.md": None})
+    (folder / "plot.png").write_bytes(PNG)
     (folder / "old").mkdir()
     (folder / "old" / "a.ipynb").write_text(WORK)
     found = {finding.where: str(finding) for finding in check(take_in(folder), rules)}
@@ -439,8 +444,33 @@ def test_documents_are_read_once_and_counted(write_submission, tmp_path, monkeyp
     monkeypatch.setattr("grader.grading.document_reading.read_document", lambda *given: pytest.fail("read again"))
     assert read_documents(take_in(folder), results) == read and KOREAN.strip() in read["CONCLUSION.docx"]
     found = {finding.where: finding for finding in look(taken, 15, read)}
-    assert "has 24 characters" in found["REPORT.pdf"].what and found["REPORT.pdf"].severity == "warn"
+    assert "has 24 characters" in found["REPORT.pdf"].what and found["REPORT.pdf"].severity == "bonus"
     assert "a person" in found["CONCLUSION.docx"].what
+
+
+@pytest.mark.parametrize("picture", [False, True], ids=["all text", "with pictures"])
+@pytest.mark.parametrize("kind", [".pdf", ".docx"])
+def test_a_short_text_that_was_read_is_short_unless_pictures_may_say_the_rest(kind, picture, write_submission):
+    text = "Scanned with a telephone"
+    folder = write_submission(**{"REPORT.md": None})
+    word = docx(paragraph(text), **({"word/media/image1.jpeg": "x"} if picture else {}))
+    (folder / f"REPORT{kind}").write_bytes(pdf(text, picture=picture) if kind == ".pdf" else word)
+    (finding,) = look(take_in(folder), 15, {f"REPORT{kind}": text})
+    assert "has 24 characters" in finding.what
+    assert finding.by_rules(DEMANDING).severity == ("warn" if picture else "reject")
+
+
+@pytest.mark.parametrize("name", ["report.docx", "report.pdf", "report.png", "Theory.JPG", "homework.pdf"])
+@pytest.mark.parametrize("content", [b"", b" \n", b"hello", b"not a png, but a text " * 99, b"\xd0\xcf\x11\xe0" * 99])
+def test_what_is_no_document_by_its_first_bytes_is_none(name, content, write_submission):
+    folder = write_submission(**{"REPORT.md": None})
+    (folder / name).write_bytes(content)
+    found = {finding.where: finding for finding in check(take_in(folder), DEMANDING)}
+    assert found.keys() == {name, "REPORT.md"} and found["REPORT.md"].severity == "reject"
+    said = "is no " if content.strip() else "is empty"
+    assert found[name].what.startswith(said) and found[name].severity == "warn"
+    (folder / "Theory of mine.pdf").write_bytes(pdf("words"))
+    assert not rejections(check(take_in(folder), DEMANDING)), "what else there is takes its place"
 
 
 # verdicts, feedback, pages, review, near-copies
@@ -478,7 +508,7 @@ def handed_in(tmp_path, rules):
     everyone = [
         Student("kim", "Kim", 0.9, texts={"김민지.ipynb": WORK}),
         Student("lee", "Lee", 0.8, texts={"lee.ipynb": again}),
-        Student("rex", "Rex", 0.7, texts={"[b]rex homework.pdf": "no PDF", "CONCLUSION.md": CONCLUSION}),
+        Student("rex", "Rex", 0.7, texts={"[b]rex homework.pdf": "%PDF, or not", "CONCLUSION.md": CONCLUSION}),
         *(
             Student(f"s{n}", f"S{n}", 0.6, texts={"REPORT.md": REPORT, "CONCLUSION.md": f"{n} " * 200})
             for n in range(5)
@@ -494,7 +524,7 @@ def test_the_page_shows_the_notebook_and_neither_its_name_nor_a_document(handed_
     assert len(shown) == 2 and all("# &lt;b&gt;" in page and "accuracy 0.89" in page for page in shown)
     assert all('<h2 id="conclusion">Conclusion</h2>\n<h4>분석</h4>' in page for page in shown)
     (other,) = (page for page in pages if "which a person opens" in page)
-    assert "no PDF" not in other and not any(name in "".join(pages) for name in ("김민지", "lee.ipynb", "homework"))
+    assert "or not" not in other and not any(name in "".join(pages) for name in ("김민지", "lee.ipynb", "homework"))
     assert not list((handed_in / "site").rglob("*.pdf")) and not list((handed_in / "site").rglob("*.ipynb"))
 
 
@@ -517,7 +547,7 @@ def test_a_review_shows_notebooks_and_where_documents_lie(handed_in):
     assert "김민지.ipynb" in text and "net = MyNet()" in text and "report: 김민지.ipynb" in text
     place = handed_in / "documents" / "rex-report-1.pdf"
     assert "report: [b]rex homework.pdf" in text, "a name is no markup"
-    assert place.name in text and place.read_bytes() == b"no PDF" and "\x1b" not in text
+    assert place.name in text and place.read_bytes() == b"%PDF, or not" and "\x1b" not in text
 
 
 def test_near_copies_are_found_in_notebooks_and_pictures_are_none(handed_in):

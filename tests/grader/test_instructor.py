@@ -6,6 +6,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings, training_seed
 from grader.grading.strategy_contributions import KEYS, variant, variants
+from grader.ledger.measurement import Strategy
 from grader.ledger.results_folder import open_results, stored_secret
 from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
@@ -23,9 +25,10 @@ from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
 from grader.review.ablation import ablate
 from grader.review.report_review import review
-from grader.review.similarity import fingerprints, tokens
+from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
 from project.support.errors import UserError
+from project.training.command_line import complete_config
 from tests.grader.conftest import TINY_GLYPHS
 from tests.grader.engines import LOST, MadeUp, graded, scored
 
@@ -282,8 +285,47 @@ def test_copies_are_found_though_names_are_changed_and_the_course_s_own_text_is_
     write_course(tmp_path, everyone, rules)
     assert main(["similar", str(tmp_path)]) == 0
     found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
-    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config")}
+    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config"), ("s3", "s7", "files")}
     assert "model.own0: 30" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("copies", "everybody"), [(4, 4), (4, 12), (6, 12)])
+def test_a_group_of_copies_is_found_however_many_they_are(copies, everybody, tmp_path, rules):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(n)}) for n in range(everybody)]
+    group = course[:copies]
+    for n, student in enumerate(group):  # no two files of theirs are the same
+        student.texts["net.py"] = CODE + f"# {n}\n"
+        student.texts["REPORT.md"] = own_text(99) + f" {n}"
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+    pairs = set(combinations(sorted(student.id for student in group), 2))
+    assert found == {(*pair, what) for pair in pairs for what in ("code", "texts")}
+
+
+def test_the_same_file_is_told_whoever_has_it(tmp_path, rules, capsys):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(99), "b.py": "x = 1\n"}) for n in range(9)]
+    course[8].texts = {"REPORT.md": own_text(8), "__init__.py": ""}
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = rows(tmp_path / "similar.csv")
+    assert [(row["first"], row["second"]) for row in found] == [("s0", f"s{n}") for n in range(1, 8)]
+    assert {(row["what"], row["example"]) for row in found} == {("files", "REPORT.md, b.py")}
+    assert "s0  s7  share 100% of their files  REPORT.md, b.py" in capsys.readouterr().out
+
+
+def test_what_the_course_hands_out_is_nobodys_own(tmp_path, rules, capsys):
+    made = ["--config", "configs/quickstart.yaml", "--config", "configs/optimization/adamw.yaml"]
+    handed_out = {
+        "config.yaml": complete_config(made),
+        "net.py": Path("project/networks.py").read_text(encoding="utf-8"),
+        "REPORT.md": Path("docs/assignment.md").read_text(encoding="utf-8"),
+    }
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts=dict(handed_out)) for n in range(3)]
+    course[0].texts["config.yaml"] += "\n"
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    assert "No two submissions are alike." in capsys.readouterr().out
 
 
 def test_code_that_is_no_python_has_no_tokens_and_no_fault():
@@ -485,19 +527,23 @@ def test_a_lost_variant_is_tried_again(write_submission, rules, tmp_path):
 
 
 class Made(MadeUp):
-    """An engine that trains nothing: each family is worth 0.2."""
+    """An engine that trains nothing: each family is worth 0.2. The network's own code may have strategies, too."""
 
-    def __init__(self):
-        self.jobs = []
+    def __init__(self, **in_the_code):
+        self.jobs, self.in_the_code = [], in_the_code
 
     def result(self, job):
         import yaml
 
         self.jobs.append(job)
         config = yaml.safe_load(job.submission.files["config.yaml"])
-        used = [config["model"]["initialization"], config["model"]["normalization"], config["model"]["scheduler"]]
-        used.append(config["model"]["regularization"] or config["data"]["augmentation"])
-        return scored(0.1 + 0.2 * sum(map(bool, used)))
+        model = config["model"]
+        used = {family: model[family] for family in ("initialization", "normalization")}
+        used["optimization"] = model["scheduler"]
+        used["regularization"] = model["regularization"] or config["data"]["augmentation"]
+        found = {f: [Strategy(name=f"set {f}", evidence="")] for f, chosen in used.items() if chosen}
+        found |= {f: [Strategy(name=name, evidence="")] for f, name in self.in_the_code.items()}
+        return scored(0.1 + 0.2 * len(found), strategies=found)
 
 
 def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(tmp_path, rules, config):
@@ -515,6 +561,23 @@ def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(t
     with open_results(tmp_path) as opened:
         ablate(opened, "kim", 2, settings)  # one more seed, for the whole as well
     assert len(engine.jobs) == 9 + 10
+
+
+def test_what_the_network_s_own_code_does_has_a_reason_and_no_number(tmp_path, rules, config):
+    write_course(tmp_path, [Student("kim", "Kim Minji", 0.9, texts={"config.yaml": config})], rules)
+    engine = Made(normalization="KimMinjiNorm", regularization="dropout")
+    with open_results(tmp_path) as opened:
+        table, _ = ablate(opened, "kim", None, Settings("cpu", sandboxed=False, engine=engine))
+        publish(opened)
+    lines = {line[:24].strip(): line for line in table.splitlines()}
+    said = "cannot be taken out: KimMinjiNorm, in the code and not in the configuration"
+    assert said in lines["without normalization"] and said in lines["only regularization"]
+    assert "out: dropout, in the code" in lines["without regularization"]
+    assert "KimMinjiNorm" in lines["none of the families"] and "dropout" in lines["none of the families"]
+    assert "-20.00" in lines["without initialization"] and "-20.00" in lines["without optimization"]
+    assert "+0.00" not in table
+    page = next((tmp_path / "site" / "submissions").iterdir()).read_text()
+    assert page.count("cannot be taken out") >= 7 and "Minji" not in page
 
 
 def test_variants_take_back_just_their_family(config):
@@ -546,6 +609,9 @@ def test_decay_within_an_optimizer_belongs_to_regularization():
 
     assert optimizer("without regularization")["init_args"]["weight_decay"] == 0
     assert optimizer("without normalization") == adamw
+    config["model"]["optimizer"] = {"class_path": "torch.optim.AdamW"}  # which decays without being told
+    assert optimizer("without regularization")["init_args"] == {"weight_decay": 0}
+    config["model"]["optimizer"] = adamw
     assert optimizer("only optimization")["init_args"]["weight_decay"] == 0
 
 

@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from grader.intake.checks import check
 from grader.intake.downloads import find_downloads
 from grader.intake.packing import pack
 from grader.intake.submission import MAX_FILES, safe_id, take_in
@@ -39,6 +40,19 @@ def test_every_container_gives_the_same_submission(write_submission, tmp_path):
     ]
     assert {take_in(path).digest for path in packed} == {taken.digest}
     assert {take_in(path).student for path in packed} == {"kim-minji"}
+
+
+@pytest.mark.parametrize("written", ["0201", "0123456", "2020_1234", "0x1f", "1e3", "no", "null", "2024-02-31"])
+def test_an_id_is_what_is_written_and_no_number(written, write_submission, rules):
+    folder = write_submission(**{"student.yaml": f"id: {written}  # mine\nname: {written}\n"})
+    taken = take_in(folder)
+    assert (taken.student, taken.name) == (written, written) and not check(taken, rules)
+
+
+@pytest.mark.parametrize("written", ["12:30", "1.5", "[1, 2]", "{a: b}", "~"])
+def test_what_cannot_be_an_id_is_not_made_one(written, write_submission, rules):
+    folder = write_submission(**{"student.yaml": f"id: {written}\nname: Kim\n"})
+    assert [finding.where for finding in check(take_in(folder), rules)] == ["student.yaml: id"]
 
 
 def test_packing_twice_gives_the_same_bytes(write_submission, tmp_path):

@@ -128,7 +128,10 @@ class Pages:
                 "middle": middle,
                 "classes": drawn.get("classes", []),
                 "confusion": drawn.get("confusion", []),
-                "contributions": contributions(variants, trained, list(self.rules.families)) if trained else [],
+                "contributions": [
+                    row | {"reason": self.veil(self.entries[graded.student], row["reason"])}
+                    for row in (contributions(variants, trained, list(self.rules.families)) if trained else [])
+                ],
             },
         )
         return page, ranked.val_accuracy if ranked else []
