@@ -4,13 +4,13 @@ import ast
 import textwrap
 from typing import NamedTuple, cast
 
+from grader.intake.pasted.cells import Statement
 from grader.intake.pasted.module_parts import Parts
 from grader.intake.pasted.network_input import Input, first_input, is_flattening, kind_of_layer, mentions, method
 from grader.intake.pasted.plain_code import (
     NotPlain,
     PlainCode,
     Scope,
-    Statement,
     argument,
     arguments,
 )

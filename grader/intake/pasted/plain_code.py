@@ -5,23 +5,19 @@ Plain are constants, arithmetic of constants, names bound to one constant, and a
 
 import ast
 import operator
-import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from grader.intake.checks import LONGEST_LINE, MOST_CODE
+from grader.intake.checks import MOST_CODE
+from grader.intake.pasted.cells import Statement, read_cell
 from grader.safe_text import printable
 from project.support.errors import UserError
 
 MOST_CELLS = 2_000
-DEEPEST_TREE = 150  # of a cell's code; ast.unparse takes several calls a level
 DEEPEST = 20  # names that stand for names, arithmetic in arithmetic
 MOST_LOOKED_AT = 1_000  # parts of one value
 MOST_STEPS = 20_000  # of following names and calls through a notebook
 LARGEST = 10**15  # of a number
-RUN_AS_CODE = ("time", "timeit", "capture", "writefile")  # cell magics below which code stands
-SHELL_LINE = re.compile(r"^(\s*)([%!?].*|[\w.]+\?+)$")
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -38,14 +34,6 @@ NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 class NotPlain(Exception):
     """A value that the code does not state; the message says why, as in "lr <message>"."""
-
-
-class Statement(NamedTuple):
-    """A statement at the top of a cell (counted from 1), with its source."""
-
-    cell: int
-    node: ast.stmt
-    text: str
 
 
 class PlainCode:
@@ -189,44 +177,6 @@ class PlainCode:
                 raise NotPlain(f"is set to several values ({printable(', '.join(map(str, found)), 60)})")
             return found[0]
         raise NotPlain("comes from a function call" if isinstance(node, ast.Call) else "is computed")
-
-
-def read_cell(number: int, text: str) -> list[Statement]:
-    """The statements of a cell, magics and shell commands left out. Raises SyntaxError, ValueError and the like."""
-    first, _, rest = text.lstrip().partition("\n")
-    if first.startswith("%%"):
-        if first[2:].split(" ")[0] not in RUN_AS_CODE:
-            return []
-        text = rest
-    if long := next((n for n, line in enumerate(text.splitlines(), 1) if len(line) > LONGEST_LINE), None):
-        raise ValueError(f"line {long} is longer than {LONGEST_LINE} characters")
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            text = "\n".join(SHELL_LINE.sub(r"\1pass", line) for line in text.split("\n"))
-            tree = ast.parse(text)
-    if depth(tree) > DEEPEST_TREE:
-        raise ValueError("it is nested too deeply")
-    return [Statement(number, node, source(text, node)) for node in tree.body]
-
-
-def depth(tree: ast.AST) -> int:
-    """How deeply a tree is nested; counted without recursion, for which a long sum is too deep."""
-    levels, nodes = 0, [tree]
-    while nodes := [child for node in nodes for child in ast.iter_child_nodes(node)]:
-        levels += 1
-    return levels
-
-
-def source(text: str, node: ast.stmt) -> str:
-    """The lines of a statement; of several in one line, its own part."""
-    lines = text.split("\n")
-    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-    assert node.end_lineno is not None
-    if node.col_offset or ";" in lines[node.end_lineno - 1]:
-        return ast.get_source_segment(text, node) or ""
-    return "\n".join(lines[first - 1 : node.end_lineno]).rstrip()
 
 
 def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
