@@ -29,7 +29,8 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | None  # the function that code stands in; None at the top
-NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+NEW_SCOPES = (*DEFINITIONS, ast.Lambda)
 
 
 class NotPlain(Exception):
@@ -87,8 +88,24 @@ class PlainCode:
         for node, scope in self.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self.calls.setdefault(node.func.id, []).append((node, scope))
+        self.homes = {id(node): n for n, each in enumerate(self.statements) for node in ast.walk(each.node)}
+        self._taken = set[int]()
         self._looked_at = self._steps = 0
         self._bindings: dict[Scope, dict[str, list[ast.expr | None]]] = {}
+
+    def home(self, node: ast.AST) -> int:
+        """The number of the statement at the top that a node stands in."""
+        return self.homes[id(node)]
+
+    def where(self, node: ast.stmt | ast.expr) -> str:
+        return f"cell {self.statements[self.home(node)].cell}, line {node.lineno}"
+
+    def take(self, node: ast.AST) -> None:
+        """Mark a node as one that the submission has, or that something was said of."""
+        self._taken.add(id(node))
+
+    def is_taken(self, node: ast.AST) -> bool:
+        return id(node) in self._taken
 
     def spend(self, steps: int = 1) -> None:
         """Count steps of following names and calls. Raises UserError where they become too many."""
