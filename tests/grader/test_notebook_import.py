@@ -113,6 +113,7 @@ def test_the_class_s_notebooks_become_the_configurations_that_they_are(name, nbf
     assert data["source"]["init_args"] == {"path": "Train.csv"}
     assert SAID.get(name, imported.said[0]) in imported.said
     assert not any("left out" in line and line != SAID.get(name) for line in imported.said)
+    assert not any("not taken over" in line for line in imported.said)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,16 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err and (out / "config.yaml").read_text() == "mine"
 
 
+SKLEARN = "from sklearn.linear_model import LogisticRegression\nmodel = LogisticRegression()"
+SPLIT_ALONE = "from sklearn.model_selection import train_test_split\na, b = train_test_split(X)"
+RESNET = """import torch, torchvision
+class Unused(torch.nn.Module):
+    pass
+model = torchvision.models.resnet18(num_classes=10)
+model.fc = torch.nn.Linear(512, 10)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)"""
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -170,7 +181,10 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
         (b'{"cells": [{"cell_type": "code", "source": [1]}]}', "no network is found"),
         (b"\xff\xfe", "is no notebook"),
         (notebook([("code", "import tensorflow as tf\nmodel = tf.keras.Sequential([])")]), "is written for tensorflow"),
-        (notebook([("code", "class MyNet(nn.Module:\n    pass")]), "no network is found"),
+        (notebook([("code", "\n\nclass MyNet(nn.Module:\n    pass")]), "cell 1, line 3 does not parse"),
+        (notebook([("code", SKLEARN)]), "is written for sklearn (cell 1, line 2)"),
+        (notebook([("code", SPLIT_ALONE)]), "no network is found; expected a class of torch.nn.Module"),
+        (notebook([("code", RESNET)]), "is torchvision.models.resnet18, no class of the notebook"),
         (notebook([("code", "x = 1\n" * 100_000)]), "no network is found"),
         (notebook([]), "no network is found"),
     ],
@@ -185,6 +199,9 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
         "no UTF-8",
         "Keras",
         "does not parse",
+        "estimator",
+        "sklearn for something else",
+        "torchvision's",
         "too large",
         "no cells",
     ],
@@ -479,14 +496,228 @@ def test_all_epochs_of_a_network_count():
     assert config["trainer"]["max_epochs"] == 15 and any("no loop that trains" in line for line in said)
 
 
-def test_what_is_done_to_the_fresh_network_outside_of_its_class_is_done_here_too(tmp_path):
-    drawn = "def draw(m):\n    if isinstance(m, nn.Linear):\n        nn.init.constant_(m.weight, SCALE)\nSCALE = 7.0\nmodel.apply(draw)\n"
-    config, result = imported(drawn + "optimizer = optim.Adam(model.parameters())")
+DRAW = "def draw(m):\n    if isinstance(m, nn.Linear):\n        nn.init.constant_(m.weight, SCALE)\nSCALE = 7.0\n"
+DRAWN_BY = {
+    "apply": f"{DRAW}model.apply(draw)",
+    "a loop": "for m in model.modules():\n    if isinstance(m, nn.Linear):\n        nn.init.constant_(m.weight, 7.0)",
+    "a function": "def init(net):\n    for p in net.parameters():\n        nn.init.constant_(p, 7.0)\ninit(model)",
+    "a function that returns it": "def init(net):\n    nn.init.constant_(net.fc1.weight, 7.0)\n    return net\nmodel = init(model)",
+    "in place": "model.fc1.weight.data.fill_(7.0)",
+    "without gradients": "with torch.no_grad():\n    for p in model.parameters():\n        p.zero_()\n        p.add_(7.0)",
+    "a factory": f"{DRAW}def build():\n    net = MyNet()\n    net.apply(draw)\n    return net\nmodel = build().to(device)",
+    "another layer": "model.fc1 = nn.Linear(784, 50)\nnn.init.constant_(model.fc1.weight, 7.0)",
+}
+
+
+@pytest.mark.parametrize("drawn", DRAWN_BY.values(), ids=DRAWN_BY)
+def test_what_is_done_to_the_fresh_network_outside_of_its_class_is_done_here_too(drawn, tmp_path):
+    config, result = imported(f"{drawn}\noptimizer = optim.Adam(model.parameters())")
     (tmp_path / "my_network.py").write_bytes(result.files["my_network.py"])
     command = "import my_network as m; n = m.PastedMyNet(); print(n.fc1.weight.unique().tolist())"
     done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "[7.0]\n", done.stderr
     assert config["model"]["network"] == {"class_path": "submission.my_network.PastedMyNet"}
+    assert not any("not taken over" in line for line in result.said), result.said
+
+
+@pytest.mark.parametrize(
+    ("made", "after", "line"),
+    [
+        (f"{DRAW}model.apply(draw)\nmodel = MyNet().to(device)\n", "", "line 6: `model.apply(draw)`"),
+        ("", "nn.init.kaiming_normal_(model.fc1.weight)", "line 1: `nn.init.kaiming_normal_(model.fc1.weight)`"),
+        (f"{DRAW}if USED:\n    model.apply(draw)\n", "", "line 7: `model.apply(draw)`"),
+        (f"{DRAW}def unused():\n    model.apply(draw)\n", "", ""),
+        (f"{DRAW}other = MyNet()\nother.apply(draw)\n", "", ""),
+        (
+            "",
+            "model = MyNet()\nmodel.load_state_dict(torch.load('best.pt'))",
+            "`model.load_state_dict(torch.load('best",
+        ),
+    ],
+    ids=[
+        "made anew",
+        "after the training",
+        "on a condition",
+        "in a function not called",
+        "another",
+        "loaded afterwards",
+    ],
+)
+def test_what_is_not_in_effect_on_the_trained_network_is_not_taken(made, after, line):
+    filled = cells_of(Case(SMALL, f"{made}optimizer = optim.Adam(model.parameters())"))
+    result = submission_of(notebook([*filled, ("code", after)]), "a.ipynb")
+    module = result.files["my_network.py"].decode()
+    assert "model = self" not in module
+    found = [said for said in result.said if "not taken over" in said]
+    assert len(found) == bool(line) and all(line in said for said in found), found
+
+
+SILENT = {
+    "a norm": ("for p in model.parameters():\n    loss = loss + 1e-3 * torch.norm(p)", ["loss = loss + 0.001"]),
+    "noise": (
+        "images = images + 0.1 * torch.randn_like(images)\nloss = criterion(model(images), labels)",
+        ["images = images"],
+    ),
+    "noise in place": ("images.add_(0.1)\nloss = criterion(model(images), labels)", ["images.add_(0.1)"]),
+    "softmax": ("outputs = outputs.softmax(1)\nloss = criterion(outputs, labels)", ["outputs = outputs.softmax(1)"]),
+    "mixed losses": (
+        "loss = 0.5 * criterion(outputs, labels) + 0.5 * criterion(outputs, other)",
+        ["loss = 0.5 * criterion"],
+    ),
+    "accumulated": ("loss = loss / 4", ["loss = loss / 4"]),
+    "now and then": ("if total % 4:\n    optimizer.step()", ["if total % 4:"]),
+    "clipped values": ("nn.utils.clip_grad_value_(model.parameters(), 0.5)", ["nn.utils.clip_grad_value_("]),
+    "clipped by hand": ("for p in model.parameters():\n    p.grad.clamp_(-1, 1)", ["p.grad.clamp_(-1, 1)"]),
+    "a rate": ("for g in optimizer.param_groups:\n    g['lr'] *= 0.9", ["g['lr'] *= 0.9"]),
+    "a decay": ("optimizer.param_groups[0]['weight_decay'] = 0.1", ["optimizer.param_groups[0]['weight_decay'] = 0.1"]),
+    "half precision": ("with torch.autocast('cuda'):\n    outputs = model(images)", ["with torch.autocast('cuda'):"]),
+    "stopped": ("if total > patience:\n    break", ["if total > patience:"]),
+    "frozen": ("model.fc1.requires_grad_(False)", ["model.fc1.requires_grad_(False)"]),
+    "a function": (
+        "images, labels = change(images, labels)\nloss = criterion(model(images), labels)",
+        ["images, labels = change"],
+    ),
+    "bookkeeping": (
+        "bar.set_postfix(loss=loss.item())\naccuracy = (outputs.argmax(1) == labels).float().mean()\nmeter.update(loss.item())\n"
+        "if total % 100 == 0:\n    print(optimizer.param_groups[0]['lr'], accuracy)\n    torch.save(model.state_dict(), 'a.pt')\n"
+        "rates.append(optimizer.param_groups[0]['lr'])\nif scheduler is not None:\n    optimizer.step()",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("loss", "expected"), SILENT.values(), ids=SILENT)
+def test_what_the_loop_does_and_the_submission_does_not_is_said(loss, expected):
+    _, result = imported(loss=loss)
+    found = [said for said in result.said if "not taken over" in said]
+    assert len(found) == len(expected), found
+    for said, text in zip(found, expected):
+        assert re.fullmatch(rf"not taken over: cell 10, line \d+: `{re.escape(text)}.*`", said)
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        ("averaged = AveragedModel(model)", "line 1: `averaged = AveragedModel(model)`"),
+        ("class Focal(nn.Module):\n    pass\ncriterion = Focal()", "line 3: `Focal()`"),
+        ("model.half()", "line 1: `model.half()`"),
+        ("print(model)\nmodel.train()\nsum(p.numel() for p in model.parameters())", ""),
+    ],
+)
+def test_what_happens_to_the_network_outside_of_the_loop_is_said(made, line):
+    case = Case(SMALL, "optimizer = optim.Adam(model.parameters())")
+    filled = cells_of(case)
+    filled[9] = (
+        "code",
+        filled[9][1].replace("criterion = nn.CrossEntropyLoss()", f"{made}\noptional = 1")
+        if "Focal" in made
+        else filled[9][1],
+    )
+    filled[8] = ("code", SMALL) if "Focal" in made else ("code", f"{SMALL}\n{made}")
+    found = [said for said in submission_of(notebook(filled), "a.ipynb").said if "not taken over" in said]
+    assert len(found) == bool(line), found
+
+
+IN_FUNCTIONS = """def step(net, images, labels):
+    outputs = net(images)
+    loss = criterion(outputs, labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+def epoch(net, loader, criterion):
+    net.train()
+    for images, labels in loader:
+        images = images + noise
+        running = step(net, images, labels)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
+
+criterion = nn.CrossEntropyLoss()
+optimizer = optim.Adam(model.parameters())
+for _ in range(15):
+    epoch(model, train_loader, criterion)
+"""
+TRAINER = """class Trainer:
+    def __init__(self, net, criterion):
+        self.net, self.criterion = net, criterion
+        self.optimizer = optim.Adam(net.parameters())
+
+    def fit(self):
+        for _ in range(15):
+            for images, labels in train_loader:
+                loss = self.criterion(self.net(images), labels)
+                loss.backward()
+                self.optimizer.step()
+            self.net.fc1.weight.data.clamp_(-1, 1)
+
+trainer = Trainer(model, nn.CrossEntropyLoss())
+trainer.fit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [
+        (IN_FUNCTIONS, ["line 11: `images = images + noise`", "line 14: `group['lr'] = 0.1`"]),
+        (TRAINER, ["line 12: `self.net.fc1.weight.data.clamp_(-1, 1)`"]),
+    ],
+    ids=["functions", "a class"],
+)
+def test_loops_in_functions_and_classes_are_read_as_well(loop, expected):
+    _, said = with_loop(loop)
+    assert [each.partition(", ")[2] for each in said if "not taken over" in each] == expected
+
+
+def test_shell_commands_of_several_lines_and_their_outputs_are_passed_over():
+    shell = "files = !ls\n!pip install torch \\\n    torchvision\nif True:\n    !ls\n"
+    _, result = imported(network=f"{shell}{SMALL}\nmodel.half()")
+    last = len(f"{shell}{SMALL}".split("\n")) + 1
+    assert f"not taken over: cell 9, line {last}: `model.half()`" in result.said
+
+
+@pytest.mark.parametrize(
+    ("scaling", "expected", "line"),
+    [
+        ("X = X / 255.0", ([0.0], [1.0]), "divided by 255 and nothing else"),
+        ("X /= 255", ([0.0], [1.0]), "divided by 255 and nothing else"),
+        ("X = X / 255\nX = (X - 0.5) / 0.5", ([0.5], [0.5]), "mean 0.5, std 0.5"),
+        ("X = (X / 255.0 - 0.2860) / 0.3530", ([0.286], [0.353]), "mean 0.286, std 0.353"),
+        ("m, s = 0.25, 0.5\nX = (X / 255 - m) / s", ([0.25], [0.5]), "mean 0.25, std 0.5"),
+        ("X = X / 127.5 - 1", ([0.5], [0.5]), "mean 0.5, std 0.5"),
+        ("def scale(x):\n    return x / 255 * 2 - 1\nX = scale(X)", ([0.5], [0.5]), "mean 0.5, std 0.5"),
+        ("X = X / 255.0\nX = (X - X.mean()) / X.std()", None, "by the training images' own"),
+        ("mean, std = np.mean(X), np.std(X)\nX = (X - mean) / (std + 1e-7)", None, "by the training images' own"),
+        ("X = StandardScaler().fit_transform(X)", None, "by the training images' own"),
+        ("X = X / 255\nX = (X - X.min()) / (X.max() - X.min())", None, "cannot be told (cell 5, line 3)"),
+        ("X = X / 255\nX = X - X.mean()", None, "cannot be told (by their mean or deviation alone)"),
+        ("X = X ** 0.5 / 16", None, "cannot be told (cell 5, line 2)"),
+        ("pass", None, "is not found"),
+    ],
+)
+def test_how_images_are_scaled_is_followed_through_the_notebook(scaling, expected, line):
+    filled = cells_of(CASES["A"])
+    text = filled[4][1].replace("X_train, X_val = X_train / 255.0, X_val / 255.0", "")
+    filled[4] = ("code", text.replace("\ny = ", f"\n{scaling}\ny = ", 1).replace("\n" * 2, "\n"))
+    result = submission_of(notebook(filled), "a.ipynb")
+    data = yaml.safe_load(result.files["config.yaml"])["data"]
+    assert ((data["mean"], data["std"]) if "mean" in data else None) == expected
+    (said,) = [each for each in result.said if each.startswith("images:")]
+    assert line in said, said
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("(0.5,), (0.25,)", ([0.5], [0.25])),
+        ("mean=[0.5, 0.4, 0.3], std=[1, 1, 1]", ([0.5, 0.4, 0.3], [1, 1, 1])),
+        ("(m,), (s,)", None),
+    ],
+)
+def test_normalize_s_numbers_are_taken(given, expected):
+    config, _ = imported(f"t = transforms.Normalize({given})\noptimizer = optim.Adam(model.parameters())")
+    data = config["data"]
+    assert ((data["mean"], data["std"]) if "mean" in data else None) == expected
 
 
 def test_a_network_without_a_class_of_its_own(tmp_path):

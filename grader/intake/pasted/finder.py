@@ -51,11 +51,12 @@ class Finder:
             self.said.append(line)
 
     def made(self, names: list[str] | tuple[str, ...], module: str) -> Iterator[tuple[ast.Call, Scope]]:
-        """The calls of these classes of torch, in the order of the source."""
+        """The calls of these classes of torch, in the order of the source, which are taken by that."""
         for node, scope in self.code.walk(self.network):
             if isinstance(node, ast.Call):
                 path = self.code.dotted(node.func).split(".")
                 if path[-1] in names and (len(path) == 1 or path[0] == "torch" or module in path):
+                    self.code.take(node)
                     yield node, scope
 
     def arguments(self, call: ast.Call, scope: Scope, what: str, leave: tuple[str, ...] = ()) -> Settings:

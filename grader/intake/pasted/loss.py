@@ -15,6 +15,13 @@ LOSSES = (
     "SmoothL1Loss",
     "KLDivLoss",
     "MultiMarginLoss",
+    "nll_loss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "kl_div",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
 )
 
 
@@ -24,7 +31,7 @@ class Loss(Finder):
     def find_regularization(self) -> list[Settings]:
         """`model.regularization`: what the loop adds to the loss, or does to gradients."""
         found = []
-        for call, scope in self.made(["CrossEntropyLoss", "cross_entropy"], "nn"):
+        for call, scope in list(self.made(["CrossEntropyLoss", "cross_entropy"], "nn")):
             given = self.arguments(
                 call, scope, "loss", leave=("input", "target", "params", "lr", "reduction", "weight")
             )
@@ -33,9 +40,11 @@ class Loss(Finder):
             if smoothing := given.get("label_smoothing"):
                 found.append(regularizer("LabelSmoothing", smoothing=smoothing))
                 break
-        if other := next(self.made(LOSSES, "nn"), None):
-            name = self.code.dotted(other[0].func).rpartition(".")[2]
-            same = ", which is the same where the network ends in log_softmax" if name == "NLLLoss" else ""
+        if others := list(self.made(LOSSES, "nn")):
+            name = self.code.dotted(others[0][0].func).rpartition(".")[2]
+            same = (
+                ", which is the same where the network ends in log_softmax" if name in ("NLLLoss", "nll_loss") else ""
+            )
             self.say(f"loss: {name}; here it is cross-entropy{same}")
         for kind, name in (("l1", "L1"), ("l2", "L2")):
             if self.has_penalty(kind):
@@ -94,6 +103,18 @@ class Loss(Finder):
 
     def factor_in(
         self, node: ast.expr, kind: str, penalties: dict[str, float | None], scope: Scope, depth: int = 0
+    ) -> float | None:
+        """The factor with which a penalty stands in an expression, whose terms are taken; None where it holds none.
+
+        Raises NotPlain.
+        """
+        factor = self.factor_of(node, kind, penalties, scope, depth)
+        if factor is not None and not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
+            self.code.take(node)
+        return factor
+
+    def factor_of(
+        self, node: ast.expr, kind: str, penalties: dict[str, float | None], scope: Scope, depth: int
     ) -> float | None:
         """The factor with which a penalty stands in an expression; None where it holds none. Raises NotPlain."""
         self.code.spend()

@@ -6,7 +6,8 @@ import re
 import symtable
 from functools import lru_cache
 
-from grader.intake.pasted.plain_code import Function, PlainCode, Statement, bound, own_nodes
+from grader.intake.pasted.cells import Statement
+from grader.intake.pasted.plain_code import Function, PlainCode, bound, own_nodes
 from grader.safe_text import printable
 
 MOST_PARTS = 300  # statements that a network may need

@@ -4,21 +4,30 @@ import ast
 import textwrap
 from typing import NamedTuple, cast
 
+from grader.intake.pasted.cells import Statement
+from grader.intake.pasted.fresh_network import done_before_training, made
+from grader.intake.pasted.handles import Handle, label
 from grader.intake.pasted.module_parts import Parts
-from grader.intake.pasted.network_input import Input, first_input, is_flattening, kind_of_layer, mentions, method
+from grader.intake.pasted.network_input import Input, first_input, is_flattening, kind_of_layer, method
 from grader.intake.pasted.plain_code import (
     NotPlain,
     PlainCode,
     Scope,
-    Statement,
     argument,
     arguments,
 )
 from grader.safe_text import printable
 from project.support.errors import UserError
 
-WRAPPERS = ("to", "cuda", "cpu", "float", "train", "eval", "compile", "DataParallel")  # each gives the network itself
 PREFIX = "Pasted"
+KERAS = {"layers", "Sequential", "Model", "applications"}
+ESTIMATORS = {"neural_network", "linear_model", "svm", "ensemble", "neighbors", "tree", "naive_bayes"}
+MAKERS = {
+    "tensorflow": KERAS,
+    "keras": KERAS,
+    "flax": {"linen", "nnx"},
+    "sklearn": ESTIMATORS,
+}  # of networks and the like
 
 
 class Network(NamedTuple):
@@ -28,7 +37,7 @@ class Network(NamedTuple):
         name: The class that a configuration names, in `my_network.py`.
         arguments: Of its constructor.
         module: The source of `my_network.py`.
-        variable: What the notebook calls the network that it trains; empty where that cannot be told.
+        handles: What the notebook calls the network that it trains.
         nodes: The statements that make up the module.
         said: What is to be told, a line each.
     """
@@ -36,30 +45,43 @@ class Network(NamedTuple):
     name: str
     arguments: dict[str, object]
     module: str
-    variable: str
+    handles: list[Handle]
     nodes: list[ast.stmt]
     said: list[str]
 
 
-def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None) -> Network:
-    """The network that is trained: `trained` is what the optimizer's `X.parameters()` calls it.
+def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None, trainings: list[int]) -> Network:
+    """The network that is trained.
+
+    Args:
+        code: The notebook's code, in which what is taken is marked.
+        trained: What the optimizer's `X.parameters()` calls it.
+        trainings: The numbers of the statements that train.
 
     Raises:
         UserError: There is none.
     """
     classes = network_classes(code)
     said: list[str] = []
-    variable, made = built(code, classes, *trained) if trained else ("", None)
-    if made is None:
+    found = made(code, classes, trained, trainings)
+    call = found.call
+    if found.library:
+        raise UserError(
+            f"the network that is trained is {printable(found.library)}, no class of the notebook; a configuration can "
+            f"name it, as in `python main.py fit --model.network {printable(found.library)}`"
+        )
+    if call is None:
         candidates = [name for name in classes if not used_by_others(name, classes)]
         if not candidates:
             raise UserError(no_network(code))
-        made = next((call for call, _ in code.calls.get(candidates[-1], [])), None)
         name = candidates[-1]
-        if len(candidates) > 1:
-            said.append(f"which network is trained cannot be told: {name}, the last one, is taken")
-    elif isinstance(made.func, ast.Name) and made.func.id in classes:
-        name = made.func.id
+        call = next((each for each, _ in code.calls.get(name, [])), None)
+        if trained or len(candidates) > 1:
+            which = "the last one" if len(candidates) > 1 else "the only one"
+            said.append(f"which network is trained cannot be told: {name}, {which}, is taken")
+        found = found._replace(handles=[*found.handles, *called_by(code, call)])
+    elif isinstance(call.func, ast.Name) and call.func.id in classes:
+        name = call.func.id
     else:  # a plain nn.Sequential
         name = "MyNetwork"
     if sum(isinstance(s.node, ast.ClassDef) and s.node.name == name for s in code.statements) > 1:
@@ -70,14 +92,14 @@ def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None) -> Net
         parts.need(name)
         own, start = "", cast(Input | None, first_input(code, classes, name))
     else:
-        assert made is not None
-        layers = ast.unparse(made.args[0]) if len(made.args) == 1 else ", ".join(map(ast.unparse, made.args))
+        assert call is not None
+        layers = ast.unparse(call.args[0]) if len(call.args) == 1 else ", ".join(map(ast.unparse, call.args))
         own = f"class {name}(nn.Sequential):\n    def __init__(self):\n        super().__init__({layers})\n"
         parts.need_names_of(f"{own}\nnn")
         parts.lines.setdefault("nn", "from torch import nn")
-        start, made = kind_of_layer(code, classes, made), None
-    constructor = arguments_of(code, classes.get(name), made, said)
-    outside = drawn_outside(code, variable, parts) if variable else []
+        start, call = kind_of_layer(code, classes, call), None
+    constructor = arguments_of(code, classes.get(name), call, found.scope, said)
+    outside = done_before_training(code, found, classes.get(name), trainings, parts)
     if start == "unknown":
         fed_flat = any(is_flattening(node) for node, _ in code.walk(list(classes.values())))
         start = "flat" if fed_flat else None
@@ -95,7 +117,14 @@ def find_network(code: PlainCode, trained: tuple[ast.expr, Scope] | None) -> Net
     used = PREFIX + name if wrapper else name
     given = {} if wrapper and "def __init__" in wrapper else constructor
     nodes = [part.node for part in parts.taken]
-    return Network(used, given, parts.module(own), variable, nodes, said + parts.said)
+    return Network(used, given, parts.module(own), found.handles, nodes, said + parts.said)
+
+
+def called_by(code: PlainCode, call: ast.Call | None) -> list[Handle]:
+    """What the notebook calls what a call makes."""
+    assignments = [(node, scope) for node, scope in code.walk() if isinstance(node, ast.Assign)]
+    made_by = [(node, scope) for node, scope in assignments if any(each is call for each in ast.walk(node.value))]
+    return [(scope, label(target)) for node, scope in made_by for target in node.targets if label(target)]
 
 
 def calls_inside(parts: list[Statement]) -> list[ast.Call]:
@@ -103,10 +132,15 @@ def calls_inside(parts: list[Statement]) -> list[ast.Call]:
 
 
 def no_network(code: PlainCode) -> str:
-    libraries = {name.partition(".")[0] for name in (*code.imports.values(), *code.stars)}
-    other = next((name for name in ("tensorflow", "keras", "sklearn", "jax") if name in libraries), None)
-    why = f": it is written for {other}" if other else ""
-    return f"no network is found{why}; expected a class of torch.nn.Module, such as `class MyNet(nn.Module)`"
+    """Why there is none, in a line."""
+    expected = "expected a class of torch.nn.Module, such as `class MyNet(nn.Module)`"
+    for node, _ in code.walk():
+        for each in [node.func] if isinstance(node, ast.Call) else getattr(node, "bases", []):
+            library, *parts = code.dotted(each).split(".")
+            if MAKERS.get(library, set()) & set(parts):
+                return f"no network is found: it is written for {library} ({code.where(each)}); {expected}"
+    skipped = f"; {'; '.join(code.skipped[:3])}" if code.skipped else ""
+    return f"no network is found; {expected}{skipped}"
 
 
 def network_classes(code: PlainCode) -> dict[str, ast.ClassDef]:
@@ -126,32 +160,8 @@ def used_by_others(name: str, classes: dict[str, ast.ClassDef]) -> bool:
     return any(isinstance(node, ast.Name) and node.id == name for node in others)
 
 
-def built(
-    code: PlainCode, classes: dict[str, ast.ClassDef], trained: ast.expr, scope: Scope
-) -> tuple[str, ast.Call | None]:
-    """The name at the top that the trained network has, and the call that built it last; ("", None) if not found."""
-    waiting, variable, seen = [(trained, scope)], "", 0
-    while waiting and (seen := seen + 1) < 100:
-        node, scope = waiting.pop()
-        if isinstance(node, ast.Name):
-            try:
-                values = code.stands_for(node.id, scope)
-            except NotPlain:
-                continue
-            if scope is None or node.id not in (*arguments(scope), *code.bindings(scope)):
-                variable = node.id
-            waiting += [(value, where) for value, where in values if not mentions(value, node.id)]
-        elif isinstance(node, ast.Call):
-            name = code.dotted(node.func)
-            if name in classes or name in ("torch.nn.Sequential", "nn.Sequential"):
-                return variable, node
-            if isinstance(node.func, ast.Attribute) and node.func.attr in WRAPPERS:
-                waiting.append((node.args[0] if name.startswith("torch.") and node.args else node.func.value, scope))
-    return variable, None
-
-
 def arguments_of(
-    code: PlainCode, defined: ast.ClassDef | None, made: ast.Call | None, said: list[str]
+    code: PlainCode, defined: ast.ClassDef | None, made: ast.Call | None, scope: Scope, said: list[str]
 ) -> dict[str, object]:
     """What the constructor is given, as far as it is plain."""
     constructor = method(defined, "__init__") if defined else None
@@ -161,7 +171,7 @@ def arguments_of(
     for name in names:
         if (value := argument(made, name, names)) is not None:
             try:
-                found[name] = code.constant(value)
+                found[name] = code.constant(value, scope)
             except NotPlain as why:
                 said.append(f"{printable(name)} of {constructor_name(made)} {why}: set it in config.yaml")
     return found
@@ -169,23 +179,6 @@ def arguments_of(
 
 def constructor_name(made: ast.Call) -> str:
     return printable(ast.unparse(made.func), 40)
-
-
-# What happens to the network between its making and its training.
-
-
-def drawn_outside(code: PlainCode, variable: str, parts: "Parts") -> list[str]:
-    """Statements at the top that draw the fresh network's weights, such as `model.apply(init_weights)`."""
-    found = []
-    for statement in code.statements:
-        node = statement.node
-        if not isinstance(node, ast.Expr | ast.For | ast.With) or not mentions(node, variable):
-            continue
-        called = [code.dotted(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
-        if f"{variable}.apply" in called or any(".init." in name or name.startswith("init.") for name in called):
-            found.append(statement.text)
-            parts.need_names_of(statement.text, besides=frozenset({variable}))
-    return [f"{variable} = self", *found] if found else []
 
 
 def wrapping(name: str, start: Input | None, constructor: dict[str, object], outside: list[str]) -> str:

@@ -10,8 +10,10 @@ import yaml
 
 from grader.intake.notebooks import NotANotebook, read_notebook
 from grader.intake.pasted.augmentation import Augmentations
+from grader.intake.pasted.images import Images
 from grader.intake.pasted.loss import Loss
 from grader.intake.pasted.network import find_network
+from grader.intake.pasted.not_taken import NotTaken
 from grader.intake.pasted.plain_code import PlainCode
 from grader.intake.pasted.training import Training
 from grader.intake.submission import MAX_FILE_BYTES
@@ -77,7 +79,7 @@ def submission_of(content: bytes, name: str) -> Imported:
         raise UserError(str(error)) from None
     code = PlainCode((number, cell.source) for number, cell in cells if cell.kind == "code")
     training = Training(code)
-    network = find_network(code, training.trained)
+    network = find_network(code, training.trained, training.statements_that_train())
     training.network = network.nodes
     base = read_yaml(BASE.read_bytes())
 
@@ -87,7 +89,8 @@ def submission_of(content: bytes, name: str) -> Imported:
     scheduler = training.find_schedule(optimizer, epochs)
     loss = Loss(code, network.nodes)
     regularization = loss.find_regularization()
-    table, scaling = training.find_images()
+    images = Images(code, network.nodes)
+    table, scaling = images.find_images()
     augmentations = Augmentations(code, network.nodes)
     augmentation = augmentations.find_augmentation()
     source = {"class_path": TABLE, "init_args": {"path": printable(table)}} if table else base["data"]["source"]
@@ -104,7 +107,15 @@ def submission_of(content: bytes, name: str) -> Imported:
         },
         "data": {**base["data"], "source": source, "batch_size": batch_size, "augmentation": augmentation, **scaling},
     }
-    said = [f"network: {network.name}, in {MODULE}.py", *network.said, *training.said, *loss.said, *augmentations.said]
+    said = [
+        f"network: {network.name}, in {MODULE}.py",
+        *network.said,
+        *training.said,
+        *images.said,
+        *loss.said,
+        *augmentations.said,
+    ]
+    said += NotTaken(code, network.nodes, network.handles, training.functions_that_train()).find()
     said += code.skipped
     said += [f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else NO_TABLE]
     if len(content) > MAX_FILE_BYTES:

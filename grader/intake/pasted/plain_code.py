@@ -5,23 +5,19 @@ Plain are constants, arithmetic of constants, names bound to one constant, and a
 
 import ast
 import operator
-import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from grader.intake.checks import LONGEST_LINE, MOST_CODE
+from grader.intake.checks import MOST_CODE
+from grader.intake.pasted.cells import Statement, read_cell
 from grader.safe_text import printable
 from project.support.errors import UserError
 
 MOST_CELLS = 2_000
-DEEPEST_TREE = 150  # of a cell's code; ast.unparse takes several calls a level
 DEEPEST = 20  # names that stand for names, arithmetic in arithmetic
 MOST_LOOKED_AT = 1_000  # parts of one value
 MOST_STEPS = 20_000  # of following names and calls through a notebook
 LARGEST = 10**15  # of a number
-RUN_AS_CODE = ("time", "timeit", "capture", "writefile")  # cell magics below which code stands
-SHELL_LINE = re.compile(r"^(\s*)([%!?].*|[\w.]+\?+)$")
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -33,19 +29,12 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | None  # the function that code stands in; None at the top
-NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+NEW_SCOPES = (*DEFINITIONS, ast.Lambda)
 
 
 class NotPlain(Exception):
     """A value that the code does not state; the message says why, as in "lr <message>"."""
-
-
-class Statement(NamedTuple):
-    """A statement at the top of a cell (counted from 1), with its source."""
-
-    cell: int
-    node: ast.stmt
-    text: str
 
 
 class PlainCode:
@@ -99,8 +88,24 @@ class PlainCode:
         for node, scope in self.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self.calls.setdefault(node.func.id, []).append((node, scope))
+        self.homes = {id(node): n for n, each in enumerate(self.statements) for node in ast.walk(each.node)}
+        self._taken = set[int]()
         self._looked_at = self._steps = 0
         self._bindings: dict[Scope, dict[str, list[ast.expr | None]]] = {}
+
+    def home(self, node: ast.AST) -> int:
+        """The number of the statement at the top that a node stands in."""
+        return self.homes[id(node)]
+
+    def where(self, node: ast.stmt | ast.expr) -> str:
+        return f"cell {self.statements[self.home(node)].cell}, line {node.lineno}"
+
+    def take(self, node: ast.AST) -> None:
+        """Mark a node as one that the submission has, or that something was said of."""
+        self._taken.add(id(node))
+
+    def is_taken(self, node: ast.AST) -> bool:
+        return id(node) in self._taken
 
     def spend(self, steps: int = 1) -> None:
         """Count steps of following names and calls. Raises UserError where they become too many."""
@@ -189,44 +194,6 @@ class PlainCode:
                 raise NotPlain(f"is set to several values ({printable(', '.join(map(str, found)), 60)})")
             return found[0]
         raise NotPlain("comes from a function call" if isinstance(node, ast.Call) else "is computed")
-
-
-def read_cell(number: int, text: str) -> list[Statement]:
-    """The statements of a cell, magics and shell commands left out. Raises SyntaxError, ValueError and the like."""
-    first, _, rest = text.lstrip().partition("\n")
-    if first.startswith("%%"):
-        if first[2:].split(" ")[0] not in RUN_AS_CODE:
-            return []
-        text = rest
-    if long := next((n for n, line in enumerate(text.splitlines(), 1) if len(line) > LONGEST_LINE), None):
-        raise ValueError(f"line {long} is longer than {LONGEST_LINE} characters")
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            text = "\n".join(SHELL_LINE.sub(r"\1pass", line) for line in text.split("\n"))
-            tree = ast.parse(text)
-    if depth(tree) > DEEPEST_TREE:
-        raise ValueError("it is nested too deeply")
-    return [Statement(number, node, source(text, node)) for node in tree.body]
-
-
-def depth(tree: ast.AST) -> int:
-    """How deeply a tree is nested; counted without recursion, for which a long sum is too deep."""
-    levels, nodes = 0, [tree]
-    while nodes := [child for node in nodes for child in ast.iter_child_nodes(node)]:
-        levels += 1
-    return levels
-
-
-def source(text: str, node: ast.stmt) -> str:
-    """The lines of a statement; of several in one line, its own part."""
-    lines = text.split("\n")
-    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-    assert node.end_lineno is not None
-    if node.col_offset or ";" in lines[node.end_lineno - 1]:
-        return ast.get_source_segment(text, node) or ""
-    return "\n".join(lines[first - 1 : node.end_lineno]).rstrip()
 
 
 def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

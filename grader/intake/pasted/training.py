@@ -1,14 +1,13 @@
-"""How a notebook trains: optimizer, schedule, epochs, batches and images, found without running anything.
+"""How a notebook trains: optimizer, schedule, epochs and batches, found without running anything.
 
 Each finder gives settings in the form of a configuration, and says a line for what it found and for what it could not tell.
 """
 
 import ast
 from collections.abc import Iterator
-from pathlib import PurePosixPath, PureWindowsPath
 
 from grader.intake.pasted.finder import NETWORK_S_PARAMETERS, REQUIRED, Finder, Settings, listed
-from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, PlainCode, Scope, argument
+from grader.intake.pasted.plain_code import DEEPEST, DEFINITIONS, Function, NotPlain, PlainCode, Scope, argument
 from project.training.class_aliases import MODULES
 
 OPTIMIZERS = MODULES["torch.optim"].split()
@@ -191,6 +190,12 @@ class Training(Finder):
             names = more
         return names
 
+    def statements_that_train(self) -> list[int]:
+        """The numbers of the statements at the top in which gradients are computed."""
+        training = self.functions_that_train()
+        nodes = enumerate(each.node for each in self.code.statements)
+        return [n for n, node in nodes if not isinstance(node, DEFINITIONS) and self.trains(node, training)]
+
     def trains(self, node: ast.AST, functions: set[str]) -> bool:
         calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
         return any(getattr(f, "attr", "") == "backward" or getattr(f, "id", "") in functions for f in calls)
@@ -237,36 +242,3 @@ class Training(Finder):
             return default
         self.say(f"batch size: {size}")
         return size
-
-    # The images.
-
-    def find_images(self) -> tuple[str, Settings]:
-        """The name of the table of training images (empty if there is none), and `data.mean` and `data.std`."""
-        tables = []
-        for node, scope in self.code.walk(self.network):
-            if (
-                isinstance(node, ast.Call)
-                and getattr(node.func, "attr", "") in ("read_csv", "loadtxt", "genfromtxt")
-                and node.args
-            ):
-                try:
-                    path = str(self.code.constant(node.args[0], scope))
-                    tables.append(PureWindowsPath(PurePosixPath(path).name).name)
-                except NotPlain:
-                    continue
-        table = next((name for name in tables if "train" in name.lower()), tables[0] if tables else "")
-        if any(self.made(["Normalize", "StandardScaler"], "transforms")):
-            self.say("images: each channel is given mean 0 and deviation 1, by the training images' own")
-            return table, {}
-        if any(divides_by_255(node) for node, _ in self.code.walk(self.network)):
-            self.say("images: divided by 255 and nothing else (mean 0, std 1)")
-            return table, {"mean": [0.0], "std": [1.0]}
-        self.say("images: how they are scaled is not found: each channel gets mean 0 and deviation 1")
-        return table, {}
-
-
-def divides_by_255(node: ast.AST) -> bool:
-    if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
-        by = node.right if isinstance(node, ast.BinOp) else node.value
-        return isinstance(by, ast.Constant) and by.value == 255
-    return isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "ToTensor"
