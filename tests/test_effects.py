@@ -812,6 +812,33 @@ def test_looking_uses_up_nothing_that_a_network_remembers(data):
     assert not classifier.network.drawn
 
 
+class Viewed(nn.Module):
+    """Flattens its images by `view`, as many tutorials do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(3072, 16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(F.relu(self.first(x.view(x.size(0), -1))))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Viewed,
+        lambda: torch.compile(Viewed(), backend="eager"),
+        lambda: nn.Sequential(torch.compile(Viewed(), backend="eager")),
+        lambda: torch.jit.script(Viewed()),
+        lambda: nn.Sequential(torch.jit.trace(Viewed(), torch.zeros(32, 3, 32, 32))),
+    ],
+    ids=["plain", "compiled", "body compiled", "scripted", "traced"],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:The .grad attribute:UserWarning")
+def test_a_network_that_flattens_by_view_gets_images_that_it_can_view_however_it_is_compiled(make, data):
+    assert not any(taken(data, make).strategies.values())
+
+
 # What shows an effect and has none.
 
 
