@@ -61,18 +61,19 @@ def fuses(optimizer: OptimizerCallable) -> bool:
 def takes_channels_last(network: nn.Module, image_shape: tuple[int, ...]) -> bool:
     """Whether a network takes images whose channels lie last in memory.
 
-    One of a student's own may call `view` on a convolution's output, which torch then refuses; so it is tried on two images.
+    One of a student's own may call `view` on an image or a convolution's output, which torch then refuses. So it is tried
+    on two images; one that fails, for whatever reason, gets its images as any network takes them.
     """
     if type(network).__module__.partition(".")[0] in ("project", "torchvision"):
         return True
+    c, h, w = image_shape
     try:
         tried = copy.deepcopy(network).eval()  # a network may remember that it was called
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            c, h, w = image_shape
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
             tried(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
-        return True
-    except Exception as error:  # any other mistake is told by the first batch
-        return "view size is not compatible" not in str(error)
+    except Exception:
+        return False
+    return True
 
 
 def contiguous(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -126,7 +127,12 @@ class Classifier(LightningModule):
             initialization(self.network)
         self.network.to(memory_format=torch.channels_last)  # which is faster
         if not takes_channels_last(self.network, self.image_shape):
-            self.network.to(memory_format=torch.contiguous_format).register_forward_pre_hook(contiguous)
+            self.network.to(memory_format=torch.contiguous_format)
+            if type(self.network).__module__.startswith(
+                ("torch.jit", "torch._dynamo")
+            ):  # which refuse hooks, or lose them
+                self.network = nn.Sequential(self.network)
+            self.network.register_forward_pre_hook(contiguous)
 
         self.train_metrics, self.val_metrics, self.test_metrics = (EpochMetrics(num_classes) for _ in range(3))
         self.fresh: list[Weights] | None = None  # what the drawn weights tell, before a checkpoint is loaded

@@ -305,7 +305,7 @@ class EMA(Regularizer):
         return [lightning_callbacks.WeightAveraging(avg_fn=get_ema_avg_fn(self.decay))]
 
     def acts_within(self, epochs: int) -> bool:
-        return self.decay > 0
+        return self.decay >= 0.1  # less leaves the weights next to as they are
 
 
 class SWA(Regularizer):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import get_total_norm
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
@@ -28,7 +29,13 @@ from project.regularization import Regularizer, changes_batches
 from project.support.errors import UserError, gpu_cure
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
-from project.support.optimizer_trials import rates_within, steps_like_plain_sgd
+from project.support.optimizer_trials import (
+    LEAST_SHARE,
+    changed_gradient,
+    rates_within,
+    steps_like_plain_sgd,
+    weights_in,
+)
 from project.support.wording import counted, listed, numbers
 
 IMAGES = 32  # that are looked at
@@ -36,11 +43,9 @@ DRAWS = 16  # of a random change: one draw may change nothing
 
 # What is smaller counts for nothing.
 LEAST_MOVE = 0.01  # of the learning rate, relative
-LEAST_WEIGHT_DECAY = 1e-6
+LEAST_DECAY = 1e-6  # of the weights, relative, by weight decay or a penalty's gradient
 LEAST_SMOOTHING = 1e-3  # of the targets
 LEAST_CHANGE = 1e-2  # of an image, relative to its norm
-LEAST_PENALTY = 1e-7  # norm of its gradient
-LARGE_GRADIENT = 1e3  # norm; clipping to more than this never acts
 
 ABOUT_SHAPES = "(?i)shape|size|channels|dimension|expected|elements"  # in an error of a layer made for other images
 OWN_NOISE = "own dropout or noise"
@@ -113,7 +118,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
             c, h, w = images_NCHW.shape[1:]
             error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
         raise
-    remarks += without_place(classifier, strategies)
+    remarks += without_place(classifier, strategies, list(remarks))
     return Census(strategies, remarks)
 
 
@@ -173,12 +178,12 @@ def check_flat(classifier: Classifier, images_NCHW: Tensor) -> None:
 def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[str]) -> Iterator[Strategy]:
     optimizer = classifier.build_optimizer()
     group, name = optimizer.param_groups[0], type(optimizer).__name__
-    if not steps_like_plain_sgd(classifier.optimizer):
-        momentum = f", momentum {group['momentum']:g}" if group.get("momentum") else ""
-        if type(optimizer) is SGD and momentum:
-            name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
+    momentum = f", momentum {group['momentum']:g}" if group.get("momentum") else ""
+    if type(optimizer) is SGD and momentum:
+        name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
+    if not steps_like_plain_sgd(classifier.optimizer, classifier.network):
         yield Strategy(name, f"{type(optimizer).__name__}, lr {group['lr']:g}{momentum}")
-    elif type(optimizer) is not SGD:
+    elif name != "SGD":
         remarks.append(
             f"{name} moves the weights of a small problem as plain SGD does, or fails: it counts for nothing"
         )
@@ -189,7 +194,7 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     if scheduler is None:
         return
     name, count = f"{type(scheduler).__name__} schedule", steps if steps_each_batch(scheduler) else epochs
-    rates = rates_within(optimizer, scheduler, count)
+    rates = rates_within(optimizer, scheduler, count, classifier.network)
     if max(rates) - min(rates) > LEAST_MOVE * max(rates):
         shown = f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -206,9 +211,9 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
 
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
     groups = classifier.build_optimizer().param_groups
-    if decayed := [group for group in groups if group.get("weight_decay", 0) >= LEAST_WEIGHT_DECAY]:
+    decayed = [group for group in groups if group.get("weight_decay", 0) >= LEAST_DECAY]
+    if (weights := weights_in(decayed, classifier.network)) >= LEAST_SHARE * weights_in(groups, classifier.network):
         factors = ", ".join(sorted({f"{group['weight_decay']:g}" for group in decayed}))
-        weights = sum(p.numel() for group in decayed for p in group["params"])
         yield Strategy("weight decay", f"{factors} on {weights:,} weights")
 
 
@@ -233,7 +238,7 @@ def regularizers(classifier: Classifier, network: Observation, epochs: int, rema
             effects = (
                 on_loss(regularizer, network),
                 on_batch(regularizer, network.images_NCHW, classifier.num_classes),
-                on_gradients(regularizer),
+                changed_gradient(regularizer.change_gradients),
                 on_training(regularizer, epochs, remarks),
             )
         except UserError:
@@ -258,8 +263,8 @@ def on_loss(regularizer: Regularizer, network: Observation) -> str | None:
         if not isinstance(penalty, Tensor) or not penalty.requires_grad:
             return None  # a number that no weight changes
         found = torch.autograd.grad(penalty, parameters, allow_unused=True)
-    gradients = [gradient.float().norm() for gradient in found if gradient is not None]
-    felt = bool(gradients) and torch.stack(gradients).norm() >= LEAST_PENALTY
+    pulled = {p: gradient for p, gradient in zip(parameters, found) if gradient is not None}
+    felt = get_total_norm(pulled.values()) > LEAST_DECAY * get_total_norm(pulled)
     return f"adds {penalty.item():.3g} to the loss of the fresh network" if felt else None
 
 
@@ -285,19 +290,6 @@ def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str
     return (
         f"changes {int(changed_N.sum())} of {len(changed_N)} images or targets, which become {least:.3g} to {most:.3g}"
     )
-
-
-def on_gradients(regularizer: Regularizer) -> str | None:
-    for shape in ((3,), (4, 3), (4, 3, 3, 3)):  # it may act on weights alone
-        parameter = nn.Parameter(torch.zeros(shape))
-        gradient = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-        parameter.grad = gradient * LARGE_GRADIENT / gradient.norm()
-        before = parameter.grad.clone()
-        regularizer.change_gradients([parameter])
-        if parameter.grad is None or not torch.allclose(parameter.grad, before):
-            after = 0.0 if parameter.grad is None else parameter.grad.norm().item()
-            return f"changes a gradient of norm {LARGE_GRADIENT:g}, which becomes {after:.3g}"
-    return None
 
 
 def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> str | None:
@@ -384,12 +376,12 @@ def without_effect(network: Observation, strategies: dict[str, list[Strategy]]) 
             yield f"{name} is called, and the logits are the same without it: it counts for nothing"
 
 
-def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]]) -> Iterator[str]:
-    """Remarks on regularizers of which nothing is to be seen."""
+def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]], remarks: list[str]) -> Iterator[str]:
+    """Remarks on regularizers of which nothing is to be seen, and nothing has been said."""
     names = {strategy.name for strategy in strategies["regularization"]}
     for regularizer in classifier.regularization:
         kind = type(regularizer)
-        if kind.prepare is not Regularizer.prepare and not names & set(DROPPED):
-            yield f"{kind.__name__}: drops nothing: it counts for nothing"
-        elif kind.weight_decay is not Regularizer.weight_decay and "weight decay" not in names:
-            yield f"{kind.__name__}: decays nothing: it counts for nothing"
+        drops, decays = kind.prepare is not Regularizer.prepare, kind.weight_decay is not Regularizer.weight_decay
+        works = {kind.__name__, *(DROPPED if drops else ()), *(("weight decay",) if decays else ())}
+        if not names & works and not any(remark.startswith(f"{kind.__name__}:") for remark in remarks):
+            yield f"{kind.__name__}: changes next to nothing: it counts for nothing"

@@ -1,6 +1,7 @@
 """What a run records of itself: against the same numbers computed by hand, and without changing any."""
 
 import csv
+import sys
 
 import pytest
 import torch
@@ -66,3 +67,51 @@ def test_looking_changes_nothing(recorded, tmp_path):
     for name, tensor in cli.model.network.state_dict().items():
         assert torch.equal(tensor, blind.model.network.state_dict()[name]), name
     assert not (blind.folder / "figures" / "gradients.png").exists()
+
+
+OF_ALL_KINDS = """
+import torch
+from torch import nn
+
+class ByHand(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(outputs, inputs) * 0.02), nn.Parameter(torch.zeros(outputs))
+    def forward(self, x):
+        return x @ self.weight.T + self.bias
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Parameter(torch.randn(8, 10) * 0.1)
+        self.frozen = nn.Linear(3072, 8).requires_grad_(False)
+        self.normed, self.by_hand = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), ByHand(8, 8)
+    def forward(self, x):
+        return self.by_hand(self.normed(self.frozen(x.flatten(1)))) @ self.last
+
+class Shift(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(10))
+    def forward(self, x):
+        return x.flatten(1)[:, :10] + self.shift
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "moving"),
+    [
+        ("Mixed", {"last": True, "frozen": False, "normed": True, "by_hand": True}),
+        ("Shift", {}),
+    ],
+)
+def test_layers_of_all_kinds_are_recorded_by_their_names(network, moving, tmp_path, monkeypatch):
+    (tmp_path / "all_kinds.py").write_text(OF_ALL_KINDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    small = [option for option in TINY if "width" not in option]
+    chosen = [f"--model.network=all_kinds.{network}", f"--run.folder={tmp_path}", *small]
+    cli = run(["fit", "--config", "configs/base.yaml", *chosen])
+    sys.modules.pop("all_kinds")
+    row = list(csv.DictReader((cli.folder / "metrics.csv").read_text().splitlines()))[0]
+    norms = {name.partition("/")[2]: float(row[name]) for name in row if name.startswith("gradient_norm/")}
+    assert {name: norm > 0 for name, norm in norms.items()} == moving

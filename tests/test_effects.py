@@ -3,6 +3,7 @@
 import functools
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,14 +17,27 @@ from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
 
 from main import main
+from project import strategies
 from project.augmentation import AlternatingFlip, Cutout, RandomCrop, RandomHorizontalFlip, RandomRotation
 from project.classifier import Classifier
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization
 from project.networks import ConvNet
-from project.regularization import L1, EarlyStopping, LabelSmoothing, Mixup, Regularizer, WeightDecay
+from project.optimization import SAM
+from project.regularization import (
+    EMA,
+    L1,
+    L2,
+    EarlyStopping,
+    GradientClipping,
+    LabelSmoothing,
+    Mixup,
+    Regularizer,
+    WeightDecay,
+)
 from project.strategies import OWN_NOISE, census, gone
+from project.support import optimizer_trials
 from project.support.errors import UserError
 from project.support.fresh_weights import drawn, fresh_weights
 
@@ -426,7 +440,11 @@ class OwnMomentum(SGD):
     [
         (functools.partial(Renamed, lr=0.1), []),
         (functools.partial(SGD, lr=0.1, weight_decay=0.1), []),
-        (functools.partial(SGD, lr=0.1, momentum=1e-9), []),
+        (functools.partial(SGD, lr=0.1, momentum=0.0011), []),
+        (functools.partial(SGD, lr=0.1, momentum=0.1), ["SGD with momentum"]),
+        (functools.partial(SGD, lr=1e-6, momentum=0.9), ["SGD with momentum"]),
+        (functools.partial(SGD, lr=100.0), []),
+        (functools.partial(SAM, lr=0.1, momentum=0.0), ["SAM"]),
         (OwnMomentum, ["OwnMomentum"]),
         (functools.partial(Adam, lr=0.0), []),
         (functools.partial(Adam, lr=0.1), ["Adam"]),
@@ -435,6 +453,58 @@ class OwnMomentum(SGD):
 def test_an_optimizer_counts_if_it_moves_the_weights_otherwise_than_plain_sgd(optimizer, expected, data):
     found = taken(data, optimizer=optimizer)
     assert names(found, "optimization") == expected
+
+
+class Lookahead(SGD):
+    """Every k steps the weights go back half of the way; in between it is plain SGD."""
+
+    def __init__(self, params, lr=0.1, k=5):
+        super().__init__(params, lr=lr)
+        self.k, self.count, self.slow = k, 0, {}
+
+    def step(self, closure=None):
+        weights = [p for group in self.param_groups for p in group["params"]]
+        for p in weights:
+            self.slow.setdefault(p, p.detach().clone())
+        loss = super().step(closure)
+        self.count += 1
+        for p in weights if self.count % self.k == 0 else []:
+            self.slow[p].lerp_(p.detach(), 0.5)
+            p.data.copy_(self.slow[p])
+        return loss
+
+
+class CentralizedConvolutions(SGD):
+    def step(self, closure=None):
+        with torch.enable_grad():
+            loss = closure() if closure else None
+        for p in [p for group in self.param_groups for p in group["params"] if p.ndim > 3 and p.grad is not None]:
+            p.grad -= p.grad.mean((1, 2, 3), keepdim=True)
+        super().step()
+        return loss
+
+
+class MatricesAlone(SGD):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr, momentum=0.9)
+        if any(p.ndim != 2 for group in self.param_groups for p in group["params"]):
+            raise ValueError("matrices, please")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "network", "counts"),
+    [
+        (Lookahead, Own, True),
+        (functools.partial(Lookahead, k=10), Own, True),
+        (CentralizedConvolutions, ConvNet, True),
+        (CentralizedConvolutions, Own, False),
+        (MatricesAlone, lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 10, bias=False)), True),
+    ],
+)
+def test_an_optimizer_counts_by_what_it_does_now_and_then_and_to_weights_that_the_network_has(
+    optimizer, network, counts, data
+):
+    assert bool(names(taken(data, network, optimizer), "optimization")) == counts
 
 
 @pytest.mark.parametrize(
@@ -473,13 +543,40 @@ class ConstantPenalty(Regularizer):
         return torch.tensor(3.0, requires_grad=True) * 1
 
 
+class DecayedBiases(Regularizer):
+    def weight_decay(self, parameter):
+        return 0.1 if parameter.ndim == 1 else 0.0
+
+
+class NudgedGradients(Regularizer):
+    def change_gradients(self, parameters):
+        for p in parameters:
+            p.grad *= 1.001
+
+
+class NoisyGradients(Regularizer):
+    def change_gradients(self, parameters):
+        for p in parameters:
+            p.grad += 0.1 * torch.randn_like(p.grad)
+
+
 @pytest.mark.parametrize(
     ("regularizer", "counts"),
     [
         (WeightDecay(1e-5), True),
-        (WeightDecay(1e-9), False),
+        (WeightDecay(1e-7), False),
+        (DecayedBiases(), False),
         (L1(1e-5), True),
+        (L1(1e-9), False),
         (L1(0.0), False),
+        (L2(5e-6), True),
+        (L2(5e-8), False),
+        (EMA(0.5), True),
+        (EMA(1e-9), False),
+        (GradientClipping(10), True),
+        (GradientClipping(500), False),
+        (NudgedGradients(), False),
+        (NoisyGradients(), True),
         (ConstantPenalty(), False),
         (LabelSmoothing(0.01), True),
         (LabelSmoothing(1e-6), False),
@@ -492,7 +589,42 @@ class ConstantPenalty(Regularizer):
     ids=lambda value: type(value).__name__,
 )
 def test_a_regularizer_counts_if_it_changes_something(regularizer, counts, data):
-    assert bool(names(taken(data, regularization=[regularizer]), "regularization")) == counts
+    found = taken(data, regularization=[regularizer])
+    assert bool(names(found, "regularization")) == counts
+    said = [remark for remark in found.remarks if remark.startswith(type(regularizer).__name__)]
+    assert len(said) == (not counts) and all("counts for nothing" in remark for remark in said)
+
+
+def test_l2_is_as_weak_as_weight_decay_of_twice_its_factor(data):
+    for factor in (0.9e-6, 1.1e-6):
+        for network in (Own, own(draw=functools.partial(nn.init.normal_, std=1e-4))):
+            found = [taken(data, network, regularization=[one]) for one in (L2(factor / 2), WeightDecay(factor))]
+            assert [len(names(one, "regularization")) for one in found] == [factor > 1e-6] * 2
+
+
+def test_parameters_that_are_not_the_network_s_lend_it_nothing(data):
+    class Extra(SGD):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, lr=lr)
+            self.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "lr": 1.0, "weight_decay": 0.1})
+
+    def scheduler(optimizer):
+        return lr_scheduler.LambdaLR(optimizer, [lambda epoch: 1.0, lambda epoch: 0.5**epoch])
+
+    found = taken(data, ConvNet, Extra, scheduler=scheduler)
+    assert not any(found.strategies.values())
+
+
+def test_what_is_too_weak_to_count_is_written_down():
+    table = Path("docs/trust.md").read_text().partition("| what | least |\n|---|---|\n")[2].partition("\n\n")[0]
+    least = [row.split("|")[2].strip() for row in table.splitlines()]
+    written = [float(number.removesuffix(" %")) / (100 if "%" in number else 1) for number in least]
+    trials, census = optimizer_trials, strategies
+    of_settings = [trials.LEAST_DIFFERENCE, census.LEAST_MOVE, trials.LEAST_SHARE, census.LEAST_DECAY]
+    of_training = [0.1, census.LEAST_SMOOTHING, census.LEAST_CHANGE, trials.LEAST_DIFFERENCE]
+    assert written == pytest.approx([*of_settings, *of_training])
+    assert EMA(0.1).acts_within(15) and not EMA(0.099).acts_within(15)
+    assert f"first {trials.STEPS_TRIED} steps" in table and f"norm 1 or {trials.LARGE_GRADIENT} " in table
 
 
 @pytest.mark.parametrize(
@@ -680,7 +812,7 @@ def test_an_optimizer_by_hand_gets_along_with_a_schedule(momentum, expected, dat
 
 def test_a_schedule_of_one_group_counts(data):
     def scheduler(optimizer):
-        return lr_scheduler.LambdaLR(optimizer, [lambda epoch: 1.0, lambda epoch: 0.9**epoch])
+        return lr_scheduler.LambdaLR(optimizer, [lambda epoch: 0.9**epoch, lambda epoch: 1.0])
 
     found = taken(data, scheduler=scheduler, regularization=[WeightDecay(0.1)])
     assert names(found, "optimization") == ["LambdaLR schedule"]
@@ -810,6 +942,33 @@ def test_looking_uses_up_nothing_that_a_network_remembers(data):
     classifier = Classifier(DrawsOnce, PLAIN)
     census(classifier, data, 15, 75)
     assert not classifier.network.drawn
+
+
+class Viewed(nn.Module):
+    """Flattens its images by `view`, as many tutorials do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(3072, 16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(F.relu(self.first(x.view(x.size(0), -1))))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Viewed,
+        lambda: torch.compile(Viewed(), backend="eager"),
+        lambda: nn.Sequential(torch.compile(Viewed(), backend="eager")),
+        lambda: torch.jit.script(Viewed()),
+        lambda: nn.Sequential(torch.jit.trace(Viewed(), torch.zeros(32, 3, 32, 32))),
+    ],
+    ids=["plain", "compiled", "body compiled", "scripted", "traced"],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:The .grad attribute:UserWarning")
+def test_a_network_that_flattens_by_view_gets_images_that_it_can_view_however_it_is_compiled(make, data):
+    assert not any(taken(data, make).strategies.values())
 
 
 # What shows an effect and has none.

@@ -18,13 +18,13 @@ from project.augmentation import Augmentation
 from project.classifier import Classifier, steps_each_batch
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
-from project.initialization import He, Normal, Xavier, weight_layers
+from project.initialization import He, Normal, Xavier
 from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization
 from project.optimization import SAM
 from project.training.command_line import made
 from project.training.configuration import merged, read_arguments
-from project.training.diagnostics import activations, gradient_norm
+from project.training.diagnostics import activations, gradient_norm, weights_by_layer
 from project.training.figures import TRAIN, VAL, blank, blanks, save
 from project.training.trainer import Trainer
 
@@ -113,7 +113,7 @@ def gradients_by_depth(path: Path) -> None:
             torch.manual_seed(0)
             network = MLP(depth=20, width=128, activation=activation, normalization=normalization)
             F.cross_entropy(network(inputs_NCHW), labels_N).backward()
-            norms = [gradient_norm(layer).item() for _, layer, _ in weight_layers(network)]
+            norms = [gradient_norm(weights).item() for weights in weights_by_layer(network).values()]
             label = f"{name}, {kind} normalization"
             axes.plot(range(1, len(norms) + 1), norms, style, color=color, markersize=4, label=label)
     axes.set(yscale="log", ylabel="norm of the gradient")

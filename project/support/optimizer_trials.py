@@ -1,6 +1,6 @@
-"""Optimizers and schedules tried out on their own: how one moves weights, and what rates the other gives."""
+"""Optimizers, schedules and changes of gradients tried out on their own: what they do to weights, rates and gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -8,16 +8,28 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-STEPS_TRIED = 3
+STEPS_TRIED = 20  # some act every few steps only
+LARGE_GRADIENT = 100  # norm; what clips to more than this never acts
+LEAST_DIFFERENCE = 0.01  # of a step or a gradient, relative to its norm
+LEAST_SHARE = 0.01  # of a network's weights, on which a schedule or weight decay acts
+ROUNDING = 2.0**-22  # of a weight, relative
 
 
-def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
-    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would."""
+def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> bool:
+    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would.
+
+    They have as many dimensions as those of the network: some optimizers treat matrices or convolutions alone otherwise.
+    """
+    dimensions = {p.ndim for p in network.parameters() if p.requires_grad}
     generator = torch.Generator().manual_seed(0)
-    weights = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4, 3), (3, 4), (4,))]
+    weights = [nn.Parameter(torch.randn(shape, generator=generator) / 20) for shape in shapes_of(dimensions)]
+    slopes = [torch.linspace(0.5, 1.5, w.numel()).view_as(w) for w in weights]
 
-    def loss() -> Tensor:
-        return torch.stack([(w**2 * torch.arange(1, w.numel() + 1).view_as(w)).sum() for w in weights]).sum()
+    def loss() -> Tensor:  # whose gradient stays bounded, however far the rate carries the weights
+        return torch.stack([(slope * (w**2 + 0.01).sqrt()).sum() for w, slope in zip(weights, slopes)]).sum()
+
+    norm = nn.utils.get_total_norm(torch.autograd.grad(loss(), weights))
+    slopes = [slope * LARGE_GRADIENT / norm for slope in slopes]
 
     def closure() -> float:
         optimizer.zero_grad()
@@ -39,17 +51,48 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer]) -> bool:
             ]
             for w, b, gradient, group in zip(weights, before, gradients, groups):
                 expected = -group["lr"] * (gradient + group.get("weight_decay", 0) * b)
-                if not (w.detach() - b - expected).norm() <= 1e-3 * expected.norm():
+                least = LEAST_DIFFERENCE * expected.norm() + ROUNDING * b.norm()
+                if not (w.detach() - b - expected).norm() <= least:
                     return False
     except Exception:  # what cannot be tried shows nothing
         return True
     return True
 
 
-def rates_within(optimizer: Optimizer, scheduler: Any, count: int) -> list[float]:
+def shapes_of(dimensions: Collection[int]) -> list[tuple[int, ...]]:
+    """Two small shapes of each of these numbers of dimensions, (4, 3, 3, ...) and (3, 4, 3, ...)."""
+    return [(*first, *[3] * ndim)[:ndim] for ndim in sorted(dimensions) for first in ((4, 3), (3, 4))]
+
+
+def changed_gradient(change: Callable[[list[nn.Parameter]], None]) -> str | None:
+    """What a change of gradients makes of one; None where it leaves all that are tried next to as they were.
+
+    These are large and small ones of weights of one, two and four dimensions: it may act on some alone.
+    """
+    for shape in shapes_of((1, 2, 4)):
+        for norm in (LARGE_GRADIENT, 1):
+            weights = nn.Parameter(torch.zeros(shape))
+            gradient = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+            gradient *= norm / gradient.norm()
+            weights.grad = gradient.clone()
+            change([weights])
+            changed = torch.zeros(shape) if weights.grad is None else weights.grad
+            if not (changed - gradient).norm() <= LEAST_DIFFERENCE * norm:
+                return f"changes a gradient of norm {norm}, which becomes {changed.norm().item():.3g}"
+    return None
+
+
+def weights_in(groups: list[dict[str, Any]], network: nn.Module) -> int:
+    """How many of a network's trainable weights an optimizer's parameter groups hold."""
+    of_network = {p for p in network.parameters() if p.requires_grad}
+    return sum(p.numel() for group in groups for p in group["params"] if p in of_network)
+
+
+def rates_within(optimizer: Optimizer, scheduler: Any, count: int, network: nn.Module) -> list[float]:
     """The rate at each of `count` steps, of the parameter group whose rate moves the most.
 
-    Where the schedule fails, the rates until then: the run will say what is wrong with it.
+    A group that holds next to none of the network's weights is left aside. Where the schedule fails, the rates until then:
+    the run will say what is wrong with it.
     """
     rates = [[float(group["lr"])] for group in optimizer.param_groups]
     for _ in range(count - 1):
@@ -61,4 +104,7 @@ def rates_within(optimizer: Optimizer, scheduler: Any, count: int) -> list[float
             break
         for of_group, group in zip(rates, optimizer.param_groups):
             of_group.append(float(group["lr"]))
-    return max(rates, key=lambda of_group: (max(of_group) - min(of_group)) / max(*of_group, 1e-30))
+    held = [weights_in([group], network) for group in optimizer.param_groups]
+    least = min(LEAST_SHARE * sum(held), max(held))
+    of_weight = [of_group for of_group, weights in zip(rates, held) if weights >= least]
+    return max(of_weight, key=lambda of_group: (max(of_group) - min(of_group)) / max(*of_group, 1e-30))

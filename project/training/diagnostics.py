@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from project.initialization import ACTIVATIONS, weight_layers
+from project.initialization import ACTIVATIONS
 from project.training.figures import draw_activations, draw_gradient_norms, draw_learning_rate
 
 LOOKS_PER_EPOCH = 5
@@ -37,7 +37,7 @@ class Diagnostics(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.network = pl_module.get_submodule("network")
-        self.layers = {name: layer for name, layer, _ in weight_layers(self.network)}
+        self.layers = weights_by_layer(self.network)
         images_NCHW = trainer.datamodule.sample(IMAGES)  # type: ignore[attr-defined]  # Lightning sets it
         self.images_NCHW = images_NCHW.to(pl_module.device)
         self.at_start = activations(self.network, self.images_NCHW)
@@ -48,8 +48,9 @@ class Diagnostics(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         epoch = self.rates[-1][0]
-        if not self.norms or int(epoch * LOOKS_PER_EPOCH) > int(self.norms[-1][0] * LOOKS_PER_EPOCH):
-            self.norms.append((epoch, torch.stack([gradient_norm(layer) for layer in self.layers.values()])))
+        looks = not self.norms or int(epoch * LOOKS_PER_EPOCH) > int(self.norms[-1][0] * LOOKS_PER_EPOCH)
+        if looks and self.layers:
+            self.norms.append((epoch, torch.stack([gradient_norm(weights) for weights in self.layers.values()])))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.norms[self.norms_logged :]:
@@ -62,16 +63,31 @@ class Diagnostics(Callback):
             return
         draw_learning_rate(self.rates, self.folder / "learning_rate.png")
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
-        draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
+        if norms:
+            draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
         if self.at_start:
             moments = {"at the start": self.at_start, "at the end": activations(self.network, self.images_NCHW)}
             draw_activations(moments, self.folder / "activations.png")
 
 
-def gradient_norm(layer: nn.Module) -> Tensor:
-    """Norm of the gradient of a layer's weights, or of what these are computed from."""
-    gradients = [p.grad for p in layer.parameters() if p.grad is not None and p.ndim > 1]
-    return torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+def weights_by_layer(network: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The weights, biases left aside, of each module that holds any, or what these are computed from.
+
+    Those that the network itself holds go by their own names.
+    """
+    layers: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            holder = name.partition(".parametrizations.")[0].removesuffix(f".{name.rpartition('.')[2]}")
+            layers.setdefault(holder, []).append(parameter)
+    return layers
+
+
+def gradient_norm(weights: list[nn.Parameter]) -> Tensor:
+    """Norm of the gradient of a layer's weights."""
+    gradients = [p.grad for p in weights if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+    return norm.to(weights[0].device, torch.float32)
 
 
 @torch.no_grad()
