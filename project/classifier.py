@@ -1,6 +1,5 @@
 """The classifier: a network and the four families, put together as a LightningModule."""
 
-import copy
 import functools
 import inspect
 import math
@@ -22,6 +21,7 @@ from project.support.compilation import Compilation
 from project.support.errors import UserError, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
+from project.support.remembered import undisturbed
 from project.support.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
@@ -66,10 +66,9 @@ def takes_channels_last(network: nn.Module, image_shape: tuple[int, ...]) -> boo
     if type(network).__module__.partition(".")[0] in ("project", "torchvision"):
         return True
     try:
-        tried = copy.deepcopy(network).eval()  # a network may remember that it was called
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), undisturbed(network):
             c, h, w = image_shape
-            tried(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
+            network.eval()(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
         return True
     except Exception as error:  # any other mistake is told by the first batch
         return "view size is not compatible" not in str(error)
