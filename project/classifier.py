@@ -1,6 +1,5 @@
 """The classifier: a network and the four families, put together as a LightningModule."""
 
-import copy
 import functools
 import inspect
 import math
@@ -22,6 +21,7 @@ from project.support.compilation import Compilation
 from project.support.errors import UserError, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
+from project.support.remembered import undisturbed
 from project.support.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
@@ -68,9 +68,8 @@ def takes_channels_last(network: nn.Module, image_shape: tuple[int, ...]) -> boo
         return True
     c, h, w = image_shape
     try:
-        tried = copy.deepcopy(network).eval()  # a network may remember that it was called
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
-            tried(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
+        with torch.no_grad(), undisturbed(network), torch.compiler.set_stance("force_eager"):
+            network.eval()(torch.zeros(2, h, w, c).permute(0, 3, 1, 2))
     except Exception:
         return False
     return True

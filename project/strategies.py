@@ -38,7 +38,8 @@ from project.support.optimizer_trials import (
 )
 from project.support.wording import counted, listed, numbers
 
-IMAGES = 32  # that are looked at
+IMAGES = 32  # that augmentations are tried on
+MOST_OF_A_BATCH = 128  # images that a network is looked at with: those of one of its batches
 DRAWS = 16  # of a random change: one draw may change nothing
 
 # What is smaller counts for nothing.
@@ -94,7 +95,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     fresh = fresh_weights(classifier.network) if classifier.fresh is None else classifier.fresh
     images_NCHW = sample(classifier, data)
     try:
-        with observed(classifier.network, images_NCHW) as network:
+        with observed(classifier.network, images_NCHW, *classifier.regularization) as network:
             remarks += about_network(network, classifier)
             strategies = {
                 "optimization": list(optimization(classifier, epochs, steps, remarks)),
@@ -135,7 +136,7 @@ def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
 def sample(classifier: Classifier, data: ImageData) -> Tensor:
     """Training images (N, C, H, W) as the network will get them, but not augmented."""
     like = next(filter(torch.is_floating_point, classifier.network.parameters()), torch.zeros(()))
-    return data.sample(IMAGES).to(like.device, like.dtype)
+    return data.sample(min(data.batch_size, MOST_OF_A_BATCH)).to(like.device, like.dtype)
 
 
 def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
@@ -157,10 +158,12 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
     if network.varies_in_evaluation():
         cure = "where it is F.dropout, write training=self.training"
         yield f"{name} draws at random in evaluation, too, which costs accuracy; {cure}"
+    if not network.repeatable:
+        yield f"{name} changes from call to call by what cannot be set back, which may hide what else is in effect"
     if network.idle:
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:
-        yield f"{name}: {listed(network.unlearned)} will not learn: no gradient reaches the weights"
+        yield f"{name}: {listed(network.unlearned)} will not learn: no gradient to speak of reaches the weights"
 
 
 def check_flat(classifier: Classifier, images_NCHW: Tensor) -> None:
@@ -254,10 +257,8 @@ def regularizers(classifier: Classifier, network: Observation, epochs: int, rema
 
 def on_loss(regularizer: Regularizer, network: Observation) -> str | None:
     parameters = [p for p in network.network.parameters() if p.requires_grad]
-    with torch.no_grad():  # a penalty on the way from the start has no gradient there
-        for parameter in parameters:
-            parameter.mul_(1.01)
-    network.forward(keep_graph=True)  # it may look at what the layers put out
+    # A penalty on the way from the start has no gradient there, and one may look at what the layers put out.
+    network.forward(scaled=parameters, factor=1.01, keep_graph=True)
     with torch.enable_grad():
         penalty = regularizer.penalty(network.network)
         if not isinstance(penalty, Tensor) or not penalty.requires_grad:
@@ -371,9 +372,9 @@ def normalization(network: Observation) -> Iterator[Strategy]:
 def without_effect(network: Observation, strategies: dict[str, list[Strategy]]) -> Iterator[str]:
     """Remarks on functions that are called and change nothing."""
     found = {strategy.name for used in strategies.values() for strategy in used}
-    for name in dict.fromkeys(call.name for call in network.calls):
-        if name not in found:
-            yield f"{name} is called, and the logits are the same without it: it counts for nothing"
+    for name in dict.fromkeys(call.name for call in network.calls if call.name not in found):
+        without = "are the same without it" if network.repeatable else "change from call to call by themselves"
+        yield f"{name} is called, and the logits {without}: it counts for nothing"
 
 
 def without_place(classifier: Classifier, strategies: dict[str, list[Strategy]], remarks: list[str]) -> Iterator[str]:

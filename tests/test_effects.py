@@ -348,7 +348,7 @@ def test_probabilities_and_their_logarithms_are_told(data):
 
 @pytest.mark.parametrize("outputs", [9, 18])
 def test_an_output_of_the_wrong_width_is_an_error_before_training(outputs, data):
-    with pytest.raises(UserError, match=rf"\(32, {outputs}\).*10 outputs, one for each class"):
+    with pytest.raises(UserError, match=rf"\(20, {outputs}\).*10 outputs, one for each class"):
         taken(data, own(head=outputs))
 
 

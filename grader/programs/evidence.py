@@ -17,7 +17,8 @@ WATCHED = (
     *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
     *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
     *("project.data", "project.batches.base", "project.batches.in_memory", "project.strategies"),
-    *("project.support.fresh_weights", "project.support.metrics", "project.support.observation"),
+    *("project.support.comparison", "project.support.fresh_weights", "project.support.metrics"),
+    *("project.support.observation", "project.support.remembered", "project.support.watched_functions"),
 )
 
 
