@@ -4,6 +4,7 @@ What a module is called, and whether it is one at all, does not matter: what cou
 """
 
 import math
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from random import Random
@@ -99,7 +100,8 @@ class Observation:
                 tensor.mul_(factor)
         before = self.memory.states()
         self.watch = Watch(without, seed if dropping is None else dropping)
-        with torch.compiler.set_stance("force_eager"), torch.enable_grad(), self.watch:
+        quiet = warnings.catch_warnings(action="ignore")  # a compiled network warns of the hooks here
+        with quiet, torch.compiler.set_stance("force_eager"), torch.enable_grad(), self.watch:
             logits = self.network(self.images_NCHW.clone())
         self.drew = self.memory.states() != before  # beside what drops
         return logits if keep_graph or not isinstance(logits, Tensor) else logits.detach()
