@@ -101,9 +101,9 @@ class ImageData(LightningDataModule):
         if self.mean is None or self.std is None:
             mean, std = channel_statistics(self.split("train").images_NHWC)
             self.mean, self.std = self.mean or mean, self.std or std
-        channels = self.image_shape[0]
-        if not len(self.mean) == len(self.std) == channels:
-            raise UserError(f"data.mean, data.std: the images have {counted(channels, 'channel')}; give as many values")
+        if not (channels := self.image_shape[0]) == len(self.mean) == len(self.std):
+            cure = "give as many values, or have them measured: --data.mean null --data.std null"
+            raise UserError(f"data.mean, data.std: the images have {counted(channels, 'channel')}; {cure}")
 
     @property
     def by_image(self) -> list[str]:
