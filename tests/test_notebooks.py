@@ -1,5 +1,6 @@
 """The assignment's notebooks: the same code in both languages, nothing left in their outputs, and they run to the hand-in."""
 
+import ast
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ import yaml
 from grader.cli import main
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.intake.notebooks import parts_in, read_notebook
+from project.training.command_line import run
 from tests.data.test_tables import written
 from tests.grader.conftest import needs_sandbox
 
@@ -74,6 +76,19 @@ def test_the_grader_finds_report_and_conclusion_and_nothing_else_in_them(noteboo
     assert parts["report"].strip() == "".join(report["source"])
     assert parts["conclusion"].strip() == "".join(conclusion["source"])
     assert json.loads(notebook.read_text("utf-8"))["cells"][-1] == conclusion
+
+
+@pytest.mark.parametrize("chosen", [["SGD", "momentum=0.9", "nesterov=true"], ["Adam", "betas=[0.8, 0.9]"]])
+def test_without_optimization_is_plain_sgd_at_a_constant_rate_whatever_was_chosen(chosen, tmp_path):
+    (study,) = (text for cell in cells(ENGLISH, "code") if "WITHOUT =" in (text := "".join(cell["source"])))
+    (without,) = (one.value for one in ast.parse(study).body if ast.unparse(one).startswith("WITHOUT ="))
+    optimizer = [f"--model.optimizer={chosen[0]}", *(f"--model.optimizer.{each}" for each in chosen[1:])]
+    glyphs = ["--data.source=Glyphs", "--data.source.train=100", "--data.source.val=50", "--trainer.max_epochs=1"]
+    options = [*glyphs, *optimizer, "--model.optimizer.lr=0.2", "--model.scheduler=OneCycle"]
+    lean = [f"--run.folder={tmp_path}", "--run.wandb=disabled", "--run.diagnostics=false"]
+    base = f"--config={ROOT / 'configs' / 'base.yaml'}"
+    done = run(["fit", base, *options, *ast.literal_eval(without)["optimization"], *lean])
+    assert done.record.summary["strategies"]["optimization"] == []
 
 
 @pytest.fixture

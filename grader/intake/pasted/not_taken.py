@@ -104,15 +104,15 @@ class NotTaken(Finder):
         """The names from which a loop or a function that trains computes the loss; those around where it does not train."""
         if id(block) not in self.sinks:
             return around
-        found = {name for each in self.sinks[id(block)] for name in read_by(each)}
-        bindings = [(set(bound_to(node)), node) for node in ast.walk(block) if isinstance(node, ast.stmt)]
-        for _ in bindings:
-            before = len(found)
-            for names, node in bindings:
-                if names & found:
-                    found |= set(read_by(node.value))  # type: ignore[attr-defined]  # bound_to has seen to it
-            if len(found) == before:
-                break
+        values: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(block):
+            for name in bound_to(node):
+                values.setdefault(name, []).append(node.value)  # type: ignore[attr-defined]  # bound_to has seen to it
+        found, waiting = set[str](), list(self.sinks[id(block)])
+        while waiting:
+            for name in set(read_by(waiting.pop())) - found:
+                found.add(name)
+                waiting += values.get(name, [])
         return frozenset(found)
 
     # Statements.
@@ -272,7 +272,7 @@ class NotTaken(Finder):
         return [(node.value, scope) for node, scope in assignments if name in map(label, node.targets)]
 
 
-def bound_to(node: ast.stmt) -> Iterator[str]:
+def bound_to(node: ast.AST) -> Iterator[str]:
     """The variables that a statement assigns to, wholly or in part."""
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value is not None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:

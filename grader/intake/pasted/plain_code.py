@@ -67,6 +67,7 @@ class PlainCode:
                 said = printable(str(getattr(error, "msg", None) or error), 100)
                 line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
                 self.skipped.append(f"cell {number}{line} does not parse ({said}): the cell is left out")
+        self._nodes = [list(nodes_of(statement.node)) for statement in self.statements]
         self.imports: dict[str, str] = {}
         self.stars: list[str] = []
         self.calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
@@ -88,7 +89,7 @@ class PlainCode:
         for node, scope in self.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self.calls.setdefault(node.func.id, []).append((node, scope))
-        self.homes = {id(node): n for n, each in enumerate(self.statements) for node in ast.walk(each.node)}
+        self.homes = {id(node): n for n, nodes in enumerate(self._nodes) for node, _ in nodes}
         self._taken = set[int]()
         self._looked_at = self._steps = 0
         self._bindings: dict[Scope, dict[str, list[ast.expr | None]]] = {}
@@ -116,15 +117,9 @@ class PlainCode:
     def walk(self, without: Iterable[ast.stmt] = ()) -> Iterator[tuple[ast.AST, Scope]]:
         """Every node in the order of the source, with the innermost function that it stands in."""
         left_out = set(without)
-        for statement in self.statements:
-            if statement.node in left_out:
-                continue
-            waiting: list[tuple[ast.AST, Scope]] = [(statement.node, None)]
-            while waiting:
-                node, scope = waiting.pop()
-                yield node, scope
-                inner = node if isinstance(node, Function) else scope
-                waiting += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
+        for statement, nodes in zip(self.statements, self._nodes):
+            if statement.node not in left_out:
+                yield from nodes
 
     def dotted(self, node: ast.AST) -> str:
         """The full name of what an expression names: `torch.optim.Adam` for `optim.Adam`; empty where it names nothing."""
@@ -194,6 +189,16 @@ class PlainCode:
                 raise NotPlain(f"is set to several values ({printable(', '.join(map(str, found)), 60)})")
             return found[0]
         raise NotPlain("comes from a function call" if isinstance(node, ast.Call) else "is computed")
+
+
+def nodes_of(statement: ast.stmt) -> Iterator[tuple[ast.AST, Scope]]:
+    """Every node of a statement at the top in the order of the source, with the innermost function that it stands in."""
+    waiting: list[tuple[ast.AST, Scope]] = [(statement, None)]
+    while waiting:
+        node, scope = waiting.pop()
+        yield node, scope
+        inner = node if isinstance(node, Function) else scope
+        waiting += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
 
 
 def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
