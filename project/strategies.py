@@ -339,9 +339,10 @@ def initialization(classifier: Classifier, found: list[Drawn], remarks: list[str
     own = type(classifier.network).__module__.partition(".")[0] not in ("project", "torch", "torchvision")
     if own and not chosen and not found:
         kind = type(classifier.network).__name__
-        remarks.append(f"{kind}: all weights are such as PyTorch draws them; no nn.init that changes them met a layer")
+        plain = "such as PyTorch draws them, or plain (zeros, ones, torch.rand, torch.randn)"
+        remarks.append(f"{kind}: all weights that learn are {plain}; no nn.init that changes them met a layer")
     if chosen and not found:
-        remarks.append(f"{type(chosen).__name__}: the weights are such as PyTorch draws itself: it counts for nothing")
+        remarks.append(f"{type(chosen).__name__}: draws no weights otherwise than PyTorch does: it counts for nothing")
     if chosen and found and type(chosen).__module__ == "project.initialization":
         yield Strategy(type(chosen).__name__, ", ".join(f"{one.name}: {one.evidence}" for one in found))
     else:

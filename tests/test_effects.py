@@ -39,7 +39,7 @@ from project.regularization import (
 from project.strategies import OWN_NOISE, census, gone
 from project.support import optimizer_trials
 from project.support.errors import UserError
-from project.support.fresh_weights import drawn, fresh_weights
+from project.support.fresh_weights import LEAST_DRAWN, drawn, fresh_weights
 
 PLAIN = functools.partial(SGD, lr=0.1)
 
@@ -147,6 +147,40 @@ def test_pytorch_s_own_draw_is_never_taken_for_another(seed, kind, i, o, bias):
     torch.manual_seed(seed)
     layer = kind(i, o, bias=bias) if kind is nn.Linear else kind(i, o, 3, bias=bias)
     assert drawn(fresh_weights(layer)) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([(16, 3072), (64, 64), (8, 3, 3, 3)]), st.booleans())
+def test_a_touch_of_pytorch_s_own_draw_is_no_initialization(seed, shape, by_hand):
+    torch.manual_seed(seed)
+    layer = nn.Linear(*shape[::-1]) if len(shape) == 2 else nn.Conv2d(*shape[1::-1], shape[2])
+    weight, bound = layer.weight.data, layer.weight[0].numel() ** -0.5
+    fresh = weight.clone()
+    touches = [
+        fresh * 1.01,
+        fresh * 0.98,
+        fresh + 0.02 * bound,
+        torch.where(torch.rand(shape) < 0.003, 0.0, fresh),
+        torch.where(torch.arange(fresh.numel()).view(shape) == 0, 1.01 * bound, fresh),
+        torch.where(torch.arange(fresh.numel()).view(shape) == 0, 100.0, fresh),
+    ]
+    for touched in touches:
+        weight.copy_(touched)
+        assert drawn(fresh_weights(ByHandOf(layer.weight) if by_hand else layer)) == []
+
+
+class ByHandOf(nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
+
+
+def test_pytorch_s_own_draw_of_a_scale_that_differs_is_an_initialization():
+    layer = nn.Linear(3072, 16)
+    fresh = layer.weight.detach().clone()
+    for factor in (0.5, 0.9, 1.1, 2.0):
+        layer.weight.data.copy_(factor * fresh)
+        assert drawn(fresh_weights(layer))
 
 
 @pytest.mark.parametrize("wrap", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm])
@@ -622,7 +656,7 @@ def test_what_is_too_weak_to_count_is_written_down():
     trials, census = optimizer_trials, strategies
     of_settings = [trials.LEAST_DIFFERENCE, census.LEAST_MOVE, trials.LEAST_SHARE, census.LEAST_DECAY]
     of_training = [0.1, census.LEAST_SMOOTHING, census.LEAST_CHANGE, trials.LEAST_DIFFERENCE]
-    assert written == pytest.approx([*of_settings, *of_training])
+    assert written == pytest.approx([*of_settings, *of_training, LEAST_DRAWN])
     assert EMA(0.1).acts_within(15) and not EMA(0.099).acts_within(15)
     assert f"first {trials.STEPS_TRIED} steps" in table and f"norm 1 or {trials.LARGE_GRADIENT} " in table
 
@@ -737,17 +771,44 @@ def test_recurrent_layers_and_attention_are_looked_at_like_others(network, data)
     assert names(found, "regularization") == ["dropout"] and "0.3" in found.strategies["regularization"][0].evidence
 
 
-def test_a_layer_that_is_written_by_hand_counts_by_its_formula(data):
-    class ByHand(nn.Module):
-        def __init__(self, std):
-            super().__init__()
-            self.weight = nn.Parameter(torch.randn(10, 3072) * std)
+class ByHand(nn.Module):
+    def __init__(self, draw):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(400, 3072))
+        draw(self.weight)
 
-        def forward(self, x):
-            return x.flatten(1) @ self.weight.T
+    def forward(self, x):
+        return (x.flatten(1) @ self.weight.T)[:, :10]
 
-    assert names(taken(data, lambda: ByHand((2 / 3072) ** 0.5)), "initialization") == ["He"]
-    assert names(taken(data, lambda: ByHand(0.02)), "initialization") == []
+
+@pytest.mark.parametrize(("draw", "name"), [*DRAWS, (functools.partial(nn.init.trunc_normal_, std=0.02), "normal")])
+def test_a_layer_that_is_written_by_hand_counts_as_pytorch_s_would_but_for_zeros(draw, name, data):
+    expected = [] if name in ("zeros", "own") else [name]  # a range aside of zero could be unset memory
+    assert names(taken(data, lambda: ByHand(draw)), "initialization") == expected
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        nn.init.normal_,
+        functools.partial(nn.init.normal_, std=1.02),
+        nn.init.uniform_,
+        nn.init.zeros_,
+        nn.init.ones_,
+        functools.partial(nn.init.kaiming_uniform_, a=5**0.5),
+        lambda weight: weight.data.copy_(torch.rand_like(weight) ** 5 * 1e30),
+    ],
+    ids=["randn", "next to randn", "rand", "zeros", "ones", "as PyTorch", "unset memory"],
+)
+def test_plain_numbers_in_a_layer_written_by_hand_are_no_initialization(draw, data):
+    found = taken(data, lambda: ByHand(draw))
+    assert names(found, "initialization") == []
+    assert any("or plain (zeros, ones, torch.rand, torch.randn)" in remark for remark in found.remarks)
+
+
+def test_a_uniform_draw_by_hand_whose_scale_somebody_chose_counts(data):
+    found = taken(data, lambda: ByHand(functools.partial(nn.init.uniform_, a=-0.1, b=0.1)))
+    assert names(found, "initialization") == ["own"]
 
 
 def test_what_is_likely_to_be_a_mistake_is_told(data):

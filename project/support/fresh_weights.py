@@ -3,6 +3,9 @@
 PyTorch draws the weights of a convolution or fully connected layer from U(-b, b) with b = 1 / sqrt(fan_in), those of a
 recurrent layer with b = 1 / sqrt(hidden_size), and those of an attention like Xavier. It does not matter who drew the
 others, or where: only the numbers are looked at.
+
+In a layer that is written by hand, what anybody writes who thinks of no initialization is no draw either: zeros, ones,
+torch.rand, torch.randn, and unset memory, which is told by following no distribution that is known here.
 """
 
 import math
@@ -17,6 +20,7 @@ WeightLayer = (
     nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 )
 ROUNDING = 1.005  # bfloat16 rounds a draw to so much above its bound
+LEAST_DRAWN = 0.05  # share of a layer's weights that lie elsewhere than in PyTorch's draw, or of its spread
 MOST = 50_000  # weights of a layer that are looked at
 ROWS = 64  # of a matrix that are compared with each other
 
@@ -38,7 +42,7 @@ class Weights(NamedTuple):
         misfits: How badly each of FORMULAS fits, at most 1; those that do not fit are left out. Empty where the weights
             can be a draw of PyTorch's own.
         normal: Whether they can come from a normal distribution.
-        by_default: Whether they can be a draw of PyTorch's own.
+        by_default: Whether they can be a draw of PyTorch's own, or plain numbers in a layer written by hand.
     """
 
     module: str
@@ -117,7 +121,7 @@ def looked_at(module: str, weight: Tensor, bound: float | None) -> Weights:
     some = weight.flatten()[:: -(-weight.numel() // MOST)].double().cpu()
     fits = {name: misfit_of_std(some, std(weight.shape)) for name, std in STDS.items()}
     if bound is None:
-        by_default = min(fits.values()) > 1 and not orthogonal(weight)
+        by_default = not orthogonal(weight) and plain(some, weight.shape, min(fits.values()))
     else:
         by_default = drawn_by_default(some, bound)
     if not by_default:
@@ -130,11 +134,34 @@ def looked_at(module: str, weight: Tensor, bound: float | None) -> Weights:
 
 
 def drawn_by_default(some: Tensor, bound: float) -> bool:
-    """Whether weights can be a draw of PyTorch's own: no larger than its bound, of its spread, and spread evenly."""
-    even = torch.linspace(-bound, bound, some.numel(), dtype=torch.float64)
-    unevenness = (some.sort().values - even).abs().max().item() / (2 * bound)  # Kolmogorov's statistic
-    within = bool(some.abs().max() <= bound * ROUNDING)
-    return within and misfit_of_std(some, bound / math.sqrt(3)) <= 1 and unevenness < 3 / math.sqrt(some.numel())
+    """Whether weights can be a draw of PyTorch's own, but for few: no larger than its bound, of its spread, spread evenly."""
+    beyond = (some.abs() > bound * ROUNDING).double().mean()
+    spread = some.clamp(-bound, bound).square().mean().sqrt() / (bound / math.sqrt(3))
+    alike = abs(spread - 1) <= max(LEAST_DRAWN, 4 / math.sqrt(2 * some.numel()))
+    return bool(beyond <= LEAST_DRAWN and alike) and even(some, -bound, bound)
+
+
+def plain(some: Tensor, shape: Collection[int], misfit: float) -> bool:
+    """Whether weights in a layer written by hand show no draw that somebody chose; `misfit` is that of the best formula."""
+    if misfit_of_std(some, 1) <= min(misfit, 1):  # torch.randn
+        return True
+    if misfit <= 1:
+        return False
+    if abs(some.square().mean().sqrt() - 1) <= LEAST_DRAWN:  # next to it
+        return True
+    if some.min() == some.max():
+        return some[0] in (0, 1)
+    if any(drawn_by_default(some, 1 / math.sqrt(fan)) for fan in fans(shape)) or even(some, 0, 1):
+        return True
+    largest = some.abs().max().item()
+    return not normal(some) and not (even(some, -largest, largest) and some.numel() >= 100)
+
+
+def even(some: Tensor, low: float, high: float) -> bool:
+    """Whether weights are spread evenly from low to high, but for few, as far as chance lets tell (Kolmogorov-Smirnov)."""
+    expected = torch.linspace(low, high, some.numel(), dtype=torch.float64)
+    unevenness = (some.clamp(low, high).sort().values - expected).abs().max().item() / (high - low)
+    return unevenness < max(LEAST_DRAWN, 3 / math.sqrt(some.numel()))
 
 
 def misfit_of_std(some: Tensor, std: float) -> float:
