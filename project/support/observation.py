@@ -47,16 +47,16 @@ class Observation:
         try:
             self.forward()  # after its first call a network may be another
             self.memory = Memory(network, *beside)
-            self.reached = self._reached()
-            filled: set[nn.Parameter] = set()
-            while zeros := self._next_to_zero() - filled:
+            gradients, filled = self._gradients(), set[nn.Parameter]()
+            while zeros := self._next_to_zero(gradients) - filled:
                 filled |= zeros
                 for zero in zeros:
                     nn.init.normal_(zero, 0, 0.1)
                 self.memory = Memory(network, *beside)
-                self.reached = self._reached()
+                gradients = self._gradients()
         finally:
             hook.remove()
+        self.reached = {name for name, gradient in gradients.items() if gradient > FAINT or self._felt(name)}
         self.logits_NK = self.forward()
         self.calls = self.watch.calls
         self.repeatable = not isinstance(self.logits_NK, Tensor) or not logits_differ(self.logits_NK, self.forward())
@@ -106,36 +106,37 @@ class Observation:
         self.drew = self.memory.states() != before  # beside what drops
         return logits if keep_graph or not isinstance(logits, Tensor) else logits.detach()
 
-    def _reached(self) -> set[str]:
-        """Names of the parameters that a gradient to speak of reaches; of all, where nothing is known of that."""
+    def _gradients(self) -> dict[str, float]:
+        """By names of parameters that any gradient reaches, its norm, relative to the largest; 1 where nothing is known."""
         named = list(self.network.named_parameters(remove_duplicate=False))
-        reached: set[str] = set()
-        faint: set[str] = set()
+        found: dict[str, float] = {}
         for seed in range(3):  # what is left out by chance in one draw works in another
             logits_NK = self.forward(seed, keep_graph=True)
             if not isinstance(logits_NK, Tensor) or logits_NK.ndim != 2 or not logits_NK.requires_grad:
-                return {name for name, _ in named}
+                return {name: 1.0 for name, _ in named}
             labels_N = torch.arange(len(logits_NK), device=logits_NK.device) % logits_NK.shape[1]
             self.network.zero_grad()
             F.cross_entropy(logits_NK.float(), labels_N).backward()
             norms = {name: p.grad.float().norm().item() for name, p in named if p.grad is not None}
             self.network.zero_grad()
-            largest = max((norm for norm in norms.values() if norm < math.inf), default=0.0)
-            reached |= {name for name, norm in norms.items() if norm > FAINT * largest}
-            faint |= {name for name, norm in norms.items() if norm > 0}
+            largest = max((norm for norm in norms.values() if norm < math.inf), default=0.0) or 1.0
+            found |= {name: max(norm / largest, found.get(name, 0)) for name, norm in norms.items() if norm > 0}
             if not self.drew and not any(call.p for call in self.watch.calls):
                 break
-        weights = {name: p for name, p in named if name in faint - reached and not name.endswith("bias")}
-        whole = self.forward(without=DROPS) if weights else logits_NK
-        for name, weight in weights.items():  # of zeros nothing is known yet
-            if not weight.any() or logits_differ(whole, self.forward(without=DROPS, scaled=[weight], factor=-1)):
-                reached.add(name)
-        return reached
+        return found
 
-    def _next_to_zero(self) -> set[nn.Parameter]:
+    def _next_to_zero(self, gradients: Collection[str]) -> set[nn.Parameter]:
         """Weights that will grow from next to nothing: behind a head of zeros nothing could be seen yet."""
-        weights = {p for name, p in self.network.named_parameters() if name in self.reached and name[-4:] != "bias"}
-        return {p for p in weights if p.is_floating_point() and p.numel() and p.abs().max() < NEXT_TO_ZERO}
+        weights = {p for name, p in self.network.named_parameters() if name in gradients and name[-4:] != "bias"}
+        trained = {p for p in weights if p.requires_grad and p.is_floating_point() and p.numel()}
+        return {p for p in trained if p.abs().max() < NEXT_TO_ZERO}
+
+    def _felt(self, name: str) -> bool:
+        """Whether the logits would be others with the opposite weights; biases, which nobody asks about, are not tried."""
+        if name.endswith("bias"):
+            return False
+        scaled = self.forward(without=DROPS, scaled=[self.network.get_parameter(name)], factor=-1)
+        return logits_differ(self.forward(without=DROPS), scaled)
 
     def differs(self, one: Callable[[int], Tensor], other: Callable[[int], Tensor]) -> bool:
         """Whether two ways to run the network, with a seed, give other logits; in distribution, where it is not repeatable."""

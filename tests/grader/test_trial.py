@@ -52,7 +52,7 @@ def write(write_submission):
     [
         ({}, "uses no strategy of normalization"),
         ({"between": "self.norm"}, "uses no strategy of regularization"),
-        ({"outputs": 18}, "(20, 18) of 20 images, not (20, 10)"),
+        ({"outputs": 18}, "(50, 18) of 50 images, not (50, 10)"),
         ({"between": "self.nrom"}, "mine.py, line 13, in forward: AttributeError"),
     ],
 )
