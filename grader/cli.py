@@ -3,17 +3,18 @@
 import argparse
 import getpass
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.intake import checks, packing
-from grader.intake.families import foreseen, lacking
+from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
-from grader.safe_text import escaped, in_words, table_row
+from grader.safe_text import escaped, in_words, printable, table_row
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
@@ -150,9 +151,14 @@ def pack(options: argparse.Namespace) -> int:
 def import_(options: argparse.Namespace) -> None:
     from grader.intake.pasted.notebook import import_notebook
 
-    for line in import_notebook(existing(options.notebook), options.out):
+    imported = import_notebook(existing(options.notebook), options.out)
+    for line in imported.said:
         print(line)
-    print(f"{options.out} is to be looked over; fill in student.yaml, then: python -m grader check {options.out} --try")
+    tried = f"python -m grader check {shlex.quote(str(options.out))} --try"
+    if imported.table:
+        beside = options.notebook.parent / imported.table
+        tried += f" --dataset {shlex.quote(str(beside)) if beside.exists() else 'FOLDER'}"
+    print(f"{options.out} is to be looked over; fill in student.yaml, then: {tried}")
     if options.out.resolve() != TRAINED_AS:
         print(f"To train it, move it to {TRAINED_AS}, where main.py finds it.")
 
@@ -182,6 +188,13 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
     if options.trial and not checks.rejections(findings):
         from grader.grading.trial import tried
 
+        data = submission.config.get("data")
+        own, of_rules = kind_of(data.get("source") if isinstance(data, dict) else None), kind_of(rules.dataset)
+        if not options.dataset and own != of_rules:
+            print(
+                f"note    --try takes {of_rules}, the rules' images, not {own or 'yours'}: --dataset PATH names others"
+            )
+
         said_by_trial = tried(submission, with_dataset(rules, options.dataset), not options.unsafe_no_sandbox)
         when = "The families are in effect."
         for family, used in said_by_trial.strategies.items():
@@ -201,6 +214,11 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
     said = f"{submission.student}: {'would be rejected.' if checks.rejections(findings) else ready}"
     print(said)
     return submission, findings, said
+
+
+def kind_of(source: Any) -> str:
+    """The class of a source of images without its module, as a configuration or the rules name it; empty if they do not."""
+    return printable(named(source)[0].rpartition(".")[2])
 
 
 def with_dataset(rules: Rules, images: Path | None) -> Rules:

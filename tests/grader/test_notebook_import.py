@@ -148,7 +148,10 @@ def test_what_is_written_asks_for_the_student_alone(tmp_path, capsys):
     source.write_bytes(notebook(cells_of(CASES["B"])))
     assert main(["import", str(source), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "StepLR is made, but stepped nowhere: left out" in said and f"grader check {out} --try" in said
+    assert (
+        "StepLR is made, but stepped nowhere: left out" in said
+        and f"grader check {out} --try --dataset FOLDER\n" in said
+    )
     assert f"To train it, move it to {RULES.parents[1] / 'submission'}" in said
     assert {path.name for path in out.iterdir()} == {"config.yaml", "student.yaml", "my_network.py", "과제.ipynb"}
     assert list(out.parent.iterdir()) == [out]
@@ -167,6 +170,14 @@ class Unused(torch.nn.Module):
 model = torchvision.models.resnet18(num_classes=10)
 model.fc = torch.nn.Linear(512, 10)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)"""
+
+
+def test_the_check_that_is_named_tries_the_notebook_s_own_table(tmp_path, capsys):
+    source, table = tmp_path / "my work.ipynb", tmp_path / "Train.csv"
+    source.write_bytes(notebook(cells_of(CASES["A"])))
+    table.write_text("")
+    assert main(["import", str(source), "--out", str(tmp_path / "submission")]) == 0
+    assert f"grader check {tmp_path / 'submission'} --try --dataset {table}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """`check --try`: what is in effect is said before anything is handed in, and "ready" never of what is bound to be rejected."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from grader.cli import main
 from grader.grading.trial import tried
@@ -91,6 +93,25 @@ def test_how_to_mend_what_a_trial_ended_with(ended, mend, write_submission, monk
     assert main(["check", str(write_submission()), "--try"]) == 1
     said = capsys.readouterr().out
     assert f"{ended['said']}; {mend}" in said and ("main.py fit" in said) == (ended["outcome"] == "family_missing")
+
+
+def test_a_trial_on_other_images_than_the_configuration_s_says_so(write_submission, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("grader.grading.trial.tried", lambda *_: Measurement(outcome="crashed", said="crashed"))
+    submission, table = str(write_submission()), tmp_path / "Train.csv"
+    table.write_text("")
+    main(["check", submission, "--try"])
+    assert "--dataset PATH" not in capsys.readouterr().out
+    config = Path(submission, "config.yaml")
+    settings = yaml.safe_load(config.read_text())
+    settings["data"]["source"] = {
+        "class_path": "project.datasets.tables.ImageTable",
+        "init_args": {"path": "Train.csv"},
+    }
+    config.write_text(yaml.safe_dump(settings))
+    main(["check", submission, "--try"])
+    assert "takes Glyphs, the rules' images, not ImageTable: --dataset PATH names others" in capsys.readouterr().out
+    main(["check", submission, "--try", "--dataset", str(table)])
+    assert "--dataset PATH" not in capsys.readouterr().out
 
 
 def test_families_that_are_missing_are_listed_with_commas():

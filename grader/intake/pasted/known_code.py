@@ -22,3 +22,4 @@ MOVES = (  # functions and methods that give the same numbers elsewhere, or in a
 CONTEXTS = "Progress catch_warnings device enable_grad inference_mode no_grad open redirect_stdout set_grad_enabled tqdm trange".split()
 HARMLESS = (ast.Import, ast.ImportFrom, ast.Pass, ast.Global, ast.Nonlocal, ast.Assert, ast.Delete, ast.ClassDef)
 FUNCTIONS_OF_TORCH = ("CrossEntropyLoss", "cross_entropy", *LOSSES)
+MOST_LINES = 30  # of statements that are said one by one

@@ -15,13 +15,12 @@ from grader.intake.pasted.known_code import (
     HARMLESS,
     KNOWN_FUNCTIONS,
     KNOWN_METHODS,
+    MOST_LINES,
     MOVES,
     STEPS,
 )
 from grader.intake.pasted.plain_code import Function, NotPlain, PlainCode, Scope
 from grader.safe_text import printable
-
-MOST_LINES = 30
 
 
 class Place(NamedTuple):

@@ -30,14 +30,15 @@ MODULE = "my_network"
 
 
 class Imported(NamedTuple):
-    """A submission made of a notebook: its files by name, and what is to be told, a line each."""
+    """A submission made of a notebook: its files by name, what is to be told, a line each, and the name of its table."""
 
     files: dict[str, bytes]
     said: list[str]
+    table: str
 
 
-def import_notebook(notebook: Path, folder: Path) -> list[str]:
-    """Write the submission `folder`, which must not exist, all at once. Returns what is to be told, a line each.
+def import_notebook(notebook: Path, folder: Path) -> Imported:
+    """Write the submission `folder`, which must not exist, all at once.
 
     Raises:
         UserError: The notebook cannot be read, or holds no network; the folder is there already or cannot be written.
@@ -68,7 +69,7 @@ def import_notebook(notebook: Path, folder: Path) -> list[str]:
             shutil.move(whole, folder)
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
-    return imported.said
+    return imported
 
 
 def submission_of(content: bytes, name: str) -> Imported:
@@ -129,7 +130,7 @@ def submission_of(content: bytes, name: str) -> Imported:
         "student.yaml": STUDENT.encode(),
         name: content,
     }
-    return Imported(files, said)
+    return Imported(files, said, table)
 
 
 NO_TABLE = "data.source: where the images come from is not found: set it"
