@@ -134,7 +134,7 @@ def looked_at(module: str, weight: Tensor, bound: float | None) -> Weights:
 
 
 def drawn_by_default(some: Tensor, bound: float) -> bool:
-    """Whether weights can be a draw of PyTorch's own, but for few: no larger than its bound, of its spread, spread evenly."""
+    """Whether weights can be PyTorch's own draw, but for few: no larger than its bound, of its spread, spread evenly."""
     beyond = (some.abs() > bound * ROUNDING).double().mean()
     spread = some.clamp(-bound, bound).square().mean().sqrt() / (bound / math.sqrt(3))
     alike = abs(spread - 1) <= max(LEAST_DRAWN, 4 / math.sqrt(2 * some.numel()))
@@ -142,23 +142,23 @@ def drawn_by_default(some: Tensor, bound: float) -> bool:
 
 
 def plain(some: Tensor, shape: Collection[int], misfit: float) -> bool:
-    """Whether weights in a layer written by hand show no draw that somebody chose; `misfit` is that of the best formula."""
-    if misfit_of_std(some, 1) <= min(misfit, 1):  # torch.randn
+    """Whether weights in a layer by hand show no draw that somebody chose; `misfit` is that of the best formula."""
+    fan_in, fan_out = fans(shape)
+    if drawn_by_default(some, 1 / math.sqrt(fan_in)) or misfit_of_std(some, 1) <= min(misfit, 1):  # torch.randn
         return True
     if misfit <= 1:
         return False
-    if abs(some.square().mean().sqrt() - 1) <= LEAST_DRAWN:  # next to it
-        return True
     if some.min() == some.max():
         return some[0] in (0, 1)
-    if any(drawn_by_default(some, 1 / math.sqrt(fan)) for fan in fans(shape)) or even(some, 0, 1):
+    next_to_randn = abs(some.square().mean().sqrt() - 1) <= LEAST_DRAWN
+    if next_to_randn or drawn_by_default(some, 1 / math.sqrt(fan_out)) or even(some, 0, 1):  # (I, O), or torch.rand
         return True
     largest = some.abs().max().item()
     return not normal(some) and not (even(some, -largest, largest) and some.numel() >= 100)
 
 
 def even(some: Tensor, low: float, high: float) -> bool:
-    """Whether weights are spread evenly from low to high, but for few, as far as chance lets tell (Kolmogorov-Smirnov)."""
+    """Whether weights are spread evenly from low to high, but for few (Kolmogorov-Smirnov)."""
     expected = torch.linspace(low, high, some.numel(), dtype=torch.float64)
     unevenness = (some.clamp(low, high).sort().values - expected).abs().max().item() / (high - low)
     return unevenness < max(LEAST_DRAWN, 3 / math.sqrt(some.numel()))

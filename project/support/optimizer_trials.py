@@ -1,4 +1,4 @@
-"""Optimizers, schedules and changes of gradients tried out on their own: what they do to weights, rates and gradients."""
+"""Optimizers, schedules and changes of gradients tried out on their own: what each does to small problems."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -91,8 +91,8 @@ def weights_in(groups: list[dict[str, Any]], network: nn.Module) -> int:
 def rates_within(optimizer: Optimizer, scheduler: Any, count: int, network: nn.Module) -> list[float]:
     """The rate at each of `count` steps, of the parameter group whose rate moves the most.
 
-    A group that holds next to none of the network's weights is left aside. Where the schedule fails, the rates until then:
-    the run will say what is wrong with it.
+    A group that holds next to none of the network's weights is left aside. Where the schedule fails, the rates until then: the
+    run will say what is wrong with it.
     """
     rates = [[float(group["lr"])] for group in optimizer.param_groups]
     for _ in range(count - 1):
