@@ -1,7 +1,6 @@
 """The command line: a whole run on few images, and one line for each mistake."""
 
 import csv
-import functools
 import json
 import re
 import shutil
@@ -13,7 +12,6 @@ import pytest
 import torch
 
 from main import main
-from project.assignment import Assignment
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
 from project.training.parser_errors import explain
@@ -371,17 +369,22 @@ def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("target", [0.8, 0.925])
-def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch):
+def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch, capsys):
     from project.training import figures
 
     rules, drawn = tmp_path / "rules.yaml", []
     rules.write_text(f"target_accuracy: {target}")
-    monkeypatch.setattr("project.training.summary.Assignment.load", functools.partial(Assignment.load, rules))
     monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
-    assert fit_briefly(tmp_path / "runs", "--run.figures=true") == 0
+    assert fit_briefly(tmp_path / "runs", "--run.figures=true", f"--run.rules={rules}") == 0
+    assert f"accuracy above {100 * target:g}%" in capsys.readouterr().out
     _, accuracy = drawn[0].axes
     (line,) = [line for line in accuracy.lines if line.get_label() == f"{100 * target:g} %"]
     assert list(line.get_ydata()) == [target, target]
+
+
+def test_rules_that_are_not_there_are_told_before_any_training(tmp_path, capsys):
+    assert fit_briefly(tmp_path / "runs", "--run.rules=absent.yaml") == 2
+    assert "absent.yaml: cannot be read" in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("overlay", ["regularization/early_stopping", "optimization/plateau"])

@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import WandbLogger
 
-from project.assignment import Assignment
+from project.assignment import RULES, Assignment
 from project.classifier import Classifier
 from project.data import ImageData
 from project.strategies import Census
@@ -110,10 +110,11 @@ class CommandLine(LightningCLI):
         self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here,
         self.model.build_optimizer()  # and what the optimizer refuses
         run.check()
+        rules = Assignment.load(run.rules or RULES)
         self.folder = run.create_folder(self.run_name)
         if run.diagnostics:
             callbacks.append(Diagnostics(self.folder / "figures"))
-        self.record = Record(self.folder, self.config_init.seed_everything, run.figures, self.on_census)
+        self.record = Record(self.folder, self.config_init.seed_everything, rules, run.figures, self.on_census)
         callbacks += [self.record, *progress]  # an epoch's line says that its row is written
         if chosen.enable_checkpointing is not False:
             checkpoints = self.folder / "checkpoints"
@@ -149,7 +150,7 @@ class CommandLine(LightningCLI):
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # complete on disk, before it is said to be
         if self.record and self.record.summary:
-            print(report(self.record.summary, self.record.folder, Assignment.load()))
+            print(report(self.record.summary, self.record.folder, self.record.rules))
 
     def validate(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the validation images."""

@@ -32,6 +32,7 @@ class Run:
         project: The W&B project.
         diagnostics: Record and draw learning rate, gradient norms and activations.
         figures: Draw the learning curves.
+        rules: File of the course's rules, whose conditions the last lines are about. By default configs/assignment.yaml.
     """
 
     name: str | None = None
@@ -40,6 +41,7 @@ class Run:
     project: str = "fifteen-epochs"
     diagnostics: bool = True
     figures: bool = True
+    rules: str | None = None
 
     def check(self) -> None:
         """Raises UserError where W&B is to be online, but has no key, or does not answer."""

@@ -31,8 +31,8 @@ METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 class Record(EpochCallback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
-    def __init__(self, folder: Path, seed: int, figures: bool, on_census: Callable[[Census], None]):
-        self.folder, self.seed, self.figures, self.on_census = folder, seed, figures, on_census
+    def __init__(self, folder: Path, seed: int, rules: Assignment, figures: bool, on_census: Callable[[Census], None]):
+        self.folder, self.seed, self.rules, self.figures, self.on_census = folder, seed, rules, figures, on_census
         self.rows: list[dict[str, float]] = []
         self.summary: dict[str, Any] = {}
 
@@ -98,7 +98,7 @@ class Record(EpochCallback):
         write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
         figures = self.folder / "figures"
         if self.figures:
-            draw_learning_curves(self.rows, Assignment.load().target_accuracy, figures / "curves.png")
+            draw_learning_curves(self.rows, self.rules.target_accuracy, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
             names = {family: [strategy.name for strategy in found] for family, found in self.census.strategies.items()}
             trainer.logger.log_hyperparams({"strategies": names})
