@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from benchmarks import template
 from benchmarks.epoch import EPOCHS, EpochSeconds
 from benchmarks.measuring import in_turns, ratio, report
+from project.assignment import Assignment
 from project.classifier import Classifier
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
@@ -86,7 +87,7 @@ def fit_with_data(trainer: Trainer, module: LightningModule, data: ImageData) ->
 
 def our_callbacks(folder: Path) -> list[Callback]:
     """What `main.py fit` adds to every run, besides checkpoints."""
-    return [EpochLines(), Diagnostics(folder), Record(folder, 0, True, lambda census: None)]
+    return [EpochLines(), Diagnostics(folder), Record(folder, 0, Assignment.load(), True, lambda census: None)]
 
 
 def ours(with_callbacks: bool) -> float:

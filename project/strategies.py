@@ -105,7 +105,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
                     *regularizers(classifier, network, epochs, remarks),
                     *augmentations(data, remarks),
                 ],
-                "initialization": list(initialization(classifier, drawn(fresh, network.learns), remarks)),
+                "initialization": list(initialization(classifier, drawn(fresh, network.can_be_drawn), remarks)),
                 "normalization": list(normalization(network)),
             }
             remarks += without_effect(network, strategies)

@@ -135,7 +135,7 @@ def test_a_regularizer_that_prepares_and_shows_nothing_is_told(data):
             self.network = network
 
     found = taken(data, own(), regularization=[Nothing()])
-    assert sum("Nothing: drops nothing, and nothing else of it is to be seen" in said for said in found.remarks) == 1
+    assert sum("Nothing: changes next to nothing" in said for said in found.remarks) == 1
 
 
 # What a network remembers and draws.

@@ -66,6 +66,10 @@ class Observation:
         self.idle = [n for n, m in layers if m not in self.run and what_is(m) and not self.learns(n)]
         self.unlearned = [n for n, m in layers if m in self.run and learnable(m) and not self.learns(n)]
 
+    def can_be_drawn(self, name: str) -> bool:
+        """Whether the weights of this layer matter for how it learns; all do where none learn, as with weights of zero."""
+        return self.learns(name) or not self.learns("")
+
     def learns(self, name: str) -> bool:
         """Whether a gradient reaches any weights, biases left aside, of the module of this name."""
         of_module = [parameter for parameter in self.reached if parameter.startswith(f"{name}." if name else "")]
@@ -203,7 +207,8 @@ class Observation:
             weight = drawn_weight(layer)
             ways = [[weight], [weight, *([] if layer.bias is None else [layer.bias])]]
             doubled = (self.forward(without=DROPS, scaled=way, factor=2) for way in ways)
-            if not all(logits_differ(whole, logits) for logits in doubled):
+            opposite = self.forward(without=DROPS, scaled=[weight], factor=-1)
+            if not all(logits_differ(whole, logits) for logits in doubled) and logits_differ(whole, opposite):
                 with putting_out(layer, lambda _, output: unevenly(output)):
                     if logits_differ(whole, self.forward(without=DROPS)):
                         found.append(layer)

@@ -65,7 +65,7 @@ def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
     ("content", "arguments", "said"),
     [
         (None, {}, r"absent.zip: no such file or folder$"),
-        (b"PK", {}, r"absent.zip: damaged: File is not a zip file$"),
+        (b"PK", {}, r"absent.zip: cannot be read: File is not a zip file$"),
         (b"PK", {"mode": 7}, "dataset: .*mode"),
     ],
 )
