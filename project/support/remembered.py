@@ -19,7 +19,16 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-Generator = torch.Generator | numpy.random.Generator | numpy.random.RandomState | random.Random
+
+class MetalGenerator:
+    """The generator of Apple's GPUs that everybody draws from, of which torch shows no more than this."""
+
+    get_state = staticmethod(torch.mps.get_rng_state)
+    set_state = staticmethod(torch.mps.set_rng_state)
+    manual_seed = staticmethod(torch.mps.manual_seed)
+
+
+Generator = torch.Generator | MetalGenerator | numpy.random.Generator | numpy.random.RandomState | random.Random
 
 
 class Kept(NamedTuple):
@@ -66,7 +75,13 @@ class Memory:
                 self.arrays.append((thing, thing.copy()))
             case random.SystemRandom():
                 return ()
-            case torch.Generator() | numpy.random.Generator() | numpy.random.RandomState() | random.Random():
+            case (
+                torch.Generator()
+                | MetalGenerator()
+                | numpy.random.Generator()
+                | numpy.random.RandomState()
+                | random.Random()
+            ):
                 self.generators.append((thing, state_of(thing)))
             case dict() | list() | set() | deque():
                 self.containers.append((thing, contents(thing)))
@@ -119,7 +134,7 @@ class Memory:
         """Have all generators start from this seed."""
         for generator, _ in self.generators:
             match generator:
-                case torch.Generator():
+                case torch.Generator() | MetalGenerator():
                     generator.manual_seed(seed)
                 case numpy.random.Generator():
                     generator.bit_generator.state = type(generator.bit_generator)(seed).state
@@ -144,16 +159,16 @@ def undisturbed(*things: Any) -> Iterator[Memory]:
 
 def shared_generators() -> list[Generator]:
     """The generators that everybody draws from."""
-    devices = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
+    devices: tuple[Generator, ...] = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
     if torch.backends.mps.is_available():
-        devices = (*devices, torch.mps._get_default_mps_generator())
+        devices = (*devices, MetalGenerator())
     of_modules = random.getstate.__self__, numpy.random.get_state.__self__  # type: ignore[attr-defined]  # methods
     return [torch.default_generator, *devices, *of_modules]
 
 
 def state_of(generator: Generator) -> Any:
     match generator:
-        case torch.Generator() | numpy.random.RandomState():
+        case torch.Generator() | MetalGenerator() | numpy.random.RandomState():
             return generator.get_state()
         case numpy.random.Generator():
             return copy.deepcopy(generator.bit_generator.state)
@@ -163,7 +178,7 @@ def state_of(generator: Generator) -> Any:
 
 def set_state(generator: Generator, state: Any) -> None:
     match generator:
-        case torch.Generator() | numpy.random.RandomState():
+        case torch.Generator() | MetalGenerator() | numpy.random.RandomState():
             generator.set_state(state)
         case numpy.random.Generator():
             generator.bit_generator.state = state
