@@ -65,6 +65,16 @@ VALUES = {
     "data.mean": "numbers | null",
     "data.std": "numbers | null",
 }
+IN_WORDS = {
+    "flag": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "integers": "a list of whole numbers",
+    "numbers": "a list of numbers",
+    "layer": "a class of torch.nn",
+    "normalization": "a class of project.normalization",
+    "augmentations": "a list of augmentations",
+}
 FROM_YOUR_RUN = "copy it from your run: runs/<name>/config.yaml"
 
 
@@ -201,8 +211,7 @@ class Reader:
                     return self.classes(where, "augmentation", value)
             elif fits(name, bounds, value):
                 return value
-        offered = words.replace("flag", "true or false").replace(" | ", " or ")
-        self.wrong(where, f"{shown(value)} is not allowed", f"take {offered}")
+        self.wrong(where, f"{shown(value)} is not allowed", f"take {offered(words)}")
         return None
 
     def plain(self, where: str, value: Any) -> Any:
@@ -246,6 +255,12 @@ def fits(name: str, bounds: str, value: Any) -> bool:
         return isinstance(value, bool) if name == "flag" else value is None
     literal = ast.literal_eval(name)
     return type(value) is type(literal) and bool(value == literal)
+
+
+def offered(words: str) -> str:
+    """What words of the list allow, as people say it: `a number 0..1 or null`."""
+    parts = (word.partition(" ") for word in words.split(" | "))
+    return " or ".join(IN_WORDS.get(name, name) + space + bounds for name, space, bounds in parts)
 
 
 def shown(value: Any) -> str:

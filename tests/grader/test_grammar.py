@@ -197,6 +197,25 @@ def test_a_hostile_value_in_a_library_s_place_is_refused(complete, path, value):
     assert mistakes or derived == derive(complete, MODULES)[0] or path.endswith("+")
 
 
+def test_a_mistake_says_in_words_what_may_stand_there(complete):
+    said = {}
+    for path, value in (
+        ("model.optimizer.init_args.lr", "fast"),
+        ("model.optimizer.init_args.nesterov", 1),
+        ("model.network.init_args.width", 10**7),
+        ("model.scheduler.init_args.total_steps", "all"),
+    ):
+        (mistake,) = derive(at(complete, path, value), MODULES)[1]
+        assert mistake.where == path
+        said[path.rpartition(".")[2]] = f"{mistake.what}; {mistake.mend}"
+    assert said == {
+        "lr": "fast is not allowed; take a number",
+        "nesterov": "1 is not allowed; take true or false",
+        "width": "10000000 is not allowed; take a whole number 0..100000",
+        "total_steps": "all is not allowed; take a whole number or null",
+    }
+
+
 WALLED = """
 import sys
 sys.path[:0] = ["grader/programs"]
