@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 
 from main import main
 from project.training.command_line import complete_config, default_run_name, made, run
@@ -393,3 +394,13 @@ def test_what_waits_for_a_validation_that_never_comes_is_told(overlay, tmp_path,
     said = capsys.readouterr().err
     error = said.splitlines()[-1]  # notes come before it
     assert error.startswith("error: trainer.limit_val_batches: ") and "val/loss" in error
+
+
+@pytest.mark.parametrize("degrees", ["10", "[-5, 12.5]"])
+def test_a_complete_configuration_has_the_numbers_that_torchvision_asks_for(degrees, tmp_path):
+    arguments = f"{{degrees: {degrees}, scale: [0.9, 1.1]}}"
+    transform = f"{{class_path: torchvision.transforms.v2.RandomAffine, init_args: {arguments}}}"
+    complete = complete_config(["--config", "configs/base.yaml", f"--data.augmentation=[{transform}]"])
+    assert yaml.safe_load(complete)["data"]["augmentation"][0]["init_args"]["degrees"] == yaml.safe_load(degrees)
+    (tmp_path / "config.yaml").write_text(complete)
+    assert complete_config(["--config", str(tmp_path / "config.yaml")]) == complete

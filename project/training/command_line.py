@@ -36,6 +36,7 @@ from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
 COMMANDS = ("fit", "validate", "test", "predict")
+UNWRITTEN = "Unable to serialize instance"  # what stands there instead
 CHECKPOINTS = ("best", "last")  # that Lightning finds by itself
 
 
@@ -96,7 +97,12 @@ class CommandLine(LightningCLI):
             raise UserError(explain(str(error), parser.get_defaults().keys())) from None
         if not 0 <= (seed := self.config.seed_everything) < 2**32:
             raise UserError(f"seed_everything: {seed} is no seed; take a number from 0 to {2**32 - 1}")
-        self.complete = parser.dump(self.config, skip_unset=False)
+        with warnings.catch_warnings(action="ignore"):  # of what is written below
+            self.complete = parser.dump(self.config, skip_unset=False)
+        if UNWRITTEN in self.complete:
+            head, _, _ = self.complete.partition("\n")
+            written = with_numbers(yaml.safe_load(self.complete), self.config.as_dict())
+            self.complete = f"{head}\n{yaml.safe_dump(written, sort_keys=False)}"
         if self.parse_only:
             raise Parsed(self.complete)
 
@@ -240,6 +246,15 @@ def main(args: Sequence[str]) -> int:
     """Run a command. Returns the exit status."""
     run(args)
     return 0
+
+
+def with_numbers(written: Any, parsed: Any) -> Any:
+    """A configuration with the numbers that the parser cannot write: torchvision asks for some of the type `Number`."""
+    if isinstance(written, dict):
+        return {key: with_numbers(value, parsed[key]) for key, value in written.items()}
+    if isinstance(written, list):
+        return [with_numbers(*pair) for pair in zip(written, parsed)]
+    return parsed if isinstance(written, str) and written.startswith(UNWRITTEN) else written
 
 
 def quieten() -> None:
