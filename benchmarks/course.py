@@ -17,6 +17,7 @@ from grader.ledger.submission_store import keep
 from grader.publish.publishing import publish
 from grader.rerun.grading_data import GradingData, images_key, prepare
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 
 STRATEGIES = {
     "optimization": ["SGD with Nesterov momentum", "AdamW", "Muon", "OneCycle schedule"],
@@ -25,7 +26,7 @@ STRATEGIES = {
     "normalization": ["BatchNorm2d", "GroupNorm", "LayerNorm"],
 }
 CIRCUMSTANCES = {"device": "CPU: made up", "versions": {"torch": "2.15.0"}}
-SECRET = 7
+SECRET = Secret(bytes(BYTES))
 
 
 @dataclass

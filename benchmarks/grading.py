@@ -30,9 +30,10 @@ from grader.rerun.configuration import rerun_config
 from grader.rerun.grading_data import prepare
 from grader.rerun.job import Job
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 from project.training.command_line import complete_config
 
-SECRET = 1
+SECRET = Secret(bytes(BYTES))
 LENGTHS = {  # about how long a training takes on this machine, options of its network, and how many of them
     "3s": (3, [], 20),
     "30s": (30, ["--model.network.width=60", "--model.network.convs_per_stage=2"], 4),

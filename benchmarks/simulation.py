@@ -30,6 +30,7 @@ from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import open_results
 from grader.rerun.job import Job
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 from project.assignment import FAMILIES
 from project.training.command_line import complete_config
 
@@ -182,7 +183,7 @@ def simulate(count: int, seed: int, failing: float) -> dict[str, float]:
         write_course(folder, count)
         settings = Settings(sandboxed=False, engine=engine).checked()
         started = time.perf_counter()
-        with open_results(results, new=True, secret=seed) as opened:
+        with open_results(results, new=True, secret=Secret(bytes(BYTES), seed)) as opened:
             with redirect_stdout(StringIO()):
                 grade(folder, opened, rules, settings)
             seconds = time.perf_counter() - started

@@ -15,6 +15,7 @@ from grader.intake.git_repositories import is_packed
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
 from grader.safe_text import escaped, in_words, printable, table_row
+from grader.secret import Secret
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
@@ -81,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
     add("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
     add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
-    add("--secret-seed", type=int, metavar="N", help="fix the withheld split and the trainings' seeds")
+    add("--secret-seed", type=int, metavar="N", help="mixed into the key of a new RESULTS: N draws otherwise")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
     add("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
@@ -246,7 +247,7 @@ def run(options: argparse.Namespace) -> None:
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
     settings = chosen_settings(options, rules, regrade=tuple(options.regrade), max_hours=options.max_hours)
-    with open_results(options.out, options.wait, new=True, secret=options.secret_seed) as opened:
+    with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
         grade(options.folder, opened, rules, settings)
         table = publish(opened)
     if said := mirror(options.out, options.wandb):

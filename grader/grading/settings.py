@@ -1,6 +1,5 @@
 """How to grade: what the command line chooses, and what a measurement depends on besides the submission."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ from grader.rerun.grading_data import DATA
 from grader.rerun.mounted_code import REPOSITORY
 from grader.rules import Rules
 from grader.sandbox import bubblewrap
+from grader.secret import Secret
 from project.support.errors import UserError
 
 SPARE_MINUTES = 10  # for all that a job does beside what the rules limit
@@ -54,9 +54,9 @@ def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
     return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
 
 
-def training_seed(secret: int, index: int) -> int:
+def training_seed(secret: Secret, index: int) -> int:
     """The seed of the training number `index`: the same for every submission, known to none."""
-    return int.from_bytes(hashlib.sha256(f"{secret} {index}".encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(secret.digest("training", index)[:4], "big") >> 1
 
 
 def circumstances(rules: Rules, settings: Settings) -> dict[str, Any]:

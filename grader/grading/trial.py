@@ -10,6 +10,7 @@ from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.rules import Rules
 from grader.sandbox import bubblewrap
+from grader.secret import BYTES, Secret
 from project.support.errors import UserError
 
 
@@ -21,6 +22,6 @@ def tried(submission: Submission, rules: Rules, sandboxed: bool = True) -> Measu
     if sandboxed and (reason := bubblewrap.unavailable()):
         raise UserError(f"--try: no sandbox: {reason} To run the code without one, add --unsafe-no-sandbox")
     with tempfile.TemporaryDirectory() as folder:
-        data = prepare(rules, secret=0, results=Path(folder))
+        data = prepare(rules, Secret(bytes(BYTES)), Path(folder))
         job = Job(submission, 0, rules, data, "cpu", Path(folder, "trial"), sandboxed, trial=True)
         return run_job(job, lambda line: None, Slot())

@@ -1,18 +1,16 @@
-"""The results folder: one grader at a time, what can go wrong in it, and the secret seed in it."""
+"""The results folder: one grader at a time, what can go wrong in it, and the secret in it."""
 
 import errno
 import fcntl
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
-
 from grader.ledger.ledger import Ledger
 from grader.rules import Rules
+from grader.secret import Secret, read_secret
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
 
@@ -24,19 +22,13 @@ IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Secret(BaseModel):
-    """What `secret.json` holds."""
-
-    seed: int = Field(ge=0, strict=True)
-
-
 @dataclass(frozen=True)
 class OpenResults:
-    """A results folder in which no other grader is at work, with its ledger and its secret seed."""
+    """A results folder in which no other grader is at work, with its ledger and its secret."""
 
     folder: Path
     ledger: Ledger
-    secret: int
+    secret: Secret
 
     @property
     def rules(self) -> Rules:
@@ -46,26 +38,26 @@ class OpenResults:
 
 @contextmanager
 def open_results(
-    folder: Path, wait: bool = False, new: bool = False, secret: int | None = None
+    folder: Path, wait: bool = False, new: bool = False, secret: Secret | None = None
 ) -> Iterator[OpenResults]:
     """A results folder to work with.
 
     Args:
         wait: Wait until another grader is done.
         new: Make it where it is missing.
-        secret: Seed of a new one; by default it is drawn.
+        secret: Of a new one; by default it is drawn. One that is there stays, and must have the same salt.
 
     Raises:
-        UserError: There is none, another grader is in it, it cannot be written, or it was begun with another secret.
+        UserError: There is none, another grader is in it, it cannot be written, or it was begun with another salt.
     """
     if not new and not (folder / LEDGER).is_file():
         raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
     with locked(folder, wait):
         if (folder / LEDGER).is_file() and not (folder / "secret.json").is_file():
             raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; put it back")
-        seed = stored_secret(folder, secret)
+        kept = stored_secret(folder, secret or Secret.new())
         with closing(Ledger(folder / LEDGER)) as ledger:
-            yield OpenResults(folder, ledger, seed)
+            yield OpenResults(folder, ledger, kept)
 
 
 def store_rules(folder: Path, rules: Rules) -> None:
@@ -114,19 +106,17 @@ def mendable(results: Path) -> Iterator[None]:
         raise
 
 
-def stored_secret(results: Path, given: int | None) -> int:
-    """The results folder's secret seed: drawn once, readable by its owner alone."""
+def stored_secret(results: Path, new: Secret) -> Secret:
+    """The results folder's secret: kept once, readable by its owner alone."""
     path = results / "secret.json"
-    if path.exists():
-        try:
-            stored = Secret.model_validate_json(path.read_bytes()).seed
-        except ValidationError:
-            said = "is damaged; splits and trainings were drawn from it, so put a copy in its place"
-            raise UserError(f"{path}: {said}") from None
-        if given not in (None, stored):
-            said = "was begun with another one; leave it out, or take another folder"
-            raise UserError(f"--secret-seed: {results} {said}")
-        return stored
-    secret = secrets.randbits(62) if given is None else given
-    write_atomically(path, Secret(seed=secret).model_dump_json(), mode=0o600)
-    return secret
+    if not path.exists():
+        write_atomically(path, new.to_json(), mode=0o600)
+        return new
+    try:
+        stored = read_secret(path.read_bytes())
+    except ValueError:
+        said = "is damaged; splits and trainings were drawn from it, so put a copy in its place"
+        raise UserError(f"{path}: {said}") from None
+    if new.salt not in (None, stored.salt):
+        raise UserError(f"--secret-seed: {results} was begun with another one; leave it out, or take another folder")
+    return stored

@@ -1,11 +1,10 @@
-"""Names to publish instead of students': drawn from the secret seed, the same for a student every time."""
+"""Names to publish instead of students': drawn from the secret, the same for a student every time."""
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Iterable
 
 from grader.grading.ranking import Entry
+from grader.secret import Secret
 
 COLORS = (
     "amber azure black blue bronze brown copper coral crimson cyan emerald golden green grey indigo ivory jade "
@@ -21,19 +20,19 @@ ANIMALS = (
 ).split()
 
 
-def pseudonyms(students: Iterable[str], secret: int) -> dict[str, str]:
+def pseudonyms(students: Iterable[str], secret: Secret) -> dict[str, str]:
     """A name for each id, such as `amber-otter`; where two would get the same, the later in order gets a number."""
     given: dict[str, str] = {}
     uses = Counter[str]()
     for student in sorted(students):
-        drawn = int.from_bytes(hmac.digest(str(secret).encode(), student.encode(), hashlib.sha256)[:8], "big")
+        drawn = int.from_bytes(secret.digest("pseudonym", student)[:8], "big")
         name = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
         uses[name] += 1
         given[student] = name if uses[name] == 1 else f"{name}-{uses[name]}"
     return given
 
 
-def shown_names(entries: list[Entry], how: str, secret: int) -> dict[str, str]:
+def shown_names(entries: list[Entry], how: str, secret: Secret) -> dict[str, str]:
     """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id."""
     if how == "pseudonym":
         return pseudonyms((entry.student for entry in entries), secret)

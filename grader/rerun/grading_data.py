@@ -1,18 +1,19 @@
 """The dataset as the grader hands it out: what training sees, what is predicted, and the labels that stay here."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from safetensors import safe_open
 from torch import Tensor
 
 from grader.rules import Rules
+from grader.secret import Secret
 from project.data import channel_statistics
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Source, Split, check_classes, stratified_split
@@ -65,13 +66,12 @@ def make_source(description: dict[str, Any]) -> Source:
         raise UserError(str(error).replace("data.source.", "dataset.init_args.")) from None
 
 
-def images_key(rules: Rules, secret: int) -> str:
+def images_key(rules: Rules, secret: Secret) -> str:
     """What a measurement depends on besides the submission and its seed: the dataset and how it is split."""
-    described = json.dumps([rules.dataset, rules.monitor_fraction, secret], sort_keys=True)
-    return hashlib.sha256(described.encode()).hexdigest()[:16]
+    return secret.digest("images", rules.dataset, rules.monitor_fraction)[:8].hex()
 
 
-def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
+def prepare(rules: Rules, secret: Secret, results: Path) -> GradingData:
     """Write the splits below `results`, or find them there.
 
     The test split scores, if there is one with labels; Glyphs draws a fresh one. Otherwise the validation split without
@@ -95,20 +95,22 @@ def prepare(rules: Rules, secret: int, results: Path) -> GradingData:
     return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
 
 
-def write(source: Source, rules: Rules, secret: int, folder: Path) -> dict[str, Any]:
+def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[str, Any]:
     """Write the images into an empty folder, and return what GradingData has besides."""
     train, val = source.load("train"), source.load("val")
     check_classes("dataset", train, source.classes)
     monitored = max(len(source.classes), round(rules.monitor_fraction * len(val.labels_N)))
     if monitored >= len(val.labels_N):
         raise UserError(f"dataset: {len(val.labels_N)} validation images are too few for a monitor split")
-    rest, monitor = stratified_split(val.labels_N, monitored, secret)
+    rest, monitor = stratified_split(val.labels_N, monitored, secret.number("monitor split"))
     if isinstance(source, Glyphs):
-        source.seed = secret
+        source.seed = secret.number("test images")
     scoring = source.load("test") if "test" in source.splits else None
     if scoring is None or (scoring.labels_N < 0).any():  # a table to predict has no labels
         scoring = Split(val.images_NHWC[rest], val.labels_N[rest])
-    order_N = torch.randperm(len(scoring.labels_N), generator=torch.Generator().manual_seed(secret))
+    # numpy, since torch seeds an order with 32 bits, which can all be tried.
+    random = np.random.default_rng(int.from_bytes(secret.digest("order"), "big"))
+    order_N = torch.from_numpy(random.permutation(len(scoring.labels_N)))
 
     (folder / "training").mkdir()
     monitor_split = (val.images_NHWC[monitor], val.labels_N[monitor])

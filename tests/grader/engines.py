@@ -15,6 +15,7 @@ from grader.ledger.results_folder import open_results
 from grader.publish.publishing import publish
 from grader.rerun.job import Job
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 from project.assignment import FAMILIES
 
 ALL_FAMILIES = {family: [Strategy(name=f"some {family}", evidence="made up")] for family in FAMILIES}
@@ -32,13 +33,16 @@ def noted(student: str, digest: str = "d", name: str | None = None, tier: str = 
     return Noted(student, name or student.title(), digest, tier, student, None, False, "images")
 
 
+TESTS = Secret(bytes(BYTES))
+
+
 def graded(
     folder: Path,
     results: Path,
     rules: Rules,
     engine: Any = None,
     sandboxed: bool = False,
-    secret: int = 1,
+    secret: Secret = TESTS,
     **settings: Any,
 ) -> str:
     """Grade a folder, on an engine where one is given, and publish it. Returns the leaderboard as a table."""

@@ -25,6 +25,7 @@ from grader.rerun.grading_data import prepare
 from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
 from tests.grader.engines import noted
@@ -306,7 +307,7 @@ def test_a_training_that_crashes_says_where(place, write_submission, fork_server
         config["model"]["normalization"] = None
 
     folder = write_submission(change=own, mine_py=NETWORK.format(**parts))
-    data = prepare(rules, 1, fork_server.scratch / place)
+    data = prepare(rules, Secret(bytes(BYTES)), fork_server.scratch / place)
     job = Job(take_in(folder), 1, rules, data, "cpu", tmp_path / "attempt")
     measurement = run_job(job, lambda line: None, Slot(launch=fork_server, scratch=fork_server.scratch))
     assert measurement.outcome == outcome and said in measurement.said, measurement.said
@@ -322,7 +323,7 @@ def test_nothing_that_is_published_has_the_student_s_words(tmp_path):
         store_rules(tmp_path, rules)
         ledger.note("now", noted("kim", tier="audited"))
         ledger.record("then", next(ledger.graded(checks_by(rules), "kim")), 0, 1, CRASHED, {"device": "CPU"})
-        table = publish(OpenResults(tmp_path, ledger, 0))
+        table = publish(OpenResults(tmp_path, ledger, Secret(bytes(BYTES))))
     assert LABELS in table
     published = [*tmp_path.glob("site/**/*.html"), *tmp_path.glob("leaderboard.*")]
     texts = [path.read_text(encoding="utf-8") for path in published]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from grader.rerun.grading_data import DATA, WITHHELD, make_source, prepare
+from grader.secret import BYTES, Secret
 from project.datasets.glyphs import Glyphs
 from project.datasets.recognition import recognized
 from project.datasets.source import Split
@@ -14,13 +15,15 @@ from project.support.errors import UserError
 from tests.data.test_tables import as_rows, drawn, folder_of, written
 from tests.grader.conftest import TINY_GLYPHS
 
+FIVE, SIX = Secret(bytes(BYTES), 5), Secret(bytes(BYTES), 6)
+
 
 def keys(images_NHWC):
     return [image.numpy().tobytes() for image in images_NHWC]
 
 
 def test_labels_that_score_are_written_nowhere_that_student_code_sees(rules, tmp_path):
-    data = prepare(rules, 5, tmp_path)
+    data = prepare(rules, FIVE, tmp_path)
     assert TensorFolder(str(data.scoring)).load("test").labels_N.unique().tolist() == [-1]
     assert TensorFolder(str(data.training)).splits == ("train", "val")
     readable = b"".join(path.read_bytes() for part in (data.training, data.scoring) for path in part.iterdir())
@@ -33,9 +36,9 @@ def test_labels_that_score_are_written_nowhere_that_student_code_sees(rules, tmp
 
 
 def test_glyphs_are_scored_on_a_fresh_draw(rules, tmp_path):
-    data = prepare(rules, 5, tmp_path)
+    data = prepare(rules, FIVE, tmp_path)
     scored = keys(TensorFolder(str(data.scoring)).load("test").images_NHWC)
-    drawn = Glyphs(**TINY_GLYPHS, seed=5).load("test")
+    drawn = Glyphs(**TINY_GLYPHS, seed=FIVE.number("test images")).load("test")
     labels = dict(zip(keys(drawn.images_NHWC), drawn.labels_N.tolist()))
     assert [labels[key] for key in scored] == data.labels_N.tolist(), "each image has its own label"
     assert scored != keys(drawn.images_NHWC), "the order is shuffled"
@@ -52,7 +55,7 @@ def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
         "class_path": "project.datasets.tensor_folder.TensorFolder",
         "init_args": {"path": str(tmp_path / "source")},
     }
-    data = prepare(rules.but(dataset=described, monitor_fraction=0.3), 5, tmp_path)
+    data = prepare(rules.but(dataset=described, monitor_fraction=0.3), FIVE, tmp_path)
     monitor = TensorFolder(str(data.training)).load("val")
     scored = TensorFolder(str(data.scoring)).load("test").images_NHWC
     assert len(monitor.labels_N) == 30 and len(scored) == 70
@@ -103,7 +106,7 @@ def test_a_dataset_that_cannot_be_read_is_one_line(content, arguments, said, tmp
 def test_a_wrong_path_in_the_rules_is_one_line(described, said, rules, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
-        prepare(rules.but(dataset=described), 5, tmp_path / "results")
+        prepare(rules.but(dataset=described), FIVE, tmp_path / "results")
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
@@ -111,13 +114,13 @@ def test_a_folder_of_tensors_without_its_tensors_is_one_line(rules, tmp_path):
     (tmp_path / "classes.json").write_text("[]")
     described = {"class_path": "project.datasets.tensor_folder.TensorFolder", "init_args": {"path": str(tmp_path)}}
     with pytest.raises(UserError, match="train.safetensors: cannot be read: no such file"):
-        prepare(rules.but(dataset=described), 5, tmp_path / "results")
+        prepare(rules.but(dataset=described), FIVE, tmp_path / "results")
 
 
 def test_a_dataset_of_one_class_is_one_line(rules, tmp_path):
     table = folder_of(tmp_path, train=written(*drawn(classes=1)))
     with pytest.raises(UserError, match="dataset: all 32 training images are of the class 0"):
-        prepare(rules.but(dataset=recognized(table)), 5, tmp_path / "results")
+        prepare(rules.but(dataset=recognized(table)), FIVE, tmp_path / "results")
 
 
 @pytest.mark.parametrize(("labelled", "scored"), [(True, 30), (False, 32)])
@@ -125,7 +128,7 @@ def test_a_table_scores_on_its_test_images_if_they_have_labels(labelled, scored,
     images, labels = drawn(200)
     test = written(*drawn(30, seed=1)) if labelled else written(drawn(30, seed=1)[0], None)
     folder = folder_of(tmp_path, train=written(images, labels), test=test)
-    data = prepare(rules.but(dataset=recognized(folder)), 5, tmp_path / "results")
+    data = prepare(rules.but(dataset=recognized(folder)), FIVE, tmp_path / "results")
     monitor, scoring = TensorFolder(str(data.training)).load("val"), TensorFolder(str(data.scoring)).load("test")
     assert scoring.images_NHWC.shape == (scored, 4, 4, 1) and len(data.labels_N) == scored
     assert len(monitor.labels_N) == 8, "a fifth of the validation images, which are a fifth of all"
@@ -136,14 +139,14 @@ def test_a_table_scores_on_its_test_images_if_they_have_labels(labelled, scored,
 
 
 def test_the_secret_decides_and_the_folder_is_written_once(rules, tmp_path):
-    one, again, other = prepare(rules, 5, tmp_path), prepare(rules, 5, tmp_path), prepare(rules, 6, tmp_path)
+    one, again, other = prepare(rules, FIVE, tmp_path), prepare(rules, FIVE, tmp_path), prepare(rules, SIX, tmp_path)
     assert one.scoring == again.scoring and torch.equal(one.labels_N, again.labels_N)
     assert not torch.equal(one.labels_N, other.labels_N)
 
 
 def test_what_a_killed_grader_left_half_is_made_anew(rules, tmp_path):
-    whole = prepare(rules, 5, tmp_path)
+    whole = prepare(rules, FIVE, tmp_path)
     (whole.training / "train.safetensors").unlink()
     next((tmp_path / WITHHELD).iterdir()).unlink()
-    again = prepare(rules, 5, tmp_path)
+    again = prepare(rules, FIVE, tmp_path)
     assert again.training == whole.training and TensorFolder(str(again.training)).splits == ("train", "val")

@@ -27,6 +27,7 @@ from grader.review.ablation import ablate
 from grader.review.report_review import review
 from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
+from grader.secret import Secret
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 from tests.grader.conftest import TINY_GLYPHS
@@ -211,11 +212,13 @@ def test_a_damaged_ledger_is_one_line(start, course, rules, write_submission, ca
         graded(write_submission().parent, course, rules, MadeUp(None), secret=SECRET)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "5", '{"seed": null}', '{"seed": 5.5}', '{"seed": -3}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "5", '{"seed": null}', '{"seed": 5.5}', '{"seed": -3}', '{"key": "ff"}', "\xff"]
+)
 def test_a_damaged_secret_is_one_line(text, tmp_path):
     (tmp_path / "secret.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match="secret.json: is damaged"):
-        stored_secret(tmp_path, None)
+        stored_secret(tmp_path, Secret.new())
 
 
 FOREIGN = {

@@ -18,6 +18,7 @@ from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import RULES_FILE, open_results
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
+from grader.secret import EarlierSecret
 from project.support.errors import UserError
 
 RESULTS = Path(__file__).parents[1] / "fixtures" / "results_v0.zip"
@@ -73,7 +74,7 @@ def test_where_a_piece_is_missing_the_images_are_told_or_nothing_is_done(missing
         if missing == "attempts":
             assert status == 0 and version == 1
             images = {row[0] for row in database.execute("SELECT images FROM submissions")}
-            assert images == {images_key(Rules.load(results / RULES_FILE), 20261125)}
+            assert images == {images_key(Rules.load(results / RULES_FILE), EarlierSecret(seed=20261125))}
         else:
             assert status == 2 and version == 0 and capsys.readouterr().err.count("\n") == 1
 

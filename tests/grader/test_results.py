@@ -16,6 +16,7 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
 from grader.publish.leaderboard_files import HEADINGS, as_csv, as_markdown, as_table, write_leaderboard
 from grader.rules import Rules
+from grader.secret import BYTES, Secret
 from tests.grader.engines import CRASHED, LOST, noted, scored
 
 
@@ -170,7 +171,7 @@ def test_a_training_that_failed_decides(ledger):
 def test_leaderboard_json_has_what_it_should(ledger, tmp_path):
     add(ledger, "kim", passed(0.9), name="김민지")
     store_rules(tmp_path, RULES)
-    write_leaderboard(OpenResults(tmp_path, ledger, 0), standings(ledger, RULES))
+    write_leaderboard(OpenResults(tmp_path, ledger, Secret(bytes(BYTES))), standings(ledger, RULES))
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert set(document) == {"assignment", "graded_at", "device", "entries"}
     asked_for = "rank rank_low rank_high student verdict tier accuracy accuracy_low accuracy_high seeds epochs seconds"

@@ -13,6 +13,7 @@ from grader.grading.ranking import Entry, standings
 from grader.grading.settings import Settings
 from grader.ledger.results_folder import open_results
 from grader.rules import Limits, Rules
+from grader.secret import BYTES, Secret
 from project.training.command_line import complete_config
 
 # So easy that four epochs of a tiny network are far above the target, and chance far below.
@@ -88,7 +89,7 @@ def graded(case: Case, scratch: Path) -> Entry:
     """The leaderboard's entry of a case, by way of the whole grader."""
     source = write(case, scratch / "submissions")
     results = scratch / "results"
-    with open_results(results, new=True, secret=1) as opened:
+    with open_results(results, new=True, secret=Secret(bytes(BYTES))) as opened:
         grade(source.parent if source.is_dir() else source, opened, case.rules, Settings(device="cpu"))
         return standings(opened.ledger, case.rules)[0]
 

@@ -1,14 +1,14 @@
 """The images on the pages: each a file of the site's, once, however many submissions mistake it."""
 
-import hashlib
-import hmac
 from pathlib import Path
 
 from PIL import Image
 from safetensors import safe_open
 
+from grader.secret import Secret
 
-def write_picture(folder: Path, images: Path, secret: int, scoring: str, index: int) -> str:
+
+def write_picture(folder: Path, images: Path, secret: Secret, scoring: str, index: int) -> str:
     """Write one of the `images` that scored as a PNG into a folder, unless it is there, and return its file's name.
 
     Only this one is read, without torch, from what project.datasets.tensor_folder.TensorFolder wrote.
@@ -22,6 +22,6 @@ def write_picture(folder: Path, images: Path, secret: int, scoring: str, index: 
     return name
 
 
-def drawn_name(secret: int, scoring: str, index: int) -> str:
+def drawn_name(secret: Secret, scoring: str, index: int) -> str:
     """A name that tells nothing of the image's place: students' programs are shown the images in that order."""
-    return hmac.digest(str(secret).encode(), f"{scoring} {index}".encode(), hashlib.sha256)[:8].hex()
+    return secret.digest("picture", scoring, index)[:8].hex()
