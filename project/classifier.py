@@ -25,6 +25,7 @@ from project.support.remembered import undisturbed
 from project.support.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
+MOST_GRADIENTS = 2  # of a batch: with more, an epoch would be several (SAM needs two)
 
 
 def accepted_arguments(function: Callable[..., Any]) -> set[str]:
@@ -211,20 +212,25 @@ class Classifier(LightningModule):
         return loss
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Have the optimizer make its step. Raises UserError where it asks for gradients more than MOST_GRADIENTS times."""
         # Lightning's closure adds the last batch's gradient to those of the accumulated batches. An optimizer that asks
         # again (SAM) has moved the weights, so the gradients of all of them are computed anew.
         before, self.accumulated = self.accumulated[:-1], []
-        asked = False
+        asked = 0
 
         def gradients_of_all() -> Any:
             nonlocal asked
-            if asked and before:
+            asked += 1
+            if asked > MOST_GRADIENTS:
+                name = type(self.trainer.optimizers[0]).__name__
+                said = f"{name} asks for a batch's gradient more than {MOST_GRADIENTS} times in a step"
+                raise UserError(f"model.optimizer: {said}, so that an epoch would be several; take another one")
+            if asked > 1 and before:
                 optimizer.zero_grad()
                 for batch in before:
                     loss = self.trainer.strategy.training_step(*batch)
                     assert isinstance(loss, Tensor)
                     self.trainer.strategy.backward(loss / self.trainer.accumulate_grad_batches, optimizer)
-            asked = True
             return optimizer_closure()
 
         optimizer.step(closure=gradients_of_all)

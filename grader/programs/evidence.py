@@ -3,27 +3,33 @@
 It shares a process with code that could make it say anything, so it decides nothing. What it finds becomes flags.
 """
 
+import functools
 import importlib
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-WATCHED = (
-    *("builtins", "time", "json", "random", "safetensors.torch", "torch", "torch.nn", "torch.nn.functional"),
-    *("torch.nn.init", "torch.nn.modules.module", "torch.optim.optimizer", "torch.overrides", "torch.random"),
-    *("torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric", "torchmetrics.aggregation"),
-    *("torchmetrics.classification", "torchmetrics.classification.accuracy", "pytorch_lightning"),
-    *("pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module", "pytorch_lightning.loops.fit_loop"),
-    *("pytorch_lightning.loops.training_epoch_loop", "pytorch_lightning.loops.evaluation_loop", "project.classifier"),
-    *("project.data", "project.batches.base", "project.batches.in_memory", "project.strategies"),
-    *("project.support.comparison", "project.support.fresh_weights", "project.support.metrics"),
-    *("project.support.observation", "project.support.remembered", "project.support.watched_functions"),
+OURS = "project"  # what the census and the training are made of: watched as a whole
+WATCHED = (  # modules of libraries, of which functions and classes are watched
+    *("builtins", "time", "json", "random", "math", "pathlib", "safetensors.torch", "torch", "torch.autograd"),
+    *("torch.nn", "torch.nn.functional", "torch.nn.init", "torch.nn.modules.module", "torch.optim.optimizer"),
+    *("torch.overrides", "torch.random", "torch.utils.flop_counter", "torchmetrics", "torchmetrics.metric"),
+    *("torchmetrics.aggregation", "torchmetrics.classification", "torchmetrics.classification.accuracy"),
+    *("pytorch_lightning", "pytorch_lightning.trainer.trainer", "pytorch_lightning.core.module"),
+    *("pytorch_lightning.loops.fit_loop", "pytorch_lightning.loops.training_epoch_loop"),
+    *("pytorch_lightning.loops.evaluation_loop", "pytorch_lightning.loops.optimization.automatic"),
 )
+CHANGING = ("__builtins__", "__warningregistry__", "__annotations__", "__dict__")  # names that Python itself writes to
+PASSES_OF_THE_CENSUS = 200  # at most, backward through a network or a small problem
+
+Parts = list[Any]  # of a value: none of them is another object as long as nobody changes it
 
 
 class Evidence:
-    """Counts the steps of all optimizers, and notices which functions of libraries are replaced.
+    """Counts the steps of all optimizers and all passes backward, and notices what is replaced in libraries and in our code.
 
     To be made before the first line of a student's code is imported.
     """
@@ -34,34 +40,93 @@ class Evidence:
 
         if compiles:  # at its first use, the compiler itself replaces methods of torch.nn.Module
             torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
-        self.steps = 0
-        self.before = functions()
+        self.steps = self.passes = 0
+        for name in ("backward", "grad"):  # whatever else computes gradients calls these
+            setattr(torch.autograd, name, self.counting(getattr(torch.autograd, name)))
+        self.replaced: set[str] = set()
+        self.modules = modules()
+        self.before = watched(self.modules)
         register_optimizer_step_post_hook(self.count)
 
     def count(self, optimizer: Any, *args: Any) -> None:
         # A step without a gradient learns nothing: the census makes such steps to look at a schedule.
         self.steps += any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
-    def write(self, path: Path, expected_steps: int, gone: Sequence[str] = ()) -> None:
+    def counting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.passes += 1
+            return function(*args, **kwargs)
+
+        return counted
+
+    def look(self) -> None:
+        """Note what is replaced at this moment: somebody may put it back later."""
+        now = watched(self.modules)
+        self.replaced |= {name for name, parts in self.before.items() if not same(parts, now.get(name, []))}
+        # What is new in a library was loaded later; of ours all is there from the beginning, but for modules.
+        new = {name for name in now.keys() - self.before.keys() if of_ours(name)}
+        self.replaced |= {name for name in new if not isinstance(now[name][0], ModuleType)}
+
+    def counts(self, expected_steps: int, most_passes: int) -> dict[str, int]:
+        """What was counted until now, beside what an honest training comes to."""
+        most = most_passes + PASSES_OF_THE_CENSUS
+        return {"steps": self.steps, "expected_steps": expected_steps, "passes": self.passes, "most_passes": most}
+
+    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = ()) -> None:
         """Write what was seen as JSON; `gone` names strategies that had an effect before the training and none after it."""
-        after = functions()
-        replaced = sorted(name for name, function in self.before.items() if after.get(name) is not function)
-        seen = {
-            "optimizer_steps": self.steps,
-            "expected_steps": expected_steps,
-            "replaced": replaced[:20],
-            "gone": gone,
-        }
-        path.write_text(json.dumps(seen), encoding="utf-8")
+        self.look()
+        path.write_text(json.dumps({**counts, "replaced": sorted(self.replaced)[:20], "gone": gone}), encoding="utf-8")
 
 
-def functions() -> dict[str, Any]:
-    """What can be called in the watched modules and in the classes that they define, by name; nothing inherited."""
-    found: dict[str, Any] = {}
+def modules() -> dict[str, ModuleType]:
+    """The watched modules by their names, among them all that are loaded of our own."""
     # All imports come first, as Lightning replaces torch.compile.
-    modules = {name: vars(importlib.import_module(name)) for name in WATCHED}
+    libraries = {name: importlib.import_module(name) for name in WATCHED}
+    return libraries | {name: module for name, module in sys.modules.items() if of_ours(name)}
+
+
+def of_ours(name: str) -> bool:
+    return name.partition(".")[0] == OURS
+
+
+def watched(modules: dict[str, ModuleType]) -> dict[str, Parts]:
+    """By its name, what each function and class in these modules consists of; of our own modules all they hold."""
+    found = {}
     for name, module in modules.items():
-        classes = [value for value in module.values() if isinstance(value, type) and value.__module__ == name]
-        for prefix, members in ((name, module), *((f"{name}.{cls.__name__}", vars(cls)) for cls in classes)):
-            found |= {f"{prefix}.{member}": value for member, value in members.items() if callable(value)}
+        members, ours = vars(module), of_ours(name)
+        classes = [value for value in members.values() if isinstance(value, type) and value.__module__ == name]
+        for prefix, held in ((name, members), *((f"{name}.{cls.__name__}", vars(cls)) for cls in classes)):
+            for member, value in held.items():
+                if (ours or callable(value)) and member not in CHANGING:
+                    found[f"{prefix}.{member}"] = parts(value)
     return found
+
+
+def parts(value: Any) -> Parts:
+    """An object, and what it does its work with, if it is a function or a container that can be changed in place."""
+    match value:
+        case FunctionType():
+            named, cells = value.__kwdefaults__ or {}, value.__closure__ or ()
+            return [value, value.__code__, value.__defaults__, *named.values(), *map(content, cells)]
+        case staticmethod() | classmethod():
+            return [value, *parts(value.__func__)]
+        case property():
+            return [value, *parts(value.fget), *parts(value.fset), *parts(value.fdel)]
+        case dict():
+            return [value, *value.keys(), *value.values()]
+        case list() | set():
+            return [value, *value]
+    return [value]
+
+
+def content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # an empty one
+        return None
+
+
+def same(before: Parts, now: Parts) -> bool:
+    """Whether these are the very same objects. None of them is asked: its answer may be a student's."""
+    return len(before) == len(now) and all(map(lambda one, other: one is other, before, now))

@@ -37,6 +37,7 @@ if __name__ == "__main__":
     from crash import told
     from operations import operations
 
+    from project.classifier import MOST_GRADIENTS
     from project.strategies import Census, gone
     from project.support.errors import UserError
     from project.training.command_line import made
@@ -52,6 +53,8 @@ if __name__ == "__main__":
 
     def on_census(found: Census) -> None:
         """A missing family costs seconds, not a training."""
+        if evidence:
+            evidence.look()
         strategies = {family: [one._asdict() for one in used] for family, used in found.strategies.items()}
         census = {"strategies": strategies, "remarks": found.remarks}
         Path(job["out"], "census.json").write_text(json.dumps(census), encoding="utf-8")
@@ -70,15 +73,19 @@ if __name__ == "__main__":
     try:
         with told(Path(job["out"]), job["own"], job["project"]):
             command_line = made(config, on_census=on_census)
+            if evidence:  # before the census as behind it, for what a student's code puts back
+                evidence.look()
             command_line.fit()
 
             from safetensors.torch import save_file
 
             trainer, network = command_line.trainer, command_line.model.network
             if evidence and command_line.record:
-                steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches) * trainer.current_epoch
+                batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
+                steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
+                counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
                 lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
-                evidence.write(Path(job["out"], "evidence.json"), expected_steps=int(steps), gone=lost)
+                evidence.write(Path(job["out"], "evidence.json"), counts, lost)
             weights = {  # clones, since safetensors refuses tensors that share memory
                 name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
                 for name, tensor in network.state_dict().items()

@@ -42,18 +42,27 @@ def suspicions(
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
     try:
         evidence = read_json(trained / "evidence.json")
-        steps, expected = int(evidence["optimizer_steps"]), int(evidence["expected_steps"])
+        steps, expected = int(evidence["steps"]), int(evidence["expected_steps"])
+        passes, most = int(evidence["passes"]), int(evidence["most_passes"])
         replaced = [printable(str(name)) for name in evidence["replaced"]]
         gone = [printable(str(name)) for name in evidence["gone"][:20]]
     except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
+    if passes > most:
+        found.append(f"took {passes} passes backward where {most} are enough")
     if gone:
         found.append(f"showed {', '.join(gone)} before its training, and no more after it")
     if replaced:
-        found.append(f"replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
+        unproven = "its census is unproven: it " if any(map(of_census, replaced)) else ""
+        found.append(f"{unproven}replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
     return found
+
+
+def of_census(name: str) -> bool:
+    """Whether a replaced function is one that the census is taken with."""
+    return name.partition(".")[0] in ("project", "torch", "builtins", "math", "random")
 
 
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:

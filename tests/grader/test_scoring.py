@@ -1,6 +1,7 @@
 """Outputs of a sandbox are opened as traps; the interval is Wilson's."""
 
 import json
+import math
 import os
 from types import SimpleNamespace
 
@@ -37,13 +38,37 @@ def test_json_that_is_none_is_refused(text, tmp_path):
         read_json(tmp_path / "x.json")
 
 
-@pytest.mark.parametrize("steps", ["1e999", "null", "[]", '"many"'])
-def test_evidence_that_is_none_is_told(steps, tmp_path):
-    (tmp_path / "evidence.json").write_text(
-        f'{{"optimizer_steps": {steps}, "expected_steps": 5, "replaced": [], "gone": []}}'
-    )
+EVIDENCE = {"steps": 5, "expected_steps": 5, "passes": 10, "most_passes": 10, "replaced": [], "gone": []}
+
+
+def suspected(tmp_path, **seen) -> str:
+    """The last of the flags of a training that left this evidence."""
+    (tmp_path / "evidence.json").write_text(json.dumps(EVIDENCE | seen))
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
-    assert suspicions(data, tmp_path, [], 0.5, None, [])[-1] == "left no evidence of its training"
+    return suspicions(data, tmp_path, [], 0.5, None, [])[-1]
+
+
+@pytest.mark.parametrize("number", [math.inf, None, [], "many"])
+@pytest.mark.parametrize("name", ["steps", "passes"])
+def test_evidence_that_is_none_is_told(name, number, tmp_path):
+    assert suspected(tmp_path, **{name: number}) == "left no evidence of its training"
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"steps": 6}, "took 6 optimizer steps where 5 are expected"),
+        ({"passes": 11}, "took 11 passes backward where 10 are enough"),
+        ({"replaced": ["time.time"]}, "replaced time.time"),
+        ({"replaced": ["project.strategies.census"]}, "its census is unproven: it replaced project.strategies.census"),
+        (
+            {"replaced": ["torch.nn.functional.dropout"]},
+            "its census is unproven: it replaced torch.nn.functional.dropout",
+        ),
+    ],
+)
+def test_evidence_becomes_a_flag_for_a_person(seen, said, tmp_path):
+    assert suspected(tmp_path) == "left no metrics that can be read" and suspected(tmp_path, **seen) == said
 
 
 @pytest.mark.parametrize("parameters", [True, -1, 1.5, 10**20, "many", None])

@@ -45,6 +45,33 @@ IMPORT_TIME = [
         "replaced",
         top="import time, torch\ntorch.load = print\ntime.perf_counter = lambda: 0.0",
     ),
+    *(
+        program(name, "passed", "", f"its census is unproven: it replaced {said}", top=code)
+        for name, said, code in (
+            (
+                "a function of the census replaced",
+                "project.strategies.normalization",
+                "from project import strategies\nstrategies.normalization = lambda network: [strategies.Strategy('x', 'y')]",
+            ),
+            (
+                "the code of one of its functions",
+                "project.strategies.weight_decay",
+                "from project import strategies\nstrategies.weight_decay.__code__ = (lambda classifier: ()).__code__",
+            ),
+            (
+                "the census, which puts itself back",
+                "project.training.summary.census",
+                "from project.training import summary\nbefore = summary.census\n"
+                "def forged(*arguments):\n    summary.census = before\n    return before(*arguments)\n"
+                "summary.census = forged",
+            ),
+            (
+                "the list of functions that it watches",
+                "project.support.watched_functions.DROPS",
+                "from project.support import watched_functions\nwatched_functions.DROPS = frozenset()",
+            ),
+        )
+    ),
     program("json replaced", "failed", "summary.json", top="import json\njson.dumps = lambda *a, **k: '[]'"),
     program(
         "accuracy replaced in torchmetrics",
@@ -106,6 +133,27 @@ if self.training and torch.is_grad_enabled():
     for _ in range(3):
         self.net(images).square().mean().backward(); optimizer.step(); optimizer.zero_grad()
 """
+OWN_PASSES = """
+if self.training and torch.is_grad_enabled():
+    for _ in range(5):
+        for w in self.net.parameters(): w.data -= 1e-9 * torch.autograd.grad(self.net(images).square().mean(), w)[0]
+"""
+GREEDY = """
+import torch
+
+class Greedy(torch.optim.SGD):
+    def step(self, closure=None):
+        with torch.enable_grad():
+            for _ in range(10):
+                closure()
+                super().step()
+"""
+
+
+def with_greedy_optimizer(config) -> None:
+    config["model"]["optimizer"] = {"class_path": "submission.greedy.Greedy", "init_args": {"lr": 0.05}}
+
+
 TEACHER = """
 import torch
 from project.datasets.glyphs import Glyphs
@@ -137,6 +185,23 @@ BUDGET = [
         MORE_EPOCHS.format(epochs=8, end=REWIND),
     ),
     program("steps of its own within a step", "passed", "", "optimizer steps", top="import torch", before=OWN_STEPS),
+    program("passes of its own within a step", "passed", "", "passes backward", top="import torch", before=OWN_PASSES),
+    program(
+        "gradients by hand when it is built",
+        "passed",
+        "",
+        "passes backward",
+        top="import torch",
+        init="w = nn.Parameter(torch.ones(4, 2))\n"
+        "for _ in range(500): w.data -= torch.autograd.grad((torch.randn(8, 4) @ w).square().mean(), w)[0]",
+    ),
+    Case(
+        "an optimizer that asks for ten gradients a step",
+        "rejected",
+        "model.optimizer",
+        change=with_greedy_optimizer,
+        files={"greedy.py": GREEDY},
+    ),
     program(
         "training when it is built",
         "passed",
