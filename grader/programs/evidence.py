@@ -7,7 +7,7 @@ import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CellType, FunctionType, ModuleType
 from typing import Any
