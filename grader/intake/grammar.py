@@ -20,6 +20,7 @@ import difflib
 import functools
 import json
 import re
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ LIST = Path(__file__).with_name("allowed_classes.json")
 MOST = 10**9  # of a number, in either direction
 MOST_VALUES = 1_000  # of a configuration
 LONGEST_TEXT = 100  # characters
+# What settings can tell a network beside what it learns, compressed. Those with every regularizer of configs/ have 920.
+MOST_INFORMATION = 3_000  # bytes
 # The texts of an own class: what no parser reads as anything but a text or a number.
 PLAIN_TEXT = re.compile(r"\w([\w +-]|[./](?![./]))*")
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -118,6 +121,10 @@ def derive(config: dict[str, Any], modules: Collection[str]) -> tuple[dict[str, 
             found[section][key] = reader.classes(where, CLASS_LISTS[where], value)
         else:
             found[section][key] = reader.argument(where, VALUES[where], value)
+    if (information := len(zlib.compress(json.dumps(found).encode(), 9))) > MOST_INFORMATION:
+        what = f"{information:,} bytes of settings when they are compressed"
+        mend = f"choose in at most {MOST_INFORMATION:,}; a network's weights come from training alone"
+        reader.wrong("trainer, model, data", what, mend)
     return found, reader.mistakes
 
 

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import random
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,7 @@ def test_what_the_template_writes_is_derived_and_means_the_same(overlay):
     config = yaml.safe_load(complete_config(["--config", "configs/base.yaml", "--config", str(overlay)]))
     derived, mistakes = derive(config, MODULES)
     assert not mistakes
+    assert len(zlib.compress(json.dumps(derived).encode(), 9)) < grammar.MOST_INFORMATION / 4
     for section, values in derived.items():
         assert values == {key: config[section][key] for key in values}
     for section in ("model", "data"):
@@ -195,6 +198,29 @@ def test_a_hostile_value_in_a_library_s_place_is_refused(complete, path, value):
     config = at(complete, path, value)
     derived, mistakes = derive(config, MODULES)
     assert mistakes or derived == derive(complete, MODULES)[0] or path.endswith("+")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(min_size=4000, max_size=6000), st.sampled_from([1, 2, 3]), st.booleans())
+def test_settings_cannot_carry_weights(complete, content, width, own):
+    """However the bytes are written: as many numbers as the grammar takes in, in lists of the library's or of one's own class."""
+    numbers = [int.from_bytes(content[at : at + width]) for at in range(0, len(content), width)]
+    lists = [numbers[at : at + 100] for at in range(0, len(numbers), 100)]
+    if own:
+        config = at(complete, "model.network", {"class_path": "submission.mine.Net", "init_args": {"table": lists}})
+    else:
+        scales = [{"class_path": "torchvision.transforms.v2.RandomErasing", "init_args": {"scale": s}} for s in lists]
+        config = at(complete, "data.augmentation", scales)
+    compressible = len(zlib.compress(content, 9)) < 3500
+    assert compressible or derive(config, MODULES)[1]
+
+
+def test_settings_that_carry_a_table_are_told_how_many_bytes_may_stand_there(complete):
+    table = random.Random(0).choices(range(10**8), k=900)
+    config = at(complete, "model.network", {"class_path": "submission.mine.Net", "init_args": {"table": table}})
+    (mistake,) = derive(config, MODULES)[1]
+    assert mistake.where == "trainer, model, data" and "bytes of settings when they are compressed" in mistake.what
+    assert mistake.mend == "choose in at most 3,000; a network's weights come from training alone"
 
 
 def test_a_mistake_says_in_words_what_may_stand_there(complete):

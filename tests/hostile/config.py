@@ -114,6 +114,15 @@ CASES = [
         change=own_network,
         files={"mine.py": f"W = '''{base64.encodebytes(os.urandom(30_000)).decode()}'''\n"},
     ),
+    rejected(
+        "weights in the lists of augmentations",
+        "data.augmentation",
+        [
+            {"class_path": "torchvision.transforms.v2.RandomErasing", "init_args": {"scale": [*os.urandom(99)]}}
+            for _ in range(35)
+        ],
+        "bytes of settings when they are compressed",
+    ),
     Case(
         "weights in a single line",
         "rejected",
