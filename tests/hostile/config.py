@@ -118,8 +118,8 @@ CASES = [
         "weights in the lists of augmentations",
         "data.augmentation",
         [
-            {"class_path": "torchvision.transforms.v2.RandomErasing", "init_args": {"scale": [*os.urandom(99)]}}
-            for _ in range(35)
+            {"class_path": "torchvision.transforms.v2.RandomErasing", "init_args": {"scale": numbers}}
+            for numbers in [[int.from_bytes(os.urandom(3)) for _ in range(99)] for _ in range(15)]
         ],
         "bytes of settings when they are compressed",
     ),
