@@ -107,6 +107,7 @@ class Rules(Section, Assignment):
         reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
             rules `demand` both, reject.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
+        images: `hidden`, or `public` where students can have the images that score: then the leaderboard says so.
         dataset: The images: `class_path` and `init_args` of a data source.
         dataset_replaced: What the rules' file names, where `--dataset` took its place; for the results folder to remember.
         limits: What one training may use.
@@ -122,6 +123,7 @@ class Rules(Section, Assignment):
     late: Literal["reject", "flag"] = "reject"
     reports: Literal["warn", "demand"] = "warn"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
+    images: Literal["hidden", "public"] = "hidden"
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
         "class_path": "project.datasets.glyphs.Glyphs"
     }
@@ -130,6 +132,11 @@ class Rules(Section, Assignment):
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()
     site: Pages = Pages()
+
+    @property
+    def of_images(self) -> str:
+        """What a leaderboard says of the images that score; nothing where they are hidden."""
+        return "The images that score are public: their labels can be looked up." if self.images == "public" else ""
 
     def with_dataset(self, dataset: dict[str, Any]) -> Self:
         """The same on other images than their file names."""
@@ -140,6 +147,8 @@ class Rules(Section, Assignment):
         kept: dict[str, Any] = {}
         if "dataset" not in self.model_fields_set or self.dataset in (graded.dataset, graded.dataset_replaced):
             kept = {"dataset": graded.dataset, "dataset_replaced": graded.dataset_replaced}
+            if "images" not in self.model_fields_set:
+                kept["images"] = graded.images
         if "monitor_fraction" not in self.model_fields_set:
             kept["monitor_fraction"] = graded.monitor_fraction
         return self.but(**kept)

@@ -24,6 +24,11 @@ from grader.safe_text import printable
 from project.support.errors import UserError
 from project.support.wording import counted
 
+HANDED_OUT = (
+    "dataset: students have the images that score; give a test split with labels that nobody has, or write "
+    "`images: public` into the rules (--rules), and the leaderboard says so"
+)
+
 
 def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -> None:
     """Measure everything in `folder` that these rules ask for and that has not been measured yet.
@@ -97,6 +102,8 @@ class Walk:
                     self.status.end(graded.student, verdict.name, verdict.reason, verdict.ranked, ran)
             if self.schedule.next_time() is not None:
                 self.data = prepare(self.rules, self.opened.secret, self.opened.folder)  # while machines get ready
+                if self.data.handed_out and self.rules.images != "public":
+                    raise UserError(HANDED_OUT)
                 for job, measurement in train(self):
                     self.ended(job, measurement)
         if older:

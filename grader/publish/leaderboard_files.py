@@ -28,7 +28,7 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    write_atomically(opened.folder / "leaderboard.md", as_markdown(entries, graded_at, device))
+    write_atomically(opened.folder / "leaderboard.md", as_markdown(entries, graded_at, device, opened.rules.of_images))
 
 
 def as_csv(entries: list[Entry]) -> str:
@@ -40,9 +40,10 @@ def as_csv(entries: list[Entry]) -> str:
     return csv_text(rows)
 
 
-def as_markdown(entries: list[Entry], graded_at: str, device: str) -> str:
+def as_markdown(entries: list[Entry], graded_at: str, device: str, of_images: str = "") -> str:
     """The table, with everything that Markdown or HTML would read as markup escaped."""
-    lines = ["# Leaderboard", "", f"Graded at {graded_at} on {escaped(device)}.", "", table_row(HEADINGS)]
+    said = f"Graded at {graded_at} on {escaped(device)}. {of_images}".strip()
+    lines = ["# Leaderboard", "", said, "", table_row(HEADINGS)]
     lines.append(table_row("---:" if heading in ALIGNED_RIGHT else "---" for heading in HEADINGS))
     lines += [table_row(map(escaped, cells(entry, entry.reason))) for entry in entries]
     return "\n".join(lines) + "\n"

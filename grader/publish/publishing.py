@@ -7,8 +7,8 @@ from grader.publish.pages.build import build
 
 
 def publish(opened: OpenResults) -> str:
-    """Write the leaderboard's files and pages by the rules of the results folder, and return the table."""
+    """Write the leaderboard's files and pages by the rules of the results folder, and return the table, with what is to be known of it."""
     entries = standings(opened.ledger, opened.rules)
     write_leaderboard(opened, entries)
     build(opened, entries)
-    return as_table(entries)
+    return "\n\n".join(filter(None, (as_table(entries), opened.rules.of_images)))

@@ -15,6 +15,7 @@ from torch import Tensor
 from grader.rules import Rules
 from grader.secret import Secret
 from project.data import channel_statistics
+from project.datasets.downloaded import TorchvisionSource
 from project.datasets.glyphs import Glyphs
 from project.datasets.source import Source, Split, check_classes, stratified_split
 from project.datasets.tensor_folder import TensorFolder
@@ -35,6 +36,7 @@ class GradingData:
         classes: Names of the classes.
         mean, std: Of each channel of the training split.
         monitored: Number of images in the monitor split.
+        handed_out: Whether students have the images that score: they were validation images, or can be downloaded.
     """
 
     training: Path
@@ -44,6 +46,7 @@ class GradingData:
     mean: list[float]
     std: list[float]
     monitored: int
+    handed_out: bool = False  # as folders of earlier versions do not say
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -106,8 +109,9 @@ def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[st
     if isinstance(source, Glyphs):
         source.seed = secret.number("test images")
     scoring = source.load("test") if "test" in source.splits else None
+    handed_out = isinstance(source, TorchvisionSource)
     if scoring is None or (scoring.labels_N < 0).any():  # a table to predict has no labels
-        scoring = Split(val.images_NHWC[rest], val.labels_N[rest])
+        scoring, handed_out = Split(val.images_NHWC[rest], val.labels_N[rest]), True
     # numpy, since torch seeds an order with 32 bits, which can all be tried.
     random = np.random.default_rng(int.from_bytes(secret.digest("order"), "big"))
     order_N = torch.from_numpy(random.permutation(len(scoring.labels_N)))
@@ -124,4 +128,5 @@ def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[st
         "mean": mean,
         "std": std,
         "monitored": len(monitor),
+        "handed_out": handed_out,
     }

@@ -212,6 +212,7 @@ def test_a_class_repository_is_graded_with_one_command(week, tmp_path, capsys):
     settings = {
         **{
             "families": [],
+            "images": "public",
             "target_accuracy": 0.02,
             "limits": {"minutes": 5, "memory_gb": 4},
             "site": {"names": "name"},

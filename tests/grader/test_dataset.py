@@ -37,6 +37,7 @@ def test_labels_that_score_are_written_nowhere_that_student_code_sees(rules, tmp
 
 def test_glyphs_are_scored_on_a_fresh_draw(rules, tmp_path):
     data = prepare(rules, FIVE, tmp_path)
+    assert not data.handed_out
     scored = keys(TensorFolder(str(data.scoring)).load("test").images_NHWC)
     drawn = Glyphs(**TINY_GLYPHS, seed=FIVE.number("test images")).load("test")
     labels = dict(zip(keys(drawn.images_NHWC), drawn.labels_N.tolist()))
@@ -56,6 +57,7 @@ def test_without_a_test_split_the_rest_of_validation_scores(rules, tmp_path):
         "init_args": {"path": str(tmp_path / "source")},
     }
     data = prepare(rules.but(dataset=described, monitor_fraction=0.3), FIVE, tmp_path)
+    assert data.handed_out and prepare(rules.but(dataset=described, monitor_fraction=0.3), FIVE, tmp_path).handed_out
     monitor = TensorFolder(str(data.training)).load("val")
     scored = TensorFolder(str(data.scoring)).load("test").images_NHWC
     assert len(monitor.labels_N) == 30 and len(scored) == 70
@@ -130,6 +132,7 @@ def test_a_table_scores_on_its_test_images_if_they_have_labels(labelled, scored,
     folder = folder_of(tmp_path, train=written(images, labels), test=test)
     data = prepare(rules.but(dataset=recognized(folder)), FIVE, tmp_path / "results")
     monitor, scoring = TensorFolder(str(data.training)).load("val"), TensorFolder(str(data.scoring)).load("test")
+    assert data.handed_out == (not labelled)
     assert scoring.images_NHWC.shape == (scored, 4, 4, 1) and len(data.labels_N) == scored
     assert len(monitor.labels_N) == 8, "a fifth of the validation images, which are a fifth of all"
     mine = as_rows(*drawn(30, seed=1)) if labelled else as_rows(images, labels)

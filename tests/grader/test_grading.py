@@ -21,7 +21,9 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
 from grader.rerun.failures import PREPARES, READY
 from grader.rules import Rules
+from project.datasets.recognition import recognized
 from project.support.errors import UserError
+from tests.data.test_tables import drawn, folder_of, written
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 from tests.grader.engines import CRASHED, LOST, MadeUp, graded, scored
 
@@ -514,6 +516,24 @@ def test_rules_given_afterwards_are_read_with_the_images_of_the_run(write_submis
     graded(folder, results, rules, Drawn(0.9))
     assert main(["leaderboard", str(results), "--rules", str(silent)]) == 0
     assert Rules.load(results / "assignment.json").dataset == rules.dataset
+
+
+def test_images_that_students_have_score_only_where_the_rules_call_them_public(
+    write_submission, rules, tmp_path, capsys
+):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    of_table = rules.with_dataset(recognized(folder_of(tmp_path, train=written(*drawn(200)))))
+    with pytest.raises(UserError, match="students have the images that score; .* `images: public` .*leaderboard says"):
+        graded(folder, results, of_table, MadeUp(lambda job: pytest.fail("something was trained")))
+    for images in ("public", "hidden"):  # of what is graded, it only changes what is said
+        graded(folder, results, of_table.but(images=images), MadeUp(lambda job: scored(0.9)))
+        assert main(["leaderboard", str(results)]) == 0
+        said = [capsys.readouterr().out, *((results / n).read_text() for n in ("leaderboard.md", "site/index.html"))]
+        assert ["are public: their labels can be looked up" in each for each in said] == [images == "public"] * 3
+        assert json.loads((results / "leaderboard.json").read_text())["assignment"]["images"] == images
+        (tmp_path / "silent.yaml").write_text("target_accuracy: 0.4\n")  # keeps what was said of the images
+        assert main(["leaderboard", str(results), "--rules", str(tmp_path / "silent.yaml")]) == 0
+        assert ("are public" in capsys.readouterr().out) == (images == "public")
 
 
 def test_a_limit_that_is_raised_reruns_only_those_whom_it_stopped(write_submission, rules, tmp_path):
