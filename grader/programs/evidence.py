@@ -22,7 +22,13 @@ WATCHED = (  # modules of libraries, of which functions and classes are watched
     *("pytorch_lightning.loops.fit_loop", "pytorch_lightning.loops.training_epoch_loop"),
     *("pytorch_lightning.loops.evaluation_loop", "pytorch_lightning.loops.optimization.automatic"),
 )
-CHANGING = ("__builtins__", "__warningregistry__", "__annotations__", "__dict__")  # names that Python itself writes to
+CHANGING = (
+    "__builtins__",
+    "__warningregistry__",
+    "__annotations__",
+    "__slotnames__",
+    "__dict__",
+)  # Python itself writes there
 PASSES_OF_THE_CENSUS = 200  # at most, backward through a network or a small problem
 
 Parts = list[Any]  # of a value: none of them is another object as long as nobody changes it

@@ -59,6 +59,14 @@ IMPORT_TIME = [
                 "from project import strategies\nstrategies.weight_decay.__code__ = (lambda classifier: ()).__code__",
             ),
             (
+                "one more, and what would notice it",
+                "project.strategies.dropout",
+                "import evidence, __main__\nfrom project import strategies\n"
+                "evidence.Evidence.look = evidence.Evidence.write = lambda *given, **named: None\n"
+                "vars(__main__).pop('evidence', None)\n"
+                "strategies.dropout = lambda network: [strategies.Strategy('x', 'y')]",
+            ),
+            (
                 "the census, which puts itself back",
                 "project.training.summary.census",
                 "from project.training import summary\nbefore = summary.census\n"
