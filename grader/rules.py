@@ -1,6 +1,7 @@
 """The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
 
 import ast
+from datetime import datetime
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,13 +86,16 @@ class Pages(Section):
     Attributes:
         names: A drawn pseudonym, the name as the student gave it, or the id.
         reports: Whether report and conclusion are on the pages.
-        mistakes: How many of the images that it got wrong with the most confidence, with their labels; 0 while others may
-            still hand in and a hidden test set scores.
+        labels: When that is shown which tells labels of the images that score: accuracy by class, confusion matrix and
+            mistakes. After the deadline, when nobody may hand in any more, so never without one; or always, as
+            where `images` are public.
+        mistakes: How many of the images that it got wrong with the most confidence, with their labels.
         best: How many of the highest ranks are marked as excellent.
     """
 
     names: Literal["pseudonym", "name", "id"] = "pseudonym"
     reports: bool = True
+    labels: Literal["after_deadline", "always"] = "after_deadline"
     mistakes: int = Field(12, ge=0)
     best: int = Field(3, ge=0)
 
@@ -137,6 +141,12 @@ class Rules(Section, Assignment):
     def of_images(self) -> str:
         """What a leaderboard says of the images that score; nothing where they are hidden."""
         return "The images that score are public: their labels can be looked up." if self.images == "public" else ""
+
+    def labels_shown(self, now: datetime) -> bool:
+        """Whether pages may show at that time, with its time zone, what tells labels of the images that score."""
+        if self.images == "public" or self.site.labels == "always":
+            return True
+        return self.deadline is not None and now > self.deadline
 
     def with_dataset(self, dataset: dict[str, Any]) -> Self:
         """The same on other images than their file names."""

@@ -29,7 +29,7 @@ class Entry(BaseModel):
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
         excellent: Passed, and among the best ranks that the rules let be marked.
-        reason: Why it did not pass, as anybody may read it.
+        reason: Why it did not pass, without the student's code; grader.publish.public_words makes of it what anybody may read.
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
             is in no file of the leaderboard.
         frames: Of a crash, the last calls in the student's own files.

@@ -1,4 +1,8 @@
-"""The leaderboard as JSON, CSV and Markdown, and as a table for the terminal."""
+"""The leaderboard as JSON, CSV and Markdown, and as a table for the terminal.
+
+Ids and names are in JSON and CSV, and in the table, which are the instructor's; Markdown calls students as the pages do. The
+table alone quotes what a student wrote.
+"""
 
 import json
 from typing import Any
@@ -8,6 +12,8 @@ from rich.cells import cell_len
 from grader.grading.ranking import Entry, band, decision
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
+from grader.publish.pseudonyms import called
+from grader.publish.public_words import public
 from grader.safe_text import csv_text, escaped, table_row
 from project.support.files import write_atomically
 
@@ -18,6 +24,7 @@ BEST = " ★"
 
 def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     """Write leaderboard.json, .csv and .md into a results folder."""
+    entries = [public(entry) for entry in entries]
     graded_at, device = now(), opened.ledger.devices()  # when verdicts were taken, and what trained the submissions
     board = {
         "assignment": opened.rules.model_dump(mode="json"),
@@ -28,7 +35,8 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    write_atomically(opened.folder / "leaderboard.md", as_markdown(entries, graded_at, device, opened.rules.of_images))
+    named = called(entries, opened.rules.site.names, opened.secret)
+    write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 
 def as_csv(entries: list[Entry]) -> str:
@@ -41,11 +49,14 @@ def as_csv(entries: list[Entry]) -> str:
 
 
 def as_markdown(entries: list[Entry], graded_at: str, device: str, of_images: str = "") -> str:
-    """The table, with everything that Markdown or HTML would read as markup escaped."""
+    """The table without ids, with everything that Markdown or HTML would read as markup escaped."""
+    headings = [heading for heading in HEADINGS if heading != "student"]
     said = f"Graded at {graded_at} on {escaped(device)}. {of_images}".strip()
-    lines = ["# Leaderboard", "", said, "", table_row(HEADINGS)]
-    lines.append(table_row("---:" if heading in ALIGNED_RIGHT else "---" for heading in HEADINGS))
-    lines += [table_row(map(escaped, cells(entry, entry.reason))) for entry in entries]
+    lines = ["# Leaderboard", "", said, "", table_row(headings)]
+    lines.append(table_row("---:" if heading in ALIGNED_RIGHT else "---" for heading in headings))
+    for entry in entries:
+        texts = dict(zip(HEADINGS, cells(entry, entry.reason)))
+        lines.append(table_row(escaped(texts[heading]) for heading in headings))
     return "\n".join(lines) + "\n"
 
 

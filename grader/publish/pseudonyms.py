@@ -37,3 +37,9 @@ def shown_names(entries: list[Entry], how: str, secret: Secret) -> dict[str, str
     if how == "pseudonym":
         return pseudonyms((entry.student for entry in entries), secret)
     return {entry.student: entry.name if how == "name" else entry.student for entry in entries}
+
+
+def called(entries: list[Entry], how: str, secret: Secret) -> list[Entry]:
+    """The entries with these names in the place of the students' own."""
+    names = shown_names(entries, how, secret)
+    return [entry.model_copy(update={"name": names[entry.student]}) for entry in entries]

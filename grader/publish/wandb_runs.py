@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,8 +18,11 @@ from grader.grading.ranking import judged, standings
 from grader.grading.verdicts import Verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.ledger.measurement import Measurement, drawing
-from grader.ledger.results_folder import LEDGER, RULES_FILE
+from grader.ledger.results_folder import LEDGER, RULES_FILE, stored_secret
+from grader.publish.pseudonyms import called
+from grader.publish.public_words import public, public_name, public_reason
 from grader.rules import Rules
+from grader.secret import Secret
 from project.support.wording import counted
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 PROJECT = "fifteen-epochs-grading"
 SECONDS = 600  # for all runs together
 LONGEST_TAG = 64  # W&B's own limit
-COLUMNS = "rank student name verdict tier accuracy epochs seconds parameters bonus total".split()
+COLUMNS = "rank name verdict tier accuracy epochs seconds parameters bonus total".split()
 
 
 def mirror(results: Path, mode: str) -> str:
@@ -55,7 +59,9 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
     rules = Rules.load(results / RULES_FILE)
     with closing(Ledger(results / LEDGER)) as ledger:
-        entries = standings(ledger, rules)
+        entries = called(
+            [*map(public, standings(ledger, rules))], rules.site.names, stored_secret(results, Secret.new())
+        )
         new = [
             (graded, verdict, index, measurement)
             for graded, verdict in judged(ledger, rules)
@@ -68,8 +74,9 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
 
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
     begin = partial(wandb.init, project=PROJECT, mode=mode, dir=results, settings=quiet)
+    names = {entry.student: entry.name for entry in entries}
     for rerun in new:
-        log_rerun(begin, results, *rerun)
+        log_rerun(begin, results, names, *rerun)
     with begin(name="leaderboard", job_type="leaderboard") as run:
         rows = [[getattr(entry, column) for column in COLUMNS] for entry in entries]
         run.log({"leaderboard": wandb.Table(columns=[*COLUMNS], data=rows)})
@@ -85,22 +92,23 @@ def run_id(measurement: Measurement) -> str:
 def log_rerun(
     begin: Callable[..., "wandb.Run"],
     results: Path,
+    names: dict[str, str],
     graded: Graded,
     verdict: Verdict,
     index: int,
     measurement: Measurement,
 ) -> None:
-    names = measurement.names
+    name = names[graded.student]
+    strategies = {family: [*map(public_name, found)] for family, found in measurement.names.items()}
     summary = {name: getattr(measurement, name) for name in ("accuracy", "epochs", "parameters", "seconds")}
-    summary |= {"verdict": verdict.name, "reason": verdict.publicly or verdict.reason}
-    strategies = [name for family in names.values() for name in family]
+    summary |= {"verdict": verdict.name, "reason": public_reason(verdict.publicly or verdict.reason, verdict.name)}
     with begin(
         id=run_id(measurement),
-        name=f"{graded.student}-{index + 1}",
-        group=graded.student,
+        name=f"{name}-{index + 1}",
+        group=name,
         job_type="rerun",
-        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([verdict.name, graded.tier, *strategies])],
-        config={"student": graded.student, "digest": graded.digest, "tier": graded.tier, "strategies": names},
+        tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([verdict.name, graded.tier, *chain(*strategies.values())])],
+        config={"student": name, "digest": graded.digest, "tier": graded.tier, "strategies": strategies},
     ) as run:
         for row in drawing(results, measurement.folder).get("curves", []):
             run.log({name: value for name, value in row.items() if value is not None})

@@ -149,8 +149,8 @@ def test_a_bad_submission_spoils_no_other(write_submission, tmp_path, capsys):
     assert graded["z-honest"]["verdict"] == "passed", graded["z-honest"]
     for name, (_, _, verdict, reason) in broken.items():
         assert graded[name]["verdict"] == verdict and reason in graded[name]["reason"], graded[name]
-    assert graded["f-archive"]["verdict"] == "rejected" and "cannot be read" in graded["f-archive"]["reason"]
-    assert graded["g-setting"]["verdict"] == "rejected" and "learning rate" in graded["g-setting"]["reason"]
+    assert graded["f-archive"]["verdict"] == "rejected" and "is not accepted" in graded["f-archive"]["reason"]
+    assert graded["g-setting"]["verdict"] == "rejected" and "model.optimizer" in graded["g-setting"]["reason"]
     assert "\x1b" not in json.dumps(graded) and "\x1b[31m" not in capsys.readouterr().out
 
 

@@ -16,6 +16,7 @@ from grader.grading.verdicts import pending_trainings
 from grader.ledger import schema
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import RULES_FILE, open_results
+from grader.publish.public_words import public_reason
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.secret import EarlierSecret
@@ -49,8 +50,11 @@ def test_the_leaderboard_says_what_it_said(results):
         if old["seeds"] == "3":  # the median of three decided, and still does; the first training alone ranks
             assert float(new["decided_accuracy"]) == float(old["accuracy"]) and new["seeds"] == "1", student
         else:
-            for name in ("accuracy", "seconds", "total", "flags", "reason", "epochs_to_target"):
+            late = old["flags"].startswith("came ")
+            assert new["flags"] == ("came after the deadline" if late else old["flags"]), student
+            for name in ("accuracy", "seconds", "total", "epochs_to_target"):
                 assert new[name] == old[name], (student, name)
+            assert new["reason"] == public_reason(old["reason"], old["verdict"]), student
 
 
 def test_nothing_of_it_is_trained_again_whatever_the_target_was(results):

@@ -1,9 +1,7 @@
 """From entries and results to the text of each page."""
 
-import re
 from collections import Counter
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,14 @@ from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import checks_by, verdict
 from grader.intake.reports import Part, read_reports
 from grader.ledger.ledger import Graded
-from grader.ledger.measurement import Strategy, drawing
+from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept
 from grader.publish import feedback
 from grader.publish.markdown import rendered, rendered_notebook
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pseudonyms import shown_names
+from grader.publish.public_words import public, public_census, public_reason
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
@@ -36,10 +35,12 @@ class Pages:
 
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
-        self.entries, shown = {entry.student: entry for entry in entries}, self.rules.site.names
+        self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
         self.names = shown_names(entries, shown, opened.secret)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret)
+        graded_at = datetime.now().astimezone()
+        self.labels_shown = self.rules.labels_shown(graded_at)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("grader.publish.pages"),
             autoescape=True,
@@ -53,13 +54,13 @@ class Pages:
             "device": opened.ledger.devices(),
             "versions": opened.ledger.circumstances().get("versions", {}),
             "percent": percent,
-            "graded_at": datetime.now().astimezone().isoformat(" ", "minutes"),
+            "graded_at": graded_at.isoformat(" ", "minutes"),
         }
         self.page = {name: environment.get_template(f"{name}.html") for name in ("leaderboard", "submission")}
 
     def leaderboard(self, curves: Curves) -> str:
         """The first page."""
-        entries = [self.veiled(entry) for entry in self.entries.values()]
+        entries = [*self.entries.values()]
         return self.page["leaderboard"].render(
             root="",
             data={
@@ -93,7 +94,7 @@ class Pages:
 
     def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
-        entry = self.veiled(self.entries[graded.student])
+        entry = self.entries[graded.student]
         files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
         reports = read_reports(files)
         measured = list(graded.measurements.values())
@@ -103,6 +104,7 @@ class Pages:
         seen = ranked or next((measurement for measurement in measured if measurement.strategies), None)
         middle = None if ranked is None else trained.index(ranked)
         drawn = {} if middle is None else drawings[middle]
+        labels = drawn if self.labels_shown else {}
         variants = self.opened.ledger.variants(graded)
         seconds = max((each.seconds or 0 for each in measured), default=0)
         memory = max((each.peak_memory or 0 for each in measured), default=0)
@@ -114,54 +116,27 @@ class Pages:
             advice=feedback.advice(entry),
             decision=decision(entry),
             trained=trained,
-            census=self.veiled_census(entry, seen.strategies if seen else {}),
+            census=public_census(seen.strategies if seen else {}, entry.tier),
             limits=[  # unit, what the hungriest training used, what it may use
                 ("minutes", seconds / 60, self.rules.limits.minutes),
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
             ],
-            mistakes=self.mistakes(drawn),
+            mistakes=self.mistakes(labels),
             texts=shown_texts(reports.parts) if files else {},
             notebooks=[rendered_notebook(cells) for cells in reports.notebooks.values()],
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [each.get("curves", []) for each in drawings],
                 "middle": middle,
-                "classes": drawn.get("classes", []),
-                "confusion": drawn.get("confusion", []),
+                "classes": labels.get("classes", []),
+                "confusion": labels.get("confusion", []),
                 "contributions": [
-                    row | {"reason": self.veil(self.entries[graded.student], row["reason"])}
+                    row | {"reason": public_reason(row["reason"])}
                     for row in (contributions(variants, trained, list(self.rules.families)) if trained else [])
                 ],
             },
         )
         return page, ranked.val_accuracy if ranked else []
-
-    def veil(self, entry: Entry, text: str) -> str:
-        """A text without the student's id and name, where these are not to be shown; `KimMinji` is Kim Minji, too."""
-        if self.rules.site.names != "pseudonym":
-            return text
-        for known in filter(None, (entry.name.strip(), entry.student)):
-            # A short one is a part of many words.
-            edge = r"\b" if len(known) < 3 and known.isascii() else ""
-            case = re.NOFLAG if len(known) < 7 else re.IGNORECASE
-            spelled = r"[\s_-]*".join(map(re.escape, known.split()))
-            text = re.sub(edge + spelled + edge, self.slugs[entry.student], text, flags=case)
-        return text
-
-    def veiled(self, entry: Entry) -> Entry:
-        """An entry without the student's id and name in reason, flags, remarks and strategies."""
-        veil = partial(self.veil, entry)
-        strategies = {family: [*map(veil, names)] for family, names in entry.strategies.items()}
-        shown = {"flags": [*map(veil, entry.flags)], "remarks": [*map(veil, entry.remarks)], "strategies": strategies}
-        return entry.model_copy(update={"reason": veil(entry.reason), **shown})
-
-    def veiled_census(self, entry: Entry, census: dict[str, list[Strategy]]) -> dict[str, list[Strategy]]:
-        """The same for the names of strategies and their evidence, which a student's own classes may bring."""
-        veil = partial(self.veil, entry)
-        return {
-            family: [Strategy(name=veil(one.name), evidence=veil(one.evidence)) for one in found]
-            for family, found in census.items()
-        }
 
     def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone."""
