@@ -90,7 +90,7 @@ def probed(
         program = Program("/app/sandbox_probe.py", str(scratch / "secret"), inputs, scratch / "out", gpu)
         outcome = supervision.run(program, LIMITS, scratch / "log", launch=launch)
         try:
-            found: dict[str, Any] = read_json(scratch / "out" / "found.json")
+            found: dict[str, Any] = read_json(scratch / "out" / "found.json", dict)
         except Unreadable as error:
             raise Unreadable(f"{outcome.ending}, {outcome.detail or error}") from None
         return found

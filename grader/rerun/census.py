@@ -12,14 +12,11 @@ from project.assignment import FAMILIES
 
 def read_census(path: Path) -> dict[str, Any]:
     """Strategies and remarks of a trial, types checked. Raises Unreadable."""
-    try:
-        return census_of(read_json(path))
-    except (KeyError, TypeError) as error:
-        raise Unreadable(f"census.json is not complete ({error})") from None
+    return read_json(path, census_of)
 
 
 def census_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Strategies and remarks of a record. Raises KeyError, TypeError or Unreadable."""
+    """Strategies and remarks of a record; to be called by `read_json`, since it may raise anything."""
     strategies = {family: [*map(strategy_of, record["strategies"][family][:20])] for family in FAMILIES}
     return {"strategies": strategies, "remarks": [printable(str(remark), 300) for remark in record["remarks"][:20]]}
 

@@ -56,16 +56,19 @@ def read_crash(path: Path, modules: dict[str, bytes]) -> Crash | None:
     Args:
         modules: The student's own files, by their names. Lines are quoted from these, whatever the record says.
     """
-    try:
-        record = read_json(path)
+
+    def crash(record: dict[str, Any]) -> Crash:
         exception, message = str(record["exception"]), str(record["message"])
         frames = [quoted(frame, modules) for frame in record["frames"][-MOST_FRAMES:]]
         inside = [place_of_ours(frame) for frame in record["inside"][-1:]]
-    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        where = [place for place, _ in frames] or inside
+        code = [f"{place}: {line}" if line else place for place, line in frames]
+        return Crash(printable(exception, 60), printable(message, LONGEST_MESSAGE), code, where[-1] if where else "")
+
+    try:
+        return read_json(path, crash)
+    except Unreadable:
         return None
-    where = [place for place, _ in frames] or inside
-    code = [f"{place}: {line}" if line else place for place, line in frames]
-    return Crash(printable(exception, 60), printable(message, LONGEST_MESSAGE), code, where[-1] if where else "")
 
 
 def quoted(frame: dict[str, Any], modules: dict[str, bytes]) -> tuple[str, str]:

@@ -14,10 +14,11 @@ from grader.rerun.grading_data import GradingData
 from grader.rerun.prior_knowledge import prior_knowledge
 from grader.rules import Rules
 from grader.safe_text import printable
-from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
+from grader.sandbox.untrusted_files import Unreadable, distrusted, read_json, read_output
 from project.training.summary import METRICS
 
 BYTES_OF_A_NUMBER = 2  # at least
+MOST_NAMES = 20  # of a list that a program reports
 
 
 def suspicions(
@@ -41,12 +42,8 @@ def suspicions(
         if not 0 <= monitor <= 1 or monitor_low > scored_high:
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
     try:
-        evidence = read_json(trained / "evidence.json")
-        steps, expected = int(evidence["steps"]), int(evidence["expected_steps"])
-        passes, most = int(evidence["passes"]), int(evidence["most_passes"])
-        replaced = [printable(str(name)) for name in evidence["replaced"]]
-        gone = [printable(str(name)) for name in evidence["gone"][:20]]
-    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        steps, expected, passes, most, replaced, gone = read_json(trained / "evidence.json", evidence_of)
+    except Unreadable:
         return [*found, "left no evidence of its training"]
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
@@ -65,18 +62,25 @@ def of_census(name: str) -> bool:
     return name.partition(".")[0] in ("project", "torch", "builtins", "math", "random")
 
 
+def evidence_of(record: dict[str, Any]) -> tuple[int, int, int, int, list[str], list[str]]:
+    """Steps taken and expected, passes backward and the most expected, functions replaced, and what is gone at the end."""
+    steps, expected = whole(record["steps"], "steps"), whole(record["expected_steps"], "steps")
+    passes, most = whole(record["passes"], "passes"), whole(record["most_passes"], "passes")
+    replaced = [printable(str(name)) for name in record["replaced"]]
+    gone = [printable(str(name)) for name in record["gone"][:MOST_NAMES]]
+    return steps, expected, passes, most, replaced, gone
+
+
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     """Epochs, parameters, strategies and remarks of a rerun's summary, types checked. Raises Unreadable.
 
     Raises Ended where there are more than `max_epochs`, the configuration's own number, or where a family is missing.
     """
-    summary = read_json(path)
-    try:
-        epochs, parameters, census = summary["epochs"], summary["parameters"], census_of(summary)
-    except (KeyError, TypeError) as error:
-        raise Unreadable(f"summary.json is not complete ({error})") from None
-    if not all(type(value) is int and 0 <= value < 10**12 for value in (epochs, parameters)):
-        raise Unreadable("summary.json has impossible numbers of epochs or parameters")
+
+    def summary_of(record: dict[str, Any]) -> tuple[int, int, dict[str, Any]]:
+        return whole(record["epochs"], "epochs"), whole(record["parameters"], "parameters"), census_of(record)
+
+    epochs, parameters, census = read_json(path, summary_of)
     if epochs > max_epochs:
         said = f"trained {epochs} epochs, more than the {max_epochs} of its configuration"
         raise Ended(Measurement(outcome="refused", said=said))
@@ -85,14 +89,21 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     return {"epochs": epochs, "parameters": parameters, **census}
 
 
+def whole(value: Any, counted: str) -> int:
+    """A count that a program reported. Raises Unreadable where it cannot be one."""
+    if type(value) is not int or not 0 <= value < 10**12:
+        raise Unreadable(f"it reports an impossible number of {counted}")
+    return value
+
+
 def read_operations(path: Path, most: float) -> float | None:
     """Operations of one image's way through the network, as the training counted them; at most `most`.
 
     Beside a student's own code the count is a claim. One that is too high hides no more than slowness.
     """
     try:
-        counted = float(read_json(path)["operations"])
-    except (Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        counted = read_json(path, lambda record: float(record["operations"]))
+    except Unreadable:
         return None
     return min(counted, most) if 0 <= counted < math.inf else None
 
@@ -113,11 +124,10 @@ def read_curves(path: Path) -> list[dict[str, float | None]]:
         value = float(text or "nan")
         return value if math.isfinite(value) else None
 
-    try:
+    with suppress(Unreadable), distrusted(path.name):
         rows = csv.DictReader(io.StringIO(read_output(path, 10**6).decode("utf-8")))
         return [{"epoch": i, **{name: number(row[name]) for name in METRICS}} for i, row in enumerate(rows, start=1)]
-    except (Unreadable, ValueError, KeyError, TypeError, csv.Error):
-        return []
+    return []
 
 
 def keep(output: Path, target: Path) -> None:

@@ -20,7 +20,7 @@ class Scratch:
     """
 
     def __init__(self, parent: Path | None = None):
-        parent = parent or Path(tempfile.gettempdir())
+        parent = (parent or Path(tempfile.gettempdir())).resolve()  # links below are a program's
         sweep(parent)
         while True:
             self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))

@@ -35,7 +35,7 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
 def test_json_that_is_none_is_refused(text, tmp_path):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(Unreadable):
-        read_json(tmp_path / "x.json")
+        read_json(tmp_path / "x.json", lambda record: record)
 
 
 EVIDENCE = {"steps": 5, "expected_steps": 5, "passes": 10, "most_passes": 10, "replaced": [], "gone": []}
