@@ -123,6 +123,10 @@ class Bubblewrapped(Process):
                 return None
         return f"exit status {self.status}"
 
+    def lost(self) -> str | None:
+        # It cannot be seen from inside. Of the end of what it started it makes an exit status.
+        return "bubblewrap was killed" if self.status is not None and self.status < 0 else None
+
     def close(self) -> None:
         super().close()
         os.close(self.status_file)

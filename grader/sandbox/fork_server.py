@@ -26,6 +26,7 @@ WALLS = ("fork_server_main.py", "namespaces.py", "seccomp.py")
 ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
 SECONDS_TO_IMPORT = 120
 SECONDS_TO_FORK = 30
+SECONDS_TO_FOLLOW = 1
 CREDENTIALS = struct.Struct("=iII")  # process, user, group: as the kernel vouches for them
 
 
@@ -126,7 +127,8 @@ class Forked(Running):
     """A program that runs as a child of the fork server."""
 
     def __init__(self, server: ForkServer, program: Program, group: ControlGroup | None):
-        assert server.control is not None, "it has been started"
+        assert server.control is not None and server.process is not None, "it has been started"
+        self.server = server.process
         self.error: str | None = None
         self.process: int | None = None  # a descriptor, since a number may come to be another process's
         wanted = {
@@ -190,6 +192,13 @@ class Forked(Running):
         if self.status is not None:
             return None
         return self.error or "the first process of the program is gone"
+
+    def lost(self) -> str | None:
+        if self.status is None:
+            with suppress(subprocess.TimeoutExpired):  # all end together, in no order
+                self.server.wait(SECONDS_TO_FOLLOW)
+                return "the fork server is gone"
+        return None
 
     def close(self) -> None:
         super().close()

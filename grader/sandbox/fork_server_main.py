@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import runpy
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -67,11 +68,14 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
         namespaces.keep_out(others=True)
         if program := seccomp.program():
             namespaces.filter_calls(program)
+        # The kernel keeps from the first process what it does not handle. Python handles this one, by an exception.
+        handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
         child = os.fork()
     except BaseException as error:
         tell.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
         os._exit(1)
     if child == 0:
+        signal.signal(signal.SIGINT, handler)
         namespaces.keep_out(others=False)
         become(wanted, stdin, stdout)
     os.closerange(0, status)

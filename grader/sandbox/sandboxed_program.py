@@ -98,6 +98,10 @@ class Running(ABC):
         """What kept a program that has ended from starting, in one line; None where it did start."""
         return None
 
+    def lost(self) -> str | None:
+        """What of ours, out of the program's reach, ended before it did, in one line; None where nothing did."""
+        return None
+
     def close(self) -> None:
         """Let go of what was needed to watch it."""
         self.input.close()

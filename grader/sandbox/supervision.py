@@ -14,7 +14,7 @@ from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, usage
-from grader.sandbox.sandboxed_program import Launch, Program
+from grader.sandbox.sandboxed_program import Launch, Program, Running
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 POLL_SECONDS = 0.2
@@ -61,6 +61,11 @@ class Stopwatch:
             self.heard.setdefault(said, time.monotonic())
             if said == self.program.says[1]:
                 self.ready.set()
+
+    @property
+    def came_to_student(self) -> bool:
+        """Whether it said that what was handed in comes next."""
+        return bool(self.program.says[0]) and self.program.says[0] in self.heard
 
     @property
     def seconds(self) -> float:
@@ -131,17 +136,32 @@ def run(
             ending = group.ran_out() or ending
         if ending == "machine":
             return Outcome("sandbox", None, seconds, peak, "the machine ran out of memory")
-        fault = None if status == 0 else running.failure() or fault_of_ours(program, limits, stopwatch)
-        if ending == "exited" and fault:
+        if (
+            fault := None
+            if (ending, status) == ("exited", 0)
+            else fault_of_ours(ending, running, program, limits, stopwatch)
+        ):
             said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
             return Outcome("sandbox", None, seconds, peak, f"{fault}: {said}" if said else fault)
         return Outcome(ending, status, seconds, peak)
 
 
-def fault_of_ours(program: Program, limits: ResourceLimits, stopwatch: Stopwatch) -> str | None:
-    """Why a program that failed may not be to blame; None where it is."""
-    if program.says[0] and program.says[0] not in stopwatch.heard:
-        return "it failed before it came to what was handed in"
+def fault_of_ours(
+    ending: Ending, running: Running, program: Program, limits: ResourceLimits, stopwatch: Stopwatch
+) -> str | None:
+    """Why a program that failed may not be to blame; None where it is.
+
+    Once it came to what was handed in, only what no program can reach excuses it.
+    """
+    if not stopwatch.came_to_student:
+        if program.says[0]:
+            return running.failure() or "it failed before it came to what was handed in"
+        if ending == "exited" and (failure := running.failure()):
+            return failure
+    if ending != "exited":
+        return None
+    if lost := running.lost():
+        return lost
     written, _ = folder_contents(program.output, limits.output_files)
     if shutil.disk_usage(program.output).free + written < limits.output_bytes:
         return f"the disk lacks room for the {limits.output_bytes / 1e6:g} MB that it may write"

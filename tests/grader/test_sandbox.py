@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from grader.sandbox.bubblewrap import Bubblewrapped
@@ -202,6 +203,59 @@ def test_the_sandbox_s_own_failure_is_told_apart(tmp_path):
     (tmp_path / "out").mkdir()
     outcome = run(Program("/program.py", "", missing, tmp_path / "out"), LIMITS, tmp_path / "log")
     assert outcome.ending == "sandbox" and "absent.py" in outcome.detail
+
+
+def ended_from_outside(execute, kill) -> str:
+    """How a program ends where `kill`, given its process on this machine, is called while the student's part runs."""
+    begun, launch = [], execute.launch
+
+    def launched(program, group):
+        begun.append(launch(program, group))
+        return begun[0]
+
+    execute.launch = launched
+    code = "import time; print('begins', flush=True); print('kill', flush=True); time.sleep(60)"
+    hear = lambda line: kill(begun[0].pid) if line.strip() == "kill" else None  # noqa: E731
+    (execute.given / "program.py").write_text(code)
+    program = Program("/job/program.py", "", {"/job": execute.given}, execute.out, says=("begins", "ready"))
+    return run(program, LIMITS, execute.log, hear, launched).ending
+
+
+def test_the_end_of_the_first_process_is_the_program_s_own(execute):
+    """Of its namespace, that is; nothing but itself can have ended that."""
+
+    def kill(pid):
+        inner = psutil.Process(pid).children() if execute.started else [psutil.Process(pid)]
+        inner[0].kill()
+
+    execute.started = execute.launch is Bubblewrapped
+    assert ended_from_outside(execute, kill) == "exited"
+
+
+def test_the_end_of_what_no_program_can_reach_is_ours(execute):
+    server = execute.launch
+    kill = (
+        (lambda pid: server.process.kill()) if server is not Bubblewrapped else (lambda pid: psutil.Process(pid).kill())
+    )
+    assert ended_from_outside(execute, kill) == "sandbox"
+
+
+@pytest.mark.parametrize("says", ["", "begins"])
+def test_a_limit_is_the_program_s_only_once_the_student_s_part_begins(says, execute):
+    code = f"import time; print({says!r}, flush=True); time.sleep(60)"
+    outcome, _ = execute(code, replace(LIMITS, seconds=1.2), says=("begins", "ready"))
+    assert outcome.ending == ("time" if says else "sandbox")
+
+
+def test_the_first_process_outlives_every_signal_of_its_program(execute):
+    outcome, _ = execute("""
+        import os, signal, sys, time
+        for number in signal.valid_signals():
+            os.kill(1, number)
+        time.sleep(0.1)
+        sys.exit(7)
+    """)
+    assert (outcome.ending, outcome.status) == ("exited", 7)
 
 
 def test_without_a_sandbox_the_limits_still_hold(tmp_path):
