@@ -167,16 +167,17 @@ class Walk:
         waiting = self.open.get(task.student)
         if waiting is None:  # another of its trainings has settled it
             return
-        if ours:
+        graded, verdict = next(judged(self.ledger, self.rules, task.student))
+        pending = pending_trainings(graded, self.rules)
+        if ours and pending:
             if self.schedule.again(task, self.engine.now()):
                 return
             self.lost += 1
         waiting.discard(task.index)
-        graded, verdict = next(judged(self.ledger, self.rules, task.student))
-        if verdict.name in ("rejected", "failed"):
-            waiting.clear()  # no other training would mend it
-        else:
+        if pending:
             self.want(graded)
+        else:
+            waiting.clear()  # no other training would mend it
         if not waiting:
             del self.open[task.student]
             self.status.end(task.student, verdict.name, verdict.reason, verdict.ranked)

@@ -17,6 +17,8 @@ from grader.ledger.measurement import Measurement
 from grader.rules import Rules
 from grader.safe_text import in_words
 
+MOST_FAULTS_ALONE = 2
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -71,6 +73,10 @@ def judged_by_checks_and_trainings(
         if ended := end(measurement, rules):
             return replace(ended, flags=flags)
     first = first_ones(graded, rules.seeds, rules)
+    if graded.infrastructure and needs_a_person(graded):
+        said = f"failed {graded.faults_alone} times through faults that others did not meet meanwhile"
+        reason = f"{said}: a person has to look, and --regrade tries again (the last: {graded.infrastructure.said})"
+        return Verdict("infrastructure", reason, flags=[*flags, said], publicly=f"{said}: a person has to look")
     if not first:
         if graded.infrastructure:
             fault = graded.infrastructure
@@ -90,6 +96,12 @@ def judged_by_checks_and_trainings(
         by = "" if len(deciding) == len(first) else f", by the median of {len(deciding)} trainings"
         name, reason = "below_target", f"accuracy {decided.accuracy:.2%} is not above {rules.target}{by}"
     return Verdict(name, reason, median(first), decided, len(deciding), flags)
+
+
+def needs_a_person(graded: Graded) -> bool:
+    """Whether faults of ours meet this submission alone: perhaps it makes them, and is not to train until it likes the
+    result."""
+    return graded.faults_alone >= MOST_FAULTS_ALONE
 
 
 def end(measurement: Measurement, rules: Rules) -> Verdict | None:
@@ -137,7 +149,7 @@ def wanted_trainings(graded: Graded, rules: Rules) -> int:
 
 def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     """The numbers of the trainings that are wanted and not there; none where the verdict needs no other."""
-    if verdict(graded, rules).name in ("rejected", "failed"):
+    if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed"):
         return []
     wanted = range(wanted_trainings(graded, rules))
     found = graded.measurements

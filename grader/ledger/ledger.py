@@ -21,7 +21,7 @@ from project.support.errors import UserError
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
 SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, f.findings,
-    m.id, m.training, m.counts, m.measurement
+    m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
 LEFT JOIN findings f ON f.student = s.student AND f.digest = s.digest AND f.checks = ?
@@ -61,12 +61,14 @@ class Graded(Noted):
         measurements: Those that count, by the number of their training, in this order.
         rows: The ids of these measurements in the ledger.
         infrastructure: The last one that failed through our own fault, if there is one.
+        faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
     """
 
     findings: list[dict[str, str]] | None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
     infrastructure: Measurement | None = None
+    faults_alone: int = 0
 
 
 class Ledger:
@@ -190,7 +192,7 @@ class Ledger:
             submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
             told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
-            ours = [measurement for row, measurement in told if not row["counts"]]
+            ours = [(row, measurement) for row, measurement in told if not row["counts"]]
             yield Graded(
                 **about,
                 submitted=submitted and datetime.fromisoformat(submitted),
@@ -198,8 +200,21 @@ class Ledger:
                 findings=findings and json.loads(findings),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
-                infrastructure=ours[-1] if ours else None,
+                infrastructure=ours[-1][1] if ours else None,
+                faults_alone=len(ours) if self.others_went_well([row for row, _ in ours]) else 0,
             )
+
+    def others_went_well(self, faults: list[sqlite3.Row]) -> bool:
+        """Whether between a student's first and last fault another student's training counted, in the same circumstances."""
+        if len(faults) < 2:
+            return False
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM measurements WHERE counts AND student != ? AND id BETWEEN ? AND ?"
+            " AND circumstances = ?)"
+        )
+        first, last = faults[0], faults[-1]
+        values = [last["student"], first["id"], last["id"], last["circumstances"]]
+        return bool(self.database.execute(query, values).fetchone()[0])
 
     def devices(self) -> str:
         """All devices that trained on the last measurement's images; before any has, the one that was asked for."""

@@ -64,6 +64,48 @@ def test_lost_again_and_again_it_is_pending_until_the_next_run(submissions, tmp_
     assert outcomes(tmp_path / "results") == ["infrastructure"] * MOST_ATTEMPTS + ["scored"]
 
 
+class FailingAlone(MadeUp):
+    """An engine on which one student's jobs fail through what looks like a fault of ours, and the others' go well."""
+
+    def __init__(self, whose: set[str]):
+        self.whose, self.seeds = whose, []
+
+    def result(self, job):
+        if job.submission.student not in self.whose:
+            return scored()
+        self.seeds.append(job.seed)
+        return LOST
+
+
+def test_whom_faults_meet_alone_is_shown_to_a_person_and_not_tried_for_ever(tmp_path):
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    for name in ("alice", "bob", "mallory"):
+        source = write(Case(name, "passed", files={"student.yaml": f"id: {name}\nname: {name}\n"}), tmp_path / name)
+        folder.mkdir(exist_ok=True)
+        source.rename(folder / name)
+    rules, engine = RULES.but(seeds=3, seeds_near_target=3), FailingAlone({"mallory"})
+    for _ in range(3):
+        table = graded(folder, results, rules, engine, back_off=0)
+    assert (
+        outcomes(results).count("infrastructure") == len(engine.seeds) <= MOST_ATTEMPTS + 1
+    )  # the first, before others were
+    assert outcomes(results).count("scored") == 6
+    assert "a person has to look" in table and "others did not meet" in table
+    engine.whose = set()
+    assert "a person has to look" not in graded(folder, results, rules, engine, regrade=("mallory",))
+    assert outcomes(results).count("scored") == 9
+
+
+def test_faults_that_meet_all_are_no_student_s(tmp_path, submissions):
+    engine = FailingAlone({"mallory", "alice"})
+    source = write(Case("x", "passed", files={"student.yaml": "id: alice\nname: A\n"}), tmp_path / "x")
+    source.rename(submissions / "alice")
+    assert "a person has to look" not in graded(submissions, tmp_path / "results", RULES, engine, back_off=0)
+    engine.whose = set()
+    graded(submissions, tmp_path / "results", RULES, engine, back_off=0)
+    assert outcomes(tmp_path / "results").count("scored") == 2
+
+
 def test_a_mistake_of_the_grader_s_own_is_no_verdict(submissions, tmp_path, monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError("ours")
