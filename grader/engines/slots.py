@@ -13,6 +13,7 @@ from grader.ledger.measurement import Measurement
 from grader.rerun.job import Job, Slot
 from grader.rerun.mounted_code import VisibleCode
 from grader.rerun.rerun import run_job
+from grader.sandbox.cores import pools
 from grader.sandbox.fork_server import ForkServer
 
 
@@ -21,7 +22,8 @@ class Slots:
 
     While a GPU trains, the next training's program prepares and waits for its turn. What comes after a training, prediction
     and scoring, goes on beside the next one. On a CPU that would take more from a training than it gives, since threads that
-    compute wait for each other at every step: there, a program prepares while the one before it predicts.
+    compute wait for each other at every step: there, a program prepares while the one before it predicts. What runs a
+    student's code has cores for itself.
 
     Args:
         at_once: Trainings at once on a CPU, each with as many threads as torch is set to.
@@ -41,9 +43,15 @@ class Slots:
         slot = Slot(threads=threads, stop=self.stop, code=code, per_gpu=needs.per_gpu)
         if needs.device == "cpu":
             preparing, turn = threading.Semaphore(at_once), threading.Semaphore(at_once)
-            self.unready = [replace(slot, preparing=preparing, turn=turn)]
+            (shares,) = pools(1, at_once)
+            self.unready = [replace(slot, preparing=preparing, turn=turn, cores=shares)]
         else:
-            self.unready = [replace(slot, gpu=gpu, turn=threading.Semaphore(needs.per_gpu)) for gpu in gpus()]
+            numbers = gpus()
+            turns = [threading.Semaphore(needs.per_gpu) for _ in numbers]
+            each = zip(
+                numbers, turns, pools(len(numbers), needs.per_gpu + 1)
+            )  # those that train, and one that predicts
+            self.unready = [replace(slot, gpu=gpu, turn=turn, cores=shares) for gpu, turn, shares in each]
         self.count = places(needs, len(self.unready), at_once)
         self.busy = [0] * len(self.unready)
         self.servers = fork_servers(needs, code, threads) if servers is None else servers

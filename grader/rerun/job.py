@@ -13,6 +13,7 @@ from grader.rerun.grading_data import GradingData
 from grader.rerun.mounted_code import VisibleCode
 from grader.rules import Rules
 from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.cores import Pool
 from grader.sandbox.sandboxed_program import Launch, Turn
 
 
@@ -45,6 +46,8 @@ class Slot:
         threads: Threads of the processor that compute.
         preparing: What the training program must hold from its start to its end.
         turn: What it must hold besides while it trains; on a CPU until the predictions are made.
+        cores: Shares of the processor, of which a job takes one with its turn, and gives it back at its end; None where the
+            programs are held to none.
         per_gpu: How many may have their turn at once on this GPU.
         stop: Set it to end whatever runs.
         launch: Starts a program in a sandbox.
@@ -56,6 +59,7 @@ class Slot:
     threads: int = field(default_factory=torch.get_num_threads)
     preparing: AbstractContextManager[Any] = field(default_factory=nullcontext)
     turn: Turn = field(default_factory=threading.Lock)
+    cores: Pool | None = None
     per_gpu: int = 1
     stop: threading.Event | None = None
     launch: Launch = Bubblewrapped

@@ -34,6 +34,7 @@ from grader.rerun.prior_knowledge import IMAGES, REDRAWS
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits, read_tensor
 from grader.safe_text import printable
 from grader.sandbox import supervision
+from grader.sandbox.cores import Cores
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, plainly
 from grader.sandbox.scratch import scratch_folder
@@ -62,6 +63,8 @@ def run_job(job: Job, watch: Callable[[str], None], slot: Slot) -> Measurement:
             said = f"the grader failed: {type(error).__name__}: {printable(str(error))}"
             return Measurement(outcome="infrastructure", said=said)
         finally:
+            if slot.cores and rerun.cores:
+                slot.cores.put(rerun.cores)
             rerun.turn.close()
 
 
@@ -73,6 +76,7 @@ class Rerun:
         scratch: Folder for what goes in and comes out.
         watch: Called with each line that a program prints.
         free: Share of the GPU's memory that was free when the training's turn came.
+        cores: Those that its programs have for themselves, from its turn on.
         turn: Close it to give the slot's turn back, if the job has it.
     """
 
@@ -81,6 +85,7 @@ class Rerun:
     scratch: Path
     watch: Callable[[str], None]
     free: float | None = None
+    cores: Cores | None = None
     turn: ExitStack = field(default_factory=ExitStack)
 
     def measurement(self) -> Measurement:
@@ -131,11 +136,14 @@ class Rerun:
         check_training(self.job, outcome, seen)
         return Measurement(outcome="scored", **read_census(seen / "census.json"))
 
-    def begin_turn(self) -> None:
-        """The training's turn has come."""
+    def begin_turn(self) -> Cores | None:
+        """The training's turn has come. Returns the cores for it."""
         self.turn.callback(self.slot.turn.release)
+        if self.slot.cores:
+            self.cores = self.slot.cores.get()  # there is one for each that has its turn, or had it and predicts
         if self.job.device == "cuda":
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
+        return self.cores
 
     def logits(self, content: bytes) -> Tensor:
         """Logits (N, K) of the images that score, made in another sandbox with these weights."""
@@ -220,6 +228,7 @@ class Rerun:
             turn=slot.turn if trains else None,
             says=(PREPARES, READY),
             begins=self.begin_turn,
+            cores=self.cores,
             stop=slot.stop,
         )
         resources = ResourceLimits(

@@ -1,6 +1,7 @@
 """What a tree of processes uses: memory, threads, and room in a folder."""
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,13 +15,19 @@ def usage(root: int) -> tuple[int, int]:
     does not tell it, the resident set size.
     """
     memory = tasks = 0
-    with suppress(psutil.Error):  # it is gone
-        first = psutil.Process(root)
-        for process in [first, *first.children(recursive=True)]:
-            with suppress(psutil.Error):
-                memory += proportional_memory(process)
-                tasks += process.num_threads()
+    for process in tree(root):
+        with suppress(psutil.Error):
+            memory += proportional_memory(process)
+            tasks += process.num_threads()
     return memory, tasks
+
+
+def tree(root: int) -> list[psutil.Process]:
+    """A process and its descendants; none where it is gone."""
+    with suppress(psutil.Error):
+        first = psutil.Process(root)
+        return [first, *first.children(recursive=True)]
+    return []
 
 
 def proportional_memory(process: psutil.Process) -> int:
@@ -30,6 +37,25 @@ def proportional_memory(process: psutil.Process) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     return process.memory_info().rss
+
+
+def room(file: os.stat_result) -> int:
+    """Bytes of a file: its length, or what was set aside for it, if that is more than twice as much. File systems themselves
+    set aside as much again for a file that grows."""
+    return max(file.st_size, file.st_blocks * 512 - file.st_size)
+
+
+def unlinked_bytes(root: int, folder: Path) -> int:
+    """Bytes of the files on a folder's file system that have no name any more, but are open in a process or a descendant."""
+    device, found = folder.stat().st_dev, dict[int, int]()
+    for process in tree(root):
+        with suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as descriptors:
+            for descriptor in descriptors:
+                with suppress(OSError):
+                    file = os.stat(descriptor.path)
+                    if stat.S_ISREG(file.st_mode) and file.st_dev == device and not file.st_nlink:
+                        found[file.st_ino] = room(file)
+    return sum(found.values())
 
 
 def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
@@ -50,7 +76,7 @@ def folder_contents(folder: Path, enough: int) -> tuple[int, int]:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):
-                        written += entry.stat(follow_symlinks=False).st_size
+                        written += room(entry.stat(follow_symlinks=False))
         except FileNotFoundError:
             continue
         except OSError:

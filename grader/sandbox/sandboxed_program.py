@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from grader.sandbox.control_group import ControlGroup
+from grader.sandbox.cores import Cores
 
 ENVIRONMENT = {
     "HOME": "/tmp",
@@ -45,7 +46,9 @@ class Program:
             a line on its standard input.
         says: The lines by which it tells that all that may fail through our fault is done, and that it is ready for its
             turn. With a turn, its time counts from the first. Each counts once: what runs later cannot repeat it.
-        begins: Called when the turn has come, before the program is told. From then on the caller has to release it.
+        begins: Called when the turn has come, before the program is told. From then on the caller has to release it. It
+            returns the cores that the program is held to; None for all.
+        cores: Those that it is held to from its start.
         stop: Set by another thread, it ends the program, and `run` raises Stopped.
     """
 
@@ -57,7 +60,8 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
     turn: "Turn | None" = None
     says: tuple[str, str] = ("", "")
-    begins: Callable[[], None] = lambda: None
+    begins: Callable[[], Cores | None] = lambda: None
+    cores: Cores | None = None
     stop: threading.Event | None = None
 
 

@@ -1,7 +1,7 @@
 """A seccomp filter for the sandbox: it refuses system calls that attacks on a kernel make, and a training never does.
 
 Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
-target. A refused call fails with "operation not permitted".
+target. A program cannot leave the cores that it is held to either. A refused call fails with "operation not permitted".
 """
 
 import errno
@@ -21,6 +21,7 @@ X86_64 = {
     **{"clock_settime": 227, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272},
     **{"move_pages": 279, "perf_event_open": 298, "name_to_handle_at": 303, "open_by_handle_at": 304},
     **{"clock_adjtime": 305, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313},
+    "sched_setaffinity": 203,
     **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323},
     **NEW_CALLS,
 }
@@ -28,6 +29,7 @@ AARCH64 = {
     **{"umount2": 39, "mount": 40, "pivot_root": 41, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104},
     **{"init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142},
     **{"sethostname": 161, "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "add_key": 217},
+    "sched_setaffinity": 122,
     **{"request_key": 218, "keyctl": 219, "swapon": 224, "swapoff": 225, "move_pages": 239, "perf_event_open": 241},
     **{"name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "process_vm_readv": 270},
     **{"process_vm_writev": 271, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294},

@@ -12,8 +12,9 @@ from typing import IO, Literal, TextIO
 
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
+from grader.sandbox.cores import pin
 from grader.sandbox.resource_limits import ResourceLimits
-from grader.sandbox.resource_usage import folder_contents, usage
+from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
 from grader.sandbox.sandboxed_program import Launch, Program, Running
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
@@ -110,6 +111,8 @@ def run(
         ending: Ending | Literal["machine"] = "exited"
         peak, turn = 0, program.turn
         try:
+            if program.cores:
+                pin(running.pid, program.cores)
             while not running.wait(0 if turn else POLL_SECONDS):
                 if program.stop is not None and program.stop.is_set():
                     raise Stopped
@@ -120,12 +123,16 @@ def run(
                     return Outcome("sandbox", None, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 refused = group.ran_out() if group else None
-                if exceeded := over_limit(limits, stopwatch.seconds, memory, tasks, program.output) or refused:
+                if (
+                    exceeded := over_limit(limits, stopwatch.seconds, memory, tasks, program.output, running.pid)
+                    or refused
+                ):
                     ending = exceeded
                     break
                 if turn and stopwatch.ready.wait(POLL_SECONDS) and turn.acquire(timeout=POLL_SECONDS):
                     turn = None
-                    program.begins()
+                    if cores := program.begins():
+                        pin(running.pid, cores)
                     stopwatch.begun = time.monotonic()
                     running.begin()
         finally:
@@ -168,7 +175,9 @@ def fault_of_ours(
     return None
 
 
-def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path) -> Ending | None:
+def over_limit(
+    limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path, root: int
+) -> Ending | None:
     """The limit that is exceeded, if any."""
     if seconds > limits.seconds:
         return "time"
@@ -177,6 +186,7 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
     if tasks > limits.processes:
         return "processes"
     written, files = folder_contents(output, limits.output_files)
+    written += unlinked_bytes(root, output)
     if written > limits.output_bytes or files > limits.output_files:
         return "output"
     return None

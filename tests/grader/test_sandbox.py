@@ -125,6 +125,18 @@ def test_no_new_namespaces_and_no_capabilities(execute):
 @pytest.mark.parametrize(
     ("code", "limits", "ending"),
     [
+        (
+            "import ctypes, os, time\nfile = os.open('/out/x', os.O_CREAT | os.O_WRONLY)\n"
+            "ctypes.CDLL(None).fallocate(file, 1, ctypes.c_long(0), ctypes.c_long(4 * 10**7))\ntime.sleep(10)",
+            LIMITS,
+            "output",
+        ),
+        (
+            "import os, time\nfiles = [open(f'/out/{i}', 'wb') for i in range(4)]\n"
+            "for i, file in enumerate(files): os.unlink(f'/out/{i}'); file.write(bytes(10**7)); file.flush()\ntime.sleep(10)",
+            LIMITS,
+            "output",
+        ),
         ("while True: pass", replace(LIMITS, seconds=1.2), "time"),
         (
             "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)",
@@ -148,7 +160,16 @@ def test_no_new_namespaces_and_no_capabilities(execute):
             "processes",
         ),
     ],
-    ids=["time", "time, SIGTERM ignored", "memory", "output", "threads", "processes of their own session"],
+    ids=[
+        "preallocated",
+        "unlinked",
+        "time",
+        "time, SIGTERM ignored",
+        "memory",
+        "output",
+        "threads",
+        "processes of their own session",
+    ],
 )
 def test_every_limit_ends_the_program_that_breaks_it(code, limits, ending, execute):
     assert execute(code, limits)[0].ending == ending
