@@ -57,6 +57,7 @@ REASONS = {
     "{file} {any}": r"\1 cannot be read",
     "the sandbox failed": None,
     "others held {number} of the GPU's memory": None,
+    "failed {number} times through faults that others did not meet meanwhile{any}": "a person has to look at it",
     "{setting}: its code raised {exception}": None,
     "{setting}: it ended in {exception}": None,
     "{setting}: {any}": r"\1 cannot be used",
@@ -93,6 +94,7 @@ FLAGS = {
     "is marked as late by the system that it was handed in to": None,
     "came {any} after the deadline, {any}": "came after the deadline",
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
+    "failed {number} times through faults that others did not meet meanwhile": None,
     "replaced {any}": "replaced functions of the library",
 }
 OTHER_FLAG = "a person is asked to look at it"
