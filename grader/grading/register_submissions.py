@@ -1,6 +1,7 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from grader.apart import Apart, Failed
@@ -8,20 +9,25 @@ from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
+from grader.intake.checks import check_time
 from grader.intake.downloads import Download
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Noted, now
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept
+from grader.ledger.submission_store import kept, place
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder
+from project.support.errors import note
+
+AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late")
 
 
 def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
     """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
+    One that came late takes the place of none that was in time, also when that was downloaded before.
     Of two under one id both get a verdict, the second under an id of its own.
 
     Returns:
@@ -31,12 +37,40 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
             found = examined(apart, download, opened.folder, rules.max_epochs, work)
+            noted = about(found, download, opened, rules)
+            before = next(opened.ledger.graded(checks_by(rules), found.student), None)
+            if before and in_time(before, rules) and not in_time(noted, rules):
+                if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs, work):
+                    if found.digest != before.digest:
+                        late = printable(download.source.name)
+                        note(f"{found.student}: {late} came late; {before.source}, which was in time, still counts")
+                    found, noted = again, replace(noted, **{name: getattr(before, name) for name in AS_BEFORE})
             opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
-            about = (found.student, found.name, found.digest, found.tier, printable(download.source.name))
-            noted = Noted(*about, download.submitted, download.late, images_key(rules, opened.secret))
             opened.ledger.note(now(), noted)
             work[found.student] = found.work
     return work
+
+
+def about(found: Examined, download: Download, opened: OpenResults, rules: Rules) -> Noted:
+    """What the ledger notes of a download."""
+    source, images = printable(download.source.name), images_key(rules, opened.secret)
+    noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
+    return Noted(*noted)
+
+
+def in_time(noted: Noted, rules: Rules) -> bool:
+    return not list(check_time(noted.submitted, noted.marked_late, rules))
+
+
+def kept_examined(
+    apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int, taken: Collection[str]
+) -> Examined | None:
+    """An earlier attempt, examined as it was kept; None where it could not be read then, or its files are gone."""
+    archive = replace(download, source=place(results, noted.digest), student=noted.student, name=noted.name)
+    if not archive.source.exists():
+        return None
+    found = examined(apart, archive, results, max_epochs, taken)
+    return found if found.digest == noted.digest else None
 
 
 def examined(apart: Apart, download: Download, results: Path, max_epochs: int, taken: Collection[str]) -> Examined:

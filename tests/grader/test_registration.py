@@ -4,7 +4,7 @@ import errno
 import io
 import random
 import tarfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from grader.apart import Apart
 from grader.grading.register_submissions import examined, register
 from grader.intake.downloads import Download, find_downloads
+from grader.intake.submission import take_in
 from grader.ledger.results_folder import open_results
 from tests.grader.engines import TESTS
 
@@ -138,3 +139,54 @@ def test_a_full_disk_is_nobody_s_verdict(write_submission, tmp_path):
         with pytest.raises(OSError) as caught:
             examined(apart, Download(tmp_path / "submissions" / first.student, NOW), tmp_path / "results", 15, [])
     assert caught.value.errno == errno.EISDIR
+
+
+DEADLINE = NOW
+BEFORE, AFTER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("late", ["reject", "flag"])
+@pytest.mark.parametrize(
+    "first, second, counts",
+    [
+        (BEFORE - timedelta(hours=1), BEFORE, "second"),
+        (BEFORE, AFTER, "first"),
+        (AFTER, AFTER + timedelta(hours=1), "second"),
+        (AFTER, BEFORE, "second"),
+        (BEFORE, BEFORE, "second"),
+    ],
+)
+def test_a_late_push_replaces_no_attempt_that_was_in_time(
+    write_submission, tmp_path, rules, first, second, counts, late, capfd
+):
+    rules = rules.but(deadline=DEADLINE, late=late)
+    folder = write_submission()
+    digests = {}
+    for attempt, time in (("first", first), ("second", second)):
+        (folder / "mine.py").write_text(f"# {attempt}\n")
+        digests[attempt] = take_in(folder).digest
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(folder, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.digest == digests[counts] and noted.findings is not None
+    assert noted.submitted == (first if counts == "first" else second)
+    assert ("came late" in capfd.readouterr().err) == (counts == "first")
+
+
+def test_a_late_one_counts_where_the_earlier_could_not_be_read(write_submission, tmp_path, rules):
+    rules, damaged = rules.but(deadline=DEADLINE), tmp_path / "kim-minji.zip"
+    damaged.write_bytes(b"PK")
+    for source, time in ((damaged, BEFORE), (write_submission(), AFTER)):
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(source, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.source == "kim-minji" and noted.submitted == AFTER
+
+
+def test_the_same_files_downloaded_again_after_the_deadline_stay_in_time(write_submission, tmp_path, rules):
+    rules, folder = rules.but(deadline=DEADLINE), write_submission()
+    for time in (BEFORE, AFTER):
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(folder, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.submitted == BEFORE
