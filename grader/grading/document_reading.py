@@ -1,11 +1,11 @@
 """What a PDF or DOCX says, read in a sandbox: for its length and for near-copies. A person reads the document itself."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from grader.intake.reports import PAGED, suffix
-from grader.intake.submission import Submission
-from grader.ledger.submission_store import document_texts, keep_document_texts
+from grader.intake.reports import suffix
+from grader.ledger.submission_store import keep_document_texts
 from grader.rerun.mounted_code import PROGRAMS, REPOSITORY
 from grader.sandbox import bubblewrap, supervision
 from grader.sandbox.resource_limits import ResourceLimits
@@ -17,23 +17,17 @@ LIMITS = ResourceLimits(seconds=20, memory_bytes=10**9, output_bytes=10**6, outp
 SCRIPT = REPOSITORY / PROGRAMS / "read_document.py"
 
 
-def read_documents(submission: Submission, results: Path) -> dict[str, str]:
-    """The texts of a submission's report and conclusion where they are PDF or DOCX, by file name; kept, and read but once.
+def read_documents(documents: Mapping[str, bytes], digest: str, results: Path) -> dict[str, str]:
+    """The texts of a submission's PDFs and DOCX, by file name; kept beside the submission of this digest.
 
     A document that cannot be read, or not in time, has no text. Where no sandbox can run, none has.
     """
-    parts = submission.reports.parts.values()
-    wanted = sorted({file for part in parts for file in part.files if suffix(file) in PAGED})
-    if not wanted:
-        return {}
-    if (known := document_texts(results, submission.digest)) is not None:
-        return known
     if bubblewrap.unavailable():
         return {}
-    read = {file: read_document(submission.files[file], suffix(file)) for file in wanted}
+    read = {file: read_document(content, suffix(file)) for file, content in documents.items()}
     texts = {file: text for file, text in read.items() if text is not None}
     if texts.keys() == read.keys():
-        keep_document_texts(results, submission.digest, texts)
+        keep_document_texts(results, digest, texts)
     return texts
 
 

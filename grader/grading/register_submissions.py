@@ -1,52 +1,98 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from grader.apart import Apart, Failed
 from grader.grading.document_reading import read_documents
+from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import exported
 from grader.grading.verdicts import checks_by
-from grader.intake.checks import look
+from grader.intake.checks import check_time
 from grader.intake.downloads import Download
 from grader.intake.submission import Submission, Unusable, take_in, unusable
-from grader.intake.time_estimate import estimated_work
 from grader.ledger.ledger import Noted, now
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import keep
+from grader.ledger.submission_store import kept, place
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder
+from project.support.errors import note
+
+AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late")
 
 
-def register(downloads: list[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
-    """Note each submission in the ledger, keep its files and check them.
+def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
+    """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
+    One that came late takes the place of none that was in time, also when that was downloaded before.
     Of two under one id both get a verdict, the second under an id of its own.
 
     Returns:
         By student, an estimate of how long a training takes, in any unit.
     """
     work: dict[str, float] = {}
-    for download in downloads:
-        submission = read_submission(download.source, download.student, download.name)
-        submission = replace(submission, told=download.told)
-        student, number = submission.student, 2
-        while student in work:
-            student, number = f"{submission.student[:58]}-{number}", number + 1
-        if student != submission.student:
-            reason = "its id is that of another submission, too; hand in under your own"
-            submission = replace(submission, student=student, unusable=reason)
-        digest = submission.digest
-        keep(opened.folder, digest, submission.files)
-        texts = read_documents(submission, opened.folder)
-        findings = [asdict(finding) for finding in look(submission, rules.max_epochs, texts)]
-        opened.ledger.note_findings(student, digest, checks_by(rules), findings)
-        about = (student, submission.name, digest, submission.tier, printable(submission.source.name))
-        noted = Noted(*about, download.submitted, download.late, images_key(rules, opened.secret))
-        opened.ledger.note(now(), noted)
-        work[student] = estimated_work(submission)
+    with Apart("grader.grading.examination") as apart:
+        for download in downloads:
+            found = examined(apart, download, opened.folder, rules.max_epochs, work)
+            noted = about(found, download, opened, rules)
+            before = next(opened.ledger.graded(checks_by(rules), found.student), None)
+            if before and in_time(before, rules) and not in_time(noted, rules):
+                if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs, work):
+                    if found.digest != before.digest:
+                        late = printable(download.source.name)
+                        note(f"{found.student}: {late} came late; {before.source}, which was in time, still counts")
+                    found, noted = again, replace(noted, **{name: getattr(before, name) for name in AS_BEFORE})
+            opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
+            opened.ledger.note(now(), noted)
+            work[found.student] = found.work
     return work
+
+
+def about(found: Examined, download: Download, opened: OpenResults, rules: Rules) -> Noted:
+    """What the ledger notes of a download."""
+    source, images = printable(download.source.name), images_key(rules, opened.secret)
+    noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
+    return Noted(*noted)
+
+
+def in_time(noted: Noted, rules: Rules) -> bool:
+    return not list(check_time(noted.submitted, noted.marked_late, rules))
+
+
+def kept_examined(
+    apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int, taken: Collection[str]
+) -> Examined | None:
+    """An earlier attempt, examined as it was kept; None where it could not be read then, or its files are gone."""
+    archive = replace(download, source=place(results, noted.digest), student=noted.student, name=noted.name)
+    if not archive.source.exists():
+        return None
+    found = examined(apart, archive, results, max_epochs, taken)
+    return found if found.digest == noted.digest else None
+
+
+def examined(apart: Apart, download: Download, results: Path, max_epochs: int, taken: Collection[str]) -> Examined:
+    """A download, examined in a process of its own; refused where that fails. `taken` are the ids of others."""
+    source, student, name = download.source.absolute(), download.student, download.name
+    with scratch_folder() as scratch:
+        try:
+            packed = exported(source, scratch)
+            about = (str(source), None if packed == source else str(packed), student, name, download.told)
+            given = (*about, str(results.absolute()), max_epochs, list(taken))
+            found = Examined(**apart.call("examine", *given, None))
+            if found.documents:
+                files = kept(results, found.digest)
+                documents = {file: files[file] for file in found.documents if file in files}
+                texts = read_documents(documents, found.digest, results)
+                found = Examined(**apart.call("examine", *given, texts))
+            return found
+        except Unusable as error:
+            reason = str(error)
+        except Failed as error:
+            reason = f"reading and checking it {error}"
+        return refused(source, reason, student, name, results, taken)
 
 
 def read_submission(source: Path, student: str = "", name: str = "") -> Submission:

@@ -1,10 +1,11 @@
 """What one training came to: facts, no verdict. The verdict is taken from them and the rules when somebody looks."""
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from project.support.errors import note
 
 # Raise it with any change that changes what trainings come to. Earlier measurements stand until somebody regrades.
 COMPUTATION = 3
@@ -95,11 +96,42 @@ class Measurement(BaseModel):
         return self.model_copy(update=changes)
 
 
+class Mistake(BaseModel):
+    """An image that a network got wrong: its place among those that score, two classes, and the share given to the wrong one."""
+
+    image: int = Field(ge=0)
+    label: int = Field(ge=0)
+    predicted: int = Field(ge=0)
+    share: float
+
+
+class Drawing(BaseModel):
+    """What a training leaves for pictures, as far as it is looked at."""
+
+    model_config = ConfigDict(extra="allow")
+
+    classes: list[str] = []
+    scoring: str = Field("", pattern=r"^(\w+/)*\w*$")  # folder of the images, below the results folder
+    curves: list[dict[str, int | float | None]] = []
+    confusion: list[list[int | float]] = []
+    mistakes: list[Mistake] = []
+
+    @model_validator(mode="after")
+    def classes_have_names(self) -> Self:
+        if any(max(one.label, one.predicted) >= len(self.classes) for one in self.mistakes):
+            raise ValueError("a class without a name")
+        return self
+
+
 def drawing(results: Path, folder: str) -> dict[str, Any]:
-    """What a training left in its folder for pictures; empty where that is gone or damaged."""
+    """What a training left in its folder for pictures; empty where that is gone, with a note where it is damaged."""
+    place = results / folder / "to_draw.json"
     try:
-        return dict(json.loads((results / folder / "to_draw.json").read_bytes()))
-    except (OSError, ValueError):
+        return Drawing.model_validate_json(place.read_bytes()).model_dump(exclude_unset=True)
+    except OSError:
+        return {}
+    except ValidationError as error:
+        note(f"{place}: is damaged ({error.errors()[0]['msg']}); its curves and pictures are left out")
         return {}
 
 

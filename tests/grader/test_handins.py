@@ -8,6 +8,7 @@ import unicodedata
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 
 import matplotlib
 import numpy as np
@@ -18,17 +19,21 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.course import Student, write_course
+from grader.apart import Apart
 from grader.cli import main
 from grader.grading.document_reading import LIMITS, read_document, read_documents
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.ranking import standings
+from grader.grading.register_submissions import examined
 from grader.grading.verdicts import verdict
 from grader.intake.checks import LEAST_CHARACTERS, check, look, rejections
+from grader.intake.downloads import Download
 from grader.intake.notebooks import Cell, NotANotebook, parts_in, read_notebook
 from grader.intake.packing import pack
 from grader.intake.reports import FIRST_BYTES, PNG, length, read_reports, suffix
 from grader.intake.submission import MAX_DOCUMENT_BYTES, take_in
 from grader.ledger.results_folder import open_results
+from grader.ledger.submission_store import document_texts
 from grader.publish.feedback import feedback
 from grader.publish.markdown import rendered_notebook
 from grader.review.report_review import review
@@ -430,7 +435,7 @@ def test_a_document_that_hangs_is_its_own_trouble(monkeypatch, tmp_path, write_s
     folder = write_submission(**ABSENT)
     (folder / "REPORT.pdf").write_bytes(b"%PDF")
     (tmp_path / "submissions").mkdir(exist_ok=True)
-    assert read_documents(take_in(folder), tmp_path) == {"REPORT.pdf": ""}
+    assert read_documents({"REPORT.pdf": b"%PDF"}, take_in(folder).digest, tmp_path) == {"REPORT.pdf": ""}
 
 
 @needs_sandbox
@@ -439,13 +444,15 @@ def test_documents_are_read_once_and_counted(write_submission, tmp_path, monkeyp
     (folder / "REPORT.pdf").write_bytes(pdf("too short to be a report"))
     (folder / "CONCLUSION.docx").write_bytes(docx(paragraph(KOREAN)))
     (results / "submissions").mkdir(parents=True)
-    taken = take_in(folder)
-    read = read_documents(taken, results)
-    monkeypatch.setattr("grader.grading.document_reading.read_document", lambda *given: pytest.fail("read again"))
-    assert read_documents(take_in(folder), results) == read and KOREAN.strip() in read["CONCLUSION.docx"]
-    found = {finding.where: finding for finding in look(taken, 15, read)}
-    assert "has 24 characters" in found["REPORT.pdf"].what and found["REPORT.pdf"].severity == "bonus"
-    assert "a person" in found["CONCLUSION.docx"].what
+    download = Download(folder, datetime.now(UTC))
+    with Apart("grader.grading.examination") as apart:
+        examination = examined(apart, download, results, 15, [])
+        monkeypatch.setattr("grader.grading.document_reading.read_document", lambda *given: pytest.fail("read again"))
+        assert examined(apart, download, results, 15, []) == examination
+    assert KOREAN.strip() in (document_texts(results, examination.digest) or {})["CONCLUSION.docx"]
+    found = {finding["where"]: finding for finding in examination.findings}
+    assert "has 24 characters" in found["REPORT.pdf"]["what"] and found["REPORT.pdf"]["severity"] == "bonus"
+    assert "a person" in found["CONCLUSION.docx"]["what"]
 
 
 @pytest.mark.parametrize("picture", [False, True], ids=["all text", "with pictures"])

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import course as made_up
 from benchmarks.course import Student, students, write_course
+from grader.apart import Apart
 from grader.grading.ranking import standings
 from grader.grading.verdicts import checks_by, median
 from grader.ledger.ledger import Ledger
@@ -141,12 +144,41 @@ def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
     assert list((kept_back / "site" / "assets" / "images").iterdir()) == []
 
 
-def test_a_training_s_damaged_figures_stop_no_page(tmp_path, rules):
-    write_course(tmp_path, students(2), rules)
-    for drawn in tmp_path.rglob("to_draw.json"):
-        drawn.write_text('{"curves": [')
+DAMAGED = ('{"curves": [', "[1]", "", '{"curves": 5}', '{"mistakes": [{"image": 0}]}', '{"scoring": "../.."}')
+
+
+def test_a_training_s_damaged_figures_stop_no_page(tmp_path, rules, capfd):
+    write_course(tmp_path, students(len(DAMAGED)), rules)
+    for drawn, content in zip(sorted(tmp_path.rglob("to_draw.json")), DAMAGED, strict=True):
+        drawn.write_text(content)
     show_leaderboard(tmp_path)
-    assert len(pages(tmp_path)) == 3 and not any(PICTURE in text for text in pages(tmp_path).values())
+    assert capfd.readouterr().err.count("to_draw.json: is damaged") == len(DAMAGED)
+    assert len(pages(tmp_path)) == 1 + len(DAMAGED) and not any(PICTURE in text for text in pages(tmp_path).values())
+
+
+def test_kept_files_that_are_damaged_cost_their_own_page_s_texts_alone(tmp_path, rules, capfd, monkeypatch):
+    write_course(tmp_path, students(3), rules)
+    monkeypatch.setattr("grader.publish.pages.rendering.Apart", partial(Apart, memory=3 * 10**8))
+    first, second, _ = sorted((tmp_path / "submissions").glob("*.zip"))
+    first.write_bytes(first.read_bytes()[:-50])
+    with zipfile.ZipFile(second, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("REPORT.md", bytes(2 * 10**8))
+    show_leaderboard(tmp_path)
+    said = capfd.readouterr().err
+    assert (
+        f"{first.name}: is damaged" in said
+        and "without report and conclusion: reading them took more than 0.3 GB" in said
+    )
+    own = [text for path, text in pages(tmp_path).items() if "submissions" in path]
+    assert sum("one-cycle" in text for text in own) == 1 and sum("cannot be shown" in text for text in own) == 1
+
+
+def test_images_that_are_damaged_stop_no_page(tmp_path, rules, capfd):
+    write_course(tmp_path, students(2), rules)
+    for images in tmp_path.rglob("scoring/test.safetensors"):
+        images.write_bytes(b"x" * 100)
+    show_leaderboard(tmp_path)
+    assert "test.safetensors is damaged" in capfd.readouterr().err and len(pages(tmp_path)) == 3
 
 
 def test_pages_of_those_who_are_gone_go_too(tmp_path, rules):
@@ -212,10 +244,10 @@ def test_one_student_s_results_at_a_time_are_in_memory(tmp_path, rules, monkeypa
     alive = []
     submission = Pages.submission
 
-    def watched(self, graded):
+    def watched(self, graded, *more):
         gc.collect()
         alive.append(sum(type(thing) is Measurement for thing in gc.get_objects()) - before)
-        return submission(self, graded)
+        return submission(self, graded, *more)
 
     monkeypatch.setattr(Pages, "submission", watched)
     write_course(tmp_path, everyone, rules)

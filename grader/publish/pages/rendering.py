@@ -6,26 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from safetensors import SafetensorError
 
+from grader.apart import Apart, Failed
 from grader.grading.ranking import Entry, band, decision
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import checks_by, verdict
-from grader.intake.reports import Part, read_reports
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept
 from grader.publish import feedback
-from grader.publish.markdown import rendered, rendered_notebook
 from grader.publish.pages.pictures import write_picture
+from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_words import public, public_census, public_reason
+from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
     " excellent"
 ).split()
-NOTHING, DOCUMENT = "<p>Nothing was handed in.</p>", "<p>It is a document, which a person opens and reads.</p>"
 
 Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
@@ -87,16 +87,26 @@ class Pages:
     def write_submissions(self) -> Curves:
         """Write the page of every submission, and return the curves that the leaderboard shows."""
         curves: Curves = {}
-        for graded in self.opened.ledger.graded(checks_by(self.rules)):
-            page, curves[graded.student] = self.submission(graded)
-            (self.site / "submissions" / f"{self.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
+        with Apart("grader.publish.pages.texts") as apart:
+            for graded in self.opened.ledger.graded(checks_by(self.rules)):
+                page, curves[graded.student] = self.submission(graded, self.texts(graded, apart))
+                (self.site / "submissions" / f"{self.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
         return curves
 
-    def submission(self, graded: Graded) -> tuple[str, list[float | None]]:
+    def texts(self, graded: Graded, apart: Apart) -> Texts:
+        """Report, conclusion and notebooks as HTML, where the rules let them be shown."""
+        if not self.rules.site.reports:
+            return {"parts": {}, "notebooks": []}
+        try:
+            found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest)
+            return found
+        except Failed as error:
+            note(f"{graded.student}: the page is without report and conclusion: reading them {error}")
+            return NOT_SHOWN
+
+    def submission(self, graded: Graded, texts: Texts) -> tuple[str, list[float | None]]:
         """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
         entry = self.entries[graded.student]
-        files = kept(self.opened.folder, graded.digest) if self.rules.site.reports else {}
-        reports = read_reports(files)
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
         drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
@@ -121,9 +131,9 @@ class Pages:
                 ("minutes", seconds / 60, self.rules.limits.minutes),
                 ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
             ],
-            mistakes=self.mistakes(labels),
-            texts=shown_texts(reports.parts) if files else {},
-            notebooks=[rendered_notebook(cells) for cells in reports.notebooks.values()],
+            mistakes=self.mistakes(graded.student, labels),
+            texts=texts["parts"],
+            notebooks=texts["notebooks"],
             data={
                 "target": self.rules.target_accuracy,
                 "curves": [each.get("curves", []) for each in drawings],
@@ -138,26 +148,20 @@ class Pages:
         )
         return page, ranked.val_accuracy if ranked else []
 
-    def mistakes(self, drawn: dict[str, Any]) -> list[dict[str, Any]]:
-        """The mistakes that the network was surest of, each with its image; none where the images are gone."""
+    def mistakes(self, student: str, drawn: dict[str, Any]) -> list[dict[str, Any]]:
+        """The mistakes that the network was surest of, each with its image; none where the images are gone or damaged."""
         images = self.opened.folder / drawn.get("scoring", "") / "test.safetensors"
         if not images.is_file():
             return []
         folder, secret = self.site / "assets" / "images", self.opened.secret
-        return [
-            mistake | {"file": write_picture(folder, images, secret, drawn["scoring"], mistake["image"])}
-            for mistake in drawn["mistakes"][: self.rules.site.mistakes]
-        ]
-
-
-def shown_texts(parts: dict[str, Part]) -> dict[str, str]:
-    """HTML of report and conclusion by title. The name of a file is not shown: it may be the student's."""
-    return {
-        part.capitalize(): (DOCUMENT if found.files else NOTHING)
-        if found.markdown is None
-        else rendered(found.markdown)
-        for part, found in parts.items()
-    }
+        try:
+            return [
+                mistake | {"file": write_picture(folder, images, secret, drawn["scoring"], mistake["image"])}
+                for mistake in drawn["mistakes"][: self.rules.site.mistakes]
+            ]
+        except (SafetensorError, IndexError, ValueError, TypeError) as error:
+            note(f"{student}: the page is without images: {images} is damaged ({error})")
+            return []
 
 
 def percent(share: float, digits: int = 2) -> str:

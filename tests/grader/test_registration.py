@@ -1,0 +1,192 @@
+"""What one submission does when it is read and checked is its own trouble: everybody else's goes on."""
+
+import errno
+import io
+import random
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from grader.apart import Apart
+from grader.grading.register_submissions import examined, register
+from grader.intake.downloads import Download, find_downloads
+from grader.intake.submission import take_in
+from grader.ledger.results_folder import open_results
+from tests.grader.engines import TESTS
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def registered(folder: Path, results: Path, rules):
+    """Ids of the submissions that nothing is wrong with, and the reasons of the others by id."""
+    with open_results(results, new=True, secret=TESTS) as opened:
+        work = register(find_downloads(folder), opened, rules)
+        noted = {student: next(opened.ledger.graded(f"1 max_epochs {rules.max_epochs}", student)) for student in work}
+    found = {student: [f for f in each.findings if f["severity"] == "reject"] for student, each in noted.items()}
+    return {student for student, wrong in found.items() if not wrong}, {
+        student: f"{wrong[0]['where']}: {wrong[0]['what']}" for student, wrong in found.items() if wrong
+    }
+
+
+def pax(folder: Path) -> None:
+    with tarfile.open(folder / "all.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("config.yaml")
+        info.pax_headers = {f"key{number}": "x" * 1000 for number in range(1000)}
+        archive.addfile(info)
+
+
+def xz_bomb(folder: Path) -> None:
+    with tarfile.open(folder / "all.tar.xz", "w:xz", preset=1) as archive:
+        info = tarfile.TarInfo("config.yaml")
+        info.size = 100 * 10**6
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+
+
+def noise(folder: Path) -> None:
+    (folder / "all.zip").write_bytes(random.Random(1).randbytes(100_000))
+
+
+LINES = b"1\n" * 10**6
+ATTACKS = {
+    "digits": {"config.yaml": b"trainer:\n  max_epochs: " + b"9" * 20_000},
+    "tags": {"config.yaml": b"trainer: !!bool zz\n"},
+    "in-student": {"student.yaml": b"id: !!bool zz\nname: x\n"},
+    "lines": {"config.yaml": b"a\n" * 10_000},
+    "code-lines": {"mine.py": LINES},
+    "code-deep": {"mine.py": b"x = " + b"(" * 500 + b")" * 500},
+    "code-unary": {"mine.py": b"x = " + b"-" * 1900 + b"1\n"},
+    "notebook-lines": {"work.ipynb": b'{"cells":[\n' + LINES + b"]}"},
+    "notebook-deep": {"work.ipynb": b"[" * 10**6},
+    "notebook-digits": {"work.ipynb": b'{"cells": [], "nbformat": ' + b"9" * 20_000 + b"}"},
+    "report-lines": {"REPORT.md": LINES},
+    "report-pictures": {"REPORT.md": b"![" * 10**6},
+    "nul": {"config.yaml": b"\0" * 1000, "mine.py": b"\0" * 1000},
+    "merge": {"config.yaml": b"<<: 1\ntrainer: {<<: [1, 2]}\n"},
+    "key": {"config.yaml": b"? [a, b]\n: 1\n"},
+    "date": {"config.yaml": b"trainer: {max_epochs: 2026-99-99}\n"},
+    "surrogates": {"config.yaml": b'"\\ud800": "\\udfff"\n', "student.yaml": b'id: "\\ud800"\nname: "\\ud800"\n'},
+    "pax": pax,
+    "xz": xz_bomb,
+    "noise": noise,
+}
+THEIR_OWN = {
+    "code-unary",
+    "report-lines",
+    "report-pictures",
+    "notebook-lines",
+    "notebook-deep",
+    "notebook-digits",
+}  # cost no rank
+
+
+def test_no_attack_stops_anybody_else(write_submission, tmp_path, rules):
+    honest = {"a-first", "z-last"}
+    folder = tmp_path / "submissions"
+    for name in honest:
+        write_submission(name)
+    for name, attack in ATTACKS.items():
+        made = folder / name
+        if callable(attack):
+            made.mkdir()
+            attack(made)
+        else:
+            write_submission(name)
+            for file, content in attack.items():
+                (made / file).write_bytes(content)
+    right, wrong = registered(folder, tmp_path / "results", rules)
+    assert honest <= right and right - honest <= THEIR_OWN
+    assert right | wrong.keys() == honest | ATTACKS.keys()
+
+
+@pytest.mark.parametrize(
+    "function, reason",
+    [
+        ("endless", "took longer than 1 s"),
+        ("large", "took more than 2 GB of memory"),
+        ("killed", "was ended by signal 9"),
+        ("deep", "is nested too deeply"),
+    ],
+)
+def test_whose_checks_do_not_end_is_rejected_and_told_so(write_submission, tmp_path, function, reason):
+    class Instead(Apart):
+        def call(self, examine, *arguments):
+            return super().call(function)
+
+    (tmp_path / "submissions").mkdir()
+    with Instead("tests.grader.apart_calls", seconds=1) as apart:
+        found = examined(apart, Download(write_submission(), NOW), tmp_path, 15, [])
+    (finding,) = found.findings
+    assert found.student == "kim-minji" and finding["what"].startswith(f"reading and checking it {reason}")
+
+
+def test_of_two_under_one_id_the_second_is_rejected_under_another(write_submission, tmp_path, rules):
+    for name in ("one", "two", "three"):
+        (write_submission(name) / "student.yaml").write_text("id: kim\nname: Kim\n")
+    right, wrong = registered(tmp_path / "submissions", tmp_path / "results", rules)
+    assert right == {"kim"} and wrong.keys() == {"kim-2", "kim-3"}
+    assert all("that of another submission" in reason for reason in wrong.values())
+
+
+def test_a_full_disk_is_nobody_s_verdict(write_submission, tmp_path):
+    (tmp_path / "results" / "submissions").mkdir(parents=True)
+    with Apart("grader.grading.examination") as apart:
+        first = examined(apart, Download(write_submission(), NOW), tmp_path / "results", 15, [])
+        (kept,) = (tmp_path / "results" / "submissions").iterdir()
+        kept.unlink()
+        kept.mkdir()  # no file can be written there
+        with pytest.raises(OSError) as caught:
+            examined(apart, Download(tmp_path / "submissions" / first.student, NOW), tmp_path / "results", 15, [])
+    assert caught.value.errno == errno.EISDIR
+
+
+DEADLINE = NOW
+BEFORE, AFTER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("late", ["reject", "flag"])
+@pytest.mark.parametrize(
+    "first, second, counts",
+    [
+        (BEFORE - timedelta(hours=1), BEFORE, "second"),
+        (BEFORE, AFTER, "first"),
+        (AFTER, AFTER + timedelta(hours=1), "second"),
+        (AFTER, BEFORE, "second"),
+        (BEFORE, BEFORE, "second"),
+    ],
+)
+def test_a_late_push_replaces_no_attempt_that_was_in_time(
+    write_submission, tmp_path, rules, first, second, counts, late, capfd
+):
+    rules = rules.but(deadline=DEADLINE, late=late)
+    folder = write_submission()
+    digests = {}
+    for attempt, time in (("first", first), ("second", second)):
+        (folder / "mine.py").write_text(f"# {attempt}\n")
+        digests[attempt] = take_in(folder).digest
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(folder, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.digest == digests[counts] and noted.findings is not None
+    assert noted.submitted == (first if counts == "first" else second)
+    assert ("came late" in capfd.readouterr().err) == (counts == "first")
+
+
+def test_a_late_one_counts_where_the_earlier_could_not_be_read(write_submission, tmp_path, rules):
+    rules, damaged = rules.but(deadline=DEADLINE), tmp_path / "kim-minji.zip"
+    damaged.write_bytes(b"PK")
+    for source, time in ((damaged, BEFORE), (write_submission(), AFTER)):
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(source, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.source == "kim-minji" and noted.submitted == AFTER
+
+
+def test_the_same_files_downloaded_again_after_the_deadline_stay_in_time(write_submission, tmp_path, rules):
+    rules, folder = rules.but(deadline=DEADLINE), write_submission()
+    for time in (BEFORE, AFTER):
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([Download(folder, time)], opened, rules)
+            (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
+    assert noted.submitted == BEFORE
