@@ -1,4 +1,4 @@
-"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, gallery. See README.md."""
+"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, study, gallery. See README.md."""
 
 import sys
 from collections.abc import Sequence
@@ -16,6 +16,10 @@ def main(args: list[str]) -> int:
         from project.studies.gallery import main as draw_gallery
 
         return exit_status(draw_gallery, args[1:])
+    if args[0] == "study":
+        from project.studies.study import main as study
+
+        return exit_status(study, args[1:])
     return exit_status(checked, args)
 
 

@@ -207,7 +207,7 @@ def run(args: Sequence[str]) -> CommandLine:
     """
     command, *rest = args or [""]
     if command not in COMMANDS:
-        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, look, gallery")
+        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, look, study, gallery")
     arguments = read_arguments(rest)
     if arguments.help:
         return made(arguments.help, command)
@@ -225,8 +225,13 @@ def run(args: Sequence[str]) -> CommandLine:
 
 def complete_config(args: Sequence[str]) -> str:
     """The YAML that `fit` with these arguments would write to its run folder, without a run."""
+    return completed(merged(read_arguments(args).overlays))
+
+
+def completed(settings: Settings) -> str:
+    """Merged settings with the defaults of all others, as YAML. Raises UserError where one is wrong."""
     try:
-        made(merged(read_arguments(args).overlays), parse_only=True)
+        made(settings, parse_only=True)
     except Parsed as parsed:
         return str(parsed)
     raise AssertionError("unreachable")

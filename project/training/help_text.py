@@ -8,6 +8,8 @@ usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
   validate   a checkpoint on the validation images:   python main.py validate --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt
   test       a checkpoint on the test images
   predict    writes each test image's class and probabilities as CSV
+  study      trains arms with several seeds each, and says what helped and whether it is more than noise:
+             python main.py study --config configs/base.yaml --arm configs/initialization/he.yaml --seeds 5
   gallery    draws the lecture's figures from real runs, in about half a minute
 
 Files and settings merge key by key, in the order in which they are given; a later one wins:

@@ -1,0 +1,86 @@
+"""How sure a mean over seeds is, and a difference between two arms of a study. Numbers in, numbers out.
+
+Two arms are compared seed by seed, so that what a seed does to both of them cancels. Who looks at many arms finds one that
+seems to help; so an interval is made wider with the number of arms (Bonferroni), until all of them hold together.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95  # at which the intervals hold
+POWER = 0.8  # with which an effect is to be told
+MOST_SEEDS = 1000  # more are not asked for
+
+
+class Interval(NamedTuple):
+    """A mean, and where the true one lies with the probability LEVEL."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """What an arm's values are above the reference's, seed by seed.
+
+    Attributes:
+        mean, low, high: Of all arms together, the true differences lie in their intervals with the probability LEVEL.
+        p: Of so large a difference where there is none, times the number of arms; at most 1.
+        deviation: Standard deviation of a seed's difference.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    deviation: float
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the difference is more than noise."""
+        return not self.low <= 0 <= self.high
+
+
+def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """The mean of at least two values, with Student's interval."""
+    values_S = np.asarray(values, dtype=float)
+    mean, error = float(values_S.mean()), float(stats.sem(values_S))
+    half = float(stats.t.ppf((1 + level) / 2, len(values_S) - 1)) * error
+    return Interval(mean, mean - half, mean + half)
+
+
+def difference(values: Sequence[float], reference: Sequence[float], arms: int) -> Difference:
+    """An arm's values compared to the reference's, of the same seeds in the same order.
+
+    Args:
+        values, reference: Of each seed, at least two.
+        arms: How many are compared to the reference, >= 1.
+    """
+    differences_S = np.asarray(values, dtype=float) - np.asarray(reference, dtype=float)
+    mean, low, high = interval(differences_S.tolist(), 1 - (1 - LEVEL) / arms)
+    error = float(stats.sem(differences_S))
+    if error:
+        p = min(1.0, arms * 2 * float(stats.t.sf(abs(mean) / error, len(differences_S) - 1)))
+    else:
+        p = 0.0 if mean else 1.0
+    return Difference(mean, low, high, p, float(differences_S.std(ddof=1)))
+
+
+def seeds_needed(deviation: float, effect: float, arms: int) -> int | None:
+    """How many seeds tell a true difference of `effect` with the probability POWER; None where MOST_SEEDS do not.
+
+    Args:
+        deviation: Standard deviation of a seed's difference, >= 0.
+        effect: In the same unit, > 0.
+        arms: How many are compared to the reference, >= 1.
+    """
+    if not deviation:
+        return 2
+    counts_N = np.arange(2, MOST_SEEDS + 1)
+    limits_N = stats.t.ppf(1 - (1 - LEVEL) / arms / 2, counts_N - 1)
+    powers_N = stats.nct.sf(limits_N, counts_N - 1, effect / deviation * np.sqrt(counts_N))
+    enough_N = ~(powers_N < POWER)  # not a number, where it is too close to 1 to be computed
+    return int(counts_N[enough_N.argmax()]) if enough_N.any() else None

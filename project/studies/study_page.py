@@ -1,0 +1,59 @@
+"""A study's page: one file that asks nobody for anything, with arms to switch on and off."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from project.studies.study_figure import band_of, color_of
+from project.studies.study_plan import METRIC_NAMES
+from project.studies.study_result import METRICS, StudyResult
+
+TEMPLATE = Path(__file__).with_name("study_page.html")
+CURVES = {
+    "val/accuracy": "Validation accuracy",
+    "val/loss": "Validation loss",
+    "train/accuracy": "Training accuracy",
+    "train/loss": "Training loss",
+}
+
+
+def page(study: StudyResult) -> str:
+    """The page as HTML."""
+    # Within a script element only `<` could end it.
+    data = json.dumps(page_data(study), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return TEMPLATE.read_text(encoding="utf-8").replace("{{DATA}}", data)
+
+
+def page_data(study: StudyResult) -> dict[str, Any]:
+    """What the page shows, as plain values."""
+    return {
+        "title": study.question or study.name,
+        "command": " ".join(study.base),
+        "seeds": study.seeds,
+        "target": study.target,
+        "metric": study.metric,
+        "metrics": {
+            name: {"title": METRICS[name].title, "digits": METRICS[name].digits, "best": study.best[name]}
+            for name in METRIC_NAMES
+        },
+        "curves": CURVES,
+        "arms": [
+            {
+                "name": arm.name,
+                "color": color_of(number),
+                "overlay": arm.overlay,
+                "failed": arm.failed,
+                "remarks": sorted({remark for run in arm.runs for remark in run.remarks}),
+                "found": {name: found.model_dump() for name, found in arm.found.items()},
+                "bands": {name: bands(band_of(arm, name)) for name in CURVES},
+            }
+            for number, arm in enumerate(study.arms)
+        ],
+    }
+
+
+def bands(band_3E: Any) -> list[list[float | None]] | None:
+    """Lowest, mean and highest by epoch, with None for what is no number."""
+    if band_3E is None:
+        return None
+    return [[None if value != value else value for value in row] for row in band_3E.tolist()]

@@ -1,0 +1,89 @@
+"""From a study's plan to what its trainings came to."""
+
+from typing import Any
+
+from project.assignment import RULES, Assignment
+from project.studies.study_plan import BASE, RUNS, Arm, Plan
+from project.studies.study_result import ArmResult, StudyResult
+from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
+from project.support.errors import UserError
+from project.support.progress import fraction_shown
+from project.support.wording import counted
+
+
+def run(plan: Plan) -> StudyResult:
+    """Train each arm with each seed, where that is not done yet, and return the study without its answers.
+
+    Raises UserError where an arm's settings are wrong, change nothing, or change the images.
+    """
+    complete = completed_arms(plan)
+    by_digest: dict[str, Arm] = {}
+    jobs: list[Job] = []
+    for seed in range(plan.seeds):  # all arms with a seed before the next one: what is wrong with an arm shows early
+        for arm in plan.arms:
+            jobs.append(job_for(plan.settings(arm), complete[arm.name], seed))
+            by_digest[jobs[-1].digest] = arm
+    runs: dict[str, list[RunResult]] = {arm.name: [] for arm in plan.arms}
+    failed: dict[str, str] = {}
+
+    def left_out(job: Job) -> bool:
+        return by_digest[job.digest].name in failed
+
+    workers = min(plan.jobs or cores(), len(jobs))
+    label = f"{plan.name}: {counted(len(plan.arms), 'arm')} with {counted(plan.seeds, 'seed')}, {workers} at once"
+    done = 0
+    try:
+        with fraction_shown(label) as shown:
+            for job, outcome in trained(jobs, plan.folder / RUNS, workers, left_out):
+                name = by_digest[job.digest].name
+                if isinstance(outcome, Failure):
+                    failed.setdefault(name, outcome.said)
+                else:
+                    runs[name].append(outcome)
+                    done += 1
+                shown(done / len(jobs))
+    except KeyboardInterrupt:
+        print(f"\nStopped; {done} of {counted(len(jobs), 'run')} are kept, and the same command goes on")
+        raise
+    rules = Assignment.load(complete[BASE]["run"]["rules"] or RULES)
+    return StudyResult(
+        name=plan.name,
+        question=plan.question,
+        base=plan.command,
+        metric=plan.metric,
+        seeds=plan.seeds,
+        target=rules.target_accuracy,
+        arms=[
+            ArmResult(
+                name=arm.name,
+                overlay=arm.text,
+                failed=failed.get(arm.name),
+                runs=sorted(runs[arm.name], key=lambda run: run.seed),
+            )
+            for arm in plan.arms
+        ],
+    )
+
+
+def completed_arms(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Each arm's complete configuration. Raises UserError where a comparison would be none."""
+    complete: dict[str, dict[str, Any]] = {}
+    for arm in plan.arms:
+        try:
+            found = complete_of(plan.settings(arm))
+        except UserError as error:
+            raise UserError(f"--arm {arm.name}: {error}" if arm.name != BASE else str(error)) from None
+        for other, earlier in complete.items():
+            if same(found, earlier):
+                alike = f"changes nothing of the {BASE}" if other == BASE else f"is the same as {other}"
+                raise UserError(f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm")
+        base = complete.get(BASE, found)
+        if found["data"]["source"] != base["data"]["source"]:
+            raise UserError(f"--arm {arm.name}: changes data.source; what is measured on other images compares nothing")
+        complete[arm.name] = found
+    return complete
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two configurations train alike."""
+    return one | {"run": None} == other | {"run": None}
