@@ -4,6 +4,7 @@ Two arms are compared seed by seed, so that what a seed does to both of them can
 seems to help; so an interval is made wider with the number of arms (Bonferroni), until all of them hold together.
 """
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -79,8 +80,12 @@ def seeds_needed(deviation: float, effect: float, arms: int) -> int | None:
     """
     if not deviation:
         return 2
-    counts_N = np.arange(2, MOST_SEEDS + 1)
-    limits_N = stats.t.ppf(1 - (1 - LEVEL) / arms / 2, counts_N - 1)
-    powers_N = stats.nct.sf(limits_N, counts_N - 1, effect / deviation * np.sqrt(counts_N))
-    enough_N = ~(powers_N < POWER)  # not a number, where it is too close to 1 to be computed
-    return int(counts_N[enough_N.argmax()]) if enough_N.any() else None
+
+    def enough(seeds: int) -> bool:
+        limit = stats.t.ppf(1 - (1 - LEVEL) / arms / 2, seeds - 1)
+        power = stats.nct.sf(limit, seeds - 1, effect / deviation * seeds**0.5)
+        return not power < POWER  # nor where it is too close to 1 to be computed
+
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect.bisect_left(counts, True, key=enough)
+    return counts[place] if place < len(counts) else None

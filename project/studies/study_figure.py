@@ -27,7 +27,7 @@ def draw(study: StudyResult, path: Path) -> None:
     draw_estimates(dots, study, study.metric)
     draw_curves(curves, study)
     draw_estimates(gap, study, "gap" if study.metric != "gap" else "accuracy")
-    title = study.question or study.name
+    title = study.question or f"Study {study.name}"
     figure.suptitle(f"{title}\n{study.seeds} seeds; dots: single runs; lines: {LEVEL:.0%} of the mean", fontsize=11)
     save(figure, path)
 

@@ -27,13 +27,17 @@ def page(study: StudyResult) -> str:
 def page_data(study: StudyResult) -> dict[str, Any]:
     """What the page shows, as plain values."""
     return {
-        "title": study.question or study.name,
+        "title": study.question or f"Study {study.name}",
         "command": " ".join(study.base),
         "seeds": study.seeds,
         "target": study.target,
         "metric": study.metric,
         "metrics": {
-            name: {"title": METRICS[name].title, "digits": METRICS[name].digits, "best": study.best[name]}
+            name: {
+                "title": METRICS[name].title.partition(":")[0],
+                "digits": METRICS[name].digits,
+                "best": study.best[name],
+            }
             for name in METRIC_NAMES
         },
         "curves": CURVES,

@@ -221,7 +221,7 @@ def words_on_the_best(arms: list[ArmResult], name: MetricName) -> str:
     known = [(arm, one.difference) for arm in arms if (one := arm.found[name]).difference]
     if len(arms) < 2 or not known:
         return ""
-    arm, difference = max(known, key=lambda pair: metric.better * pair[1].mean)
+    arm, difference = max(known, key=lambda pair: (metric.better * pair[1].mean, pair[0].name))
     corrected = f"corrected for having looked at {len(arms)}"
     if difference.told_apart and difference.mean * metric.better > 0:
         return f"best of {counted(len(arms), 'arm')}: {arm.name}, better than {BASE}, {corrected}"

@@ -1,0 +1,152 @@
+"""A study from command to page: what is kept is not trained again, what fails is told, and the others finish."""
+
+import json
+import sys
+from textwrap import dedent
+
+import jsonschema
+import pytest
+
+from main import main
+from project.studies import training_pool
+from project.studies.study_plan import read_plan
+from project.studies.study_trainings import completed_arms
+from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.training.configuration import merged, read_arguments
+
+TINY = [
+    *("--config", "configs/base.yaml", "--data.source.train=100", "--data.source.val=50", "--data.source.test=50"),
+    *("--model.network.width=4", "--data.batch_size=50", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"),
+]
+BROKEN = """
+    from torch import nn
+
+    class Broken(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.layer = nn.Linear(3 * 32 * 32, num_classes)
+
+        def forward(self, images_NCHW):
+            raise RuntimeError("the layer is broken")
+"""
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A folder with a study of two arms, of which one fails, its exit status, and the command."""
+    folder = tmp_path_factory.mktemp("studies")
+    (folder / "broken_net.py").write_text(dedent(BROKEN))
+    sys.path.insert(0, str(folder))
+    command = ["study", *TINY, "--seeds", "2", "--out", str(folder), "--name", "s"]
+    command += ["--arm", "high=--model.optimizer.lr 0.2", "--arm", "broken=--model.network broken_net.Broken"]
+    yield folder, main(command), command
+    sys.path.remove(str(folder))
+
+
+@pytest.mark.slow
+def test_a_failed_arm_is_told_in_one_line_and_the_others_finish(studied):
+    folder, status, _ = studied
+    study = json.loads((folder / "s" / "study.json").read_text())
+    base, high, broken = study["arms"]
+    assert status == 1 and "the layer is broken" in broken["failed"] and "\n" not in broken["failed"]
+    assert len(base["runs"]) == len(high["runs"]) == 2 and high["found"]["accuracy"]["difference"]
+    assert base["runs"][0]["train_loss"] > 0 and len(base["runs"][0]["curves"]["val/loss"]) == 1
+    jsonschema.validate(study, json.loads((folder / "s" / "study.schema.json").read_text()))
+    assert {path.name for path in (folder / "s").iterdir()} >= {"index.html", "figure.png", "figure.svg"}
+    kept = [path.name for path in (folder / "runs").iterdir()]
+    assert len(kept) == 4 and not any(name.startswith(".") for name in kept)
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_not_trained_again(studied, monkeypatch, capsys):
+    folder, _, command = studied
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
+    monkeypatch.setattr(training_pool, "process_context", lambda: pytest.fail("it trains"))
+    assert main(command[:-2]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
+    assert "high: " in capsys.readouterr().out
+
+
+def digest_of(*args, seed=0):
+    settings = merged(read_arguments([*TINY, *args]).overlays)
+    return job_for(settings, complete_of(settings), seed).digest
+
+
+def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
+    plain = digest_of()
+    assert digest_of("--run.name", "other", "--seed_everything", "7") == plain, "the study sets these itself"
+    others = [digest_of(seed=1), digest_of("--model.optimizer.lr", "0.3"), digest_of("--trainer.max_epochs", "2")]
+    (tmp_path / "own_net.py").write_text("from torch import nn\n\n\nclass Net(nn.Flatten):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    others.append(digest_of("--model.network", "own_net.Net"))
+    (tmp_path / "beside.py").write_text("WIDTH = 3\n")
+    others.append(digest_of("--model.network", "own_net.Net"))
+    assert len({plain, *others}) == 6
+
+
+def test_whoever_stops_stops_the_trainings_and_leaves_only_what_is_whole(monkeypatch, tmp_path):
+    def first_one_only(settings, seed, place):
+        raise AssertionError("never runs in this process")
+
+    monkeypatch.setattr(training_pool, "train", first_one_only)
+    killed = []
+
+    class Sleeper:
+        sentinel = 0
+        exitcode = -9
+
+        def start(self): ...
+        def join(self): ...
+        def kill(self):
+            killed.append(self)
+
+    class Context:
+        def Process(self, target, args):
+            return Sleeper()
+
+    def interrupted(sentinels):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_pool, "process_context", Context)
+    monkeypatch.setattr(training_pool, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(trained([Job({}, 0, "a")], tmp_path, 1))
+    assert killed and not list(tmp_path.iterdir())
+
+
+def test_a_process_that_was_killed_says_so(tmp_path):
+    class Killed:
+        exitcode = -9
+
+    (tmp_path / ".a").mkdir()
+    said = training_pool.outcome(Killed(), tmp_path / ".a", tmp_path / "a")
+    assert isinstance(said, Failure) and "memory" in said.said and not list(tmp_path.iterdir())
+
+
+def test_half_a_result_is_none(tmp_path):
+    (tmp_path / "result.json").write_text('{"seed": 0')
+    assert training_pool.read_result(tmp_path) is None
+    with pytest.raises(ValueError):
+        RunResult.model_validate_json("{}")
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (["x=--run.name y"], "--arm x: changes nothing of the base"),
+        (["x=--seed_everything 3"], "--arm x: changes nothing of the base"),
+        (["x=--data.batch_size 25", "y=--data.batch_size=25"], "--arm y: is the same as x"),
+        (["x=--data.source.train 200"], "--arm x: changes data.source"),
+        (["x=--model.optimizer.rate 3"], "--arm x: model.optimizer"),
+    ],
+)
+def test_an_arm_that_compares_nothing_is_one_line(arms, said, tmp_path, capsys):
+    options = [word for arm in arms for word in ("--arm", arm)]
+    assert main(["study", *TINY, *options, "--out", str(tmp_path / "new")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_each_arm_is_completed_once():
+    plan = read_plan([*TINY, "--arm", "x=--data.batch_size 25"])
+    assert [one["data"]["batch_size"] for one in completed_arms(plan).values()] == [50, 25]

@@ -1,0 +1,103 @@
+"""What a study is to compare: from options or a file; each mistake is one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from main import main
+from project.studies.study_plan import arms_of, as_options, read_plan
+from project.support.errors import UserError
+
+BASE = ["--config", "configs/base.yaml"]
+HE = "configs/initialization/he.yaml"
+
+
+def test_arms_are_files_options_or_both():
+    plan = read_plan([*BASE, "--arm", f"he={HE}", "--arm", "lr 0.2=--model.optimizer.lr 0.2", "--seeds", "3"])
+    assert [arm.name for arm in plan.arms] == ["base", "he", "lr 0.2"] and plan.seeds == 3
+    he, rate = (plan.settings(arm)["model"] for arm in plan.arms[1:])
+    assert he["initialization"]["class_path"] == "project.initialization.He"
+    assert rate["optimizer"]["init_args"]["lr"] == 0.2 and not rate["initialization"]
+    assert yaml.safe_load(plan.arms[2].text) == {"model": {"optimizer": {"lr": 0.2}}}
+    (both,) = arms_of(f"both={HE} --model.optimizer.lr=0.3 --trainer.max_epochs 2")
+    assert len(both.overlays) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (HE, "he"),
+        ("--model.optimizer.lr 0.2", "model.optimizer.lr 0.2"),
+        ("--model.optimizer.lr=0.2", "model.optimizer.lr=0.2"),
+    ],
+)
+def test_an_arm_without_a_name_is_called_after_what_it_is(given, name):
+    assert [arm.name for arm in arms_of(given)] == [name]
+
+
+def test_a_folder_is_an_arm_for_each_overlay():
+    names = [arm.name for arm in arms_of("configs/initialization")]
+    assert names == sorted(path.stem for path in Path("configs/initialization").glob("*.yaml")) and len(names) > 10
+
+
+def test_a_file_says_what_options_say(tmp_path):
+    file = tmp_path / "rates.yaml"
+    said = {"question": "Which rate?", "base": ["configs/base.yaml", "--trainer.max_epochs 2"], "seeds": 4}
+    file.write_text(yaml.safe_dump({**said, "arms": {"high": "--model.optimizer.lr 0.5"}, "metric": "loss"}))
+    plan = read_plan(["--study", str(file), "--data.batch_size", "50"])
+    assert (plan.name, plan.question, plan.metric, plan.seeds) == ("rates", "Which rate?", "loss", 4)
+    assert plan.base["trainer"]["max_epochs"] == 2 and plan.base["data"]["batch_size"] == 50
+    assert read_plan(["--study", str(file), "--seeds", "2", "--metric", "gap"])[-4:-2] == ("gap", 2)
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs/studies").glob("*.yaml")), ids=str)
+def test_the_studies_that_come_along_can_be_read(path):
+    plan = read_plan(["--study", str(path)])
+    assert plan.question.endswith("?") and len(plan.arms) > 1
+
+
+def test_quotes_keep_a_value_with_spaces_together():
+    assert as_options("a.yaml --b.c '1 2' --d=3 --e") == ["--config", "a.yaml", "--b.c", "1 2", "--d=3", "--e"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([*BASE, "--arm", f"x={HE}", "--arm", "x=--model.optimizer.lr 1"], "--arm x: is there twice"),
+        ([*BASE, "--arm", "x=absent.yaml"], "--arm x: --config absent.yaml: no such file"),
+        ([*BASE, "--arm", f"base={HE}"], "--arm base: is what the arms are compared to"),
+        ([*BASE, "--arm", f"={HE}"], "needs a name"),
+        ([*BASE, "--arm", f"a\nb={HE}"], "needs a name"),
+        ([*BASE, "--arm", "x='a"], "no closing quotation"),
+        ([*BASE, "--arm", "x=--ckpt_path last"], "without --ckpt_path"),
+        ([*BASE, "--arm", HE, "--seeds", "1"], "--seeds 1: expected a whole number from 2"),
+        ([*BASE, "--arm", HE, "--seeds", "many"], "--seeds many: expected a whole number"),
+        ([*BASE, "--arm", HE, "--jobs", "0"], "--jobs 0: expected a whole number from 1"),
+        ([*BASE, "--arm", HE, "--metric", "speed"], "--metric speed: expected one of accuracy"),
+        ([*BASE, "--arm", HE, "--name", "../x"], "--name ../x: is no plain name"),
+        ([*BASE, "--arm", HE, "--name", "runs"], "--name runs"),
+        ([*BASE], "there is no arm"),
+        (["--arm", HE], "there is no base"),
+        ([*BASE, "--arm"], "--arm: expected one argument"),
+        ([*BASE, "--arm", "docs"], "--arm docs: is no folder of overlays"),
+        (["--study", "absent.yaml"], "--study absent.yaml: cannot be read"),
+        (["--study", "configs/base.yaml"], "--study configs/base.yaml: base"),
+        ([*BASE, "--model.network", "nowhere.Net", "--arm", HE], "model.network: there is no module nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, said, capsys):
+    assert main(["study", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_what_asks_for_help_gets_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        read_plan(["--help"])
+    assert ended.value.code == 0 and "--arm configs/normalization" in capsys.readouterr().out
+
+
+def test_a_name_with_a_path_in_it_is_no_name():
+    with pytest.raises(UserError, match="no plain name"):
+        read_plan([*BASE, "--arm", HE, "--name", "a/b"])

@@ -1,0 +1,130 @@
+"""What a study's runs tell, in numbers and in words."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from project.studies.study_figure import band_of, draw
+from project.studies.study_page import page
+from project.studies.study_result import METRICS, ArmResult, StudyResult, answer, report
+from project.studies.training_pool import RunResult
+
+
+def run_of(seed, accuracy, loss=0.5, train_loss=0.2):
+    curves = {"val/accuracy": [accuracy / 2, accuracy], "val/loss": [1.0, loss]}
+    curves |= {"train/accuracy": [0.5, 0.6], "train/loss": [1.0, 0.4]}
+    measured = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss, "val_loss": loss}
+    return RunResult(seed=seed, **measured, curves=curves, remarks=[], seconds=1.0)
+
+
+def study_of(arms: dict, failed: dict | None = None, **more):
+    results = [
+        ArmResult(
+            name=name,
+            overlay="" if name == "base" else "a: 1\n",
+            failed=(failed or {}).get(name),
+            runs=[run_of(seed, accuracy) for seed, accuracy in enumerate(accuracies)],
+        )
+        for name, accuracies in arms.items()
+    ]
+    seeds = max(map(len, arms.values()))
+    settings = {"name": "s", "question": "", "base": [], "metric": "accuracy", "seeds": seeds, "target": 0.8} | more
+    return answer(StudyResult(arms=results, **settings))
+
+
+NOISY = [0.70, 0.75, 0.72, 0.71, 0.74]
+
+
+def words(study, metric="accuracy"):
+    return [arm.found[metric].words for arm in study.arms]
+
+
+def test_a_difference_is_told_in_points_with_its_interval():
+    study = study_of(
+        {"base": NOISY, "up": [value + gain for value, gain in zip(NOISY, (0.01, 0.012, 0.014, 0.012, 0.012))]}
+    )
+    assert words(study) == ["base: 72.4 (69.8 to 75.0)", "up: +1.2 points (1.0 to 1.4)"]
+    assert study.best["accuracy"] == ""
+
+
+def test_what_is_not_told_apart_says_how_many_seeds_would():
+    study = study_of({"base": NOISY, "same": [0.71, 0.74, 0.73, 0.72, 0.72]})
+    said = words(study)[1]
+    assert said.startswith("same: not told apart from base by 5 seeds (-") and said.endswith(
+        "more would tell one point"
+    )
+
+
+def test_the_best_is_corrected_for_having_looked_at_all():
+    better = [value + gain for value, gain in zip(NOISY, (0.05, 0.051, 0.052, 0.05, 0.051))]
+    study = study_of({"base": NOISY, "same": NOISY, "up": better})
+    assert study.best["accuracy"] == "best of 2 arms: up, better than base, corrected for having looked at 2"
+    worse = study_of({"base": better, "same": better, "down": NOISY})
+    assert "but none is told to be better than base" in worse.best["accuracy"]
+
+
+def test_a_failed_arm_is_told_and_not_estimated():
+    study = study_of({"base": NOISY, "up": NOISY[:3]}, failed={"up": "no memory"})
+    assert words(study)[1] == "up: failed: no memory" and study.arms[1].found["accuracy"].estimate is None
+    base = study_of({"base": NOISY[:3], "up": NOISY}, failed={"base": "no memory"})
+    assert words(base)[1] == "up: base gives nothing to compare it to"
+
+
+def test_a_target_that_some_seeds_never_reach_has_no_mean():
+    study = study_of({"base": [0.9, 0.9], "low": [0.9, 0.3]})
+    assert words(study, "epochs") == [
+        "base: 2.0 epochs (2.0 to 2.0)",
+        "low: epochs to the target accuracy never came with 1 of 2 seeds",
+    ]
+
+
+def test_the_gap_is_between_losses_in_evaluation_mode():
+    study = study_of({"base": [0.5, 0.5], "up": [0.6, 0.6]})
+    assert study.arms[0].found["gap"].values == pytest.approx([0.3, 0.3])
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.permutations(["a", "b", "c"]), st.permutations(range(4)))
+def test_the_order_of_arms_and_runs_is_nothing(arms, order):
+    values = {
+        "base": [0.5, 0.6, 0.7, 0.65],
+        "a": [0.5, 0.7, 0.7, 0.6],
+        "b": [0.8, 0.9, 0.97, 0.95],
+        "c": [0.1, 0.2, 0.1, 0.3],
+    }
+    plain, mixed = study_of(values), study_of({name: values[name] for name in ("base", *arms)})
+    for arm in mixed.arms:
+        arm.runs = [arm.runs[index] for index in order]
+    found = {arm.name: arm.found for arm in answer(mixed).arms}
+    assert found == {arm.name: arm.found for arm in plain.arms} and answer(mixed).best == plain.best
+
+
+def test_study_json_comes_back_as_it_was():
+    study = study_of({"base": NOISY, "up": NOISY})
+    assert StudyResult.model_validate_json(study.model_dump_json()) == study
+    assert set(study.arms[0].found) == set(METRICS)
+
+
+def test_the_page_keeps_a_text_a_text():
+    study = study_of({"base": NOISY, "</script><b>": NOISY}, question="<img src=x>")
+    html = page(study)
+    assert "</script><b>" not in html and "<img" not in html and "{{" not in html
+    inside = html.partition('id="data">')[2].partition("</script>")[0]
+    assert json.loads(inside)["arms"][1]["name"] == "</script><b>"
+    assert "http" not in html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", ""), "it asks nobody"
+
+
+def test_a_figure_is_drawn_also_of_arms_that_failed_or_diverged(tmp_path):
+    study = study_of({"base": NOISY, "failed": []}, failed={"failed": "no memory"})
+    study.arms[0].runs[0].curves["val/accuracy"] = [None, None]
+    for kind in ("png", "svg"):
+        draw(study, tmp_path / f"figure.{kind}")
+        assert (tmp_path / f"figure.{kind}").stat().st_size > 10_000
+    assert band_of(study.arms[1], "val/loss") is None
+
+
+def test_the_report_begins_with_the_question():
+    study = study_of({"base": NOISY, "up": NOISY}, question="Does it help?")
+    assert report(study).splitlines()[:2] == ["Does it help?", "Validation accuracy in %"]
