@@ -1,5 +1,6 @@
 """From a study's plan to what its trainings came to."""
 
+from contextlib import closing
 from typing import Any
 
 from project.assignment import RULES, Assignment
@@ -33,8 +34,9 @@ def run(plan: Plan) -> StudyResult:
     label = f"{plan.name}: {counted(len(plan.arms), 'arm')} with {counted(plan.seeds, 'seed')}, {workers} at once"
     done = 0
     try:
-        with fraction_shown(label) as shown:
-            for job, outcome in trained(jobs, plan.folder / RUNS, workers, left_out):
+        outcomes = trained(jobs, plan.folder / RUNS, workers, left_out)
+        with fraction_shown(label) as shown, closing(outcomes):
+            for job, outcome in outcomes:
                 name = by_digest[job.digest].name
                 if isinstance(outcome, Failure):
                     failed.setdefault(name, outcome.said)

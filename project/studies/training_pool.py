@@ -11,9 +11,10 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
@@ -21,9 +22,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict
+from tqdm import tqdm
 
 from project.support.errors import UserError, in_own_words
 from project.support.files import write_atomically
@@ -69,6 +72,14 @@ class Job(NamedTuple):
     settings: Settings
     seed: int
     digest: str
+
+
+class Training(NamedTuple):
+    """A job under way: its process, and the folder that it writes to."""
+
+    job: Job
+    process: BaseProcess
+    place: Path
 
 
 class Failure(NamedTuple):
@@ -123,7 +134,7 @@ def data_files(complete: dict[str, Any]) -> list[Path]:
 
 def trained(
     jobs: Iterable[Job], folder: Path, workers: int, skipped: Callable[[Job], bool] = lambda job: False
-) -> Iterator[tuple[Job, RunResult | Failure]]:
+) -> Generator[tuple[Job, RunResult | Failure], None, None]:
     """Train what is not kept yet, and give each job's outcome as soon as it is known: first those that are kept.
 
     Whoever stops in between stops the trainings that are under way.
@@ -142,28 +153,52 @@ def trained(
             waiting.append(job)
     if not waiting:
         return
-    context, running = process_context(), dict[int, tuple[Job, BaseProcess, Path]]()
+    sweep(folder)
+    context = process_context()
+    running: list[Training] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.popleft()
-                if skipped(job):
-                    continue
-                place = folder / f".{job.digest}.{os.getpid()}"
-                place.mkdir(parents=True)
-                process = context.Process(target=train, args=(job.settings, job.seed, place))  # type: ignore[attr-defined]  # every context has it
-                process.start()
-                running[process.sentinel] = job, process, place
-            for sentinel in wait([*running]):
-                assert isinstance(sentinel, int)
-                job, process, place = running.pop(sentinel)
-                process.join()
-                yield job, outcome(process, place, folder / job.digest)
+                if not skipped(job):
+                    running.append(prepared(job, folder, context))
+                    running[-1].process.start()
+            if not running:  # all that were left are no longer wanted
+                return
+            ended = set(wait([training.process.sentinel for training in running]))
+            for training in [training for training in running if training.process.sentinel in ended]:
+                training.process.join()
+                running.remove(training)
+                yield training.job, outcome(training.process, training.place, folder / training.job.digest)
     finally:
-        for _, process, place in running.values():
-            process.kill()
-            process.join()
+        for training in running:
+            if training.process.pid:  # one that is stopped while it starts ends with this process
+                training.process.kill()
+                training.process.join()
+            shutil.rmtree(training.place, ignore_errors=True)
+
+
+def prepared(job: Job, folder: Path, context: BaseContext) -> Training:
+    """A training that is ready to start, with a new folder."""
+    place = folder / f".{job.digest}.{os.getpid()}"
+    place.mkdir(parents=True)
+    process = context.Process(target=train, args=(job.settings, job.seed, place))  # type: ignore[attr-defined]  # every context has it
+    return Training(job, process, place)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what trainings left behind whose study was killed."""
+    for place in folder.glob(".*.*"):
+        pid = place.suffix[1:]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(place, ignore_errors=True)
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the study that started it has ended, however that was."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def process_context() -> BaseContext:
@@ -202,11 +237,13 @@ def read_result(folder: Path) -> RunResult | None:
 def train(settings: Settings, seed: int, place: Path) -> None:
     """Train, and leave the result or the error in a folder. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's, which then ends this one
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with open(place / LOG, "wb") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
     os.environ["OMP_NUM_THREADS"] = "1"  # of worker processes, if there are some
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is shared by processes, and one that is killed would leave it behind
     try:
         result = fitted(settings, seed, place)
         write_atomically(place / RESULT, result.model_dump_json())

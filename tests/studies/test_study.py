@@ -1,6 +1,8 @@
 """A study from command to page: what is kept is not trained again, what fails is told, and the others finish."""
 
 import json
+import os
+import subprocess
 import sys
 from textwrap import dedent
 
@@ -85,15 +87,11 @@ def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
 
 
 def test_whoever_stops_stops_the_trainings_and_leaves_only_what_is_whole(monkeypatch, tmp_path):
-    def first_one_only(settings, seed, place):
-        raise AssertionError("never runs in this process")
-
-    monkeypatch.setattr(training_pool, "train", first_one_only)
     killed = []
 
     class Sleeper:
         sentinel = 0
-        exitcode = -9
+        pid, exitcode = 1, -9
 
         def start(self): ...
         def join(self): ...
@@ -112,6 +110,19 @@ def test_whoever_stops_stops_the_trainings_and_leaves_only_what_is_whole(monkeyp
     with pytest.raises(KeyboardInterrupt):
         list(trained([Job({}, 0, "a")], tmp_path, 1))
     assert killed and not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_study_left_is_swept_away_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".a.{dead.pid}", f".b.{os.getpid()}", "c"):
+        (tmp_path / name).mkdir()
+    training_pool.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f".b.{os.getpid()}", "c"}
+
+
+def test_jobs_that_are_no_longer_wanted_end_the_study(tmp_path):
+    assert not list(trained([Job({}, 0, "a"), Job({}, 1, "b")], tmp_path, 2, skipped=lambda job: True))
 
 
 def test_a_process_that_was_killed_says_so(tmp_path):
