@@ -20,6 +20,11 @@ def color_of(number: int) -> str:
     return COLORS[(number - 1) % len(COLORS)] if number else BASE_COLOR
 
 
+def is_dotted(number: int) -> bool:
+    """Whether an arm's curve is dotted, since an earlier one has its color."""
+    return number > len(COLORS)
+
+
 def draw(study: StudyResult, path: Path) -> None:
     """Write the figure: PNG or SVG, by the name's end."""
     height = 2.2 + ROW * max(len(study.arms), 6)
@@ -55,7 +60,14 @@ def draw_curves(axes: Any, study: StudyResult) -> None:
             low, mean, high = 100 * band
             epochs = np.arange(1, len(mean) + 1)
             axes.fill_between(epochs, low, high, color=color_of(number), alpha=0.15, linewidth=0)
-            axes.plot(epochs, mean, color=color_of(number), linewidth=1.8, label=arm.name)
+            axes.plot(
+                epochs,
+                mean,
+                color=color_of(number),
+                linewidth=1.8,
+                label=arm.name,
+                linestyle=":" if is_dotted(number) else "-",
+            )
     axes.axhline(100 * study.target, color="0.4", linewidth=1, linestyle="--", label=f"target {100 * study.target:g} %")
     axes.set_title("Validation accuracy in %, lowest to highest seed", fontsize=10)
     axes.set_xlabel("epoch")

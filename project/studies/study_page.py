@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from project.studies.study_figure import band_of, color_of
+from project.studies.study_figure import band_of, color_of, is_dotted
 from project.studies.study_plan import METRIC_NAMES
 from project.studies.study_result import METRICS, StudyResult
 
@@ -45,6 +45,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             {
                 "name": arm.name,
                 "color": color_of(number),
+                "dotted": is_dotted(number),
                 "overlay": arm.overlay,
                 "failed": arm.failed,
                 "remarks": sorted({remark for run in arm.runs for remark in run.remarks}),

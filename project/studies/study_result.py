@@ -236,8 +236,11 @@ def amount(value: float, metric: Metric) -> str:
 
 
 def span(low: float, high: float, metric: Metric) -> str:
-    """`0.3 to 2.1`."""
-    return f"{low:.{metric.digits}f} to {high:.{metric.digits}f}"
+    """`0.3 to 2.1`, with as many digits more as keep a small number from looking like zero, up to two."""
+    digits = metric.digits
+    while digits < metric.digits + 2 and any(value and not round(value, digits) for value in (low, high)):
+        digits += 1
+    return f"{low:z.{digits}f} to {high:z.{digits}f}"
 
 
 def report(study: StudyResult) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from project.studies.study_figure import band_of, draw
 from project.studies.study_page import page
-from project.studies.study_result import METRICS, ArmResult, StudyResult, answer, report
+from project.studies.study_result import METRICS, ArmResult, StudyResult, answer, report, span
 from project.studies.training_pool import RunResult
 
 
@@ -99,6 +99,19 @@ def test_the_order_of_arms_and_runs_is_nothing(arms, order):
         arm.runs = [arm.runs[index] for index in order]
     found = {arm.name: arm.found for arm in answer(mixed).arms}
     assert found == {arm.name: arm.found for arm in plain.arms} and answer(mixed).best == plain.best
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.31, 2.14, "0.3 to 2.1"),
+        (-13.6, -0.03, "-13.60 to -0.03"),
+        (-1.0, 0.0, "-1.0 to 0.0"),
+        (-1e-9, 1, "0.000 to 1.000"),
+    ],
+)
+def test_a_bound_near_zero_keeps_its_side(low, high, said):
+    assert span(low, high, METRICS["accuracy"]) == said
 
 
 def test_study_json_comes_back_as_it_was():
