@@ -299,7 +299,7 @@ METRIC = [
     in_prediction(
         "a pickle for logits",
         "failed",
-        "the logits are not float32",
+        "did not answer for all images",
         "import pickle, os; open('/job/answers', 'wb').write(pickle.dumps(['logits'])); os._exit(0)",
     ),
     in_prediction(
