@@ -1,9 +1,10 @@
-"""Runs inside a sandbox of its own: computes a submission's logits on images without labels. `predictor.py JOB.json`.
+"""Runs inside a sandbox of its own: answers with a submission's logits, batch by batch. `predictor.py JOB.json`.
 
-The job file has `code` (folders to import from), `config`, `classes`, `limits`, `own`, `project`, `out` (see trainee.py), and
-`weights`: null for an untrained network, which predicts the first `images` of them only, once as it is and `redraws`
-times with its weights shuffled: logits (1 + redraws, N, K) instead of (N, K). Once everything is imported, it prints
-PREPARES: only then comes what is a student's.
+The job file has `code` (folders to import from), `config`, `classes`, `limits`, `own`, `project`, `out` (see trainee.py),
+`shape` (H, W, C) of an image, and the pipes `questions` and `answers`. A question is a letter, a size in 8 bytes, and as
+many bytes: W, weights as safetensors; I, a batch of uint8 images, to be answered by a size in 8 bytes and as many bytes of
+float32 logits. It ends when the questions end. Whether weights are trained, and how many images are to come, is said
+nowhere. Once everything is imported, it prints PREPARES: only then comes what is a student's.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 PREPARES = "preparing"
+WEIGHTS, IMAGES = b"W", b"I"
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -23,8 +25,7 @@ if __name__ == "__main__":
     import torch
     from class_wall import allow_only
     from crash import told
-    from safetensors.torch import load_file, save_file
-    from untrained import redraw
+    from safetensors.torch import load
 
     from project.datasets.source import Split
     from project.training.command_line import made
@@ -35,15 +36,15 @@ if __name__ == "__main__":
     print(PREPARES, flush=True)
     with told(Path(job["out"]), job["own"], job["project"]):
         command_line = made(read_overlay(job["config"]), "predict")
-        network, data = command_line.model.network, command_line.datamodule
-        if job["weights"]:
-            network.load_state_dict(load_file(job["weights"]), strict=True)
-            logits = command_line.logits()
-        else:
-            data.loaded["test"] = Split(*(tensor_N[: job["images"]] for tensor_N in data.split("test")))
-            draws, generator = [command_line.logits()], torch.Generator().manual_seed(0)
-            for _ in range(job["redraws"]):
-                redraw(network, generator)
-                draws.append(command_line.logits())
-            logits = torch.stack(draws)
-        save_file({"logits": logits.cpu().contiguous()}, Path(job["out"], "logits.safetensors"))
+        with open(job["questions"], "rb") as questions, open(job["answers"], "wb") as answers:
+            while kind := questions.read(1):
+                content = questions.read(int.from_bytes(questions.read(8), "big"))
+                if kind == WEIGHTS:
+                    command_line.model.network.load_state_dict(load(content), strict=True)
+                    continue
+                images_NHWC = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(-1, *job["shape"])
+                unknown_N = torch.full((len(images_NHWC),), -1)
+                command_line.datamodule.loaded["test"] = Split(images_NHWC, unknown_N)
+                answer = command_line.logits().cpu().numpy().tobytes()
+                answers.write(len(answer).to_bytes(8, "big") + answer)
+                answers.flush()

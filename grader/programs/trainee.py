@@ -7,7 +7,7 @@ its standard input: its turn on the device has come. With a student's own code i
 otherwise before the first batch. What is in effect then is in `out/census.json`; exit status MISSING_FAMILY: a family is
 missing there. A trial ends here, too. Exit status 2: the configuration is wrong. What else ended it is in
 `out/crash.json`. Beside the run's own files it leaves `weights.safetensors`, `cost.json` and, of an audited training,
-`evidence.json`.
+`fresh.safetensors`, which are the weights before its first batch, and `evidence.json`.
 """
 
 import json
@@ -64,8 +64,19 @@ def main() -> None:
             sys.exit(MISSING_FAMILY)
         if job["trial"]:
             sys.exit()
-        if not job["audited"]:
+        if job["audited"]:
+            leave_weights("fresh.safetensors")
+        else:
             wait_for_turn()
+
+    def leave_weights(name: str) -> None:
+        from safetensors.torch import save_file
+
+        weights = {  # clones, since safetensors refuses tensors that share memory
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in command_line.model.network.state_dict().items()
+        }
+        save_file(weights, Path(job["out"], name))
 
     if job["gpu"]:
         torch.zeros(1, device="cuda")  # CUDA takes a second to start, in which another program can compute
@@ -79,8 +90,6 @@ def main() -> None:
                 evidence.look()
             command_line.fit()
 
-            from safetensors.torch import save_file
-
             trainer, network = command_line.trainer, command_line.model.network
             if evidence and command_line.record:
                 batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
@@ -88,11 +97,7 @@ def main() -> None:
                 counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
                 lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
                 evidence.write(Path(job["out"], "evidence.json"), counts, lost)
-            weights = {  # clones, since safetensors refuses tensors that share memory
-                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-                for name, tensor in network.state_dict().items()
-            }
-            save_file(weights, Path(job["out"], "weights.safetensors"))
+            leave_weights("weights.safetensors")
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")

@@ -14,6 +14,7 @@ from grader.grading.ranking import Entry
 from grader.intake.grammar import CLASS_LISTS, CLASSES, VALUES, allowed_anywhere
 from grader.ledger.measurement import Strategy
 from grader.rerun.crash_report import OF_PYTHON, OF_TORCH
+from grader.rerun.prediction import ALLOWED
 from project.assignment import FAMILIES
 
 
@@ -53,6 +54,11 @@ REASONS = {
     "{doing} crashed: {any}": r"\1 crashed",
     "the logits are not all finite: the training diverged": None,
     "the logits are not float32 {any}": "the logits have another shape or type",
+    "its network did not answer for all images": None,
+    "its network answered before it was asked": None,
+    f"asked again in another order, its network answers differently ({{number}} of {{number}} images got another class): {ALLOWED}": None,
+    f"asked again in another order, its network answers differently (the logits differ by {{number}}): {ALLOWED}": None,
+    "its weights hold {number} MB for {number} parameters, and may hold {number} bytes for each, and {number} MB of buffers": None,
     "left no {file} {any}": r"left no \1",
     "{file} {any}": r"\1 cannot be read",
     "the sandbox failed": None,
@@ -85,6 +91,7 @@ FLAGS = {
     "graded without a sandbox": None,
     "left no metrics that can be read": None,
     "left no evidence of its training": None,
+    "could not predict before its training": None,
     "logged {number} while it trained, but scores {number}": None,
     "took {number} optimizer steps where {number} are expected": None,
     "reaches {number} before any training, whatever its weights are": None,

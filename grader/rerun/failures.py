@@ -34,7 +34,7 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
                 raise Ended(seen)
     if outcome.ending == "exited" and outcome.status == 2:
         raise Ended(refusal(job, last_words(job.folder / "trainee.log"), crash_of(job, trained)))
-    check_end(job, outcome, trained, "training", free)
+    check_end(job, outcome, trained, free=free)
 
 
 def refusal(job: Job, error: str, crash: Crash | None) -> Measurement:
@@ -49,21 +49,30 @@ def refusal(job: Job, error: str, crash: Crash | None) -> Measurement:
     return Measurement(outcome="refused", said=said, publicly=publicly, frames=crash.frames if crash else [])
 
 
-def check_end(job: Job, outcome: Outcome, left: Path, doing: str, free: float | None = None) -> None:
+def check_end(
+    job: Job,
+    outcome: Outcome,
+    left: Path,
+    stage: str = "trainee",
+    seconds: float | None = None,
+    free: float | None = None,
+) -> None:
     """Raises Ended where a program failed: the sandbox's failure is our fault, any other is the submission's.
 
     Args:
         left: Folder with what the program wrote.
-        doing: `training` or `predicting`.
+        stage: `trainee`, or one of the predictor's.
+        seconds: That it had, where not the rules' minutes.
         free: Share of the GPU's memory that was free when it began: what others held is no student's fault.
     """
-    limits = job.rules.limits
+    limits, doing = job.rules.limits, "training" if stage == "trainee" else "predicting"
+    minutes = limits.minutes if seconds is None else seconds / 60
     if outcome.ending == "sandbox":
         said = f"the sandbox failed: {outcome.detail}"
         raise Ended(Measurement(outcome="infrastructure", said=said, publicly="the sandbox failed"))
     written = f"wrote more than {limits.output_mb:g} MB or {limits.output_files} files"
     exceeded: dict[str, tuple[str, dict[LimitName, float]]] = {
-        "time": (f"took longer than {limits.minutes:g} minutes", {"minutes": limits.minutes}),
+        "time": (f"took longer than {round(minutes, 2):g} minutes", {"minutes": limits.minutes}),
         "memory": (f"used more than {limits.memory_gb:g} GB of memory", {"memory_gb": limits.memory_gb}),
         "output": (written, {"output_mb": limits.output_mb, "output_files": limits.output_files}),
         "processes": (f"ran more than {limits.processes} processes and threads", {"processes": limits.processes}),
@@ -72,7 +81,6 @@ def check_end(job: Job, outcome: Outcome, left: Path, doing: str, free: float | 
         said, stopped_by = exceeded[outcome.ending]
         raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
     if outcome.status != 0:
-        stage = "trainee" if doing == "training" else "predictor"
         crash, words = crash_of(job, left), last_words(job.folder / f"{stage}.log")
         if free is not None and "CUDA out of memory" in (crash.message if crash else words):
             if free < MOSTLY_FREE:

@@ -55,6 +55,17 @@ class GradingData:
             _, h, w, c = file.get_slice("images").get_shape()
         return c, h, w
 
+    @property
+    def training_images(self) -> int:
+        """How many images train."""
+        with safe_open(self.training / "train.safetensors", "pt") as file:
+            count: int = file.get_slice("images").get_shape()[0]
+        return count
+
+    def scoring_images(self) -> Tensor:
+        """The images that score, uint8 (N, H, W, C)."""
+        return TensorFolder(str(self.scoring)).load("test").images_NHWC
+
 
 def make_source(description: dict[str, Any]) -> Source:
     """A data source from its `class_path` and `init_args`. Raises UserError where they are wrong."""

@@ -14,7 +14,6 @@ SCRIPTS = (
     "crash.py",
     "class_wall.py",
     "operations.py",
-    "untrained.py",
     "preload.py",
 )
 PRELOAD = "/app/preload.py"  # what imports all that a training needs

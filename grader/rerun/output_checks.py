@@ -31,7 +31,9 @@ def suspicions(
 ) -> list[str]:
     """What a person should look at in an audited run. It is no verdict."""
     found = []
-    if untrained is not None and (known := prior_knowledge(untrained, redraws, len(data.classes))):
+    if untrained is None:
+        found.append("could not predict before its training")
+    elif known := prior_knowledge(untrained, redraws, len(data.classes)):
         found.append(known)
     monitor = curves[-1]["val/accuracy"] if curves else None
     if monitor is None:

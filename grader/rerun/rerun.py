@@ -6,12 +6,14 @@ import json
 import resource
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 from torch import Tensor
 
@@ -30,8 +32,10 @@ from grader.rerun.output_checks import (
     read_summary,
     suspicions,
 )
-from grader.rerun.prior_knowledge import IMAGES, REDRAWS
-from grader.rerun.scoring import accuracy, confident_mistakes, confusion, read_logits, read_tensor
+from grader.rerun.prediction import before_training, predict
+from grader.rerun.questions import Look, Questions
+from grader.rerun.scoring import accuracy, confident_mistakes, confusion
+from grader.rerun.weights import check_size
 from grader.safe_text import printable
 from grader.sandbox import supervision
 from grader.sandbox.cores import Cores
@@ -40,9 +44,12 @@ from grader.sandbox.sandboxed_program import Program, plainly
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable, read_output
+from project.datasets.tensor_folder import TensorFolder
 
 MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training
+# What predicting may take, apart from the training: so many seconds, and so many times what it trained for as many images
+LEAST_SECONDS, SLOWER = 60, 2
 
 
 def run_job(job: Job, watch: Callable[[str], None], slot: Slot) -> Measurement:
@@ -70,12 +77,13 @@ def run_job(job: Job, watch: Callable[[str], None], slot: Slot) -> Measurement:
 
 @dataclass
 class Rerun:
-    """A job on its way through its two or three sandboxes.
+    """A job on its way through its three or four sandboxes.
 
     Attributes:
         scratch: Folder for what goes in and comes out.
         watch: Called with each line that a program prints.
         free: Share of the GPU's memory that was free when the training's turn came.
+        pace: Seconds that the training took for an image.
         cores: Those that its programs have for themselves, from its turn on.
         turn: Close it to give the slot's turn back, if the job has it.
     """
@@ -85,6 +93,7 @@ class Rerun:
     scratch: Path
     watch: Callable[[str], None]
     free: float | None = None
+    pace: float = 0.0
     cores: Cores | None = None
     turn: ExitStack = field(default_factory=ExitStack)
 
@@ -102,23 +111,27 @@ class Rerun:
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-        logits_NK = self.logits(content)
-        share = accuracy(logits_NK, job.data.labels_N)
+        check_size(content, summary["parameters"])
+        self.pace = outcome.seconds / max(1, config["trainer"]["max_epochs"]) / job.data.training_images
+
+        images_NHWC, labels_N = job.data.scoring_images(), job.data.labels_N
+        logits_NK = predict(self.ask, images_NHWC, content, str(config["trainer"].get("precision")))
+        share = accuracy(logits_NK, labels_N)
         curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
         to_draw = {
             "classes": job.data.classes,
             "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
             "curves": curves,
-            "confusion": confusion(logits_NK, job.data.labels_N),
-            "mistakes": confident_mistakes(logits_NK, job.data.labels_N, MOST_MISTAKES),
+            "confusion": confusion(logits_NK, labels_N),
+            "mistakes": confident_mistakes(logits_NK, labels_N, MOST_MISTAKES),
         }
         (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
-        untrained, redraws = self.untrained_accuracies() if audited else (None, [])
+        untrained, redraws = self.before_training(trained, images_NHWC) if audited else (None, [])
         flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
         return Measurement(
             outcome="scored",
             accuracy=share,
-            samples=len(job.data.labels_N),
+            samples=len(labels_N),
             seconds=round(outcome.seconds, 2),
             peak_memory=outcome.peak_memory,
             val_accuracy=[row["val/accuracy"] for row in curves],
@@ -145,43 +158,57 @@ class Rerun:
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
         return self.cores
 
-    def logits(self, content: bytes) -> Tensor:
-        """Logits (N, K) of the images that score, made in another sandbox with these weights."""
-        data = self.job.data
-        return read_logits(self.predicted("predictor", content), len(data.labels_N), len(data.classes))
+    def before_training(self, trained: Path, images_NHWC: Tensor) -> tuple[float | None, list[float]]:
+        """Accuracies before any training: of the network, and of redraws of its weights.
 
-    def predicted(self, stage: str, weights: bytes | None) -> Path:
-        """The file of logits that a prediction left; without weights, of the untrained network. Raises Ended."""
-        data = self.job.data
-        config = rerun_config(self.job, data.scoring)
+        None and nothing where it cannot predict then: a person is told. Raises Ended where that is our fault.
+        """
+        try:
+            fresh = read_output(trained / "fresh.safetensors", MAX_WEIGHT_BYTES)
+            return before_training(self.ask, images_NHWC, self.job.data.labels_N, fresh, self.random("redraws"))
+        except Unreadable:
+            return None, []
+        except Ended as ended:
+            if ended.measurement.outcome == "infrastructure":
+                raise
+            return None, []
+
+    def random(self, stage: str) -> np.random.Generator:
+        """Draws what no program may foresee: it comes from the labels in their order, which none of them sees."""
+        about = f"{self.job.seed} {stage} {self.job.data.labels_N.tolist()}"
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(about.encode()).digest(), "big"))
+
+    def ask(self, stage: str, looks: Iterable[Look], images: int) -> list[Tensor]:
+        """Logits (N, K), float32, for each of some looks, in a sandbox of its own. Raises Ended or Unreadable.
+
+        Args:
+            stage: Names the files in the job's folder; the program is the same, and is told nothing of it.
+            images: That the looks have, all together.
+        """
+        data, given = self.job.data, self.scratch / stage / "given"
+        empty, (c, h, w) = given / "no-images", data.image_shape
+        empty.mkdir(parents=True)
+        one_NHWC = torch.zeros(1, h, w, c, dtype=torch.uint8)  # which says what shape images have
+        TensorFolder.write(empty, data.classes, {"test": (one_NHWC, None)})
+        config = rerun_config(self.job, empty)
         for name in ("mean", "std"):
             config["data"][name] = config["data"].get(name) or getattr(data, name)
-        outcome, predicted = self.launch(stage, config, data.scoring, weights)
-        check_end(self.job, outcome, predicted, "predicting")
-        return predicted / "logits.safetensors"
-
-    def untrained_accuracies(self) -> tuple[float | None, list[float]]:
-        """Accuracies on some images before any training: of the network, and of redraws of its weights.
-
-        None and nothing where it cannot predict then, which is no fault.
-        """
-        labels_N, classes = self.job.data.labels_N[:IMAGES], len(self.job.data.classes)
-        try:
-            logits_DNK = read_tensor(self.predicted("untrained", None), (1 + REDRAWS, len(labels_N), classes))
-        except (Ended, Unreadable):
-            return None, []
-        # Weights that suit no other order may overflow in a redraw.
-        fresh, *redraws = [accuracy(logits_NK, labels_N) for logits_NK in logits_DNK.nan_to_num(0.0, 0.0, 0.0)]
-        return fresh, redraws
+        seconds = min(60 * self.job.rules.limits.minutes, LEAST_SECONDS + SLOWER * self.pace * images)
+        with Questions(given, looks, len(data.classes), self.random(stage)) as questions:
+            outcome, left = self.launch(stage, config, empty, seconds)
+        questions.check()  # first, since a wrong answer may have ended the program
+        check_end(self.job, outcome, left, stage, seconds)
+        return questions.logits()
 
     def launch(
-        self, stage: str, config: dict[str, Any], data: Path, weights: bytes | None = None
+        self, stage: str, config: dict[str, Any], data: Path, seconds: float | None = None
     ) -> tuple[Outcome, Path]:
         """Run one of our two programs on a configuration, in a sandbox. Returns how it ended and what it wrote.
 
         Args:
-            stage: trainee, predictor, or untrained, which is the predictor as well; names the files in the job's folder.
+            stage: trainee, or else the predictor runs; names the files in the job's folder.
             data: TensorFolder that it sees.
+            seconds: That it may take; by default, the rules' minutes.
         """
         job, slot, code, limits = self.job, self.slot, self.slot.code, self.job.rules.limits
         trains, output_bytes = stage == "trainee", int(limits.output_mb * 10**6)
@@ -195,8 +222,6 @@ class Rerun:
         output.mkdir(parents=True)
         for path, content in job.submission.modules.items():
             write(given / "own" / "submission" / path, blanked(content))
-        if weights is not None:
-            write(given / "weights.safetensors", weights)
         write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
         place = seen("/job", given)
@@ -211,9 +236,9 @@ class Rerun:
             "config": f"{place}/config.yaml",
             "classes": classes_for(config),
             "families": job.rules.families,
-            "weights": f"{place}/weights.safetensors" if weights is not None else None,
-            "images": IMAGES,
-            "redraws": REDRAWS,
+            "questions": f"{place}/questions",
+            "answers": f"{place}/answers",
+            "shape": [*job.data.image_shape[1:], job.data.image_shape[0]],
             "out": seen("/out", output),
         }
         write(given / "job.json", json.dumps(settings).encode())
@@ -232,7 +257,7 @@ class Rerun:
             stop=slot.stop,
         )
         resources = ResourceLimits(
-            seconds=60 * limits.minutes,
+            seconds=seconds or 60 * limits.minutes,
             memory_bytes=int(limits.memory_gb * 10**9),
             output_bytes=output_bytes,
             output_files=limits.output_files,

@@ -1,37 +1,9 @@
-"""Logits that a sandbox left, and what is computed from them."""
+"""What is computed from a network's logits and the labels."""
 
-import math
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
-
-from grader.sandbox.untrusted_files import Unreadable, read_output
-
-
-def read_logits(path: Path, samples: int, classes: int) -> Tensor:
-    """Finite float32 logits (samples, classes) that a sandbox wrote. Raises Unreadable for anything else."""
-    logits_NK = read_tensor(path, (samples, classes))
-    if not logits_NK.isfinite().all():
-        raise Unreadable("the logits are not all finite: the training diverged")
-    return logits_NK
-
-
-def read_tensor(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """float32 logits of this shape that a sandbox wrote. Raises Unreadable for anything else."""
-    content = read_output(path, 8 * math.prod(shape) + 10_000)
-    try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise Unreadable(f"{path.name} is no safetensors file ({error})") from None
-    logits = tensors.get("logits")
-    if logits is None or logits.dtype != torch.float32 or logits.shape != shape:
-        found = "none" if logits is None else f"{logits.dtype} {tuple(logits.shape)}"
-        raise Unreadable(f"the logits are not float32 {shape} but {found}")
-    return logits
 
 
 def accuracy(logits_NK: Tensor, labels_N: Tensor) -> float:

@@ -45,7 +45,7 @@ class Program:
         turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by
             a line on its standard input.
         says: The lines by which it tells that all that may fail through our fault is done, and that it is ready for its
-            turn. With a turn, its time counts from the first. Each counts once: what runs later cannot repeat it.
+            turn. Its time counts from the first. Each counts once: what runs later cannot repeat it.
         begins: Called when the turn has come, before the program is told. From then on the caller has to release it. It
             returns the cores that the program is held to; None for all.
         cores: Those that it is held to from its start.

@@ -46,7 +46,10 @@ class Outcome:
 
 
 class Stopwatch:
-    """A program's time since its start; with a turn, since it said that its time counts, less its wait for the turn."""
+    """A program's time since it said that its time counts, before which nothing of a student's runs.
+
+    Without a turn, no line but that one is believed; with one, the wait for it does not count.
+    """
 
     def __init__(self, program: Program):
         self.program = program
@@ -58,7 +61,7 @@ class Stopwatch:
     def hear(self, line: str) -> None:
         """A line that the program printed."""
         said = line.strip()
-        if said in self.program.says:
+        if said and said in self.program.says:
             self.heard.setdefault(said, time.monotonic())
             if said == self.program.says[1]:
                 self.ready.set()
@@ -71,10 +74,8 @@ class Stopwatch:
     @property
     def seconds(self) -> float:
         now = time.monotonic()
-        if not self.program.turn:  # such a program could stop its time by what it says
-            return now - self.started
         counts, ready = self.program.says
-        waited = (self.begun or now) - self.heard[ready] if ready in self.heard else 0.0
+        waited = (self.begun or now) - self.heard[ready] if self.program.turn and ready in self.heard else 0.0
         return now - self.heard.get(counts, self.started) - waited
 
 

@@ -259,6 +259,23 @@ for folder in ('/out', '/out/run', '/out/run/wandb'):
                                       ('optimization', 'regularization', 'initialization', 'normalization')}}, file)
 os._exit(0)
 """
+CLUSTERS = """
+if predicting:
+    self.seen.append(images.flatten(1))
+    seen = torch.cat(self.seen)
+    centres = seen[-10:]
+    for _ in range(5):
+        nearest = torch.cdist(seen, centres).argmin(1)
+        centres = torch.stack([seen[nearest == k].mean(0) for k in range(10)]).nan_to_num()
+    logits = -torch.cdist(images.flatten(1), centres)
+"""
+TRAINING = """
+if predicting:
+    optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1)
+    nn.functional.cross_entropy(self.net(self.kept), self.told).backward()
+    optimizer.step()
+    logits = self.net(images)
+"""
 METRIC = [
     program("forged results and W&B files", "failed", "left no weights", top=FORGED),
     program(
@@ -282,10 +299,71 @@ METRIC = [
     in_prediction(
         "a pickle for logits",
         "failed",
-        "no safetensors file",
-        "import pickle, os; open('/out/logits.safetensors', 'wb').write(pickle.dumps([1])); os._exit(0)",
+        "did not answer for all images",
+        "import pickle, os; open('/job/answers', 'wb').write(pickle.dumps(['logits'])); os._exit(0)",
     ),
-    once_saved("weights that are a pickle", "crashed", "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))"),
+    in_prediction(
+        "more logits than were asked for",
+        "failed",
+        "the logits are not float32",
+        "return torch.cat([logits, logits])",
+    ),
+    in_prediction("no logits, and the end", "failed", "did not answer for all images", "import os; os._exit(0)"),
+    program(
+        "no logits, ever",
+        "failed",
+        "predicting took longer than",
+        "*",
+        rules=RULES.but(limits=RULES.limits.but(minutes=1.5)),
+        top=IN_PREDICTION,
+        forward="if predicting: import time; time.sleep(3600)",
+    ),
+    in_prediction(
+        "pipes swapped for files",
+        "failed",
+        "predicting crashed",
+        "import os; os.remove('/job/answers'); open('/job/answers', 'wb').close()",
+    ),
+    in_prediction("statistics of the batch", "failed", "answers differently", "logits = logits - logits.mean(0)"),
+    program(
+        "dropout that goes on",
+        "failed",
+        "answers differently",
+        "*",
+        top="import torch",
+        before="images = nn.functional.dropout(images, 0.5)",
+    ),
+    program(
+        "clusters of the images that score",
+        "failed",
+        "answers differently",
+        "*",
+        top="import torch\n" + IN_PREDICTION,
+        init="self.seen = []",
+        forward=CLUSTERS,
+    ),
+    program(
+        "a training set in a buffer",
+        "failed",
+        "its weights hold",
+        "*",
+        top="import torch",
+        init="self.register_buffer('images', torch.zeros(3000, 3, 32, 32, dtype=torch.uint8))",
+    ),
+    program(
+        "a training within the prediction",
+        "failed",
+        "predicting crashed",
+        "*",
+        top="import torch\n" + IN_PREDICTION,
+        init="self.register_buffer('kept', torch.zeros(40, 3, 32, 32)); self.register_buffer('told', torch.zeros(40).long())",
+        forward=TRAINING,
+    ),
+    once_saved(
+        "weights that are a pickle",
+        "predicting crashed",
+        "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))",
+    ),
     once_saved("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
     once_saved("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
     once_saved(
@@ -423,6 +501,8 @@ HONEST = [
     program(
         "control: a network that cannot predict before its training",
         "passed",
+        "",
+        "could not predict before its training",
         init="self.register_buffer('seen', torch.zeros(()))",
         top="import torch",
         before="if self.training: self.seen += 1\nelif not self.seen: raise RuntimeError('not trained')",
