@@ -14,7 +14,6 @@ from grader.grading.ranking import Entry
 from grader.intake.grammar import CLASS_LISTS, CLASSES, VALUES, allowed_anywhere
 from grader.ledger.measurement import Strategy
 from grader.rerun.crash_report import OF_PYTHON, OF_TORCH
-from grader.rerun.prediction import ALLOWED
 from project.assignment import FAMILIES
 
 
@@ -22,6 +21,7 @@ def one_of(words: Iterable[str]) -> str:
     return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
 
 
+ALLOWED = "in evaluation mode it may use no randomness, no statistics of a batch, and nothing of earlier images"
 FILES = ("summary", "census", "weights", "logits")  # that a training or a prediction leaves
 SETTINGS = {*CLASSES, *CLASS_LISTS, *VALUES}
 SLOTS = {  # what may stand in a sentence's free places

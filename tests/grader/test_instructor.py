@@ -179,14 +179,14 @@ def test_a_folder_in_the_leaderboard_s_place_is_one_line(course, capsys):
     assert "leaderboard.json" in error and error.count("\n") == 1
 
 
-def test_a_damaged_copy_of_a_submission_is_told_and_kept_anew(course, capsys):
+def test_a_damaged_copy_of_a_submission_is_told_and_kept_anew(course, capfd):
     (archive, *_) = sorted((course / "submissions").iterdir())
     whole, files = archive.read_bytes(), kept(course, archive.stem)
     for damaged in (b"", whole[:50], whole[:50] + b"\xff" * 9 + whole[59:], whole[:-60] + b"\xff" * 9 + whole[-51:]):
         archive.write_bytes(damaged)
-        assert kept(course, archive.stem) == {} and f"{archive}: is damaged" in capsys.readouterr().err
+        assert kept(course, archive.stem) == {} and f"{archive}: is damaged" in capfd.readouterr().err
     for command in ("leaderboard", "similar"):
-        assert main([command, str(course)]) == 0 and f"{archive}: is damaged" in capsys.readouterr().err
+        assert main([command, str(course)]) == 0 and f"{archive}: is damaged" in capfd.readouterr().err
     keep(course, archive.stem, files)
     assert kept(course, archive.stem) == files
 

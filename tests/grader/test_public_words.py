@@ -18,6 +18,7 @@ from grader.ledger.results_folder import open_results
 from grader.publish import wandb_runs
 from grader.publish.public_words import FLAGS, OTHER_REASONS, OWN, REASONS, SLOTS, known_names, public, public_reason
 from grader.publish.publishing import publish
+from grader.rerun.prediction import ALLOWED
 from grader.rules import Rules
 from project.assignment import FAMILIES
 from project.strategies import DROPPED, OF_WEIGHTS
@@ -134,3 +135,8 @@ def test_no_word_of_a_student_s_is_in_any_byte_that_is_published(marked, monkeyp
         assert row.count(CANARY) in (0, 2), "id and name"
     monkeypatch.setitem(sys.modules, "wandb", fake := FakeWandb())
     assert "3 runs" in wandb_runs.log_all(marked, "offline") and CANARY not in fake.given and "audited" in fake.given
+
+
+def test_what_a_network_may_not_use_is_said_in_public_as_it_is_to_the_student():
+    said = f"asked again in another order, its network answers differently (the logits differ by 12.5%): {ALLOWED}"
+    assert public_reason(said, "failed") == said

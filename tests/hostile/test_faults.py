@@ -160,7 +160,7 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
     job = Job(take_in(submissions / "mallory"), 1, RULES, None, "cuda", folder)
     for free, outcome in ((0.3, "infrastructure"), (0.99, "crashed")):
         with pytest.raises(Ended) as ended:
-            check_end(job, Outcome("exited", 1, 1.0, 0), folder, "training", free)
+            check_end(job, Outcome("exited", 1, 1.0, 0), folder, free=free)
         measurement = ended.value.measurement
         assert measurement.outcome == outcome and "GPU" in measurement.said
 
@@ -168,7 +168,14 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
 def trained_by(code: str, submissions: Path, folder: Path) -> Measurement:
     """What a training comes to whose program is this code."""
     slot = Slot(launch=lambda program, group: Process([sys.executable, "-c", code], program, group, {}))
-    job = Job(take_in(submissions / "mallory"), 1, RULES, SimpleNamespace(training=folder), "cpu", folder / "attempt")
+    job = Job(
+        take_in(submissions / "mallory"),
+        1,
+        RULES,
+        SimpleNamespace(training=folder, image_shape=(3, 2, 2)),
+        "cpu",
+        folder / "attempt",
+    )
     return run_job(job, lambda line: None, slot)
 
 
