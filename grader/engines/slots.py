@@ -48,9 +48,8 @@ class Slots:
         else:
             numbers = gpus()
             turns = [threading.Semaphore(needs.per_gpu) for _ in numbers]
-            each = zip(
-                numbers, turns, pools(len(numbers), needs.per_gpu + 1)
-            )  # those that train, and one that predicts
+            shares_of = pools(len(numbers), needs.per_gpu + 1)  # for those that train, and one that predicts
+            each = zip(numbers, turns, shares_of)
             self.unready = [replace(slot, gpu=gpu, turn=turn, cores=shares) for gpu, turn, shares in each]
         self.count = places(needs, len(self.unready), at_once)
         self.busy = [0] * len(self.unready)

@@ -37,10 +37,10 @@ def pool(given: Collection[Cores]) -> Pool:
 
 
 def pin(root: int, cores: Cores) -> None:
-    """Hold a process, its descendants, and all that they will start, to some cores.
+    """Hold a process and its descendants to some cores.
 
-    The seccomp filter keeps a program from changing that. A thread inherits it from the one that starts it, so that all
-    are held once a look finds nobody who is not.
+    The seccomp filter keeps a program from changing that, and whatever a thread starts later inherits it. What it was just
+    about to start may escape, so do this again now and then.
     """
     while free := [task for task in tasks(root) if not held(task, cores)]:
         for task in free:

@@ -110,13 +110,13 @@ def run(
         reader = threading.Thread(target=keep_log, args=(running.output, file, (stopwatch.hear, watch)), daemon=True)
         reader.start()
         ending: Ending | Literal["machine"] = "exited"
-        peak, turn = 0, program.turn
+        peak, turn, cores = 0, program.turn, program.cores
         try:
-            if program.cores:
-                pin(running.pid, program.cores)
             while not running.wait(0 if turn else POLL_SECONDS):
                 if program.stop is not None and program.stop.is_set():
                     raise Stopped
+                if cores:  # each time, since a child may be on its way while its parent is held
+                    pin(running.pid, cores)
                 try:
                     # A group needs no count of processes: the kernel refuses one too many.
                     memory, tasks = (group.memory_used(), 0) if group else usage(running.pid)
@@ -124,16 +124,14 @@ def run(
                     return Outcome("sandbox", None, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 refused = group.ran_out() if group else None
-                if (
-                    exceeded := over_limit(limits, stopwatch.seconds, memory, tasks, program.output, running.pid)
-                    or refused
-                ):
-                    ending = exceeded
+                exceeded = over_limit(limits, stopwatch.seconds, memory, tasks, program.output, running.pid)
+                if exceeded or refused:
+                    ending = exceeded or refused or ending
                     break
                 if turn and stopwatch.ready.wait(POLL_SECONDS) and turn.acquire(timeout=POLL_SECONDS):
                     turn = None
                     if cores := program.begins():
-                        pin(running.pid, cores)
+                        pin(running.pid, cores)  # before it is told
                     stopwatch.begun = time.monotonic()
                     running.begin()
         finally:
@@ -144,11 +142,8 @@ def run(
             ending = group.ran_out() or ending
         if ending == "machine":
             return Outcome("sandbox", None, seconds, peak, "the machine ran out of memory")
-        if (
-            fault := None
-            if (ending, status) == ("exited", 0)
-            else fault_of_ours(ending, running, program, limits, stopwatch)
-        ):
+        well = ending == "exited" and status == 0
+        if not well and (fault := fault_of_ours(ending, running, program, limits, stopwatch)):
             said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
             return Outcome("sandbox", None, seconds, peak, f"{fault}: {said}" if said else fault)
         return Outcome(ending, status, seconds, peak)

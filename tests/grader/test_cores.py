@@ -81,7 +81,9 @@ def test_no_program_leaves_its_cores(both):
     _, log = both[0](
         """
         import os, time
-        time.sleep(0.5)
+        for _ in range(50):  # until somebody holds it
+            if len(os.sched_getaffinity(0)) > 1:
+                time.sleep(0.1)
         try:
             os.sched_setaffinity(0, range(os.cpu_count()))
             print("left")
@@ -117,3 +119,28 @@ def test_twenty_busy_children_take_nothing_from_a_neighbour(both):
     beside = neighbour()
     thread.join()
     assert beside < 1.5 * alone, (alone, beside)
+
+
+@needs_sandbox
+@two
+def test_a_child_that_is_on_its_way_is_held_later(both, monkeypatch):
+    """The first time its parent alone is found."""
+    share, seen = frozenset({max(CORES)}), []
+
+    def found(root):
+        seen.append(tasks(root))
+        return seen[-1][:1] if len(seen) < 3 else seen[-1]
+
+    monkeypatch.setattr("grader.sandbox.cores.tasks", found)
+    code = """
+        import os, time
+        child = os.fork()
+        for _ in range(100):
+            if len(os.sched_getaffinity(0)) > 1:
+                time.sleep(0.1)
+        if child:
+            os.wait()
+        print(*os.sched_getaffinity(0))
+        """
+    _, log = both[0](code, cores=share)
+    assert log.split() == [str(max(CORES))] * 2
