@@ -158,6 +158,9 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
     if network.varies_in_evaluation():
         cure = "where it is F.dropout, write training=self.training"
         yield f"{name} draws at random in evaluation, too, which costs accuracy; {cure}"
+    elif network.mixes_images_in_evaluation():
+        cure = "it may use no statistics of a batch then"
+        yield f"in evaluation, what {name} says of an image depends on the others of its batch: grading refuses it; {cure}"
     if not network.repeatable:
         yield f"{name} changes from call to call by what cannot be set back, which may hide what else is in effect"
     if network.idle:

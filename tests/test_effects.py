@@ -817,6 +817,8 @@ def test_what_is_likely_to_be_a_mistake_is_told(data):
 
     assert "in evaluation, too" in said(between=lambda: Functional(lambda x: F.dropout(x, 0.5)))
     assert "in evaluation" not in said(between=functools.partial(nn.Dropout, 0.5))
+    assert "depends on the others of its batch" in said(between=lambda: Functional(lambda x: x - x.mean(0)))
+    assert "depends on the others" not in said(between=functools.partial(nn.BatchNorm1d, 16))
     assert "dropout is called, and the logits are the same" in said(between=functools.partial(nn.Dropout, 0.0))
     assert "no nn.init that changes them met a layer" in said(
         draw=functools.partial(nn.init.kaiming_uniform_, a=5**0.5)

@@ -63,6 +63,7 @@ def main() -> None:
         if not all(strategies[family] for family in job["families"]):
             sys.exit(MISSING_FAMILY)
         if job["trial"]:
+            leave_weights("weights.safetensors")
             sys.exit()
         if job["audited"]:
             leave_weights("fresh.safetensors")

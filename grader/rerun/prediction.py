@@ -25,6 +25,10 @@ ROUNDING = {False: 0.005, True: 0.05}
 ALLOWED = "in evaluation mode it may use no randomness, no statistics of a batch, and nothing of earlier images"
 
 
+class NotAFunction(Unreadable):
+    """A network that answers differently in another order."""
+
+
 def predict(ask: Ask, images_NHWC: Tensor, weights: bytes, precision: str) -> Tensor:
     """Logits (N, K), float32, of a trained network. Raises Ended, and Unreadable where there are none to rely on."""
     first_NK, again_NK = (
@@ -33,7 +37,7 @@ def predict(ask: Ask, images_NHWC: Tensor, weights: bytes, precision: str) -> Te
     if not first_NK.isfinite().all():
         raise Unreadable("the logits are not all finite: the training diverged")
     if differs := unequal(first_NK, again_NK, in_16_bits="16" in precision or precision == "auto"):
-        raise Unreadable(f"asked again in another order, its network answers differently ({differs}): {ALLOWED}")
+        raise NotAFunction(f"asked again in another order, its network answers differently ({differs}): {ALLOWED}")
     return first_NK
 
 

@@ -20,7 +20,7 @@ from grader.sandbox.untrusted_files import Unreadable
 
 WEIGHTS, IMAGES = b"W", b"I"
 SIZE_BYTES = 8  # of the number that says how many bytes follow
-LEAST, MOST = 125, 250  # images in a batch; the last has what is left
+LEAST, MOST = 125, 250  # images in a batch, where there are many; the last has what is left
 CHUNK = 1 << 16
 POLL_SECONDS = 0.2
 
@@ -101,10 +101,11 @@ class Questions:
             os.close(self.answers)
 
     def batches(self, count: int) -> Iterator[Tensor]:
-        """Indices of all images, in an order and in pieces that are drawn."""
+        """Indices of all images, in an order and in pieces that are drawn; never all of them in one."""
         order_N = torch.from_numpy(self.random.permutation(count))
+        most = min(MOST, -(-count // 2))
         while len(order_N):
-            size = int(self.random.integers(LEAST, MOST + 1))
+            size = int(self.random.integers(min(LEAST, -(-most // 2)), most + 1))
             yield order_N[:size]
             order_N = order_N[size:]
 

@@ -32,7 +32,7 @@ from grader.rerun.output_checks import (
     read_summary,
     suspicions,
 )
-from grader.rerun.prediction import before_training, predict
+from grader.rerun.prediction import NotAFunction, before_training, predict
 from grader.rerun.questions import Look, Questions
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion
 from grader.rerun.weights import check_size
@@ -48,6 +48,7 @@ from project.datasets.tensor_folder import TensorFolder
 
 MAX_WEIGHT_BYTES = 10**9
 MOST_MISTAKES = 24  # kept of a training
+TRIED = 500  # images that a network is asked about in a trial
 # What predicting may take, apart from the training: so many seconds, and so many times what it trained for as many images
 LEAST_SECONDS, SLOWER = 60, 2
 
@@ -144,9 +145,17 @@ class Rerun:
         )
 
     def census(self) -> Measurement:
-        """What a training would use, without the training. Raises Ended or Unreadable where nothing can be seen of it."""
-        outcome, seen = self.launch("trainee", rerun_config(self.job, self.job.data.training), self.job.data.training)
+        """What a training would use, without the training. Raises Ended or Unreadable where none would be scored."""
+        config = rerun_config(self.job, self.job.data.training)
+        outcome, seen = self.launch("trainee", config, self.job.data.training)
         check_training(self.job, outcome, seen)
+        fresh = read_output(seen / "weights.safetensors", MAX_WEIGHT_BYTES)
+        try:
+            predict(self.ask, self.job.data.scoring_images()[:TRIED], fresh, str(config["trainer"].get("precision")))
+        except NotAFunction:
+            raise
+        except (Unreadable, Ended):  # some cannot predict before they have trained
+            pass
         return Measurement(outcome="scored", **read_census(seen / "census.json"))
 
     def begin_turn(self) -> Cores | None:

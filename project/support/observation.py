@@ -84,6 +84,7 @@ class Observation:
         factor: float = 1.0,
         evaluated: bool = False,
         keep_graph: bool = False,
+        images: slice = slice(None),
     ) -> Tensor:
         """Logits in training, or where it is evaluated, of the network as it was when it was first seen.
 
@@ -94,6 +95,7 @@ class Observation:
             without: Names of the functions to leave out.
             dropping: Another seed, for those that drop.
             scaled: Tensors that are multiplied by `factor` before.
+            images: Those of the batch that it gets.
         """
         self.memory.put_back()
         self.memory.seed(seed)
@@ -106,7 +108,7 @@ class Observation:
         self.watch = Watch(without, seed if dropping is None else dropping)
         quiet = warnings.catch_warnings(action="ignore")  # a compiled network warns of the hooks here
         with quiet, torch.compiler.set_stance("force_eager"), torch.enable_grad(), self.watch:
-            logits = self.network(self.images_NCHW.clone())
+            logits = self.network(self.images_NCHW[images].clone())
         self.drew = self.memory.states() != before  # beside what drops
         return logits if keep_graph or not isinstance(logits, Tensor) else logits.detach()
 
@@ -190,6 +192,15 @@ class Observation:
             first = self.forward(evaluated=True)
             draws = self.drew or any(call.p for call in self.watch.calls)
             return self.repeatable and draws and logits_differ(first, self.forward(1, evaluated=True))
+        except Exception:  # some cannot before they have trained
+            return False
+
+    def mixes_images_in_evaluation(self) -> bool:
+        """Whether in evaluation the logits of an image depend on the other images of its batch."""
+        half = len(self.images_NCHW) // 2
+        try:
+            whole_NK = self.forward(evaluated=True)
+            return self.repeatable and logits_differ(whole_NK[:half], self.forward(evaluated=True, images=slice(half)))
         except Exception:  # some cannot before they have trained
             return False
 

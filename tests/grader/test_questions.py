@@ -100,14 +100,27 @@ def test_what_is_no_answer_is_told_and_never_waited_for(answer, reason, tmp_path
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("answer", [b"", b"\0", framed(torch.zeros(100, CLASSES))[:-1]])
+@pytest.mark.parametrize("answer", [b"", b"\0", framed(torch.zeros(1, CLASSES))[:-1]])
 def test_too_little_is_not_waited_for_once_the_program_is_gone(answer, tmp_path):
-    with Questions(tmp_path, [Look(b"", images(100))], CLASSES, np.random.default_rng(0)) as questions:
+    with Questions(tmp_path, [Look(b"", images(2))], CLASSES, np.random.default_rng(0)) as questions:
         with open(tmp_path / "questions", "rb"), open(tmp_path / "answers", "wb", buffering=0) as answers:
             answers.write(answer)
     questions.check()  # what became of the program says more
     with pytest.raises(Unreadable, match="did not answer for all images"):
         questions.logits()
+
+
+@pytest.mark.parametrize("count", [2, 3, 100, 124, 300])
+def test_no_batch_has_all_images_however_few_there_are(count, tmp_path):
+    sizes = []
+
+    def answer(kind, content):
+        sizes.append(len(content) // 2)
+        return honest(kind, content)
+
+    asked(tmp_path, [Look(b"", images(count))], answer)
+    of_images = sizes[1:]  # the weights come first
+    assert sum(of_images) == count and max(of_images) < count
 
 
 def test_a_program_that_never_comes_is_not_waited_for(tmp_path):

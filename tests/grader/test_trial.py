@@ -76,6 +76,14 @@ def test_what_is_in_effect_is_said_with_remarks(write, rules):
     assert any("never runs norm" in remark for remark in found.remarks)
 
 
+@needs_sandbox
+def test_answers_that_depend_on_the_batch_are_said_to_be_refused(write, rules):
+    rules.families.remove("normalization")
+    batch = "(lambda x: self.drop((x - x.mean(0)) / x.std(0)))"
+    found = tried(write(between=batch), rules)
+    assert found.outcome == "unscorable" and "asked again in another order" in found.said
+
+
 @pytest.mark.parametrize(
     ("ended", "mend"),
     [
