@@ -6,8 +6,11 @@ import sys
 import pytest
 import torch
 from pytorch_lightning import Callback
+from torch import nn
 
 from project.training.command_line import run
+from project.training.diagnostics import activations
+from project.training.figures import draw_activations
 
 TINY = [
     *("--data.source.train=100", "--data.source.val=20", "--data.source.test=10", "--data.batch_size=20"),
@@ -115,3 +118,19 @@ def test_layers_of_all_kinds_are_recorded_by_their_names(network, moving, tmp_pa
     row = list(csv.DictReader((cli.folder / "metrics.csv").read_text().splitlines()))[0]
     norms = {name.partition("/")[2]: float(row[name]) for name in row if name.startswith("gradient_norm/")}
     assert {name: norm > 0 for name, norm in norms.items()} == moving
+
+
+def test_activations_of_a_compiled_network_are_seen_too():
+    network, images_NCHW = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU()), torch.randn(5, 3, 2, 2)
+    before = activations(network, images_NCHW)
+    network.compile(backend="eager")
+    with torch.no_grad():
+        network.eval()(images_NCHW)
+    after = activations(network, images_NCHW)
+    assert len(before) == len(after) == 1 and torch.equal(before[0], after[0])
+
+
+def test_activations_are_drawn_as_deep_as_both_moments_have_them(tmp_path):
+    values = torch.randn(20)
+    draw_activations({"at the start": [values] * 3, "at the end": [values]}, tmp_path / "activations.png")
+    assert (tmp_path / "activations.png").exists()

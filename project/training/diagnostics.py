@@ -65,8 +65,8 @@ class Diagnostics(Callback):
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
         if norms:
             draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
-        if self.at_start:
-            moments = {"at the start": self.at_start, "at the end": activations(self.network, self.images_NCHW)}
+        moments = {"at the start": self.at_start, "at the end": activations(self.network, self.images_NCHW)}
+        if all(moments.values()):
             draw_activations(moments, self.folder / "activations.png")
 
 
@@ -101,7 +101,8 @@ def activations(network: nn.Module, images_NCHW: Tensor) -> list[Tensor]:
     ]
     training = network.training
     try:
-        network.eval()(images_NCHW)
+        with torch.compiler.set_stance("force_eager"):  # compiled code calls no hooks
+            network.eval()(images_NCHW)
     finally:
         for hook in hooks:
             hook.remove()

@@ -67,7 +67,7 @@ def draw_gradient_norms(norms: list[tuple[float, list[float]]], layers: list[str
 
 def draw_activations(moments: dict[str, list[Any]], path: Path) -> None:
     """Histograms of activations, a row for each moment: its name -> each activation function's outputs, in order."""
-    count = len(next(iter(moments.values())))
+    count = min(map(len, moments.values()))  # a network may change while it trains
     shown = np.linspace(0, count - 1, min(count, 8)).round().astype(int)  # the first, the last, and some between
     figure, grid = blanks(len(moments), len(shown), 1.5 * max(len(shown), 3), 1.7 * len(moments) + 0.4)
     for row, (moment, layers) in zip(grid, moments.items()):
