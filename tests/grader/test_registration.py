@@ -14,6 +14,7 @@ from grader.grading.register_submissions import examined, register
 from grader.intake.downloads import Download, find_downloads
 from grader.intake.submission import take_in
 from grader.ledger.results_folder import open_results
+from grader.sandbox.supervision import Outcome
 from tests.grader.engines import TESTS
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -139,6 +140,24 @@ def test_a_full_disk_is_nobody_s_verdict(write_submission, tmp_path):
         with pytest.raises(OSError) as caught:
             examined(apart, Download(tmp_path / "submissions" / first.student, NOW), tmp_path / "results", 15, [])
     assert caught.value.errno == errno.EISDIR
+
+
+@pytest.mark.parametrize("unavailable", [None, "there is no bwrap"])
+def test_where_git_s_sandbox_fails_that_repository_waits_and_nobody_else(
+    write_submission, tmp_path, rules, monkeypatch, capfd, unavailable
+):
+    write_submission("a-first"), write_submission("z-last")
+    (tmp_path / "submissions" / "kim.bundle").write_bytes(b"# v2 git bundle\n")
+    (tmp_path / "submissions" / "link.bundle").symlink_to("nothing")
+    with monkeypatch.context() as patch:
+        patch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: unavailable)
+        patch.setattr(
+            "grader.sandbox.supervision.run", lambda *_: Outcome("sandbox", None, 0.0, 0, "no user namespace")
+        )
+        right, wrong = registered(tmp_path / "submissions", tmp_path / "results", rules)
+    assert right == {"a-first", "z-last"} and wrong.keys() == {"link"}, "what was not read has no verdict"
+    said = capfd.readouterr().err
+    assert "kim.bundle: git is asked in a sandbox only" in said and "the same command tries it again" in said
 
 
 DEADLINE = NOW
