@@ -224,6 +224,16 @@ class Ledger:
         )
         return "; ".join(sorted(row[0] for row in rows if row[0])) or self.circumstances().get("device", "nothing yet")
 
+    def last_images(self) -> str | None:
+        """The key of the images that the last submission is graded on; None before the first."""
+        row = self.database.execute("SELECT images FROM submissions ORDER BY id DESC LIMIT 1").fetchone()
+        return row and str(row[0])
+
+    def last_seed(self) -> int | None:
+        """That of the last training; None before the first."""
+        row = self.database.execute("SELECT seed FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
+        return row and int(row[0])
+
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()

@@ -18,7 +18,7 @@ from benchmarks.course import SECRET, Student, students, write_course
 from grader.apart import Apart
 from grader.cli import main
 from grader.grading.ranking import standings
-from grader.grading.settings import Settings, training_seed
+from grader.grading.settings import Settings
 from grader.grading.strategy_contributions import KEYS, variant, variants
 from grader.ledger.measurement import Strategy
 from grader.ledger.results_folder import open_results, stored_secret
@@ -30,7 +30,7 @@ from grader.review.ablation import ablate
 from grader.review.report_review import review
 from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
-from grader.secret import Secret
+from grader.secret import Secret, training_seed
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 from tests.grader.conftest import TINY_GLYPHS

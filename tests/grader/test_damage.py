@@ -1,0 +1,143 @@
+"""A results folder in which something is cut off, lost, replaced or full: one line that says the way back, and nothing drawn over."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks.course import SECRET, students, write_course
+from grader.cli import main
+from grader.ledger.results_folder import open_results
+from grader.rerun.grading_data import prepare
+from grader.rules import Rules
+from grader.secret import Secret
+from project.support.errors import UserError
+from tests.grader.conftest import TINY_GLYPHS
+from tests.grader.engines import MadeUp, graded, scored
+
+RULES = Rules().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut off": lambda content: content[: len(content) // 2],
+    "short of its end": lambda content: content.rstrip()[:-1],
+    "other bytes": lambda content: b"\xff" * len(content),
+    "other data": lambda content: b"[]",
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("course") / "results"
+    write_course(folder, students(3), RULES)
+    return folder
+
+
+@pytest.fixture
+def course(whole, tmp_path) -> Path:
+    return shutil.copytree(whole, tmp_path / "results")
+
+
+def state(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def said_by(command: list[str], capsys) -> str:
+    """What a command says that fails by a person's mistake, in one line."""
+    capsys.readouterr()
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    return said
+
+
+def grade(submission: Path, results: Path, secret: Secret = SECRET) -> str:
+    return graded(submission.parent, results, RULES, MadeUp(lambda job: scored()), secret=secret)
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize(
+    "name", ["withheld/*.json", "training/train.safetensors", "scoring/test.safetensors", "scoring/classes.json"]
+)
+def test_images_and_labels_that_are_damaged_are_drawn_again_by_who_removes_them(course, write_submission, name, damage):
+    with open_results(course) as opened:
+        before = prepare(RULES, opened.secret, course).labels_N.tolist()
+    (file,) = course.rglob(name)
+    file.write_bytes(damage(file.read_bytes()))
+    stays = state(course / "data") | state(course / "withheld")
+    with pytest.raises(UserError, match=r"damaged .*; remove \S*withheld/\w+.json, and the next run") as raised:
+        grade(write_submission(), course)
+    assert state(course / "data") | state(course / "withheld") == stays and "\n" not in str(raised.value)
+    next((course / "withheld").iterdir()).unlink()
+    assert "kim-minji" in grade(write_submission("lee"), course)
+    with open_results(course) as opened:
+        assert prepare(RULES, opened.secret, course).labels_N.tolist() == before
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE.values(), None], ids=[*DAMAGE, "gone"])
+def test_rules_that_are_damaged_are_named_again(course, damage, tmp_path, capsys):
+    file, table = course / "assignment.json", (course / "leaderboard.csv").read_text()
+    file.write_bytes(damage(file.read_bytes())) if damage else file.unlink()
+    before = state(course)
+    for command in (
+        ["leaderboard"],
+        ["export", "--format", "csv"],
+        ["similar"],
+        ["bonus", "s2026000", "--report", "1"],
+    ):
+        said = said_by([command[0], str(course), *command[1:]], capsys)
+        assert "assignment.json" in said and f"leaderboard {course} --rules YAML" in said
+    assert state(course) == before
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("seeds: 1\n")
+    assert "names other images" in said_by(["leaderboard", str(course), "--rules", str(rules)], capsys)
+    rules.write_text(yaml.safe_dump({"dataset": RULES.dataset, "seeds_near_target": 1}))
+    assert main(["leaderboard", str(course), "--rules", str(rules)]) == 0
+    assert (course / "leaderboard.csv").read_text() == table
+
+
+@pytest.mark.parametrize("secret", [Secret.new().to_json(), Secret(SECRET.key, 1).to_json(), '{"seed": 5}'])
+def test_a_secret_of_another_folder_is_refused_before_anything_is_drawn(course, secret, write_submission, capsys):
+    file = course / "secret.json"
+    own = file.read_bytes()
+    file.write_text(secret)
+    before = state(course)
+    said = said_by(["leaderboard", str(course)], capsys)
+    assert "secret.json: is not the one" in said and "put a copy in its place" in said
+    with pytest.raises(UserError, match="secret.json: is not the one"):
+        grade(write_submission(), course)
+    assert state(course) == before
+    file.write_bytes(own)
+    assert main(["leaderboard", str(course)]) == 0
+
+
+@pytest.mark.parametrize("name", ["secret.json", "ledger.sqlite"])
+def test_nothing_is_begun_anew_where_a_piece_is_lost(course, name, write_submission, capsys):
+    (course / name).unlink()
+    before = state(course)
+    said = said_by(["leaderboard", str(course)], capsys)
+    assert f"{name}" in said and "gone" in said and "put a copy in its place" in said
+    with pytest.raises(UserError, match="gone"):
+        grade(write_submission(), course)
+    assert state(course) == before
+
+
+def test_a_ledger_without_a_byte_is_not_begun_anew(course, capsys):
+    (course / "ledger.sqlite").write_bytes(b"")
+    assert "ledger.sqlite: is gone, or empty" in said_by(["leaderboard", str(course)], capsys)
+    assert (course / "ledger.sqlite").read_bytes() == b""
+
+
+def test_an_older_copy_of_the_folder_or_of_its_ledger_goes_on(whole, write_submission, tmp_path):
+    """What was measured since is measured again, with the same seeds; nothing is there twice."""
+    first, results = write_submission(), tmp_path / "results"
+    grade(first, results)
+    older = shutil.copytree(results, tmp_path / "older")
+    write_submission("lee-jun")
+    table = grade(first, results)
+    shutil.copyfile(older / "ledger.sqlite", results / "ledger.sqlite")
+    assert grade(first, results) == table == grade(first, older)
+    with open_results(older) as one, open_results(results) as other:
+        rows = "SELECT student, training, seed, round, counts FROM measurements ORDER BY id"
+        same = [[tuple(row) for row in each.ledger.database.execute(rows)] for each in (one, other)]
+    assert same[0] == same[1] and len(same[0]) == 2
