@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.ledger.ledger import Ledger
+from grader.ledger.schema import PUT_BACK
 from grader.rules import Rules
 from grader.secret import Secret, drew, read_secret
 from project.support.errors import UserError
@@ -19,7 +20,7 @@ RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EISDIR)
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-PUT_BACK = "put a copy in its place, or grade into another folder"
+SAID_OF_DAMAGE = ("Could not decode to UTF-8", "unsupported file format")  # without a code of their own
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -113,7 +114,7 @@ def mendable(results: Path) -> Iterator[None]:
             raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
-        if code in DAMAGED:
+        if code in DAMAGED or str(error).startswith(SAID_OF_DAMAGE):
             raise UserError(f"{ledger}: is damaged; {PUT_BACK}") from None
         raise
 

@@ -1,5 +1,6 @@
 """A results folder in which something is cut off, lost, replaced or full: one line that says the way back, and nothing drawn over."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import yaml
 
 from benchmarks.course import SECRET, students, write_course
 from grader.cli import main
+from grader.grading.ranking import judged, standings
 from grader.ledger.results_folder import open_results
 from grader.rerun.grading_data import prepare
 from grader.rules import Rules
@@ -122,12 +124,52 @@ def test_nothing_is_begun_anew_where_a_piece_is_lost(course, name, write_submiss
     assert state(course) == before
 
 
+def broken(content: bytes, draw: random.Random) -> bytes:
+    """The ledger's bytes, cut off, zeroed in part, or with some of them changed."""
+    changed, at = bytearray(content), draw.randrange(len(content))
+    match draw.randrange(4):
+        case 0:
+            return content[: max(1, at)]
+        case 1:
+            changed[at : at + 4096] = bytes(len(changed[at : at + 4096]))
+        case 2:
+            changed[at] ^= 1 << draw.randrange(8)
+        case 3:
+            for _ in range(200):
+                changed[draw.randrange(len(changed))] = draw.randrange(256)
+    return bytes(changed)
+
+
+def look_at_all(results: Path) -> None:
+    with open_results(results) as opened:
+        for graded, _ in judged(opened.ledger, opened.rules):
+            opened.ledger.variants(graded)
+        standings(opened.ledger, opened.rules), opened.ledger.devices(), opened.ledger.circumstances()
+
+
+@pytest.mark.parametrize("draws", [100, pytest.param(3000, marks=pytest.mark.slow)])
+def test_however_a_ledger_is_damaged_it_is_one_line_or_still_readable(course, draws):
+    file = course / "ledger.sqlite"
+    content, draw, lines = file.read_bytes(), random.Random(draws), 0
+    for _ in range(draws):
+        file.write_bytes(damaged := broken(content, draw))
+        try:
+            look_at_all(course)
+        except UserError as error:
+            assert "ledger" in str(error) or "secret.json" in str(error)  # a seed that was changed is another secret's
+            assert "put a copy" in str(error) or "newer version" in str(error)
+            assert "\n" not in str(error) and file.read_bytes() == damaged
+            lines += 1
+    assert lines > draws / 2
+
+
 def test_a_ledger_without_a_byte_is_not_begun_anew(course, capsys):
     (course / "ledger.sqlite").write_bytes(b"")
     assert "ledger.sqlite: is gone, or empty" in said_by(["leaderboard", str(course)], capsys)
     assert (course / "ledger.sqlite").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_an_older_copy_of_the_folder_or_of_its_ledger_goes_on(whole, write_submission, tmp_path):
     """What was measured since is measured again, with the same seeds; nothing is there twice."""
     first, results = write_submission(), tmp_path / "results"
