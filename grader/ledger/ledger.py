@@ -84,13 +84,20 @@ class Ledger:
         try:
             self.database.execute("PRAGMA synchronous = FULL")
             prepare(self.database, path)
-            sound = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-            whole = sound and has_all_columns(self.database) and not self.broken_rows()
+            whole = self.is_whole()
         except UnicodeDecodeError:  # of what SQLite says of it
             whole = False
+        except BaseException:
+            self.close()
+            raise
         if not whole:
             self.close()
             raise UserError(f"{path}: is damaged; {PUT_BACK}")
+
+    def is_whole(self) -> bool:
+        """Whether its pages and tables are in order, as far as SQLite can tell."""
+        sound = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        return sound and has_all_columns(self.database) and not self.broken_rows()
 
     def broken_rows(self) -> bool:
         """Whether something that should be JSON is none."""

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,65 @@ def test_an_older_copy_of_the_folder_or_of_its_ledger_goes_on(whole, write_submi
         rows = "SELECT student, training, seed, round, counts FROM measurements ORDER BY id"
         same = [[tuple(row) for row in each.ledger.database.execute(rows)] for each in (one, other)]
     assert same[0] == same[1] and len(same[0]) == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a disk of so many kB, and another of that name in its place."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mounted(kilobytes: int) -> Path:
+        unmount()
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", place], capture_output=True)
+        if made.returncode:
+            pytest.skip("no right to mount a small disk")
+        return place
+
+    def unmount() -> None:
+        if place.is_mount():
+            subprocess.run(["umount", place], check=True)
+
+    yield mounted
+    unmount()
+
+
+def fill(folder: Path) -> Path:
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return ballast
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["leaderboard"], ["similar"], ["export", "--format", "feedback"], ["bonus", "s2026001", "--report", "1"]],
+    ids=lambda command: command[0],
+)
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(whole, small_disk, command, capsys):
+    results = shutil.copytree(whole, small_disk(50_000) / "results")
+    ballast = fill(results.parent)
+    before = state(results)
+    command = [command[0], str(results), *command[1:]]
+    said = said_by(command, capsys)
+    assert "cannot be written" in said and "No space left" in said or "disk is full" in said
+    assert state(results) == before
+    ballast.unlink()
+    assert main(command) == 0
+
+
+@pytest.mark.slow
+def test_wherever_a_disk_fills_up_a_grading_ends_with_a_line(write_submission, small_disk):
+    submission, passed = write_submission(), 0
+    for kilobytes in (8, 16, 32, 64, 96, 128, 256, 512, 1024, 1500, 2000, 4000, 8000, 16_000):
+        results = small_disk(kilobytes) / "results"
+        try:
+            grade(submission, results)
+            passed += 1
+        except UserError as error:
+            assert "cannot be written" in str(error) and "goes on" in str(error) or "--out" in str(error), kilobytes
+            assert not passed and "\n" not in str(error)
+    assert passed
