@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.example_submissions import CONCLUSION, REPORT
-from grader.grading.settings import training_seed
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
@@ -17,7 +16,7 @@ from grader.ledger.submission_store import keep
 from grader.publish.publishing import publish
 from grader.rerun.grading_data import GradingData, images_key, prepare
 from grader.rules import Rules
-from grader.secret import BYTES, Secret
+from grader.secret import BYTES, Secret, training_seed
 
 STRATEGIES = {
     "optimization": ["SGD with Nesterov momentum", "AdamW", "Muon", "OneCycle schedule"],

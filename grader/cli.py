@@ -24,6 +24,7 @@ from project.support.wording import counted
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
     from grader.grading.settings import Settings
+    from grader.ledger.results_folder import OpenResults
 
 TRAINED_AS = RULES.parents[1] / "submission"  # where main.py finds a submission's own modules
 MEND = {"family_missing": "see `python main.py fit`, which says what is in effect"}  # by how a trial ended
@@ -292,12 +293,7 @@ def leaderboard(options: argparse.Namespace) -> None:
 
     with open_results(options.results) as opened:
         if options.rules:
-            before = opened.rules
-            rules = Rules.load(options.rules).with_images_of(before)
-            if (rules.dataset, rules.monitor_fraction) != (before.dataset, before.monitor_fraction):
-                said = "names other images, or another split; `python -m grader run` trains and scores on them"
-                raise UserError(f"--rules {options.rules}: {said}")
-            store_rules(opened.folder, rules)
+            store_rules(opened.folder, on_the_same_images(options.rules, opened))
         print(publish(opened))
         rules = opened.rules
         wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}
@@ -305,6 +301,24 @@ def leaderboard(options: argparse.Namespace) -> None:
         print(
             f"\nThe next run makes {counted(count, 'training')}: {', '.join(student for student, n in wanted.items() if n)}"
         )
+
+
+def on_the_same_images(file: Path, opened: "OpenResults") -> Rules:
+    """The rules in a file, on the images that were graded on. Raises UserError where the file names others."""
+    from grader.rerun.grading_data import images_key
+
+    rules = Rules.load(file)
+    try:
+        before = opened.rules
+    except UserError:  # damaged, and to be written anew: the ledger knows the images
+        same = opened.ledger.last_images() in (None, images_key(rules, opened.secret))
+    else:
+        rules = rules.with_images_of(before)
+        same = (rules.dataset, rules.monitor_fraction) == (before.dataset, before.monitor_fraction)
+    if not same:
+        said = "names other images, or another split; `python -m grader run` trains and scores on them"
+        raise UserError(f"--rules {file}: {said}")
+    return rules
 
 
 def bonus(options: argparse.Namespace) -> None:

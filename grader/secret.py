@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+MOST_SEEDS = 99  # trainings of a submission that rules may ask for
 BYTES = 16  # too many keys to try them all, whatever a student sees of what was drawn
 
 Use = Literal[
@@ -85,6 +86,16 @@ class EarlierSecret(Secret):
                 return hmac.digest(by_seed, " ".join(map(str, about)).encode(), hashlib.sha256)
             case _:
                 return (self.seed << 1).to_bytes(8, "big")
+
+
+def training_seed(secret: Secret, index: int) -> int:
+    """The seed of the training number `index`: the same for every submission, known to none."""
+    return int.from_bytes(secret.digest("training", index)[:4], "big") >> 1
+
+
+def drew(secret: Secret, seed: int) -> bool:
+    """Whether a training's seed was drawn from this secret, and not from another one."""
+    return any(seed == training_seed(secret, index) for index in range(MOST_SEEDS))
 
 
 def read_secret(content: bytes) -> Secret:

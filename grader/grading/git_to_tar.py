@@ -18,17 +18,21 @@ SCRIPT = REPOSITORY / PROGRAMS / "export_git_repository.py"
 CANNOT_EXPORT = 4  # the exit status by which that script says that git could not
 
 
+class NoSandbox(UserError):
+    """Git could not be asked, which is no fault of the repository's."""
+
+
 def exported(source: Path, scratch: Path) -> Path:
     """The tar file of a packed repository's `submission/` folder, in `scratch`; any other source as it is.
 
     Raises:
         Unusable: There is no such folder, or git cannot read the repository.
-        UserError: No sandbox can run here.
+        NoSandbox: None can run here, or this one failed.
     """
-    if not is_packed(source):
+    if not is_packed(source) or source.is_symlink():  # as whose target it would be mounted
         return source
     if reason := bubblewrap.unavailable():
-        raise UserError(f"{source}: git is asked in a sandbox only, and {reason}")
+        raise NoSandbox(f"{source}: git is asked in a sandbox only, and {reason}")
     out, job = scratch / "exported", scratch / "export.json"
     out.mkdir()
     inside = "/repository.bundle" if source.is_file() else "/repository"
@@ -42,7 +46,7 @@ def exported(source: Path, scratch: Path) -> Path:
             said = printable(read_output(out / "reason", 1000).decode("utf-8", "replace"), 150)
             raise Unusable(f"git cannot read it: {said}")
         if outcome.ending == "sandbox":
-            raise UserError(f"{source}: the sandbox failed: {outcome.detail}")
+            raise NoSandbox(f"{source}: git is asked in a sandbox only, which failed: {outcome.detail}")
         if outcome.ending != "exited" or outcome.status:
             raise Unusable(f"git could not export its submission/ folder ({outcome.ending}, status {outcome.status})")
         tar = scratch / "submission.tar"

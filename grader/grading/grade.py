@@ -7,7 +7,7 @@ from typing import Any
 from grader.engines.engine import Train
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import register
-from grader.grading.settings import Settings, circumstances, needs, training_seed
+from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
@@ -21,6 +21,7 @@ from grader.rerun.grading_data import GradingData, prepare
 from grader.rerun.job import Job
 from grader.rules import Rules
 from grader.safe_text import printable
+from grader.secret import training_seed
 from project.support.errors import UserError
 from project.support.wording import counted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from grader.apart import Apart, Failed
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
-from grader.grading.git_to_tar import exported
+from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_time
 from grader.intake.downloads import Download
@@ -28,7 +28,8 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
     """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
     One that came late takes the place of none that was in time, also when that was downloaded before.
-    Of two under one id both get a verdict, the second under an id of its own.
+    Of two under one id both get a verdict, the second under an id of its own. What a fault of ours keeps from being read
+    is passed over, with a note.
 
     Returns:
         By student, an estimate of how long a training takes, in any unit.
@@ -36,7 +37,11 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
     work: dict[str, float] = {}
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
-            found = examined(apart, download, opened.folder, rules.max_epochs, work)
+            try:
+                found = examined(apart, download, opened.folder, rules.max_epochs, work)
+            except NoSandbox as error:
+                note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
+                continue
             noted = about(found, download, opened, rules)
             before = next(opened.ledger.graded(checks_by(rules), found.student), None)
             if before and in_time(before, rules) and not in_time(noted, rules):

@@ -12,7 +12,6 @@ from grader.rerun.grading_data import DATA
 from grader.rerun.mounted_code import REPOSITORY
 from grader.rules import Rules
 from grader.sandbox import bubblewrap
-from grader.secret import Secret
 from project.support.errors import UserError
 
 SPARE_MINUTES = 10  # for all that a job does beside what the rules limit
@@ -52,11 +51,6 @@ def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
     longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
     memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
     return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
-
-
-def training_seed(secret: Secret, index: int) -> int:
-    """The seed of the training number `index`: the same for every submission, known to none."""
-    return int.from_bytes(secret.digest("training", index)[:4], "big") >> 1
 
 
 def circumstances(rules: Rules, settings: Settings) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from grader.apart import Apart, Failed
 from grader.intake.class_repository import holds_work, in_repository, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
-from grader.intake.submission import ARCHIVES, WRAPPER_MARK, named_by_folder, safe_id, take_in
+from grader.intake.submission import ARCHIVES, WRAPPER_MARK, named_by_folder, safe_id
 from grader.safe_text import printable
 from project.support.errors import UserError, note
 
@@ -93,7 +94,7 @@ def without_twins(downloads: list[Download]) -> list[Download]:
     left = []
     for name, twins in by_name.items():
         if len(twins) > 1:
-            different = {take_in(twin.source).digest: twin for twin in twins}
+            different = {digest(twin.source) or str(twin.source): twin for twin in twins}
             what = (
                 "with different files: the newer one counts"
                 if len(different) > 1
@@ -103,6 +104,15 @@ def without_twins(downloads: list[Download]) -> list[Download]:
             twins = list(different.values())
         left += twins
     return left
+
+
+def digest(source: Path) -> str:
+    """That of a download's files, which are read in another process; empty where they cannot be read."""
+    try:
+        with Apart("grader.intake.submission") as apart:
+            return str(apart.call("digest_of", str(source.absolute())))
+    except Failed:  # as those who examine it will say
+        return ""
 
 
 def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:

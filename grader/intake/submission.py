@@ -134,6 +134,12 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     return Submission(source, student, name or own_name or else_name or student, files, too_large=too_large)
 
 
+def digest_of(source: str) -> str:
+    """The digest of a submission's files; empty where they cannot be read."""
+    submission = take_in(Path(source))
+    return "" if submission.unusable else submission.digest
+
+
 def identity(files: Mapping[str, bytes]) -> tuple[str, str]:
     """The id and name in student.yaml, as they were written; empty where there is none. Raises StrictYamlError."""
     told = load_texts(files.get("student.yaml", b""))

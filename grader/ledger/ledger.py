@@ -11,12 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from grader.ledger.measurement import Measurement
-from grader.ledger.schema import prepare
+from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.safe_text import storable
 from project.support.errors import UserError
+
+FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
@@ -75,14 +75,37 @@ class Ledger:
     """An open ledger. Each method is one transaction: after a kill it has happened or it has not.
 
     Raises:
-        UserError: A newer version of this repository wrote it, or another program.
+        UserError: A newer version of this repository wrote it, or another program; or it is damaged.
     """
 
     def __init__(self, path: Path):
         self.database = sqlite3.connect(path, isolation_level=None)
         self.database.row_factory = sqlite3.Row
-        self.database.execute("PRAGMA synchronous = FULL")
-        prepare(self.database, path)
+        try:
+            self.database.execute("PRAGMA synchronous = FULL")
+            prepare(self.database, path)
+            whole = self.is_whole()
+        except UnicodeDecodeError:  # of what SQLite says of it
+            whole = False
+        except BaseException:
+            self.close()
+            raise
+        if not whole:
+            self.close()
+            raise UserError(f"{path}: is damaged; {PUT_BACK}")
+
+    def is_whole(self) -> bool:
+        """Whether its pages and tables are in order, as far as SQLite can tell."""
+        sound = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        return sound and has_all_columns(self.database) and not self.broken_rows()
+
+    def broken_rows(self) -> bool:
+        """Whether something that should be JSON is none."""
+        columns = (("findings", "findings"), ("measurements", "measurement"), ("measurements", "circumstances"))
+        question = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid({name}))" for table, name in columns
+        )
+        return bool(self.database.execute(f"SELECT {question}").fetchone()[0])
 
     def close(self) -> None:
         self.database.close()
@@ -189,15 +212,12 @@ class Ledger:
         for _, group in groupby(found, itemgetter("student")):
             rows: list[sqlite3.Row] = list(group)
             about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
-            submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
             told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
             ours = [(row, measurement) for row, measurement in told if not row["counts"]]
             yield Graded(
                 **about,
-                submitted=submitted and datetime.fromisoformat(submitted),
-                marked_late=bool(marked_late),
-                findings=findings and json.loads(findings),
+                **read_notes(rows[0]),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
                 infrastructure=ours[-1][1] if ours else None,
@@ -224,6 +244,16 @@ class Ledger:
         )
         return "; ".join(sorted(row[0] for row in rows if row[0])) or self.circumstances().get("device", "nothing yet")
 
+    def last_images(self) -> str | None:
+        """The key of the images that the last submission is graded on; None before the first."""
+        row = self.database.execute("SELECT images FROM submissions ORDER BY id DESC LIMIT 1").fetchone()
+        return row and str(row[0])
+
+    def last_seed(self) -> int | None:
+        """That of the last training; None before the first."""
+        row = self.database.execute("SELECT seed FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
+        return row and int(row[0])
+
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
@@ -231,12 +261,26 @@ class Ledger:
 
 
 def measured(row: sqlite3.Row) -> Measurement:
-    """The measurement in a row that has its id, too."""
+    """The measurement in a row that has its id, too. Raises UserError where it is damaged."""
     try:
-        return Measurement.model_validate_json(row["measurement"])
-    except ValidationError:
+        found = Measurement.model_validate_json(row["measurement"])
+        if found.outcome == "scored" and found.accuracy is None:
+            raise ValueError("a score without its accuracy")
+        return found
+    except ValueError:
         said = f"the ledger's measurement {row['id']} is damaged, or of a newer version of the grader"
         raise UserError(f"{said}; use that one, or put a copy of the ledger in its place") from None
+
+
+def read_notes(row: sqlite3.Row) -> dict[str, Any]:
+    """When a submission came, and what the checks said of it. Raises UserError where that is damaged."""
+    try:
+        submitted = row["submitted"] and datetime.fromisoformat(row["submitted"])
+        found = row["findings"] and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])]
+    except (ValueError, TypeError, KeyError):
+        said = f"the ledger's notes on {row['student']} are damaged"
+        raise UserError(f"{said}; put a copy of the ledger in its place") from None
+    return {"submitted": submitted, "marked_late": bool(row["marked_late"]), "findings": found}
 
 
 def now() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.ledger.measurement import LimitName, Measurement, Outcome, drawing
+from grader.secret import EarlierSecret, drew
 from project.support.errors import UserError
 from project.support.files import write_atomically
 
@@ -45,7 +46,9 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
         old[table] = database.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
         database.execute(f"DROP TABLE {table}")
     create_tables(database)
-    images = images_by_rules(old["attempts"], results, renamed_images(results))
+    images = images_by_rules(
+        old["attempts"], results, renamed_images(results, [row["seed"] for row in old["attempts"] if row["seed"] != -1])
+    )
     newest: dict[tuple[Any, ...], int] = {}
     rejected = {}
     for row in old["attempts"]:
@@ -81,13 +84,13 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
     database.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?)", old["bonuses"])
 
 
-def renamed_images(results: Path) -> list[str]:
+def renamed_images(results: Path, seeds: list[int]) -> list[str]:
     """The keys of the last run's images under each name that their class has had; the last one is their key now.
 
     It writes the new name into the rules. Done again, it gives the same.
 
     Raises:
-        UserError: The rules or the secret is missing, without which nobody can tell which images were graded on.
+        UserError: The rules or the secret is missing, or did not draw the trainings' `seeds`, without which nobody can tell which images were graded on.
     """
     file = results / "assignment.json"
     try:
@@ -98,6 +101,10 @@ def renamed_images(results: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         said = f"assignment.json and secret.json are needed to bring the ledger up to date ({error})"
         raise UserError(f"{results}: {said}") from None
+    if seeds and not drew(EarlierSecret(seed=seed), seeds[-1]):
+        raise UserError(
+            f"{results / 'secret.json'}: is not the one that the ledger's trainings were drawn from; put it back"
+        )
     new = MOVED.get(path, path)
     keys = []
     for name in (path, *(old for old, moved in MOVED.items() if moved == new), new):

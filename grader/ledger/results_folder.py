@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.ledger.ledger import Ledger
+from grader.ledger.schema import PUT_BACK
 from grader.rules import Rules
-from grader.secret import Secret, read_secret
+from grader.secret import Secret, drew, read_secret
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
 
 LEDGER = "ledger.sqlite"
 RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR)
+UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EISDIR)
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+SAID_OF_DAMAGE = ("Could not decode to UTF-8", "unsupported file format")  # without a code of their own
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -32,8 +34,12 @@ class OpenResults:
 
     @property
     def rules(self) -> Rules:
-        """The rules that it was last graded or looked at by."""
-        return Rules.load(self.folder / RULES_FILE)
+        """The rules that it was last graded or looked at by. Raises UserError where they cannot be read."""
+        try:
+            return Rules.load(self.folder / RULES_FILE)
+        except UserError as error:
+            mend = f"`python -m grader leaderboard {self.folder} --rules YAML`, with the rules it was graded by, mends that"
+            raise UserError(f"{str(error).partition(';')[0]}; {mend}") from None
 
 
 @contextmanager
@@ -48,15 +54,22 @@ def open_results(
         secret: Of a new one; by default it is drawn. One that is there stays, and must have the same salt.
 
     Raises:
-        UserError: There is none, another grader is in it, it cannot be written, or it was begun with another salt.
+        UserError: There is none, another grader is in it, it cannot be written, it was begun with another salt, or what it
+            cannot do without is gone, damaged or another folder's.
     """
-    if not new and not (folder / LEDGER).is_file():
+    path = folder / LEDGER
+    if not new and not path.is_file() and not (folder / RULES_FILE).exists():
         raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
     with locked(folder, wait):
-        if (folder / LEDGER).is_file() and not (folder / "secret.json").is_file():
-            raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; put it back")
+        if (folder / RULES_FILE).exists() and not (path.is_file() and path.stat().st_size):
+            raise UserError(f"{path}: is gone, or empty; {PUT_BACK}")
+        if path.is_file() and not (folder / "secret.json").is_file():
+            raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; {PUT_BACK}")
         kept = stored_secret(folder, secret or Secret.new())
-        with closing(Ledger(folder / LEDGER)) as ledger:
+        with closing(Ledger(path)) as ledger:
+            if (seed := ledger.last_seed()) is not None and not drew(kept, seed):
+                said = "is not the one that the ledger's trainings were drawn from"
+                raise UserError(f"{folder / 'secret.json'}: {said}; {PUT_BACK}")
             yield OpenResults(folder, ledger, kept)
 
 
@@ -101,8 +114,8 @@ def mendable(results: Path) -> Iterator[None]:
             raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
-        if code in DAMAGED:
-            raise UserError(f"{ledger}: is damaged; put a copy in its place, or grade into another folder") from None
+        if code in DAMAGED or str(error).startswith(SAID_OF_DAMAGE):
+            raise UserError(f"{ledger}: is damaged; {PUT_BACK}") from None
         raise
 
 

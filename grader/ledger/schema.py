@@ -6,11 +6,13 @@ later migrations in one transaction: if that is killed, the database stays as it
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from grader.ledger.migration_from_0 import migrate as from_0
 from project.support.errors import UserError
 
+PUT_BACK = "put a copy in its place, or grade into another folder"
 VERSION = 1
 MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
 TABLES = [  # of each version
@@ -47,8 +49,16 @@ def stored_version(database: sqlite3.Connection, path: Path) -> int | None:
     if version == 0 and not tables:
         return None
     if version < 0 or not TABLES[version] <= tables:
-        raise UserError(f"{path}: is no ledger of this grader; put a copy in its place, or grade into another folder")
+        raise UserError(f"{path}: is no ledger of this grader; {PUT_BACK}")
     return version
+
+
+def has_all_columns(database: sqlite3.Connection) -> bool:
+    """Whether no table lacks a column of the newest version."""
+    query = "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+    with closing(sqlite3.connect(":memory:")) as new:
+        create_tables(new)
+        return {*new.execute(query)} <= {(row[0], row[1]) for row in database.execute(query)}
 
 
 def create_tables(database: sqlite3.Connection) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
-from safetensors import safe_open
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from grader.rules import Rules
@@ -23,6 +24,19 @@ from project.support.errors import UserError
 from project.support.files import write_atomically
 
 DATA, WITHHELD = "data", "withheld"  # folders of the results: students' programs see a part of the first alone
+
+
+class Withheld(BaseModel):
+    """What is written down of them where no program sees it: see GradingData."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    labels: list[int]
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+    monitored: int
+    handed_out: bool = False  # as folders of earlier versions do not say
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class GradingData:
     mean: list[float]
     std: list[float]
     monitored: int
-    handed_out: bool = False  # as folders of earlier versions do not say
+    handed_out: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -58,9 +72,7 @@ class GradingData:
     @property
     def training_images(self) -> int:
         """How many images train."""
-        with safe_open(self.training / "train.safetensors", "pt") as file:
-            count: int = file.get_slice("images").get_shape()[0]
-        return count
+        return count_images(self.training, "train")
 
     def scoring_images(self) -> Tensor:
         """The images that score, uint8 (N, H, W, C)."""
@@ -86,7 +98,7 @@ def images_key(rules: Rules, secret: Secret) -> str:
 
 
 def prepare(rules: Rules, secret: Secret, results: Path) -> GradingData:
-    """Write the splits below `results`, or find them there.
+    """Write the splits below `results`, or find them there. Raises UserError where they are damaged.
 
     The test split scores, if there is one with labels; Glyphs draws a fresh one. Otherwise the validation split without
     the monitor split does. The secret decides the monitor split and the order.
@@ -101,12 +113,37 @@ def prepare(rules: Rules, secret: Secret, results: Path) -> GradingData:
         torch.set_num_threads(1)  # several would wait for each other while the machine does other things
         try:
             withheld = write(make_source(rules.dataset), rules, secret, folder)
+        except SafetensorError as error:  # which its library raises for a full disk, too
+            raise UserError(f"{folder}: cannot be written ({error}); mend that, and the same command goes on") from None
         finally:
             torch.set_num_threads(threads)
         write_atomically(withheld_file, json.dumps(withheld), mode=0o600)
-    withheld = json.loads(withheld_file.read_text(encoding="utf-8"))
-    labels_N = torch.tensor(withheld.pop("labels"))
-    return GradingData(folder / "training", folder / "scoring", labels_N, **withheld)
+    try:
+        return found(withheld_file, folder)
+    except (OSError, ValueError, SafetensorError) as error:
+        said = " ".join(str(error).split())[:100]
+        mend = f"remove {withheld_file}, and the next run draws the same from the same images"
+        raise UserError(f"{folder}, or what is withheld of it, is damaged ({said}); {mend}") from None
+
+
+def found(withheld_file: Path, folder: Path) -> GradingData:
+    """What `write` wrote. Raises OSError, ValueError or SafetensorError where it is not whole."""
+    known = Withheld.model_validate_json(withheld_file.read_bytes())
+    labels_N = torch.tensor(known.labels)
+    places = {"train": folder / "training", "val": folder / "training", "test": folder / "scoring"}
+    counts = {split: count_images(place, split) for split, place in places.items()}  # raises for a file that is cut off
+    if (counts["val"], counts["test"]) != (known.monitored, len(labels_N)):
+        raise ValueError("images and labels are not equally many")
+    if any(json.loads((place / "classes.json").read_bytes()) != known.classes for place in places.values()):
+        raise ValueError("classes.json has other classes")
+    return GradingData(places["train"], places["test"], labels_N, **known.model_dump(exclude={"labels"}))
+
+
+def count_images(folder: Path, split: str) -> int:
+    """How many images a split of a TensorFolder has; of the file, only the head is read."""
+    with safe_open(folder / f"{split}.safetensors", "pt") as file:
+        count: int = file.get_slice("images").get_shape()[0]
+    return count
 
 
 def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[str, Any]:

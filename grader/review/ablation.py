@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from grader.grading.ranking import judged
-from grader.grading.settings import Settings, circumstances, needs, training_seed
+from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.strategy_contributions import WHOLE, Contribution, contributions, variant, variants
 from grader.grading.training_queue import MOST_ATTEMPTS
@@ -19,6 +19,7 @@ from grader.ledger.submission_store import kept
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
 from grader.rerun.mounted_code import REPOSITORY
+from grader.secret import training_seed
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 from project.training.figures import TRAIN, VAL, blank, save

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from grader.apart import Apart, Failed
 from grader.grading.ranking import Entry, standings
-from grader.intake.reports import read_reports
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import document_texts, kept, kept_text
-from grader.review.submission_features import file_digest, handed_out, of_code, of_text, settings
+from grader.review.handed_out import handed_out, settings
 from grader.safe_text import csv_text
+from project.support.errors import note
 from project.support.files import write_atomically
 
 COURSE_SHARE, COURSE_COUNT = (
@@ -55,24 +55,29 @@ def similar(results: Path, entries: list[Entry]) -> list[Pair]:
     """Pairs that share more than chance explains, the most alike first."""
     given = handed_out()
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
-    files_of: dict[str, dict[bytes, str]] = {}
-    for entry in entries:
-        files, student = kept(results, entry.digest), entry.student
-        features["config"][student] = set(settings(files.get("config.yaml", b""))) - given.features["config"]
-        code = "\n".join(kept_text(files, name) for name in sorted(files) if name.endswith(".py"))
-        features["code"][student] = of_code(code) - given.features["code"]
-        read = document_texts(results, entry.digest) or {}
-        texts = "".join(
-            "".join(read.get(file, "") for file in part.files) if part.markdown is None else part.markdown
-            for part in read_reports(files).parts.values()
-        )
-        features["texts"][student] = of_text(texts) - given.features["texts"]
-        own = {name: content for name, content in files.items() if content.strip() and name != "student.yaml"}
-        if not features["config"][student]:  # all of it is handed out
-            own.pop("config.yaml", None)
-        files_of[student] = {d: name for name, content in own.items() if (d := file_digest(content)) not in given.files}
+    files_of: dict[str, dict[str, str]] = {}
+    with Apart("grader.review.submission_features") as apart:
+        for entry in entries:
+            read = {what: asked(apart, what, results, entry) for what in (*SHARED, "files")}
+            read["config"] = settings(read["config"])
+            for what in SHARED:
+                features[what][entry.student] = set(read[what]) - given.features[what]
+            files_of[entry.student] = {
+                digest: name
+                for digest, name in read["files"].items()
+                if digest not in given.files and (name != "config.yaml" or features["config"][entry.student])
+            }
     pairs = [*same_files(files_of), *(pair for what in SHARED for pair in alike(what, features[what]))]
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.count, pair.first, pair.second))
+
+
+def asked(apart: Apart, what: str, results: Path, entry: Entry) -> Any:
+    """What submission_features reads of a submission; nothing, with a note, where that fails."""
+    try:
+        return apart.call(what, str(results.absolute()), entry.digest)
+    except Failed as error:
+        note(f"{entry.student}: {what} not compared, look at it yourself: reading that {error}")
+        return {}
 
 
 def list_similar(opened: OpenResults) -> str:
@@ -84,13 +89,13 @@ def list_similar(opened: OpenResults) -> str:
     return "\n".join(lines) or "No two submissions are alike."
 
 
-def same_files(files_of: Mapping[str, Mapping[bytes, str]]) -> Iterator[Pair]:
+def same_files(files_of: Mapping[str, Mapping[str, str]]) -> Iterator[Pair]:
     """Students who handed in the very same file: of many, each beside the first of them.
 
     Args:
         files_of: The names of each student's files, by what they hold.
     """
-    first_with: dict[bytes, str] = {}
+    first_with: dict[str, str] = {}
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
     for student, files in sorted(files_of.items()):
         for digest, name in files.items():

@@ -1,4 +1,5 @@
-"""What near-copies are told by: settings, and winnowed fingerprints of code and texts; and those that the course hands out.
+"""What near-copies are told by: settings, and winnowed fingerprints of code and texts. It runs in another process
+(`grader.apart`), and imports no torch.
 
 Any passage of NOISE + WINDOW - 1 units that two share is found, wherever it stands (Schleimer, Wilkerson and Aiken 2003,
 SIGMOD, section 3). Names in code do not count, so that renaming hides nothing.
@@ -8,66 +9,65 @@ import hashlib
 import io
 import keyword
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from grader.grading.class_defaults import defaults
-from grader.intake.notebooks import NotANotebook, read_notebook
+from grader.intake.reports import read_reports
 from grader.intake.strict_yaml import StrictYamlError, load
-from grader.rerun.mounted_code import REPOSITORY
-from project.training.command_line import complete_config
+from grader.ledger.submission_store import document_texts, kept, kept_text
 
 NOISE, WINDOW = 25, 10  # units: characters of a text, tokens of code
-NOBODYS_OWN = ("seed_everything", "run")  # sections of a configuration
-HANDED_OUT = ("configs/**/*.yaml", "notebooks/*.ipynb", "docs/**/*.md", "*.md", "project/**/*.py")
 
 
-@dataclass(frozen=True)
-class HandedOut:
-    """What the course itself hands out, which is nobody's own.
-
-    Attributes:
-        features: By `config`, `code` and `texts`.
-        files: Digests of whole files.
-    """
-
-    features: Mapping[str, set[Any]]
-    files: set[bytes]
+@lru_cache(maxsize=1)  # what is asked of a submission is asked in a row
+def files_of(results: str, digest: str) -> dict[str, bytes]:
+    """The files of a submission that is kept; none where it is not."""
+    return kept(Path(results), digest)
 
 
-def handed_out() -> HandedOut:
-    """The settings, code and texts of this repository."""
-    contents = {path: path.read_bytes() for pattern in HANDED_OUT for path in sorted(REPOSITORY.glob(pattern))}
-    found: dict[str, set[Any]] = {"config": set(), "code": set(), "texts": set()}
-    for name in ("base.yaml", "quickstart.yaml"):  # also what a run adds to them
-        found["config"] |= set(settings(complete_config(["--config", str(REPOSITORY / "configs" / name)]).encode()))
-    for path, content in contents.items():
-        text = content.decode("utf-8", "replace")
-        if path.suffix == ".yaml":
-            found["config"] |= set(settings(content))
-        elif path.suffix == ".py":
-            found["code"] |= of_code(text)
-        elif path.suffix == ".md":
-            found["texts"] |= of_text(text)
-        else:
-            for kind, cells in notebook_cells(content):
-                found["texts" if kind == "markdown" else "code"] |= (of_text if kind == "markdown" else of_code)(cells)
-    return HandedOut(found, {*map(file_digest, contents.values())})
+def config(results: str, digest: str) -> Any:
+    """Its configuration, plain data; None where it cannot be read."""
+    return plain_data(files_of(results, digest).get("config.yaml", b""))
 
 
-def notebook_cells(content: bytes) -> Iterator[tuple[str, str]]:
-    """The sources of a notebook's cells of each kind, together."""
+def code(results: str, digest: str) -> list[int]:
+    """Fingerprints of its modules."""
+    all_files = files_of(results, digest)
+    modules = (kept_text(all_files, name) for name in sorted(all_files) if name.endswith(".py"))
+    return sorted(of_code("\n".join(modules)))
+
+
+def texts(results: str, digest: str) -> list[int]:
+    """Fingerprints of its report and conclusion."""
+    read = document_texts(Path(results), digest) or {}
+    parts = read_reports(files_of(results, digest)).parts.values()
+    said = (
+        "".join(read.get(file, "") for file in part.files) if part.markdown is None else part.markdown for part in parts
+    )
+    return sorted(of_text("".join(said)))
+
+
+def files(results: str, digest: str) -> dict[str, str]:
+    """The names of its files by what they hold, but for empty ones and student.yaml."""
+    return {
+        file_digest(content): name
+        for name, content in files_of(results, digest).items()
+        if content.strip() and name != "student.yaml"
+    }
+
+
+def file_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def plain_data(content: bytes) -> Any:
+    """What YAML says; None where it cannot be read."""
     try:
-        cells = read_notebook(content)
-    except NotANotebook:
-        return
-    for kind in ("markdown", "code"):
-        yield kind, "\n".join(cell.source for cell in cells if cell.kind == kind)
-
-
-def file_digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
+        return load(content)
+    except StrictYamlError:
+        return None
 
 
 def of_code(code: str) -> set[int]:
@@ -76,32 +76,6 @@ def of_code(code: str) -> set[int]:
 
 def of_text(text: str) -> set[int]:
     return fingerprints([character for character in text.lower() if character.isalnum()])
-
-
-def settings(config: bytes) -> Iterator[str]:
-    """A configuration's settings, one `key.key: value` each; none of what cannot be read, and no argument's default."""
-    try:
-        loaded = load(config)
-    except StrictYamlError:
-        return
-    if isinstance(loaded, dict):
-        yield from leaves({key: value for key, value in loaded.items() if key not in NOBODYS_OWN})
-
-
-def leaves(settings: Any, path: str = "") -> Iterator[str]:
-    if isinstance(settings, dict):
-        arguments = settings.get("init_args")
-        if isinstance(arguments, dict):
-            default = defaults(str(settings.get("class_path")))
-            own = {key: value for key, value in arguments.items() if key not in default or default[key] != value}
-            settings = {**settings, "init_args": own}
-        for key, value in settings.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(settings, list):
-        for value in settings:
-            yield from leaves(value, path)
-    else:
-        yield f"{path}: {settings!r}"
 
 
 def tokens(code: str) -> Iterator[str]:

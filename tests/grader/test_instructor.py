@@ -5,7 +5,9 @@ import io
 import json
 import random
 import sqlite3
+import zipfile
 from contextlib import closing
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -13,9 +15,10 @@ import pytest
 from rich.console import Console
 
 from benchmarks.course import SECRET, Student, students, write_course
+from grader.apart import Apart
 from grader.cli import main
 from grader.grading.ranking import standings
-from grader.grading.settings import Settings, training_seed
+from grader.grading.settings import Settings
 from grader.grading.strategy_contributions import KEYS, variant, variants
 from grader.ledger.measurement import Strategy
 from grader.ledger.results_folder import open_results, stored_secret
@@ -27,7 +30,7 @@ from grader.review.ablation import ablate
 from grader.review.report_review import review
 from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
-from grader.secret import Secret
+from grader.secret import Secret, training_seed
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 from tests.grader.conftest import TINY_GLYPHS
@@ -329,6 +332,25 @@ def test_what_the_course_hands_out_is_nobodys_own(tmp_path, rules, capsys):
     write_course(tmp_path, course, rules)
     assert main(["similar", str(tmp_path)]) == 0
     assert "No two submissions are alike." in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_of_one_is_told_and_all_else_is_compared(tmp_path, rules, capfd, monkeypatch):
+    """A file that stops its own comparison is named, for it may be there to do that."""
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(99), "net.py": CODE}) for n in range(5)]
+    course[0].texts["config.yaml"] = "model: {2026-11-29: 1}\n"  # a date, which is no plain data
+    write_course(tmp_path, course, rules)
+    bombs = sorted((tmp_path / "submissions").glob("*.zip"))[:2]
+    with zipfile.ZipFile(bombs[1], "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("REPORT.md", bytes(2 * 10**8))
+    monkeypatch.setattr("grader.review.similarity.Apart", partial(Apart, memory=3 * 10**8))
+    assert main(["similar", str(tmp_path)]) == 0
+    said = capfd.readouterr().err
+    assert "s0: config not compared, look at it yourself: reading that raised TypeError" in said
+    assert "s1: texts not compared, look at it yourself: reading that took more than 0.3 GB" in said
+    found = rows(tmp_path / "similar.csv")
+    assert {(row["first"], row["second"]) for row in found if row["what"] == "texts"} == {
+        *combinations(["s0", "s2", "s3", "s4"], 2)
+    }
 
 
 def test_code_that_is_no_python_has_no_tokens_and_no_fault():

@@ -3,8 +3,11 @@
 import errno
 import io
 import random
+import re
 import tarfile
+import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ from grader.grading.register_submissions import examined, register
 from grader.intake.downloads import Download, find_downloads
 from grader.intake.submission import take_in
 from grader.ledger.results_folder import open_results
-from tests.grader.engines import TESTS
+from grader.sandbox.supervision import Outcome
+from tests.grader.engines import TESTS, MadeUp, graded, scored
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -139,6 +143,57 @@ def test_a_full_disk_is_nobody_s_verdict(write_submission, tmp_path):
         with pytest.raises(OSError) as caught:
             examined(apart, Download(tmp_path / "submissions" / first.student, NOW), tmp_path / "results", 15, [])
     assert caught.value.errno == errno.EISDIR
+
+
+def test_twins_that_cannot_be_read_are_two_attempts_and_stop_nobody(write_submission, tmp_path, rules, monkeypatch):
+    """Of names that differ in their normal form alone, the files tell whether they are one; these say nothing."""
+    folder = write_submission("a-first").parent
+    for form in ("NFC", "NFD"):
+        (folder / f"{unicodedata.normalize(form, 'josé')}.zip").write_bytes(b"PK")
+        twin = write_submission(unicodedata.normalize(form, "zoé"))
+        (twin / "student.yaml").write_text("id: zoe\nname: Zoe\n")
+
+    def others() -> dict[str, int]:
+        """How many other attempts each has, by its name."""
+        found = find_downloads(folder)
+        return {unicodedata.normalize("NFC", each.source.name): each.attempts for each in found}
+
+    assert others() == {"a-first": 0, "josé.zip": 1, "zoé": 0}, (
+        "of equal files one is left, of unreadable ones both are"
+    )
+    monkeypatch.setattr("grader.intake.downloads.Apart", partial(Apart, memory=10**6))  # nothing can be read in that
+    assert others() == {"a-first": 0, "josé.zip": 1, "zoé": 1}
+
+
+def test_archives_that_cannot_be_read_are_named(write_submission, tmp_path, rules, capfd):
+    folder = write_submission("a-first").parent
+    unread = [f"kim.{kind}" for kind in ("7z", "rar", "egg", "ALZ")]
+    for name in (*unread, "damaged.zip", "cut.tar.gz"):
+        (folder / name).write_bytes(b"PK\3\4" + bytes(1000))
+    (folder / "김민지").mkdir()
+    (folder / "김민지" / "과제.egg").write_bytes(b"EGGA")
+    table = graded(folder, tmp_path / "results", rules, MadeUp(lambda job: scored()))
+    said = table + capfd.readouterr().err
+    assert [name for name in (*unread, "damaged.zip", "cut.tar.gz", "김민지") if name not in said] == []
+    assert len(re.findall(" rejected .*cannot be read", table)) >= 2 and " passed " in table
+
+
+@pytest.mark.parametrize("unavailable", [None, "there is no bwrap"])
+def test_where_git_s_sandbox_fails_that_repository_waits_and_nobody_else(
+    write_submission, tmp_path, rules, monkeypatch, capfd, unavailable
+):
+    write_submission("a-first"), write_submission("z-last")
+    (tmp_path / "submissions" / "kim.bundle").write_bytes(b"# v2 git bundle\n")
+    (tmp_path / "submissions" / "link.bundle").symlink_to("nothing")
+    with monkeypatch.context() as patch:
+        patch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: unavailable)
+        patch.setattr(
+            "grader.sandbox.supervision.run", lambda *_: Outcome("sandbox", None, 0.0, 0, "no user namespace")
+        )
+        right, wrong = registered(tmp_path / "submissions", tmp_path / "results", rules)
+    assert right == {"a-first", "z-last"} and wrong.keys() == {"link"}, "what was not read has no verdict"
+    said = capfd.readouterr().err
+    assert "kim.bundle: git is asked in a sandbox only" in said and "the same command tries it again" in said
 
 
 DEADLINE = NOW

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.grading.settings import training_seed
 from grader.ledger.results_folder import stored_secret
 from grader.publish.pseudonyms import pseudonyms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
-from grader.secret import BYTES, EarlierSecret, Secret, Use, read_secret
+from grader.secret import BYTES, MOST_SEEDS, EarlierSecret, Secret, Use, drew, read_secret, training_seed
 from project.support.errors import UserError
 
 USES: tuple[Use, ...] = get_args(Use)
@@ -46,6 +45,14 @@ def test_the_salt_alone_gives_nothing_away(tmp_path):
     one, other = stored_secret(tmp_path, Secret.new(123456)), Secret.new(123456)
     assert training_seed(one, 0) != training_seed(other, 0) and len(one.key) == BYTES == 16
     assert (tmp_path / "secret.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_training_s_seed_tells_the_secret_that_it_was_drawn_from():
+    one, other = Secret(bytes(BYTES)), Secret(bytes(BYTES), salt=1)
+    last = training_seed(one, Rules(seeds=MOST_SEEDS).seeds - 1)
+    assert drew(one, last) and not drew(other, last)
+    with pytest.raises(ValueError):
+        Rules(seeds=MOST_SEEDS + 1)
 
 
 def test_a_folder_keeps_its_secret_and_its_salt(tmp_path):
