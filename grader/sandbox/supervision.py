@@ -102,7 +102,7 @@ def run(
         file = stack.enter_context(open(log, "w", encoding="utf-8"))
         try:
             group = stack.enter_context(control_group(limits.memory_bytes, limits.processes))
-            running = launch(program, group)
+            running = launch(program, limits, group)
         except OSError as error:
             return Outcome("sandbox", None, 0.0, 0, str(error))
         stack.callback(running.close)
@@ -124,7 +124,7 @@ def run(
                     return Outcome("sandbox", None, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 refused = group.ran_out() if group else None
-                exceeded = over_limit(limits, stopwatch.seconds, memory, tasks, program.output, running.pid)
+                exceeded = over_limit(limits, stopwatch.seconds, memory, tasks, *written(running, program, limits))
                 if exceeded or refused:
                     ending = exceeded or refused or ending
                     break
@@ -138,6 +138,10 @@ def run(
             running.kill()
             reader.join(5)
         seconds, status = stopwatch.seconds, running.status
+        if running.disk and ending == "exited":
+            ending = over_limit(limits, 0.0, 0, 0, *running.disk.used()) or ending
+        if running.disk and not running.disk.copy(program.output, limits) and ending == "exited":
+            ending = "output"
         if group and ending == "exited" and status != 0:
             ending = group.ran_out() or ending
         if ending == "machine":
@@ -165,15 +169,23 @@ def fault_of_ours(
         return None
     if lost := running.lost():
         return lost
-    written, _ = folder_contents(program.output, limits.output_files)
-    if shutil.disk_usage(program.output).free + written < limits.output_bytes:
+    if running.disk:
+        return None  # what is full then is its own
+    used, _ = folder_contents(program.output, limits.output_files)
+    if shutil.disk_usage(program.output).free + used < limits.output_bytes:
         return f"the disk lacks room for the {limits.output_bytes / 1e6:g} MB that it may write"
     return None
 
 
-def over_limit(
-    limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path, root: int
-) -> Ending | None:
+def written(running: Running, program: Program, limits: ResourceLimits) -> tuple[int, int]:
+    """Bytes that a program has written, and files and folders."""
+    if running.disk:
+        return running.disk.used()
+    used, files = folder_contents(program.output, limits.output_files)
+    return used + unlinked_bytes(running.pid, program.output), files
+
+
+def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, used: int, files: int) -> Ending | None:
     """The limit that is exceeded, if any."""
     if seconds > limits.seconds:
         return "time"
@@ -181,9 +193,7 @@ def over_limit(
         return "memory"
     if tasks > limits.processes:
         return "processes"
-    written, files = folder_contents(output, limits.output_files)
-    written += unlinked_bytes(root, output)
-    if written > limits.output_bytes or files > limits.output_files:
+    if used > limits.output_bytes or files > limits.output_files:
         return "output"
     return None
 

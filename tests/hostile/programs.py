@@ -365,7 +365,7 @@ METRIC = [
         "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))",
     ),
     once_saved("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
-    once_saved("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
+    once_saved("weights that are a FIFO", "left no weights", "os.remove(path); os.mkfifo(path)"),
     once_saved(
         "weights with a key too many",
         "predicting crashed",
@@ -408,7 +408,7 @@ RESOURCES = [
     program(
         "a flood of the disk",
         "failed",
-        "",
+        "wrote more than",
         top="import os\nfor i in range(10**6):\n    open(f'/out/{i}', 'wb').write(bytes(10**6))",
     ),
     program(
