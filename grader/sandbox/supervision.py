@@ -13,6 +13,7 @@ from typing import IO, Literal, TextIO
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
 from grader.sandbox.cores import pin
+from grader.sandbox.lost_time import LostTime
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
 from grader.sandbox.sandboxed_program import Launch, Program, Running
@@ -33,7 +34,7 @@ class Outcome:
         ending: `exited` by itself, ended for a limit (`time`, `memory`, `output`, `processes`), or `sandbox` where the
             sandbox itself failed, which is never the program's fault.
         status: The exit status; negative for a signal; None where the program had none.
-        seconds: Wall-clock time, as Stopwatch counts it.
+        seconds: As Stopwatch counts them.
         peak_memory: Largest sum seen of the processes' memory, in bytes.
         detail: What the sandbox said, where it failed.
     """
@@ -48,7 +49,8 @@ class Outcome:
 class Stopwatch:
     """A program's time since it said that its time counts, before which nothing of a student's runs.
 
-    Without a turn, no line but that one is believed; with one, the wait for it does not count.
+    Without a turn, no line but that one is believed; with one, the wait for it does not count. Nor does what others took
+    from its cores, but half of the time always counts: no program has its place longer than twice its limit.
     """
 
     def __init__(self, program: Program):
@@ -57,6 +59,7 @@ class Stopwatch:
         self.heard: dict[str, float] = {}
         self.begun: float | None = None  # when its turn came
         self.ready = threading.Event()
+        self.lost: LostTime | None = None
 
     def hear(self, line: str) -> None:
         """A line that the program printed."""
@@ -72,11 +75,17 @@ class Stopwatch:
         return bool(self.program.says[0]) and self.program.says[0] in self.heard
 
     @property
+    def counts(self) -> bool:
+        """Whether its time has begun to count."""
+        return not self.program.says[0] or self.came_to_student
+
+    @property
     def seconds(self) -> float:
         now = time.monotonic()
         counts, ready = self.program.says
         waited = (self.begun or now) - self.heard[ready] if self.program.turn and ready in self.heard else 0.0
-        return now - self.heard.get(counts, self.started) - waited
+        passed = now - self.heard.get(counts, self.started) - waited
+        return passed - min(self.lost.seconds, passed / 2) if self.lost else passed
 
 
 class Stopped(BaseException):
@@ -117,6 +126,9 @@ def run(
                     raise Stopped
                 if cores:  # each time, since a child may be on its way while its parent is held
                     pin(running.pid, cores)
+                    if group and stopwatch.counts:
+                        stopwatch.lost = stopwatch.lost or LostTime(running.pid, cores, group)
+                        stopwatch.lost.look()
                 try:
                     # A group needs no count of processes: the kernel refuses one too many.
                     memory, tasks = (group.memory_used(), 0) if group else usage(running.pid)
