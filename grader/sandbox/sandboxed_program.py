@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Protocol
 
 from grader.sandbox.control_group import ControlGroup
 from grader.sandbox.cores import Cores
@@ -31,7 +31,13 @@ PYTHON_OPTIONS = ("-s", "-P")  # nothing is imported from a home or a working di
 WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r go && exec "$@"', "sh")
 TELL_AND_WAIT = ("/bin/sh", "-c", 'echo here && read -r go && exec "$@"', "sh")  # first it says that it is there
 
-Turn: TypeAlias = "threading.Lock | threading.Semaphore"
+
+class Turn(Protocol):
+    """What one program, or a few at once, may hold: a lock or a semaphore."""
+
+    def acquire(self, *, timeout: float) -> bool: ...
+
+    def release(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Program:
     output: Path
     gpu: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    turn: "Turn | None" = None
+    turn: Turn | None = None
     says: tuple[str, str] = ("", "")
     begins: Callable[[], Cores | None] = lambda: None
     cores: Cores | None = None
