@@ -55,7 +55,7 @@ class Limits(Section):
     """What one training may use.
 
     Attributes:
-        minutes: Wall-clock time.
+        minutes: Time, of which does not count what others took from a training's own cores (docs/trust.md).
         memory_gb: Memory of all its processes together, in GB (10^9 bytes).
         output_mb: Bytes that it may write, in MB (10^6 bytes).
         output_files: Files and folders that it may write.

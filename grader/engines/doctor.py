@@ -30,6 +30,17 @@ for _ in range(500):
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 time.sleep(60)
 """
+FLOOD = """\
+import errno, os
+try:
+    for number in range(100):
+        open(f"/out/{number}", "wb").write(bytes(10**6))
+except OSError as error:
+    for name in os.listdir("/out"):
+        os.remove(f"/out/{name}")
+    if error.errno != errno.ENOSPC:
+        raise
+"""
 IMPOSSIBLE = """\
 No machine can enforce
   what a student's own code does within a training step: it can look at an image more often than once an epoch.
@@ -118,8 +129,9 @@ def limits() -> list[Finding]:
         ending = ended_by(code)
         said = f"limited by {by}" if ending == name else f"a program beyond its limit ended by: {ending}"
         findings.append(Finding(name, ending == name and (kernel or needed), needed, said))
-    findings.append(Finding("output", True, True, "looked at every 0.2 s; a single file is limited by the kernel"))
-    return findings
+    refused = ended_by(FLOOD) == "exited"
+    said = "limited by the kernel (a file system of its own, in memory)" if refused else "is not limited"
+    return [*findings, Finding("output", refused, True, said)]
 
 
 def ended_by(code: str) -> str:

@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LOOKS = 3.0
 POLL_SECONDS = 0.5
 SECONDS_WITHOUT_HEAD = 30  # Ray itself ends our process after 60
 SECONDS_WITHOUT_NODES = 300
-LOSSES = 3  # failures of a node in a row, after which it is left alone
+LOSSES = 3  # of a node in a row, or failures there of so many students' jobs in a row, after which it is left alone
 SECONDS_TO_CLOSE = 10
 
 
@@ -106,7 +106,8 @@ class Node:
         jobs: What the host holds, by number, each with the time at which the node is taken for lost.
         count: Jobs that it can hold; 0 until it says so.
         machine: What its measurements record of it. Kept when its host is lost, as another may start there.
-        losses: Failures in a row.
+        losses: How often in a row it was lost.
+        failed: Students whose jobs have failed there since the last that did not: the jobs of one may do so anywhere.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Node:
     count: int = 0
     machine: dict[str, Any] = field(default_factory=dict)
     losses: int = 0
+    failed: set[str] = field(default_factory=set)
 
 
 class Cluster:
@@ -277,9 +279,14 @@ class Cluster:
         for name, content in files.items():
             (job.folder / Path(name).name).write_bytes(content)
         yield job, result.but(machine=node.machine)
-        node.losses = node.losses + 1 if result.outcome == "infrastructure" else 0
-        if node.losses >= LOSSES:
-            yield from self.lose(node, f"{LOSSES} failures in a row, the last: {result.said}")
+        if result.outcome != "infrastructure":
+            node.losses = 0
+            node.failed.clear()
+            return
+        node.failed.add(job.submission.student)
+        if len(node.failed) >= LOSSES:
+            node.losses = LOSSES
+            yield from self.lose(node, f"the jobs of {LOSSES} students failed in a row, the last: {result.said}")
 
     def lose(self, node: Node, why: str) -> Iterator[tuple[Job, Measurement]]:
         """Give a host up. Its jobs are to be run again anywhere; what it may still say of them is not heard."""

@@ -10,6 +10,7 @@ import torch
 from grader.engines.machine import gpus
 from grader.engines.needs import Needs, fork_servers
 from grader.ledger.measurement import Measurement
+from grader.rerun.gpu_turns import GPUTurns
 from grader.rerun.job import Job, Slot
 from grader.rerun.mounted_code import VisibleCode
 from grader.rerun.rerun import run_job
@@ -47,10 +48,12 @@ class Slots:
             self.unready = [replace(slot, preparing=preparing, turn=turn, cores=shares)]
         else:
             numbers = gpus()
-            turns = [threading.Semaphore(needs.per_gpu) for _ in numbers]
+            turns = [GPUTurns(needs.per_gpu) for _ in numbers]
             shares_of = pools(len(numbers), needs.per_gpu + 1)  # for those that train, and one that predicts
             each = zip(numbers, turns, shares_of)
-            self.unready = [replace(slot, gpu=gpu, turn=turn, cores=shares) for gpu, turn, shares in each]
+            self.unready = [
+                replace(slot, gpu=gpu, turn=turn, alone=turn.alone, cores=shares) for gpu, turn, shares in each
+            ]
         self.count = places(needs, len(self.unready), at_once)
         self.busy = [0] * len(self.unready)
         self.servers = fork_servers(needs, code, threads) if servers is None else servers

@@ -47,8 +47,9 @@ class Settings:
 def needs(rules: Rules, settings: Settings, results: Path) -> Needs:
     """What all jobs for a results folder ask of an engine."""
     (results / DATA).mkdir(exist_ok=True)
-    # A training and two predictions of its own, each within the limit; as many to wait for; and what comes between.
-    longest = 60 * (6 * rules.limits.minutes + SPARE_MINUTES)
+    # Two trainings and three predictions of its own, each within the limit; trainings to wait for; and what comes between.
+    # Where others took the time, a limit is twice as long.
+    longest = 60 * (2 * 7 * rules.limits.minutes + SPARE_MINUTES)
     memory, per_gpu = rules.limits.memory_gb, rules.trainings_per_gpu
     return Needs(settings.device, settings.sandboxed, results / DATA, memory, per_gpu, longest)
 

@@ -82,7 +82,7 @@ def check_end(
         raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
     if outcome.status != 0:
         crash, words = crash_of(job, left), last_words(job.folder / f"{stage}.log")
-        if free is not None and "CUDA out of memory" in (crash.message if crash else words):
+        if free is not None and out_of_gpu_memory(job, left, stage):
             if free < MOSTLY_FREE:
                 held = f"others held {1 - free:.0%} of the GPU's memory"
                 raise Ended(Measurement(outcome="infrastructure", said=held))
@@ -101,6 +101,12 @@ def crashed(doing: str, status: int | None, crash: Crash | None, words: str) -> 
         said, publicly = words, f"it ended with status {status}"
     said, publicly = f"{doing} crashed: {said}", f"{doing} crashed: {publicly}"
     return Measurement(outcome="crashed", said=said, publicly=publicly, frames=crash.frames if crash else [])
+
+
+def out_of_gpu_memory(job: Job, left: Path, stage: str = "trainee") -> bool:
+    """Whether a program that failed says so. It is not believed for that: see `Rerun.train`."""
+    crash = crash_of(job, left)
+    return "CUDA out of memory" in (crash.message if crash else last_words(job.folder / f"{stage}.log"))
 
 
 def crash_of(job: Job, left: Path) -> Crash | None:

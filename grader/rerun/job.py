@@ -1,6 +1,7 @@
 """A job: one submission and one seed. And the slot of a machine in which it runs."""
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,7 @@ class Slot:
         threads: Threads of the processor that compute.
         preparing: What the training program must hold from its start to its end.
         turn: What it must hold besides while it trains; on a CPU until the predictions are made.
+        alone: Instead of the turn, one during which nobody else has one; None where several never have.
         cores: Shares of the processor, of which a job takes one with its turn, and gives it back at its end; None where the
             programs are held to none.
         per_gpu: How many may have their turn at once on this GPU.
@@ -59,6 +61,7 @@ class Slot:
     threads: int = field(default_factory=torch.get_num_threads)
     preparing: AbstractContextManager[Any] = field(default_factory=nullcontext)
     turn: Turn = field(default_factory=threading.Lock)
+    alone: Callable[[], AbstractContextManager[Turn]] | None = None
     cores: Pool | None = None
     per_gpu: int = 1
     stop: threading.Event | None = None

@@ -22,7 +22,7 @@ from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
-from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free
+from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free, out_of_gpu_memory
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
     keep,
@@ -40,7 +40,7 @@ from grader.safe_text import printable
 from grader.sandbox import supervision
 from grader.sandbox.cores import Cores
 from grader.sandbox.resource_limits import ResourceLimits
-from grader.sandbox.sandboxed_program import Program, plainly
+from grader.sandbox.sandboxed_program import Program, Turn, plainly
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable, read_output
@@ -86,7 +86,8 @@ class Rerun:
         free: Share of the GPU's memory that was free when the training's turn came.
         pace: Seconds that the training took for an image.
         cores: Those that its programs have for themselves, from its turn on.
-        turn: Close it to give the slot's turn back, if the job has it.
+        own_turn: With the GPU for itself, instead of the slot's turn.
+        turn: Close it to give the turn back, if the job has it.
     """
 
     job: Job
@@ -96,14 +97,14 @@ class Rerun:
     free: float | None = None
     pace: float = 0.0
     cores: Cores | None = None
+    own_turn: Turn | None = None
     turn: ExitStack = field(default_factory=ExitStack)
 
     def measurement(self) -> Measurement:
         """Train, predict, score. Raises Ended or Unreadable where it comes to no accuracy."""
         job, audited = self.job, self.job.submission.tier == "audited"
         config = rerun_config(job, job.data.training)
-        with self.slot.preparing:
-            outcome, trained = self.launch("trainee", config, job.data.training)
+        outcome, trained = self.train(config)
         if job.device == "cuda":  # the next job can train now; a CPU is busy with the predictions first
             self.turn.close()
         for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
@@ -144,6 +145,25 @@ class Rerun:
             **summary,
         )
 
+    def train(self, config: dict[str, Any]) -> tuple[Outcome, Path]:
+        """Returns how the training ended, and what it wrote.
+
+        One that runs out of the GPU's memory while others have some of it is made once more, with the GPU for itself: then it
+        shows whose fault that was, and nobody can have fewer neighbours or another draw by saying so.
+        """
+        with self.slot.preparing:
+            outcome, trained = self.launch("trainee", config, self.job.data.training)
+        alone = self.slot.alone
+        if alone and self.free is not None and self.free < MOSTLY_FREE and self.lacked_memory(outcome, trained):
+            self.turn.close()
+            shutil.rmtree(trained.parent)
+            with alone() as self.own_turn:
+                return self.launch("trainee", config, self.job.data.training)
+        return outcome, trained
+
+    def lacked_memory(self, outcome: Outcome, trained: Path) -> bool:
+        return outcome.ending == "exited" and outcome.status != 0 and out_of_gpu_memory(self.job, trained)
+
     def census(self) -> Measurement:
         """What a training would use, without the training. Raises Ended or Unreadable where none would be scored."""
         config = rerun_config(self.job, self.job.data.training)
@@ -160,11 +180,11 @@ class Rerun:
 
     def begin_turn(self) -> Cores | None:
         """The training's turn has come. Returns the cores for it."""
-        self.turn.callback(self.slot.turn.release)
-        if self.slot.cores:
+        self.turn.callback((self.own_turn or self.slot.turn).release)
+        if self.slot.cores and not self.cores:
             self.cores = self.slot.cores.get()  # there is one for each that has its turn, or had it and predicts
         if self.job.device == "cuda":
-            self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / self.slot.per_gpu)
+            self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / (1 if self.own_turn else self.slot.per_gpu))
         return self.cores
 
     def before_training(self, trained: Path, images_NHWC: Tensor) -> tuple[float | None, list[float]]:
@@ -259,7 +279,7 @@ class Rerun:
             output=output,
             gpu=slot.gpu if job.device == "cuda" else None,
             environment={"OMP_NUM_THREADS": str(slot.threads)},
-            turn=slot.turn if trains else None,
+            turn=(self.own_turn or slot.turn) if trains else None,
             says=(PREPARES, READY),
             begins=self.begin_turn,
             cores=self.cores,

@@ -4,20 +4,25 @@ What runs inside sees the interpreter, the packages, and the files and folders t
 of our environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
 """
 
+import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from grader.sandbox.control_group import ControlGroup
-from grader.sandbox.sandboxed_program import ENVIRONMENT, PYTHON_OPTIONS, Process, Program
+from grader.sandbox.disk import FOLDER, Disk, size_for
+from grader.sandbox.resource_limits import ResourceLimits
+from grader.sandbox.sandboxed_program import ENVIRONMENT, PYTHON_OPTIONS, TELL_AND_WAIT, Process, Program
 from grader.sandbox.seccomp import open_filter
 
 TMP_BYTES = 2 * 10**9
 SHM_BYTES = 10**9
+SECONDS_TO_START = 30
+HERE = b"here\n"
 ONE_PROGRAM = ("--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL")
 
 
@@ -54,14 +59,18 @@ def sandboxed_python(
     arguments: list[str],
     gpu: int | None = None,
     rights: Iterable[str] = ONE_PROGRAM,
+    first: Iterable[str] = (),
 ) -> list[str]:
-    """The command line that runs Python in a sandbox. `options` are bubblewrap's, for inputs, output and reports."""
+    """The command line that runs Python in a sandbox, inside of which `first` may come before it.
+
+    `options` are bubblewrap's, for inputs, output and reports.
+    """
     command = [bwrap_path() or "bwrap", *isolation(gpu), *rights, *options]
     # What carries the mounts is memory without a limit of its own: no program may write there.
     command += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in {**ENVIRONMENT, **environment}.items():
         command += ["--setenv", name, value]
-    return [*command, "--", sys.executable, *PYTHON_OPTIONS, *arguments]
+    return [*command, "--", *first, sys.executable, *PYTHON_OPTIONS, *arguments]
 
 
 def isolation(gpu: int | None) -> list[str]:
@@ -96,31 +105,51 @@ def read_only(inputs: dict[str, Path]) -> list[str]:
 class Bubblewrapped(Process):
     """A program in a sandbox of its own."""
 
-    def __init__(self, program: Program, group: ControlGroup | None):
-        self.status_file, status_end = os.pipe()
+    def __init__(self, program: Program, limits: ResourceLimits, group: ControlGroup | None):
+        self.inner: int | None = None  # a descriptor of its first process
+        told, status_end = os.pipe()
+        self.status_file = open(told, "rb", buffering=0)
         descriptors = [status_end]
         options = ["--json-status-fd", str(status_end), *read_only(program.inputs)]
-        options += ["--bind", str(program.output), "/out", "--chdir", "/out"]
+        options += ["--perms", "0700", "--size", str(size_for(limits).bytes), "--tmpfs", "/out", "--chdir", "/out"]
         if (filter_file := open_filter()) is not None:
             descriptors.append(filter_file)
             options += ["--seccomp", str(filter_file)]
         arguments = [program.script, program.argument]
-        command = sandboxed_python(options, program.environment, arguments, program.gpu)
+        command = sandboxed_python(options, program.environment, arguments, program.gpu, first=TELL_AND_WAIT)
         try:
             super().__init__(command, program, group, {}, descriptors)
         except OSError:
-            os.close(self.status_file)
+            self.let_go()
             raise
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
+    def enter(self) -> None:
+        """Open its file system once its walls stand, and let it begin."""
+        said = b""
+        while not said.endswith(HERE):
+            if not select.select([self.output], [], [], SECONDS_TO_START)[0]:
+                raise OSError("bubblewrap does not start")
+            if not (more := os.read(self.output.fileno(), 1000)):
+                raise OSError(" ".join(said.decode("utf-8", "replace").split()) or "bubblewrap ended")
+            said += more
+        first = json.loads(self.status_file.readline())["child-pid"]
+        self.inner = os.pidfd_open(first)
+        self.disk = Disk(os.open(f"/proc/{first}/root/out", FOLDER))
+        self.tell("go")
+
+    def kill(self) -> None:
+        super().kill()
+        if self.inner is not None:  # bubblewrap's end is its end, a moment later
+            select.select([self.inner], [], [], SECONDS_TO_START)
+
     def failure(self) -> str | None:
         # bubblewrap reports an exit status only if the program was started, and on a pipe that the program lacks.
-        os.set_blocking(self.status_file, False)
-        with suppress(BlockingIOError):
-            if b'"exit-code"' in os.read(self.status_file, 4096):
-                return None
+        os.set_blocking(self.status_file.fileno(), False)
+        if b'"exit-code"' in (self.status_file.read(4096) or b""):
+            return None
         return f"exit status {self.status}"
 
     def lost(self) -> str | None:
@@ -129,4 +158,9 @@ class Bubblewrapped(Process):
 
     def close(self) -> None:
         super().close()
-        os.close(self.status_file)
+        self.let_go()
+
+    def let_go(self) -> None:
+        self.status_file.close()
+        if self.inner is not None:
+            os.close(self.inner)

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -31,21 +31,28 @@ SECONDS_TO_START = 600  # by then a group has a process
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """A group of one version, 1 or 2, by the folders of its two controllers; in version 2 they are the same folder."""
+    """A group of one version, 1 or 2, by the folders of its controllers; in version 2 they are the same folder.
+
+    Attributes:
+        processor: Where the processor's time is counted; None where it is not counted for us.
+    """
 
     memory: Path
     pids: Path
     version: int
+    processor: Path | None = None
 
     @property
     def folders(self) -> list[Path]:
-        return list(dict.fromkeys((self.memory, self.pids)))
+        return list(dict.fromkeys(folder for folder in (self.memory, self.pids, self.processor) if folder))
 
     @contextmanager
     def child(self, memory: int, processes: int) -> Iterator["ControlGroup"]:
         """A new group within this one, with limits (see `limit`). At the end nothing of it is left."""
         new = {folder: Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) for folder in self.folders}
-        group = ControlGroup(new[self.memory], new[self.pids], self.version)
+        group = ControlGroup(
+            new[self.memory], new[self.pids], self.version, new[self.processor] if self.processor else None
+        )
         try:
             group.limit(memory, processes)
             yield group
@@ -80,6 +87,14 @@ class ControlGroup:
         """Bytes, including those in its /tmp and /dev/shm. Raises OSError where the group is gone."""
         file = self.memory / ("memory.current" if self.version == 2 else "memory.usage_in_bytes")
         return int(file.read_text())
+
+    def processor_seconds(self) -> float:
+        """Time of the processor that all that was ever in it has taken. Raises OSError or KeyError where it is not told."""
+        if self.processor is None:
+            raise OSError("nobody counts the processor's time")
+        if self.version == 2:
+            return table(self.processor / "cpu.stat")["usage_usec"] / 1e6
+        return int((self.processor / "cpuacct.usage").read_text()) / 1e9
 
     def ran_out(self) -> Literal["memory", "processes", "machine"] | None:
         """What the kernel refused: `memory` or `processes` beyond the limit, or memory that the `machine`, or a group
@@ -124,6 +139,12 @@ def parent_group(root: Path = ROOT) -> ControlGroup:
     if parent.version == 2:
         pass_on(parent.memory)
     parent.sweep()
+    if parent.version == 1:
+        try:
+            with parent.child(10**9, 64):
+                return parent
+        except OSError:
+            parent = replace(parent, processor=None)  # which counts, but limits nothing
     with parent.child(10**9, 64):  # raises OSError where it cannot be limited
         return parent
 
@@ -139,11 +160,12 @@ def enclosing_group(root: Path, own: str) -> ControlGroup:
             raise OSError("this process is in no control group of version 2")
         group = root / paths[""]
         group = group.parent if group.name == LEAF else group
-        return ControlGroup(group, group, 2)
+        return ControlGroup(group, group, 2, group)
     for controller in ("memory", "pids"):
         if controller not in paths:
             raise OSError(f"there is no {controller} controller")
-    return ControlGroup(root / "memory" / paths["memory"], root / "pids" / paths["pids"], 1)
+    counts = root / "cpuacct" / paths["cpuacct"] if "cpuacct" in paths else None
+    return ControlGroup(root / "memory" / paths["memory"], root / "pids" / paths["pids"], 1, counts)
 
 
 def pass_on(group: Path) -> None:

@@ -17,10 +17,12 @@ from pathlib import Path
 
 from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, prefixes, read_only, sandboxed_python
 from grader.sandbox.control_group import ControlGroup, parent_group
+from grader.sandbox.disk import Disk, size_for
+from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, Running
 from grader.sandbox.scratch import Scratch
 
-READY, HERE, GO = b"ready", b"here", b"go"  # as in fork_server_main.py, which imports nothing of ours
+READY, HERE, GO, OPEN = b"ready", b"here", b"go", b"open"  # as in fork_server_main.py, which imports nothing of ours
 SHELF = "/shelf"
 WALLS = ("fork_server_main.py", "namespaces.py", "seccomp.py")
 ALL_RIGHTS = ("--uid", "0", "--gid", "0", "--cap-add", "ALL")  # over nothing but the sandbox itself
@@ -41,7 +43,7 @@ class ForkServer:
         threads: Number of threads for a program's arithmetic.
 
     Attributes:
-        scratch: Folder in which a program's other inputs, and its output folder, must lie.
+        scratch: Folder in which a program's other inputs must lie.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class ForkServer:
         options = read_only({f"/walls/{name}": Path(__file__).with_name(name) for name in WALLS} | self.code)
         options += ["--dir", "/job", "--dir", "/data", "--dir", "/out", "--tmpfs", SHELF]
         for folder, inside in self.shelves.items():
-            options += ["--bind" if folder == self.scratch else "--ro-bind", str(folder), inside]
+            options += ["--ro-bind", str(folder), inside]
         options += ["--remount-ro", SHELF]
         environment = {"OMP_NUM_THREADS": str(self.threads), "OPENBLAS_NUM_THREADS": "1"}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -106,14 +108,14 @@ class ForkServer:
             self.end()
             raise OSError(" ".join((self.scratch / "fork_server.log").read_text("utf-8", "replace").split())[-300:])
 
-    def __call__(self, program: Program, group: ControlGroup | None) -> "Forked":
+    def __call__(self, program: Program, limits: ResourceLimits, group: ControlGroup | None) -> "Forked":
         """Start a program. Raises OSError where that is not possible."""
         with self.lock:
             if self.process is None or self.process.poll() is not None:
                 self.end()
                 self.start()
             self.wait_until_ready()
-            return Forked(self, program, group)
+            return Forked(self, program, limits, group)
 
     def inside(self, path: Path) -> str:
         """Where the forking process sees a path of this machine. Raises OSError for what it cannot see."""
@@ -126,7 +128,7 @@ class ForkServer:
 class Forked(Running):
     """A program that runs as a child of the fork server."""
 
-    def __init__(self, server: ForkServer, program: Program, group: ControlGroup | None):
+    def __init__(self, server: ForkServer, program: Program, limits: ResourceLimits, group: ControlGroup | None):
         assert server.control is not None and server.process is not None, "it has been started"
         self.server = server.process
         self.error: str | None = None
@@ -136,7 +138,7 @@ class Forked(Running):
             "argument": program.argument,
             "environment": program.environment,
             "read_only": {i: server.inside(path) for i, path in program.inputs.items() if i not in server.code},
-            "output": server.inside(program.output),
+            "output": size_for(limits),
             "shelf": SHELF,
             "kept": [prefix for prefix in prefixes() if Path(prefix).is_relative_to("/tmp")],
             "sizes": {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES},
@@ -155,10 +157,15 @@ class Forked(Running):
             if said != HERE:
                 raise OSError("the fork server gave no child")
             self.pid = CREDENTIALS.unpack(credentials[0][2])[0]
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)  # they would take the descriptor's place
             self.process = os.pidfd_open(self.pid)
             if group:
                 group.add(self.pid)
             self.socket.send(GO)
+            said, descriptors, _, _ = socket.recv_fds(self.socket, 1000, 1, socket.MSG_CMSG_CLOEXEC)
+            if said != OPEN:
+                raise OSError(json.loads(said)["error"] if said else "the fork server's child is gone")
+            self.disk = Disk(descriptors[0])
         except OSError:
             if self.process is not None:
                 self.kill()

@@ -22,7 +22,7 @@ import seccomp  # noqa: E402
 
 del sys.path[0]  # programs must not find these
 
-READY, HERE, GO = b"ready", b"here", b"go"
+READY, HERE, GO, OPEN = b"ready", b"here", b"go", b"open"
 
 
 def check_forkable() -> None:
@@ -64,6 +64,9 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
         if tell.recv(10) != GO:
             os._exit(1)
         namespaces.mount_view(wanted["read_only"], wanted["output"], wanted["shelf"], wanted["sizes"], wanted["kept"])
+        out = os.open("/out", os.O_RDONLY | os.O_DIRECTORY)
+        socket.send_fds(tell, [OPEN], [out])
+        os.close(out)
         namespaces.shrink()
         namespaces.keep_out(others=True)
         if program := seccomp.program():

@@ -40,13 +40,15 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, options.encode() or None)
 
 
-def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[str, int], kept: list[str]) -> None:
-    """Mount what the program may see: its inputs, its output folder, and private places to write.
+def mount_view(
+    read_only: dict[str, str], output: list[int], shelf: str, sizes: dict[str, int], kept: list[str]
+) -> None:
+    """Mount what the program may see: its inputs, and private places to write.
 
     Args:
         read_only: Its inputs: path that it sees -> path below the shelf. The former exist already.
-        output: Folder below the shelf that it sees as /out, and may write.
-        shelf: Where the inputs and outputs of all programs are; out of reach from then on.
+        output: Maximum bytes and inodes of /out, in memory.
+        shelf: Where the inputs of all programs are; out of reach from then on.
         sizes: Places in memory: path -> maximum bytes.
         kept: Folders within those places that stay visible, read-only.
     """
@@ -55,8 +57,8 @@ def mount_view(read_only: dict[str, str], output: str, shelf: str, sizes: dict[s
     for inside, source in read_only.items():
         mount(source, inside, None, BIND)
         mount("none", inside, None, REMOUNT | BIND | READ_ONLY | NO_SETUID | NO_DEVICES)
-    mount(output, "/out", None, BIND)
-    mount("none", "/out", None, REMOUNT | BIND | NO_SETUID | NO_DEVICES)
+    size, inodes = output
+    mount("tmpfs", "/out", "tmpfs", NO_SETUID | NO_DEVICES, f"mode=700,size={size},nr_inodes={inodes}")
     call("umount2", shelf.encode(), DETACH)
     folders = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in kept}
     for place, size in sizes.items():

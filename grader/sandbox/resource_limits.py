@@ -8,8 +8,8 @@ class ResourceLimits:
     """Limits of one program and all that it starts.
 
     Attributes:
-        seconds: Wall-clock time, from its turn on.
-        memory_bytes: Memory of all its processes together.
+        seconds: From its turn on, as `supervision.Stopwatch` counts them.
+        memory_bytes: Memory of all its processes together; with control groups, of what it writes, too.
         output_bytes: What it may write.
         output_files: Files and folders that it may write.
         processes: Processes and threads at any moment.

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Protocol
 
 from grader.sandbox.control_group import ControlGroup
 from grader.sandbox.cores import Cores
+from grader.sandbox.disk import Disk
+from grader.sandbox.resource_limits import ResourceLimits
 
 ENVIRONMENT = {
     "HOME": "/tmp",
@@ -27,8 +29,15 @@ ENVIRONMENT = {
 PYTHON_OPTIONS = ("-s", "-P")  # nothing is imported from a home or a working directory
 # What follows these starts after a line on its standard input.
 WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r go && exec "$@"', "sh")
+TELL_AND_WAIT = ("/bin/sh", "-c", 'echo here && read -r go && exec "$@"', "sh")  # first it says that it is there
 
-Turn: TypeAlias = "threading.Lock | threading.Semaphore"
+
+class Turn(Protocol):
+    """What one program, or a few at once, may hold: a lock or a semaphore."""
+
+    def acquire(self, *, timeout: float) -> bool: ...
+
+    def release(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Program:
         script: A Python file.
         argument: Its single argument: a path as seen inside.
         inputs: Read-only files and folders: path inside -> path on this machine.
-        output: The folder that it may write, seen as /out.
+        output: The folder that it may write, seen as /out. In a sandbox it is the disk's, and copied here at the end.
         gpu: Number of the NVIDIA GPU that it may use; None for none.
         environment: Variables in addition to ENVIRONMENT.
         turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by
@@ -58,7 +67,7 @@ class Program:
     output: Path
     gpu: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    turn: "Turn | None" = None
+    turn: Turn | None = None
     says: tuple[str, str] = ("", "")
     begins: Callable[[], Cores | None] = lambda: None
     cores: Cores | None = None
@@ -73,12 +82,14 @@ class Running(ABC):
         input: Its standard input, closed but where it waits for its turn.
         output: What it prints.
         status: Its exit status, negative for a signal; None while it runs.
+        disk: The file system of its own that it writes to; None where it writes to its output folder itself.
     """
 
     pid: int
     input: IO[bytes]
     output: IO[bytes]
     status: int | None = None
+    disk: Disk | None = None
 
     def begin(self) -> None:
         """Tell a program that waits for its turn to begin."""
@@ -109,10 +120,12 @@ class Running(ABC):
     def close(self) -> None:
         """Let go of what was needed to watch it."""
         self.input.close()
+        if self.disk:
+            self.disk.close()
 
 
 # Raises OSError where it cannot start the program.
-Launch = Callable[[Program, ControlGroup | None], Running]
+Launch = Callable[[Program, ResourceLimits, ControlGroup | None], Running]
 
 
 class Process(Running):
@@ -142,6 +155,7 @@ class Process(Running):
             if group:
                 group.add(self.pid)
                 self.tell("go")
+            self.enter()
         except OSError:
             self.kill()
             self.input.close()
@@ -149,6 +163,9 @@ class Process(Running):
             raise
         if program.turn is None:
             self.input.close()
+
+    def enter(self) -> None:
+        """What a launcher does between the start and the program's own code. Raises OSError where that does not begin."""
 
     def wait(self, seconds: float) -> bool:
         with suppress(subprocess.TimeoutExpired):
@@ -161,7 +178,7 @@ class Process(Running):
         self.status = self.process.wait()
 
 
-def plainly(program: Program, group: ControlGroup | None) -> Process:
+def plainly(program: Program, limits: ResourceLimits, group: ControlGroup | None) -> Process:
     """Start a program without a sandbox, with all our rights."""
     environment = {**ENVIRONMENT, **program.environment}
     environment["HOME"] = environment["MPLCONFIGDIR"] = str(program.output)

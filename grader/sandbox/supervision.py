@@ -13,6 +13,7 @@ from typing import IO, Literal, TextIO
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import control_group
 from grader.sandbox.cores import pin
+from grader.sandbox.lost_time import LostTime
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
 from grader.sandbox.sandboxed_program import Launch, Program, Running
@@ -33,7 +34,7 @@ class Outcome:
         ending: `exited` by itself, ended for a limit (`time`, `memory`, `output`, `processes`), or `sandbox` where the
             sandbox itself failed, which is never the program's fault.
         status: The exit status; negative for a signal; None where the program had none.
-        seconds: Wall-clock time, as Stopwatch counts it.
+        seconds: As Stopwatch counts them.
         peak_memory: Largest sum seen of the processes' memory, in bytes.
         detail: What the sandbox said, where it failed.
     """
@@ -48,7 +49,8 @@ class Outcome:
 class Stopwatch:
     """A program's time since it said that its time counts, before which nothing of a student's runs.
 
-    Without a turn, no line but that one is believed; with one, the wait for it does not count.
+    Without a turn, no line but that one is believed; with one, the wait for it does not count. Nor does what others took
+    from its cores, but half of the time always counts: no program has its place longer than twice its limit.
     """
 
     def __init__(self, program: Program):
@@ -57,6 +59,7 @@ class Stopwatch:
         self.heard: dict[str, float] = {}
         self.begun: float | None = None  # when its turn came
         self.ready = threading.Event()
+        self.lost: LostTime | None = None
 
     def hear(self, line: str) -> None:
         """A line that the program printed."""
@@ -72,11 +75,17 @@ class Stopwatch:
         return bool(self.program.says[0]) and self.program.says[0] in self.heard
 
     @property
+    def counts(self) -> bool:
+        """Whether its time has begun to count."""
+        return not self.program.says[0] or self.came_to_student
+
+    @property
     def seconds(self) -> float:
         now = time.monotonic()
         counts, ready = self.program.says
         waited = (self.begun or now) - self.heard[ready] if self.program.turn and ready in self.heard else 0.0
-        return now - self.heard.get(counts, self.started) - waited
+        passed = now - self.heard.get(counts, self.started) - waited
+        return passed - min(self.lost.seconds, passed / 2) if self.lost else passed
 
 
 class Stopped(BaseException):
@@ -102,7 +111,7 @@ def run(
         file = stack.enter_context(open(log, "w", encoding="utf-8"))
         try:
             group = stack.enter_context(control_group(limits.memory_bytes, limits.processes))
-            running = launch(program, group)
+            running = launch(program, limits, group)
         except OSError as error:
             return Outcome("sandbox", None, 0.0, 0, str(error))
         stack.callback(running.close)
@@ -117,6 +126,9 @@ def run(
                     raise Stopped
                 if cores:  # each time, since a child may be on its way while its parent is held
                     pin(running.pid, cores)
+                    if group and stopwatch.counts:
+                        stopwatch.lost = stopwatch.lost or LostTime(running.pid, cores, group)
+                        stopwatch.lost.look()
                 try:
                     # A group needs no count of processes: the kernel refuses one too many.
                     memory, tasks = (group.memory_used(), 0) if group else usage(running.pid)
@@ -124,7 +136,7 @@ def run(
                     return Outcome("sandbox", None, stopwatch.seconds, peak, f"its limits are gone: {error}")
                 peak = max(peak, memory)
                 refused = group.ran_out() if group else None
-                exceeded = over_limit(limits, stopwatch.seconds, memory, tasks, program.output, running.pid)
+                exceeded = over_limit(limits, stopwatch.seconds, memory, tasks, *written(running, program, limits))
                 if exceeded or refused:
                     ending = exceeded or refused or ending
                     break
@@ -138,6 +150,10 @@ def run(
             running.kill()
             reader.join(5)
         seconds, status = stopwatch.seconds, running.status
+        if running.disk and ending == "exited":
+            ending = over_limit(limits, 0.0, 0, 0, *running.disk.used()) or ending
+        if running.disk and not running.disk.copy(program.output, limits) and ending == "exited":
+            ending = "output"
         if group and ending == "exited" and status != 0:
             ending = group.ran_out() or ending
         if ending == "machine":
@@ -165,15 +181,23 @@ def fault_of_ours(
         return None
     if lost := running.lost():
         return lost
-    written, _ = folder_contents(program.output, limits.output_files)
-    if shutil.disk_usage(program.output).free + written < limits.output_bytes:
+    if running.disk:
+        return None  # what is full then is its own
+    used, _ = folder_contents(program.output, limits.output_files)
+    if shutil.disk_usage(program.output).free + used < limits.output_bytes:
         return f"the disk lacks room for the {limits.output_bytes / 1e6:g} MB that it may write"
     return None
 
 
-def over_limit(
-    limits: ResourceLimits, seconds: float, memory: int, tasks: int, output: Path, root: int
-) -> Ending | None:
+def written(running: Running, program: Program, limits: ResourceLimits) -> tuple[int, int]:
+    """Bytes that a program has written, and files and folders."""
+    if running.disk:
+        return running.disk.used()
+    used, files = folder_contents(program.output, limits.output_files)
+    return used + unlinked_bytes(running.pid, program.output), files
+
+
+def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, used: int, files: int) -> Ending | None:
     """The limit that is exceeded, if any."""
     if seconds > limits.seconds:
         return "time"
@@ -181,9 +205,7 @@ def over_limit(
         return "memory"
     if tasks > limits.processes:
         return "processes"
-    written, files = folder_contents(output, limits.output_files)
-    written += unlinked_bytes(root, output)
-    if written > limits.output_bytes or files > limits.output_files:
+    if used > limits.output_bytes or files > limits.output_files:
         return "output"
     return None
 

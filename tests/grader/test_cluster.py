@@ -159,7 +159,7 @@ class MadeUpRay:
 def graded_on(monkeypatch, tmp_path):
     """Runs so many jobs on nodes that are made up; a job that fails through no fault of its own is queued again."""
 
-    def graded_on(nodes, count: int, late: str = "", longest: float = 10**5):
+    def graded_on(nodes, count: int, late: str = "", longest: float = 10**5, whose=str):
         made = MadeUpRay(nodes, late)
         monkeypatch.setattr(cluster, "nodes", lambda address: None)
         monkeypatch.setattr(cluster, "reachable", lambda address: True)
@@ -174,7 +174,8 @@ def graded_on(monkeypatch, tmp_path):
 
         def described(name: str) -> SimpleNamespace:
             data = SimpleNamespace(training=tmp_path, scoring=tmp_path)
-            return SimpleNamespace(name=name, folder=tmp_path, data=data, submission=SimpleNamespace(files={}))
+            submission = SimpleNamespace(files={}, student=whose(name))
+            return SimpleNamespace(name=name, folder=tmp_path, data=data, submission=submission)
 
         results = []
         for name in ("get_runtime_context", "nodes", "remote", "wait", "get", "kill", "put", "shutdown"):
@@ -199,6 +200,14 @@ def test_a_node_that_fails_and_fails_is_left_alone_and_others_do_its_jobs(graded
     assert sorted(passed, key=int) == [str(number) for number in range(12)]
     assert made.killed.count("broken") == 1 and made.settled.count("broken") == 1
     assert cluster.LOSSES <= sum(node == "broken" for node, _ in made.done) <= cluster.LOSSES + 2
+
+
+def test_what_fails_of_one_student_s_is_not_held_against_a_node(graded_on):
+    left = iter(range(12))
+    faults = lambda job: LOST if job in "01" and next(left, None) is not None else good(job)  # noqa: E731
+    made, results = graded_on({"only": faults}, 2, whose=lambda name: "mallory")
+    assert [outcome for _, outcome in results].count("infrastructure") == 12
+    assert made.settled == made.killed == ["only"]  # the latter at the end
 
 
 def test_a_node_that_fails_now_and_then_is_kept(graded_on):

@@ -39,7 +39,9 @@ def test_groups_are_made_in_the_grader_s_own_and_never_in_its_leaf(own, root):
 
 
 def test_in_version_1_each_controller_has_a_tree(tmp_path):
-    assert enclosing_group(tmp_path, VERSION_1) == ControlGroup(tmp_path / "memory" / "a", tmp_path / "pids" / "b", 1)
+    counts = tmp_path / "cpuacct"
+    found = enclosing_group(tmp_path, VERSION_1)
+    assert found == ControlGroup(tmp_path / "memory" / "a", tmp_path / "pids" / "b", 1, counts)
 
 
 def test_where_there_is_no_group_the_reason_is_told(root, tmp_path):

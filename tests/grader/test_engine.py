@@ -13,7 +13,9 @@ import pytest
 from grader.engines import local, machine, slots
 from grader.engines.local import LocalEngine
 from grader.engines.needs import Needs
+from grader.ledger.measurement import Ended
 from grader.rerun import rerun
+from grader.rerun.gpu_turns import GPUTurns
 from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.sandbox import supervision
@@ -128,6 +130,64 @@ def test_a_cpu_predicts_before_the_next_one_trains_and_a_gpu_beside_it(device, c
     assert run_job(job, print, slot).outcome == "infrastructure"  # there are no logits to score
     assert seen == {"trainee": (True, True), "predictor": (False, device == "cpu")}
     assert not slot.preparing.locked() and not slot.turn.locked()
+
+
+@pytest.mark.parametrize(
+    ("greedy", "neighbour", "outcome", "trainings"),
+    [(True, True, "crashed", 2), (False, True, "scored", 2), (True, False, "crashed", 1)],
+)
+def test_who_lacks_memory_beside_others_is_trained_again_alone(
+    greedy, neighbour, outcome, trainings, monkeypatch, tmp_path
+):
+    """Whoever asks for too much is to blame, and whoever others left too little is not."""
+    turns, held, launched = GPUTurns(2), threading.Event(), []
+    slot = Slot(turn=turns, alone=turns.alone, per_gpu=2)
+
+    def launch(self, stage, *arguments):
+        turn = self.own_turn or slot.turn
+        assert turn.acquire(timeout=10)
+        launched.append(turns.taken)
+        self.begin_turn()
+        (tmp_path / "trainee.log").write_text("CUDA out of memory")
+        held.set()  # the neighbour ends
+        (tmp_path / "trained" / "out").mkdir(parents=True)
+        failed = greedy or len(launched) == 1
+        return supervision.Outcome("exited", int(failed), 1.0, 1), tmp_path / "trained" / "out"
+
+    def neighbours_turn():
+        turns.acquire()
+        ready.set()
+        held.wait(10)
+        turns.release()
+
+    ready = threading.Event()
+    if neighbour:
+        threading.Thread(target=neighbours_turn).start()
+        ready.wait(10)
+    monkeypatch.setattr(rerun.Rerun, "launch", launch)
+    monkeypatch.setattr(rerun, "gpu_free", lambda gpu, enough: 0.98 if turns.taken == 1 else 0.4)
+    monkeypatch.setattr(rerun, "rerun_config", lambda job, data: {"trainer": {"max_epochs": 1}, "data": {}})
+    monkeypatch.setattr(rerun, "read_output", lambda *arguments: pytest.fail("it ended well") if greedy else b"")
+    monkeypatch.setattr(rerun, "read_summary", lambda *arguments: (_ for _ in ()).throw(Ended(scored())))
+    limits = SimpleNamespace(minutes=1, output_mb=1, output_files=1, memory_gb=1, processes=1)
+    submission = SimpleNamespace(tier="audited", modules={})
+    job = Job(submission, 0, SimpleNamespace(limits=limits), SimpleNamespace(training=tmp_path), "cuda", tmp_path)
+    assert run_job(job, print, slot).outcome == outcome
+    assert launched == [2, 1][-trainings:] if neighbour else launched == [1]
+    assert turns.taken == 0 and turns.acquire(timeout=0) and turns.acquire(timeout=0) and not turns.acquire(timeout=0)
+
+
+def test_a_turn_alone_waits_for_others_and_keeps_them_away():
+    turns = GPUTurns(2)
+    assert turns.acquire() and turns.acquire() and not turns.acquire(timeout=0)
+    with turns.alone() as alone:
+        turns.release()
+        assert not alone.acquire(timeout=0) and not turns.acquire(timeout=0)
+        turns.release()
+        assert alone.acquire(timeout=0) and not turns.acquire(timeout=0)
+        alone.release()
+        assert not turns.acquire(timeout=0)
+    assert turns.acquire(timeout=0) and turns.acquire(timeout=0)
 
 
 def test_it_asks_again_after_each_result(monkeypatch):

@@ -135,6 +135,9 @@ def test_a_server_that_was_killed_is_started_again(fork_server, execute):
 def test_nothing_outside_its_folders_can_be_given(fork_server, tmp_path):
     (tmp_path / "out").mkdir()
     outcome = run(
-        Program("/job/x.py", "", {}, tmp_path / "out"), ResourceLimits(), tmp_path / "log", launch=fork_server
+        Program("/job/x.py", "", {"/job": tmp_path}, tmp_path / "out"),
+        ResourceLimits(),
+        tmp_path / "log",
+        launch=fork_server,
     )
     assert outcome.ending == "sandbox" and "none of the fork server's folders" in outcome.detail

@@ -118,7 +118,7 @@ def submission(tmp_path_factory):
 
 def came_to(left: dict[str, bytes], status: int, submission, folder: Path) -> Measurement:
     """What a job comes to whose program left these files."""
-    slot = Slot(launch=lambda program, group: Made(program, left, status))
+    slot = Slot(launch=lambda program, limits, group: Made(program, left, status))
     job = Job(
         submission, 1, RULES, SimpleNamespace(training=folder, image_shape=(3, 32, 32)), "cpu", folder / "attempt"
     )

@@ -6,6 +6,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -125,18 +126,6 @@ def test_no_new_namespaces_and_no_capabilities(execute):
 @pytest.mark.parametrize(
     ("code", "limits", "ending"),
     [
-        (
-            "import ctypes, os, time\nfile = os.open('/out/x', os.O_CREAT | os.O_WRONLY)\n"
-            "ctypes.CDLL(None).fallocate(file, 1, ctypes.c_long(0), ctypes.c_long(4 * 10**7))\ntime.sleep(10)",
-            LIMITS,
-            "output",
-        ),
-        (
-            "import os, time\nfiles = [open(f'/out/{i}', 'wb') for i in range(4)]\n"
-            "for i, file in enumerate(files): os.unlink(f'/out/{i}'); file.write(bytes(10**7)); file.flush()\ntime.sleep(10)",
-            LIMITS,
-            "output",
-        ),
         ("while True: pass", replace(LIMITS, seconds=1.2), "time"),
         (
             "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)",
@@ -161,8 +150,6 @@ def test_no_new_namespaces_and_no_capabilities(execute):
         ),
     ],
     ids=[
-        "preallocated",
-        "unlinked",
         "time",
         "time, SIGTERM ignored",
         "memory",
@@ -173,6 +160,72 @@ def test_no_new_namespaces_and_no_capabilities(execute):
 )
 def test_every_limit_ends_the_program_that_breaks_it(code, limits, ending, execute):
     assert execute(code, limits)[0].ending == ending
+
+
+FILES = "files = []\nwhile True: files.append(open('/out/file', 'wb')); os.unlink('/out/file'); files[-1].write(bytes(10**6)); files[-1].flush()"
+MAPPED = """
+file = os.open("/out/x", os.O_CREAT | os.O_RDWR)
+os.truncate(file, 19 * 10**6)
+first = mmap.mmap(file, 19 * 10**6)
+os.close(file)
+os.unlink("/out/x")
+first.write(bytes(19 * 10**6))
+open("/out/y", "wb").write(bytes(10**7))
+"""
+SET_ASIDE = "for i in range(9): os.posix_fallocate(os.open(f'/out/{i}', os.O_CREAT | os.O_WRONLY), 0, 4 * 10**6)"
+LINKS = "open('/out/x', 'wb').write(bytes(10**6))\nfor i in range(30): os.link('/out/x', f'/out/{i}')"
+SPARSE = "for i in range(3): os.truncate(os.open(f'/out/{i}', os.O_CREAT | os.O_WRONLY), 10**7)"
+INODES = "for i in range(3000): open(f'/out/{i}', 'wb').close()"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [FILES, MAPPED, SET_ASIDE, LINKS, SPARSE, INODES, f"os.mkdir('/out/d'); os.chdir('/out/d')\n{FILES}"],
+    ids=["unlinked", "mapped", "set aside", "links", "sparse", "many", "below"],
+)
+def test_no_byte_is_written_beyond_the_limit(code, execute, monkeypatch):
+    """Also where nobody looks while it runs: the kernel refuses, or what there is at its end is too much."""
+    monkeypatch.setattr("grader.sandbox.supervision.POLL_SECONDS", 30)
+    outcome, log = execute(f"import mmap, os\n{code}")
+    assert outcome.ending == "output" or (outcome.status == 1 and "No space left on device" in log)
+    copied = [path for path in execute.out.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in copied) <= LIMITS.output_bytes + 1 and len(copied) <= LIMITS.output_files
+
+
+def test_who_lacks_room_is_to_blame_though_the_disk_is_full_for_all(execute, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    outcome, log = execute(
+        "print('begins', flush=True)\n" + "open('/tmp/x', 'wb').write(b'')\nraise OSError(28, 'full')",
+        says=("begins", "ready"),
+    )
+    assert (outcome.ending, outcome.status) == ("exited", 1)
+
+
+def test_what_a_program_leaves_is_copied_and_no_link_is_followed(execute):
+    (execute.given / "secret").write_text("secret")
+    outcome, _ = execute("""
+        import os
+        os.makedirs("/out/a/b")
+        open("/out/a/b/file", "wb").write(bytes(range(256)) * 10_000)
+        os.symlink("/job/secret", "/out/link")
+        os.symlink("/job", "/out/folder")
+        os.mkfifo("/out/pipe")
+        open("/out/closed", "w").write("x")
+        os.chmod("/out/closed", 0)
+        os.mkdir("/out/shut", 0)
+        for _ in range(300):
+            os.mkdir("deep")
+            os.chdir("deep")
+        open("file", "w").write("x")
+    """)
+    assert (outcome.ending, outcome.status) == ("exited", 0)
+    assert (execute.out / "a" / "b" / "file").read_bytes() == bytes(range(256)) * 10_000
+    assert {path.name for path in execute.out.iterdir()} - {"closed", "shut", "deep"} == {"a"}
+
+
+def test_what_a_limit_ended_leaves_what_it_wrote(execute):
+    outcome, _ = execute("open('/out/x', 'w').write('1')\nwhile True: pass", replace(LIMITS, seconds=1.2))
+    assert outcome.ending == "time" and (execute.out / "x").read_text() == "1"
 
 
 def test_a_flood_of_output_is_cut_and_does_not_block(execute):
@@ -230,8 +283,8 @@ def ended_from_outside(execute, kill) -> str:
     """How a program ends where `kill`, given its process on this machine, is called while the student's part runs."""
     begun, launch = [], execute.launch
 
-    def launched(program, group):
-        begun.append(launch(program, group))
+    def launched(program, limits, group):
+        begun.append(launch(program, limits, group))
         return begun[0]
 
     execute.launch = launched

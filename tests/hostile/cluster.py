@@ -21,7 +21,7 @@ from tests.hostile.cases import RULES
 from tests.hostile.classroom import faults, miscounted, write_class
 
 STUDENTS, SEEDS = 4, 2
-PATIENCE = 0.3  # minutes of a training, of which a lease allows six
+PATIENCE = 0.3  # minutes of a training, of which a lease allows fourteen
 SECONDS_TO_TRAIN = 600  # at most, from the start of a grading to its first training, on a machine that is busy
 HOST, FORK_SERVER = "ray::NodeWorker", "/walls/fork_server_main.py"
 GRADER = """

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from tests.hostile.attacks import TRIES
 from tests.hostile.cases import IMPATIENT, RULES, Case, own_network, program
 
 IN_PREDICTION = "import sys; predicting = sys.argv[0].endswith('predictor.py')"
@@ -365,7 +366,7 @@ METRIC = [
         "import pickle; open(path, 'wb').write(pickle.dumps({'a': 1}))",
     ),
     once_saved("weights that are a link", "left no weights", "os.remove(path); os.symlink('/etc/passwd', path)"),
-    once_saved("weights that are a FIFO", "is no regular file", "os.remove(path); os.mkfifo(path)"),
+    once_saved("weights that are a FIFO", "left no weights", "os.remove(path); os.mkfifo(path)"),
     once_saved(
         "weights with a key too many",
         "predicting crashed",
@@ -408,7 +409,7 @@ RESOURCES = [
     program(
         "a flood of the disk",
         "failed",
-        "",
+        "wrote more than",
         top="import os\nfor i in range(10**6):\n    open(f'/out/{i}', 'wb').write(bytes(10**6))",
     ),
     program(
@@ -445,56 +446,6 @@ RESOURCES = [
     ),
 ]
 
-TRIES = """
-import os, socket, ctypes, glob
-def leaked(what, condition):
-    print('tried', what)
-    if condition: print('LEAKED', what)
-def connects(address):
-    try:
-        socket.create_connection(address, 1); return True
-    except OSError:
-        return False
-def resolves():
-    try:
-        socket.getaddrinfo('example.org', 80); return True
-    except OSError:
-        return False
-def reads(path):
-    try:
-        return bool(open(path, 'rb').read(1))
-    except OSError:
-        return False
-leaked('a socket', connects(('1.1.1.1', 53)))
-leaked('the metadata address', connects(('169.254.169.254', 80)))
-leaked('the host itself', connects(('127.0.0.1', 22)))
-leaked('names', resolves())
-leaked('the environment', set(os.environ) & {'SECRET_TOKEN', 'WANDB_API_KEY', 'SSH_AUTH_SOCK', 'VIRTUAL_ENV'})
-others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 50]
-leaked('processes of others', others)
-leaked('PID 1 of the host', b'systemd' in open('/proc/1/cmdline', 'rb').read())
-seen = set()
-for top in set(os.listdir('/')) - {'proc', 'sys', 'usr', 'lib', 'bin', 'root'}:
-    for parent, folders, names in os.walk('/' + top):
-        if 'site-packages' in parent: folders.clear()
-        seen |= set(names) | set(folders)
-leaked('the labels', 'withheld' in seen)
-leaked('the ledger', 'ledger.sqlite' in seen)
-leaked('other submissions', [p for p in glob.glob('/own/*/*') if not p.endswith(('mine.py', '__pycache__'))])
-leaked('the secret', 'secret.json' in seen)
-leaked('passwords', reads('/etc/shadow') or reads('/etc/passwd'))
-libc = ctypes.CDLL(None)
-leaked('new namespaces', libc.unshare(0x10000000) == 0)
-leaked('mounting', libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0)
-leaked('devices', [p for p in glob.glob('/dev/*') if os.path.basename(p) in ('sda', 'kvm', 'mem', 'fuse', 'vda')])
-def writes(path):
-    try:
-        open(path, 'w').close(); return True
-    except OSError:
-        return False
-leaked('the code of the grader', writes('/app/project/evil.py') or writes('/own/submission/mine.py'))
-leaked('the training data', writes('/data/evil'))
-"""
 ISOLATION = [program("seventeen ways out of the sandbox", "passed", top=TRIES)]
 HONEST = [
     program("control: a network of one's own", "passed"),

@@ -167,7 +167,7 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
 
 def trained_by(code: str, submissions: Path, folder: Path) -> Measurement:
     """What a training comes to whose program is this code."""
-    slot = Slot(launch=lambda program, group: Process([sys.executable, "-c", code], program, group, {}))
+    slot = Slot(launch=lambda program, limits, group: Process([sys.executable, "-c", code], program, group, {}))
     job = Job(
         take_in(submissions / "mallory"),
         1,

@@ -134,11 +134,11 @@ def test_what_cannot_join_does_not_run(way):
     scope()
     with launcher(way) as (launch, folder):
 
-        def spoil(program: Program, group: ControlGroup):
+        def spoil(program: Program, limits: ResourceLimits, group: ControlGroup):
             (group.memory / "within").mkdir()
             (group.memory / "cgroup.subtree_control").write_text(GIVEN)  # from here on it takes no process
             try:
-                return launch(program, group)
+                return launch(program, limits, group)
             finally:
                 (group.memory / "within").rmdir()
 
