@@ -128,7 +128,7 @@ class Roster:
 
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`."""
-        whole, by = self.match({kind: text for kind in ("id", "login", "github", "name")})
+        whole, by = self.match(dict.fromkeys(("id", "login", "github", "name"), text))
         if whole:
             return whole, by
         parts = re.split(r"[\s_.,()\[\]-]+", normal(text))

@@ -20,7 +20,7 @@ from project.support.errors import UserError
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
-SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, f.findings,
+SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
@@ -36,10 +36,12 @@ class Noted:
     """A submission as the ledger notes it.
 
     Attributes:
-        source: Name of the file or folder that was handed in.
+        source: Name of the file or folder that was handed in; empty where nothing was.
         submitted: When it was handed in, as far as that is known.
         marked_late: Whether the system that it was handed in to said that it was late.
         images: Key of the dataset and its split that it is graded on.
+        time_by: What told when it was handed in.
+        flags: What a person should look at, about whose it is.
     """
 
     student: str
@@ -50,6 +52,8 @@ class Noted:
     submitted: datetime | None
     marked_late: bool
     images: str
+    time_by: str = ""
+    flags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Graded(Noted):
         faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
     """
 
-    findings: list[dict[str, str]] | None
+    findings: list[dict[str, str]] | None = None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
     infrastructure: Measurement | None = None
@@ -90,6 +94,7 @@ class Ledger:
     def note(self, when: str, noted: Noted) -> None:
         """Note what a student handed in, unless the last note says the same: a student's last note is what counts."""
         row = asdict(noted) | {"submitted": noted.submitted and noted.submitted.isoformat()}
+        row["flags"] = storable(json.dumps(noted.flags, ensure_ascii=False))
         query = "SELECT * FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1"
         last = self.database.execute(query, [noted.student]).fetchone()
         if last is None or any(last[column] != value for column, value in row.items()):
@@ -165,7 +170,13 @@ class Ledger:
 
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
-        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
+        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE source != ''")}
+
+    def held(self) -> dict[str, str]:
+        """Who handed in something, with the name of what was handed in last."""
+        last = "SELECT student, source FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
+        rows = self.database.execute(last)
+        return {row["student"]: row["source"] for row in rows if row["source"]}
 
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
@@ -188,7 +199,9 @@ class Ledger:
         found = self.database.execute(query, [checks, *([student] if student else [])])
         for _, group in groupby(found, itemgetter("student")):
             rows: list[sqlite3.Row] = list(group)
-            about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
+            about = {
+                name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images", "time_by")
+            }
             submitted, marked_late, findings = (rows[0][name] for name in ("submitted", "marked_late", "findings"))
             told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
@@ -197,6 +210,7 @@ class Ledger:
                 **about,
                 submitted=submitted and datetime.fromisoformat(submitted),
                 marked_late=bool(marked_late),
+                flags=json.loads(rows[0]["flags"]),
                 findings=findings and json.loads(findings),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
