@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from grader.intake.class_repository import holds_work, in_repository, is_hidden, students_folder
+from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import BY_FILE, BY_MARK, Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
@@ -143,7 +143,7 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
     download = Download(
         entry, record.submitted if record else modified(entry), time_by=record.by if record else BY_FILE
     )
-    if match := CANVAS.fullmatch(name) or CANVAS_ANONYMOUS.fullmatch(name):  # it ends with what the student called it
+    if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
         who = match.groupdict().get("name", "anon")
         student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
         about: Mapping[str, str] = {"number": match["id"], "name": who} if match.re is CANVAS else {}
@@ -208,5 +208,10 @@ def is_late(download: Download, deadline: datetime | None) -> bool:
 
 
 def modified(path: Path) -> datetime:
-    """When a file was last modified; a time that no calendar has becomes the nearest one that every calendar has."""
-    return datetime.fromtimestamp(min(max(path.lstat().st_mtime, 0), YEAR_9999), UTC)
+    """When a file was last modified, or the newest in a folder.
+
+    A time that no calendar has becomes the nearest one that every calendar has.
+    """
+    inner = inside(path) if path.is_dir() and not path.is_symlink() else ()
+    newest = max((each.lstat().st_mtime for each in inner if not each.is_dir()), default=path.lstat().st_mtime)
+    return datetime.fromtimestamp(min(max(newest, 0), YEAR_9999), UTC)

@@ -45,7 +45,8 @@ def identified(
         claim = said.get(place, NOBODY)
         if place in accepted:
             flags = ((ALONE if claim.student in listed else NOT_LISTED),) if roster else ()
-            whose[place] = claim.student, claim.name or name or claim.student, BY_CLAIM, flags
+            by = BY_PLACE if claim.student == called else BY_CLAIM
+            whose[place] = claim.student, claim.name or name or claim.student, by, flags
         else:
             student = free_id(called, taken)
             taken.add(student)

@@ -134,7 +134,8 @@ def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):
     later = week / unicodedata.normalize("NFD", NAMES["A"])
     (later / "CONCLUSION.md").write_text("Another one.")
     for folder, time in ((week / NAMES["A"], 1_000_000), (later, 2_000_000)):
-        os.utime(folder, (time, time))
+        for file in folder.iterdir():
+            os.utime(file, (time, time))
     download = found_in(week)[NAMES["A"]]
     assert (download.source, download.attempts) == (later, 1)
     assert "with different files: the newer one counts" in capsys.readouterr().err
