@@ -81,11 +81,14 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
-    add("--out", type=Path, required=True, metavar="RESULTS", help="folder of the ledger and leaderboard")
+    add("--out", type=Path, metavar="RESULTS", help="folder of the ledger and leaderboard")
     add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="mixed into the key of a new RESULTS: N draws otherwise")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
+    add("--roster", type=Path, metavar="CSV", help="who is in the class (roster.csv in the folder, if it is there)")
+    add("--accept-times", action="store_true", help="take the times of the hand-ins as they are, however odd")
+    add("--dry-run", action="store_true", help="list who, when, and what the checks say; nothing is trained or written")
     add("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
     add("--wandb", choices=("offline", "online", "disabled"), default="offline", help="log reruns to W&B (offline)")
 
@@ -238,7 +241,10 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.wandb_runs import mirror
 
-    if options.out.resolve().is_relative_to(existing(options.folder).resolve()):
+    existing(options.folder)
+    if options.out is None and not options.dry_run:
+        raise UserError("run: name the folder of results with --out RESULTS, or only look with --dry-run")
+    if options.out and options.out.resolve().is_relative_to(options.folder.resolve()):
         raise UserError(
             f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
         )
@@ -247,7 +253,15 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
-    settings = chosen_settings(options, rules, regrade=tuple(options.regrade), max_hours=options.max_hours)
+    more = {"regrade": tuple(options.regrade), "max_hours": options.max_hours}
+    more |= {"roster": options.roster and existing(options.roster), "accept_times": options.accept_times}
+    if options.dry_run:
+        from grader.grading.dry_run import dry_run
+
+        options.unsafe_no_sandbox = True  # of trainings, and there is none
+        print(dry_run(options.folder, options.out, rules, chosen_settings(options, rules, **more)))
+        return
+    settings = chosen_settings(options, rules, **more)
     with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
         grade(options.folder, opened, rules, settings)
         table = publish(opened)

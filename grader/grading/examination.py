@@ -1,6 +1,5 @@
 """One submission, read, kept and checked. It runs in a process of its own (`grader.apart`), and imports no torch."""
 
-from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from grader.apart import OurFault
 from grader.intake.checks import look
 from grader.intake.reports import PAGED, suffix
-from grader.intake.submission import Submission, take_in, unusable
+from grader.intake.strict_yaml import StrictYamlError
+from grader.intake.submission import Submission, identity, take_in, unusable
 from grader.intake.time_estimate import estimated_work
 from grader.ledger.submission_store import document_texts, keep
 from grader.safe_text import storable
-
-TAKEN = "its id is that of another submission, too; hand in under your own"
 
 
 class Examined(BaseModel):
@@ -38,6 +36,21 @@ class Examined(BaseModel):
     documents: list[str] = []
 
 
+def glance(source: str, packed: str | None) -> dict[str, str]:
+    """What a download says of itself: `id` and `name` in its student.yaml, and when the newest file in it was `changed`.
+
+    Args:
+        source, packed: As `take_in` has them.
+    """
+    submission = take_in(Path(source), Path(packed) if packed else None)
+    try:
+        own_id, own_name = identity(submission.files)
+    except StrictYamlError:  # the checks say what is wrong with it
+        own_id = own_name = ""
+    changed = submission.changed.isoformat() if submission.changed else ""
+    return {"id": storable(own_id), "name": storable(own_name), "changed": changed}
+
+
 def examine(
     source: str,
     packed: str | None,
@@ -46,7 +59,6 @@ def examine(
     told: bool,
     results: str,
     max_epochs: int,
-    taken: list[str],
     texts: dict[str, str] | None,
 ) -> dict[str, Any]:
     """Read a submission, keep its files and check them. Returns what `Examined` has.
@@ -54,7 +66,6 @@ def examine(
     Args:
         source, packed, student, name: As `take_in` has them.
         told: Whether whose it is is known without a student.yaml.
-        taken: Ids of other submissions; under one of these it gets an id of its own, and is rejected.
         texts: What its documents say, by file name; None where nobody has tried to read them.
 
     Raises:
@@ -62,25 +73,17 @@ def examine(
     """
     submission = take_in(Path(source), Path(packed) if packed else None, student, name)
     try:
-        return examined(replace(submission, told=told), Path(results), max_epochs, taken, texts).model_dump()
+        return examined(replace(submission, told=told), Path(results), max_epochs, texts).model_dump()
     except OSError as error:
         raise OurFault from error
 
 
-def refused(source: Path, reason: str, student: str, name: str, results: Path, taken: Collection[str]) -> Examined:
+def refused(source: Path, reason: str, student: str, name: str, results: Path) -> Examined:
     """The same for one that could not be examined, for this reason."""
-    return examined(unusable(source, reason, student, name), results, 1, taken, {})
+    return examined(unusable(source, reason, student, name), results, 1, {})
 
 
-def examined(
-    submission: Submission,
-    results: Path,
-    max_epochs: int,
-    taken: Collection[str],
-    texts: dict[str, str] | None,
-) -> Examined:
-    if submission.student in taken:
-        submission = replace(submission, student=free_id(submission.student, taken), unusable=TAKEN)
+def examined(submission: Submission, results: Path, max_epochs: int, texts: dict[str, str] | None) -> Examined:
     digest = submission.digest
     keep(results, digest, submission.files)
     found = Examined(student=submission.student, name=submission.name, digest=digest, tier=submission.tier)
@@ -98,11 +101,3 @@ def paged(submission: Submission) -> list[str]:
     """The files of its report and conclusion that are PDF or DOCX."""
     parts = submission.reports.parts.values()
     return sorted({file for part in parts for file in part.files if suffix(file) in PAGED})
-
-
-def free_id(student: str, taken: Collection[str]) -> str:
-    """The id with the first number behind it that makes it no other submission's."""
-    number = 2
-    while (free := f"{student[:58]}-{number}") in taken:
-        number += 1
-    return free

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from grader.engines.engine import Train
+from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import register
+from grader.grading.register_submissions import in_time_before, note_missing, register
 from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
-from grader.intake.downloads import find_downloads
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
@@ -42,16 +42,21 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     known = circumstances(rules, settings)
     unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
     print(f"Training on {known['device']}{unsafe}; results in {opened.folder}/", flush=True)
-    downloads = find_downloads(folder, rules.deadline)
-    if not downloads:
-        raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
+    roster = read_roster(folder, settings.roster)
+    downloads = hand_ins(folder, rules, roster, opened.ledger.held())
+    if not settings.accept_times:
+        ask_about_times(downloads, rules, in_time_before(opened, rules))
     for each in downloads:
         if each.attempts:
-            whose = f"{each.student}: " if each.student else ""
-            print(f"{whose}{printable(each.source.name)} counts, of {each.attempts + 1} attempts")
+            print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
+        for flag in each.flags:
+            print(f"{each.student}: {printable(each.source.name)} {flag}")
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
         work = register(downloads, opened, rules)
+        if roster and (missing := note_missing(roster, opened, rules)):
+            listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
+            print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")
         for student in settings.regrade:

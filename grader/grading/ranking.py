@@ -12,7 +12,7 @@ from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, ve
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 
-UNRANKED = ("failed", "rejected", "infrastructure", "pending")  # in the order in which they are listed
+UNRANKED = ("failed", "rejected", "missing", "infrastructure", "pending")  # in the order in which they are listed
 
 
 class Entry(BaseModel):

@@ -1,6 +1,6 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,25 +11,29 @@ from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_time
 from grader.intake.downloads import Download
+from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Noted, now
-from grader.ledger.results_folder import OpenResults
+from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
-from grader.safe_text import printable
+from grader.safe_text import printable, storable
 from grader.sandbox.scratch import scratch_folder
 from project.support.errors import note
+from project.support.files import write_atomically
 
-AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late")
+AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late", "time_by")
 
 
 def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
     """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
     One that came late takes the place of none that was in time, also when that was downloaded before.
-    Of two under one id both get a verdict, the second under an id of its own. What a fault of ours keeps from being read
-    is passed over, with a note.
+    What a fault of ours keeps from being read is passed over, with a note.
+
+    Args:
+        downloads: One for each student, as `grader.grading.hand_ins` gives them.
 
     Returns:
         By student, an estimate of how long a training takes, in any unit.
@@ -38,14 +42,14 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
             try:
-                found = examined(apart, download, opened.folder, rules.max_epochs, work)
+                found = examined(apart, download, opened.folder, rules.max_epochs)
             except NoSandbox as error:
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
             noted = about(found, download, opened, rules)
             before = next(opened.ledger.graded(checks_by(rules), found.student), None)
             if before and in_time(before, rules) and not in_time(noted, rules):
-                if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs, work):
+                if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
                     if found.digest != before.digest:
                         late = printable(download.source.name)
                         note(f"{found.student}: {late} came late; {before.source}, which was in time, still counts")
@@ -60,32 +64,46 @@ def about(found: Examined, download: Download, opened: OpenResults, rules: Rules
     """What the ledger notes of a download."""
     source, images = printable(download.source.name), images_key(rules, opened.secret)
     noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
-    return Noted(*noted)
+    return Noted(*noted, time_by=download.time_by, flags=list(download.flags))
+
+
+def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
+    """Who has an attempt in the ledger that was in time."""
+    return {each.student for each in opened.ledger.graded(checks_by(rules)) if each.source and in_time(each, rules)}
+
+
+def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Student]:
+    """Keep the roster, and note in the ledger who is on it and never handed in anything. Returns them."""
+    write_atomically(opened.folder / ROSTER_FILE, roster.to_json())
+    handed_in = opened.ledger.students()
+    missing = [student for student in roster.students if student.student not in handed_in]
+    images = images_key(rules, opened.secret)
+    for student in missing:
+        opened.ledger.note(now(), Noted(student.student, storable(student.name), "", "", "", None, False, images))
+    return missing
 
 
 def in_time(noted: Noted, rules: Rules) -> bool:
-    return not list(check_time(noted.submitted, noted.marked_late, rules))
+    return not list(check_time(noted.submitted, noted.marked_late, rules, noted.time_by))
 
 
-def kept_examined(
-    apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int, taken: Collection[str]
-) -> Examined | None:
+def kept_examined(apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int) -> Examined | None:
     """An earlier attempt, examined as it was kept; None where it could not be read then, or its files are gone."""
     archive = replace(download, source=place(results, noted.digest), student=noted.student, name=noted.name)
     if not archive.source.exists():
         return None
-    found = examined(apart, archive, results, max_epochs, taken)
+    found = examined(apart, archive, results, max_epochs)
     return found if found.digest == noted.digest else None
 
 
-def examined(apart: Apart, download: Download, results: Path, max_epochs: int, taken: Collection[str]) -> Examined:
-    """A download, examined in a process of its own; refused where that fails. `taken` are the ids of others."""
+def examined(apart: Apart, download: Download, results: Path, max_epochs: int) -> Examined:
+    """A download, examined in a process of its own; refused where that fails."""
     source, student, name = download.source.absolute(), download.student, download.name
     with scratch_folder() as scratch:
         try:
             packed = exported(source, scratch)
             about = (str(source), None if packed == source else str(packed), student, name, download.told)
-            given = (*about, str(results.absolute()), max_epochs, list(taken))
+            given = (*about, str(results.absolute()), max_epochs)
             found = Examined(**apart.call("examine", *given, None))
             if found.documents:
                 files = kept(results, found.digest)
@@ -97,7 +115,7 @@ def examined(apart: Apart, download: Download, results: Path, max_epochs: int, t
             reason = str(error)
         except Failed as error:
             reason = f"reading and checking it {error}"
-        return refused(source, reason, student, name, results, taken)
+        return refused(source, reason, student, name, results)
 
 
 def read_submission(source: Path, student: str = "", name: str = "") -> Submission:

@@ -26,6 +26,8 @@ class Settings:
         sandboxed: False runs student code as plain processes.
         regrade: Ids of students whose results are to be made anew.
         max_hours: No training begins after so many hours; None for no end.
+        roster: A file that says who is in the class; by default `roster.csv` among the downloads, where there is one.
+        accept_times: Whether the times of the downloads are taken as they are, however odd.
         engine: Where jobs run.
         back_off: Seconds before what failed through a fault of ours is tried again.
     """
@@ -34,6 +36,8 @@ class Settings:
     sandboxed: bool = True
     regrade: tuple[str, ...] = ()
     max_hours: float | None = None
+    roster: Path | None = None
+    accept_times: bool = False
     engine: Engine = LocalEngine()
     back_off: float = 5.0
 

@@ -18,6 +18,7 @@ from grader.rules import Rules
 from grader.safe_text import in_words
 
 MOST_FAULTS_ALONE = 2
+NOTHING = "handed in nothing"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Verdict:
     """What is said of a submission.
 
     Attributes:
-        name: passed, below_target, rejected, failed, infrastructure or pending.
+        name: passed, below_target, rejected, failed, missing, infrastructure or pending.
         reason: Why, in one line, for the student and the instructor; empty for passed.
         ranked: The measurement that ranks it; None where there is no accuracy.
         decided: The measurement that decided about the target.
@@ -62,8 +63,10 @@ def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdi
 def judged_by_checks_and_trainings(
     graded: Graded, noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
 ) -> Verdict:
-    late = list(check_time(graded.submitted, graded.marked_late, rules))
-    flags = [finding.what for finding in late]
+    if not graded.source:
+        return Verdict("missing", NOTHING)
+    late = list(check_time(graded.submitted, graded.marked_late, rules, graded.time_by))
+    flags = [*(finding.what for finding in late), *graded.flags]
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)
@@ -149,7 +152,7 @@ def wanted_trainings(graded: Graded, rules: Rules) -> int:
 
 def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     """The numbers of the trainings that are wanted and not there; none where the verdict needs no other."""
-    if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed"):
+    if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed", "missing"):
         return []
     wanted = range(wanted_trainings(graded, rules))
     found = graded.measurements

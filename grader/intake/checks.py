@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from grader.intake.blanking import blanked
 from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
+from grader.intake.hand_in_times import BY_MARK
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, is_all_text, length, suffix
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
@@ -109,14 +110,16 @@ def rejections(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "reject"]
 
 
-def check_time(submitted: datetime | None, marked_late: bool, rules: Rules) -> Iterator[Finding]:
+def check_time(submitted: datetime | None, marked_late: bool, rules: Rules, time_by: str = "") -> Iterator[Finding]:
     deadline, mend = rules.deadline, "ask your instructor"
     if deadline and submitted and submitted > deadline:
         after = timedelta(seconds=int((submitted - deadline).total_seconds()))
         what = f"came {after} after the deadline, {deadline.isoformat()}"
         yield Finding("time", what, mend, "reject" if rules.late == "reject" else "warn")
-    elif marked_late:
-        yield Finding("time", "is marked as late by the system that it was handed in to", mend, "warn")
+    elif marked_late:  # which stands for the deadline where nothing else says when
+        by_mark = deadline and time_by == BY_MARK and rules.late == "reject"
+        severity: Literal["reject", "warn"] = "reject" if by_mark else "warn"
+        yield Finding("time", "is marked as late by the system that it was handed in to", mend, severity)
 
 
 def check_student(submission: Submission) -> Iterator[Finding]:

@@ -1,28 +1,31 @@
-"""A folder of downloads: whose each of them is, when it was handed in, and which attempt counts.
+"""A folder of downloads: what lies in it, and what the system that it comes from says of each.
 
-Three systems' names are understood: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
-(`Kim Minji_1234567_assignsubmission_file_`), and GitHub Classroom (`homework-submissions/homework-minji`). Any other
-download belongs to whoever its student.yaml names; where that names nobody, to whom its own name tells (`week4/김민지`).
+Five systems are understood: Canvas (`kimminji_LATE_12345_678901_file.zip`), Moodle
+(`Kim Minji_1234567_assignsubmission_file_`), Gradescope's export (`submission_123` beside `submission_metadata.yml`),
+Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00`) and GitHub Classroom
+(`homework-submissions/homework-minji`). Whose any other download is, `grader.intake.identity` tells.
 """
 
-import csv
 import re
-import unicodedata
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from grader.apart import Apart, Failed
-from grader.intake.class_repository import holds_work, in_repository, is_hidden, students_folder
+from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
-from grader.intake.submission import ARCHIVES, WRAPPER_MARK, named_by_folder, safe_id
+from grader.intake.hand_in_times import BY_FILE, BY_MARK, Record, Records, account, read_records
+from grader.intake.roster import ROSTER, Roster
+from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
+from grader.intake.tables import normal
 from grader.safe_text import printable
-from project.support.errors import UserError, note
+from project.support.errors import note
 
-TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
-CANVAS = re.compile(r"(?P<name>[^\W_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_.+")
+CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
+CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
-CLASSROOM = "-submissions"
+CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -32,32 +35,44 @@ class Download:
 
     Attributes:
         source: Where it lies.
-        submitted: When the server got it, from `times.csv` beside it; otherwise when it was last modified.
-        student: The student's id, safe as a file name; empty where the download's name does not tell.
-        name: The student's name, as far as the download's name tells it.
+        submitted: When it was handed in, as far as that is known.
+        student: The student's id, safe as a file name; empty where nothing tells it yet.
+        name: The student's name; empty where nothing tells it yet.
         late: Whether the system itself marked it as late.
-        attempts: How many other attempts of this student do not count.
+        attempts: How many other downloads of this student do not count.
         told: Whether whose it is can be told without a student.yaml: by the system, or by a folder among others'.
+        time_by: What tells when.
+        whose_by: What tells whose it is.
+        about: What the system says of the student, by kind: id, number, login, github, name.
+        order: Of one student's downloads from one system, which came later.
+        flags: What a person should look at: about whose it is.
     """
 
     source: Path
-    submitted: datetime
+    submitted: datetime | None
     student: str = ""
     name: str = ""
     late: bool = False
     attempts: int = 0
     told: bool = False
+    time_by: str = BY_FILE
+    whose_by: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
+    order: int = 0
+    flags: tuple[str, ...] = ()
 
 
-def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Download]:
-    """The downloads that count; `folder` itself where it is a submission.
-
-    Of a student's attempts the last before the deadline counts; where there is none, the last.
+def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:
+    """All hand-ins in a folder of downloads; `folder` itself where it is a submission.
 
     What is passed over is told in a line each.
 
+    Args:
+        zone: Of times that a system writes without one.
+        roster: Whose students' files are hand-ins also where they cannot be read.
+
     Raises:
-        UserError: `times.csv` cannot be read, or names what is not there; or a repository holds several weeks' work.
+        UserError: A system's table cannot be read, or a repository holds several weeks' work.
     """
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
         return [Download(folder, modified(folder))]
@@ -68,22 +83,34 @@ def find_downloads(folder: Path, deadline: datetime | None = None) -> list[Downl
         if students is None and has_files(folder):  # it has no submission/ folder, and is told so
             return [Download(folder, modified(folder))]
         folder = students or folder
-    times = submission_times(folder / TIMES)
-    classroom = folder.resolve().name
-    prefix = classroom.removesuffix(CLASSROOM) + "-" if classroom.endswith(CLASSROOM) else None
+    records = read_records(folder, zone)
+    classroom = CLASSROOM.fullmatch(folder.resolve().name)
+    prefix = classroom["prefix"] + "-" if classroom else ""
     found = []
     for entry in sorted(folder.iterdir()):
-        if is_hidden(entry) or entry.name == TIMES:
+        if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             continue
-        if not (entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))):
+        if (moodle := MOODLE.fullmatch(normal(entry.name))) and moodle["kind"] != "file":
+            continue  # what the system has added to the files handed in
+        download = read_name(entry, records, prefix)
+        told = bool(download.student or (roster and roster.match_text(entry.name.split(".")[0])[0]))
+        if not told and not is_readable(entry) and not entry.name.lower().endswith(UNREAD):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
-        elif download := read_name(entry, times.get(normal(entry.name)) or modified(entry), prefix):
-            told = download.student or named_by_folder(entry.name)[0]
-            if not told and entry.is_dir() and not entry.is_symlink() and not holds_work(entry):
-                note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
-            else:
-                found.append(replace(download, told=bool(download.student) or entry.is_dir()))
-    return counted(without_twins(found), deadline)
+        elif not told and not holds_anything(entry):
+            note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
+        else:
+            found.append(replace(download, told=bool(download.student) or entry.is_dir()))
+    return without_twins(found)
+
+
+def is_readable(entry: Path) -> bool:
+    """Whether something may be a submission, by its kind."""
+    return entry.is_dir() or entry.name.lower().endswith((*ARCHIVES, ".bundle"))
+
+
+def holds_anything(entry: Path) -> bool:
+    """Whether a folder is a student's by its name or what it holds."""
+    return not entry.is_dir() or entry.is_symlink() or bool(named_by_folder(entry.name)[0]) or holds_work(entry)
 
 
 def without_twins(downloads: list[Download]) -> list[Download]:
@@ -115,62 +142,86 @@ def digest(source: Path) -> str:
         return ""
 
 
-def read_name(entry: Path, submitted: datetime, prefix: str | None = None) -> Download | None:
-    """What a download's name tells; None for what the system has added to the files handed in."""
+def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
+    """What a download's name tells, and what the system recorded under it.
+
+    Args:
+        prefix: Before the user's name, in a folder of clones.
+    """
     name = normal(entry.name)
-    if match := CANVAS.fullmatch(name):  # first, for it ends with what the student called the file
-        return Download(entry, submitted, *known(match["name"], match["id"]), late=bool(match["late"]))
+    record = records.by_name.get(name)
+    download = Download(
+        entry, record.submitted if record else modified(entry), time_by=record.by if record else BY_FILE
+    )
+    if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
+        who = match.groupdict().get("name", "anon")
+        student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
+        about: Mapping[str, str] = {"number": match["id"], "name": who} if match.re is CANVAS else {}
+        found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
+        number = match["file"].partition("_")[0]
+        found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by="Canvas's account")
+        return (
+            found if record else replace(found, submitted=None, time_by=BY_MARK)
+        )  # its files have the download's time
     if match := MOODLE.fullmatch(name):
-        return Download(entry, submitted, *known(match["name"], match["id"])) if match["kind"] == "file" else None
-    if prefix and name.startswith(normal(prefix)) and entry.is_dir():
+        known = records.by_number.get(match["id"])
+        about = {"name": match["name"], **(known.about if known else {})}
+        student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
+        found = replace(download, student=student, name=printable(match["name"]), about=about)
+        return recorded(replace(found, whose_by="Moodle's account"), record or known)
+    user = records.user_of(name)
+    if not user and prefix and name.startswith(normal(prefix)):
         user = name.removeprefix(normal(prefix))
-        return Download(entry, submitted, safe_id(user), printable(user))
-    return Download(entry, submitted)
+    if user and entry.is_dir():
+        known = records.by_user.get(user)
+        about = known.about if known else {"github": user}
+        found = replace(download, student=safe_id(user), name=printable(user), about=about, whose_by="GitHub's account")
+        return recorded(found, record or known)
+    if record and record.about:
+        student, name = account(record)
+        if record.about.get("others"):
+            note(f"{printable(entry.name)}: also by {printable(record.about['others'])}; it counts for {name}")
+        return replace(download, student=student, name=name, about=record.about, whose_by="Gradescope's account")
+    return download
 
 
-def known(name: str, number: str) -> tuple[str, str]:
-    """Id and name of a student. The system's number in the id tells students of the same name apart."""
-    return safe_id(f"{safe_id(name)[:40]}-{number}"), printable(name)
+def recorded(download: Download, record: Record | None) -> Download:
+    """With the time that a system recorded, if it did."""
+    if record is None or record.submitted is None:
+        return download
+    return replace(download, submitted=record.submitted, late=record.late, time_by=record.by)
 
 
-def counted(downloads: list[Download], deadline: datetime | None) -> list[Download]:
-    """The attempts that count, in the order of the downloads."""
+def counted(downloads: Iterable[Download], deadline: datetime | None = None) -> list[Download]:
+    """The attempts that count, in the order of the downloads.
+
+    Of those that may be read, the last before the deadline; where there is none, the last.
+    """
     by_student: dict[str, list[Download]] = {}
     for download in downloads:
         by_student.setdefault(download.student or normal(str(download.source)), []).append(download)
-    chosen = []
-    for attempts in by_student.values():
-        attempts.sort(key=lambda attempt: (attempt.submitted, attempt.source.name))
-        in_time = [a for a in attempts if not a.late and (deadline is None or a.submitted <= deadline)]
-        chosen.append(replace((in_time or attempts)[-1], attempts=len(attempts) - 1))
-    return chosen
+    return [replace(last_in_time(attempts, deadline), attempts=len(attempts) - 1) for attempts in by_student.values()]
 
 
-def submission_times(table: Path) -> dict[str, datetime]:
-    """Times by file name in its normal form, from a CSV file; empty where there is no such file."""
-    if not table.is_file():
-        return {}
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, restval="")
-            times = {normal(row["file"]): datetime.fromisoformat(row["submitted"].strip()) for row in rows}
-        there = {normal(entry.name) for entry in table.parent.iterdir()}
-        for name, time in times.items():
-            if name not in there:
-                raise ValueError(f"there is no {name}")
-            if time.tzinfo is None:
-                raise ValueError(f"the time of {name} has no time zone")
-        return times
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
-        raise UserError(f"{table}: {error}; {expected}") from None
+def last_in_time(attempts: list[Download], deadline: datetime | None) -> Download:
+    readable = [each for each in attempts if is_readable(each.source)] or attempts
+    in_time = [each for each in readable if not is_late(each, deadline)]
+    return max(
+        in_time or readable,
+        key=lambda each: (each.submitted or datetime.min.replace(tzinfo=UTC), each.order, each.source.name),
+    )
 
 
-def normal(name: str) -> str:
-    """A name as everything but macOS writes it (NFC): the same name, the same text."""
-    return unicodedata.normalize("NFC", name)
+def is_late(download: Download, deadline: datetime | None) -> bool:
+    """By the system's own mark, or by its time."""
+    return download.late or bool(deadline and download.submitted and download.submitted > deadline)
 
 
 def modified(path: Path) -> datetime:
-    """When a file was last modified; a time that no calendar has becomes the nearest one that every calendar has."""
-    return datetime.fromtimestamp(min(max(path.lstat().st_mtime, 0), YEAR_9999), UTC)
+    """When a file was last modified, or the newest in a folder.
+
+    A time that no calendar has becomes the nearest one that every calendar has.
+    """
+    inner = inside(path) if path.is_dir() and not path.is_symlink() else ()
+    newest = max((each.lstat().st_mtime for each in inner if not each.is_dir()), default=path.lstat().st_mtime)
+    return datetime.fromtimestamp(min(max(newest, 0), YEAR_9999), UTC)

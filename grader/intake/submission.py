@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -37,9 +38,11 @@ MAX_NAME = 1000  # characters
 MAX_EXTRA = 1000  # bytes of a field in a zip
 MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
+SINCE_1980 = 1980  # the year of what says no time in a zip
 NO_DATA = "hand in no weights and no data"
 UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
+UNREAD = (".7z", ".alz", ".egg", ".rar", ".bz2", ".gz", ".xz", ".zst", ".zipx")  # archives that are not opened here
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
     *(MemoryError, OverflowError),
@@ -64,6 +67,8 @@ class Submission:
         unusable: Why it could not be taken in, if so.
         too_large: Documents that are too large to be among the files.
         told: Whether where it was found tells whose it is, so that student.yaml need not.
+        changed: When the newest file in an archive was changed, by the clock of who packed it, and, where that is known,
+            with its time zone. None for a folder, and where the archive does not say.
     """
 
     source: Path
@@ -73,6 +78,7 @@ class Submission:
     unusable: str = ""
     too_large: tuple[str, ...] = ()
     told: bool = False
+    changed: datetime | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -117,7 +123,7 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
         student, name: Whose it is, where that is known from elsewhere. Otherwise student.yaml says so.
     """
     try:
-        files, too_large = read_all(packed or source)
+        files, too_large, changed = read_all(packed or source)
         files = unwrapped(files)
     except Unusable as error:
         return unusable(source, str(error), student, name)
@@ -131,7 +137,8 @@ def take_in(source: Path, packed: Path | None = None, student: str = "", name: s
     else_id, else_name = named_by_source(source)
     student = student or safe_id(own_id) or else_id
     own_name = printable(own_name)
-    return Submission(source, student, name or own_name or else_name or student, files, too_large=too_large)
+    name = name or own_name or else_name or student
+    return Submission(source, student, name, files, too_large=too_large, changed=changed)
 
 
 def digest_of(source: str) -> str:
@@ -158,7 +165,8 @@ def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Su
 def named_by_source(source: Path) -> tuple[str, str]:
     """An id by where a submission was found, and the student's name if that is a folder's."""
     student, name = named_by_folder(os.path.basename(os.path.abspath(source))) if source.is_dir() else ("", "")
-    return student or safe_id(source.name.split(".")[0]) or "unnamed", name
+    stem = source.name.split(".")[0]
+    return student or safe_id(stem) or named_by_folder(stem)[0] or "unnamed", name
 
 
 def named_by_folder(name: str) -> tuple[str, str]:
@@ -182,12 +190,17 @@ def safe_id(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
 
 
-def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """All files of a folder or archive, within the limits, and the documents that are not. Raises Unusable."""
+def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime | None]:
+    """All files of a folder or archive, within the limits, the documents that are not, and when the newest was changed.
+
+    Raises Unusable.
+    """
     files: dict[str, bytes] = {}
     too_large: list[str] = []
+    times: list[datetime] = []
     left = {True: MAX_DOCUMENT_BYTES, False: MAX_TOTAL_BYTES}  # bytes, of documents and of other files
-    for name, read in entries(source):
+    for name, read, changed in entries(source):
+        times += [changed] if changed and changed.year > SINCE_1980 else []
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
@@ -216,7 +229,7 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...]]:
             raise Unusable(f"{printable(name)!r} is larger than {MAX_FILE_BYTES // 10**6} MB; {NO_DATA}")
         if left[False] < 0:
             raise Unusable(f"larger than {MAX_TOTAL_BYTES // 10**6} MB; {NO_DATA}")
-    return files, tuple(too_large)
+    return files, tuple(too_large), max(times, default=None)
 
 
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -226,7 +239,7 @@ def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path.removeprefix(prefix): content for path, content in files.items() if path.startswith(prefix)}
 
 
-Entries = Iterator[tuple[str, Callable[[int], bytes]]]  # name, read(limit)
+Entries = Iterator[tuple[str, Callable[[int], bytes], datetime | None]]  # name, read(limit), when it was changed
 
 
 def entries(source: Path) -> Entries:
@@ -240,16 +253,19 @@ def entries(source: Path) -> Entries:
     if source.is_dir():
         return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
     if not source.is_file() or not source.name.lower().endswith(ARCHIVES):
-        raise Unusable("neither a folder nor a zip or tar archive")
+        unread = next((suffix for suffix in UNREAD if source.name.lower().endswith(suffix)), "")
+        raise Unusable(
+            f"a {unread} archive cannot be read here" if unread else "neither a folder nor a zip or tar archive"
+        )
     if source.stat().st_size > MAX_ARCHIVE_BYTES:
         raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
     return zip_entries(source) if source.name.lower().endswith(".zip") else tar_entries(source)
 
 
 def only_archive(folder: Path) -> Path | None:
-    """The archive in a folder that holds nothing else: some systems make a folder for each student's files."""
+    """The archive in a folder that holds nothing else, read here or not: some systems make a folder for each student."""
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in IGNORED]
-    return inside[0] if len(inside) == 1 and inside[0].name.lower().endswith(ARCHIVES) else None
+    return inside[0] if len(inside) == 1 and inside[0].name.lower().endswith((*ARCHIVES, *UNREAD)) else None
 
 
 def folder_entries(folder: Path) -> Entries:
@@ -261,7 +277,7 @@ def folder_entries(folder: Path) -> Entries:
                 continue
             if not stat.S_ISREG(mode):
                 raise Unusable(f"{printable(relative)!r} is a link or a device; hand in plain files")
-            yield relative, lambda limit: read_regular(path, limit)
+            yield relative, lambda limit: read_regular(path, limit), None
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -292,7 +308,7 @@ def zip_entries(source: Path) -> Entries:
             packed += info.compress_size
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
-            yield info.filename, lambda limit: archive.open(info).read(limit)
+            yield info.filename, lambda limit: archive.open(info).read(limit), moment(datetime, *info.date_time)
 
 
 def tar_entries(source: Path) -> Entries:
@@ -320,7 +336,15 @@ def tar_entries(source: Path) -> Entries:
                 raise Unusable(f"{printable(info.name)!r} is a link or a device; hand in plain files")
             file = archive.extractfile(info)
             assert file is not None
-            yield info.name.removeprefix("./"), file.read
+            yield info.name.removeprefix("./"), file.read, moment(datetime.fromtimestamp, info.mtime, UTC)
+
+
+def moment(make: Callable[..., datetime], *arguments: Any) -> datetime | None:
+    """A time as an archive says it; None where no calendar has it."""
+    try:
+        return make(*arguments)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def unpacked(source: Path) -> bytes:

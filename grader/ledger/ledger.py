@@ -20,7 +20,7 @@ FINDING = ("severity", "where", "what", "mend")  # what the checks say of one th
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
-SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, f.findings,
+SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
@@ -36,10 +36,12 @@ class Noted:
     """A submission as the ledger notes it.
 
     Attributes:
-        source: Name of the file or folder that was handed in.
+        source: Name of the file or folder that was handed in; empty where nothing was.
         submitted: When it was handed in, as far as that is known.
         marked_late: Whether the system that it was handed in to said that it was late.
         images: Key of the dataset and its split that it is graded on.
+        time_by: What told when it was handed in.
+        flags: What a person should look at, about whose it is.
     """
 
     student: str
@@ -50,6 +52,8 @@ class Noted:
     submitted: datetime | None
     marked_late: bool
     images: str
+    time_by: str = ""
+    flags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Graded(Noted):
         faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
     """
 
-    findings: list[dict[str, str]] | None
+    findings: list[dict[str, str]] | None = None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
     infrastructure: Measurement | None = None
@@ -101,7 +105,12 @@ class Ledger:
 
     def broken_rows(self) -> bool:
         """Whether something that should be JSON is none."""
-        columns = (("findings", "findings"), ("measurements", "measurement"), ("measurements", "circumstances"))
+        columns = (
+            ("submissions", "flags"),
+            ("findings", "findings"),
+            ("measurements", "measurement"),
+            ("measurements", "circumstances"),
+        )
         question = " OR ".join(
             f"EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid({name}))" for table, name in columns
         )
@@ -113,6 +122,7 @@ class Ledger:
     def note(self, when: str, noted: Noted) -> None:
         """Note what a student handed in, unless the last note says the same: a student's last note is what counts."""
         row = asdict(noted) | {"submitted": noted.submitted and noted.submitted.isoformat()}
+        row["flags"] = storable(json.dumps(noted.flags, ensure_ascii=False))
         query = "SELECT * FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1"
         last = self.database.execute(query, [noted.student]).fetchone()
         if last is None or any(last[column] != value for column, value in row.items()):
@@ -188,7 +198,13 @@ class Ledger:
 
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
-        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
+        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE source != ''")}
+
+    def held(self) -> dict[str, str]:
+        """Who handed in something, with the name of what was handed in last."""
+        last = "SELECT student, source FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
+        rows = self.database.execute(last)
+        return {row["student"]: row["source"] for row in rows if row["source"]}
 
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
@@ -211,7 +227,9 @@ class Ledger:
         found = self.database.execute(query, [checks, *([student] if student else [])])
         for _, group in groupby(found, itemgetter("student")):
             rows: list[sqlite3.Row] = list(group)
-            about = {name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images")}
+            about = {
+                name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images", "time_by")
+            }
             told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
             ours = [(row, measurement) for row, measurement in told if not row["counts"]]
@@ -276,11 +294,12 @@ def read_notes(row: sqlite3.Row) -> dict[str, Any]:
     """When a submission came, and what the checks said of it. Raises UserError where that is damaged."""
     try:
         submitted = row["submitted"] and datetime.fromisoformat(row["submitted"])
+        flags = json.loads(row["flags"])
         found = row["findings"] and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])]
     except (ValueError, TypeError, KeyError):
         said = f"the ledger's notes on {row['student']} are damaged"
         raise UserError(f"{said}; put a copy of the ledger in its place") from None
-    return {"submitted": submitted, "marked_late": bool(row["marked_late"]), "findings": found}
+    return {"submitted": submitted, "marked_late": bool(row["marked_late"]), "flags": flags, "findings": found}
 
 
 def now() -> str:

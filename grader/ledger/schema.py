@@ -10,14 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 from grader.ledger.migration_from_0 import migrate as from_0
+from grader.ledger.migration_from_1 import migrate as from_1
 from project.support.errors import UserError
 
 PUT_BACK = "put a copy in its place, or grade into another folder"
-VERSION = 1
-MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0]  # from version 0 to 1, and so on
+VERSION = 2
+MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0, from_1]  # from version 0 to 1, and so on
 TABLES = [  # of each version
     {"ablations", "attempts", "bonuses", "regrades", "submissions"},
-    {"findings", "measurements", "points", "regrades", "submissions"},
+    *[{"findings", "measurements", "points", "regrades", "submissions"}] * 2,
 ]
 
 

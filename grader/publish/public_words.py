@@ -37,6 +37,7 @@ SLOTS = {  # what may stand in a sentence's free places
 # What may be said, and, where that is not the same, what is published of it; \1 is what stands in the first free place.
 REASONS = {
     "not graded yet": None,
+    "handed in nothing": None,
     "accuracy {number} is not above {number}": None,
     "accuracy {number} is not above {number}, by the median of {number} trainings": None,
     "trained {number} epochs, more than the {number} of the rules": None,
@@ -84,6 +85,7 @@ OTHER_REASONS = {  # by verdict
     "below_target": "the accuracy is not above the target",
     "rejected": "what was handed in is not accepted",
     "failed": "what its training left cannot be scored",
+    "missing": "handed in nothing",
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",
 }
@@ -100,6 +102,10 @@ FLAGS = {
     "{number} of {number} trainings so far; the next run makes the others": None,
     "is marked as late by the system that it was handed in to": None,
     "came {any} after the deadline, {any}": "came after the deadline",
+    "its student.yaml says {any}, which is another's id or is said by others, too": "its student.yaml has another's id",
+    "nothing but its student.yaml says whose it is": None,
+    "is not on the roster": None,
+    "is not told from others of the same name": None,
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
     "replaced {any}": "replaced functions of the library",

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from grader.cli import main
+from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import register
 from grader.grading.verdicts import checks_by
@@ -37,7 +38,7 @@ def submission_in(download):
 
 
 def found_in(folder):
-    return {submission_in(download).name: download for download in find_downloads(folder)}
+    return {submission_in(download).name: download for download in hand_ins(folder, Rules.load())}
 
 
 def test_each_student_is_there_once_by_name(week, capsys):
@@ -133,7 +134,8 @@ def test_of_two_folders_that_differ_the_newer_one_counts(week, capsys):
     later = week / unicodedata.normalize("NFD", NAMES["A"])
     (later / "CONCLUSION.md").write_text("Another one.")
     for folder, time in ((week / NAMES["A"], 1_000_000), (later, 2_000_000)):
-        os.utime(folder, (time, time))
+        for file in folder.iterdir():
+            os.utime(file, (time, time))
     download = found_in(week)[NAMES["A"]]
     assert (download.source, download.attempts) == (later, 1)
     assert "with different files: the newer one counts" in capsys.readouterr().err
@@ -166,15 +168,15 @@ def test_a_student_s_own_repository_is_no_class(tmp_path, capsys):
     assert download.source == own and "no submission/ folder" in take_in(own).unusable
 
 
-def test_two_folders_with_one_id_are_kept_apart_as_everywhere(tmp_path):
+def test_two_folders_with_one_id_are_told_apart_by_their_names(tmp_path):
     for name in ("김하늘", "이바다"):
         folder = write(tmp_path / "class" / name, files_of("A"))
         (folder / "CONCLUSION.md").write_text(name, encoding="utf-8")
     rules = Rules.load()
     with open_results(tmp_path / "results", new=True) as opened:
-        register(find_downloads(tmp_path / "class"), opened, rules)
+        register(hand_ins(tmp_path / "class", rules), opened, rules)
         noted = {graded.student: verdict.name for graded, verdict in judged(opened.ledger, rules)}
-    assert noted == {"case-a": "pending", "case-a-2": "rejected"}
+    assert noted == dict.fromkeys((named_by_folder(name)[0] for name in ("김하늘", "이바다")), "pending")
 
 
 @pytest.mark.parametrize("name", ["kim-minji", "José", "submission_2", "4"])

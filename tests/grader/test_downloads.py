@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from grader.grading.register_submissions import read_submission
-from grader.intake.downloads import find_downloads, modified
+from grader.intake.downloads import counted, find_downloads, modified
 from grader.intake.submission import take_in
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
@@ -64,8 +64,8 @@ def test_a_classroom_s_folder_tells_the_user(tmp_path):
 )
 def test_the_last_attempt_before_the_deadline_counts(tmp_path, days, deadline, counts):
     for number, day in enumerate(days):
-        download(tmp_path, f"kimminji_12345_67890{number}_submission-{number}.zip", day)
-    (found,) = find_downloads(tmp_path, deadline and at(deadline))
+        download(tmp_path, f"Kim Minji_12345_assignsubmission_file_{number}.zip", day)
+    (found,) = counted(find_downloads(tmp_path), deadline and at(deadline))
     assert (found.submitted, found.attempts) == (at(counts), len(days) - 1)
 
 
@@ -73,7 +73,7 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
     download(tmp_path, "kimminji_1_2_a.zip", day=1)
     download(tmp_path, "kimminji_1_3_b.zip", day=2)
     (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,2026-12-09T00:00:00+00:00\n")
-    (found,) = find_downloads(tmp_path)
+    (found,) = counted(find_downloads(tmp_path))
     assert (found.source.name, found.submitted) == ("kimminji_1_2_a.zip", at(9))
     for row, said in (
         ("kimminji_1_2_a.zip,yesterday", "yesterday"),
@@ -103,7 +103,9 @@ def test_a_name_is_the_same_in_each_of_its_normal_forms(in_table, on_disk, tmp_p
 
 @pytest.mark.parametrize("time", [253402300800, -(10**14), 10**14])
 def test_a_time_that_no_calendar_has_is_the_nearest_one(time):
-    file = SimpleNamespace(lstat=lambda: SimpleNamespace(st_mtime=float(time)))  # not every disk can hold such a time
+    file = SimpleNamespace(
+        lstat=lambda: SimpleNamespace(st_mtime=float(time)), is_dir=lambda: False
+    )  # not every disk can hold such a time
     assert modified(file).year == (1970 if time < 0 else 9999)
 
 

@@ -25,9 +25,7 @@ def scored(accuracy: float = 0.9, **values) -> Measurement:
 def graded(*measurements: Measurement, findings=(), **values) -> Graded:
     about = {"tier": "verified", "submitted": None, "marked_late": False, **values}
     numbered = dict(enumerate(measurements))
-    return Graded(
-        "kim", "Kim", "d", about["tier"], "s", about["submitted"], about["marked_late"], "i", list(findings), numbered
-    )
+    return Graded("kim", "Kim", "d", source="s", images="i", findings=list(findings), measurements=numbered, **about)
 
 
 STOPPED = Measurement(outcome="limit", said="training took longer than 30 minutes", limits={"minutes": 30.0})
@@ -97,7 +95,7 @@ def test_verdicts(measurement, rules, name, reason):
 
 def test_a_fault_of_ours_is_no_verdict_beside_what_was_measured():
     fault = Measurement(outcome="infrastructure", said="the sandbox failed")
-    nothing = Graded("kim", "Kim", "d", "verified", "s", None, False, "i", [], {}, {}, fault)
+    nothing = Graded("kim", "Kim", "d", "verified", "s", None, False, "i", findings=[], infrastructure=fault)
     assert verdict(nothing, Rules()).name == "infrastructure"
     assert pending_trainings(nothing, Rules()) == [0]
 

@@ -1,0 +1,132 @@
+"""What a run would do: who, which attempt, when, from where, what the checks say, and how long it may take."""
+
+import os
+import shutil
+import sqlite3
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
+from grader.grading.ranking import judged
+from grader.grading.register_submissions import in_time_before, note_missing, register
+from grader.grading.settings import Settings
+from grader.grading.verdicts import pending_trainings
+from grader.intake.downloads import Download
+from grader.ledger.ledger import Graded
+from grader.ledger.results_folder import LEDGER, OpenResults, open_results
+from grader.rules import Rules
+from grader.safe_text import printable
+from project.support.errors import UserError
+from project.support.wording import counted
+
+COLUMNS = ("student", "name", "handed in as", "when", "by", "whose by", "checks", "trainings", "minutes")
+STATE = (LEDGER, "secret.json", "assignment.json")
+
+
+def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings) -> str:
+    """The list, as a table and some lines. It is made in a copy of the results folder, which stays as it is.
+
+    Raises:
+        UserError: As a run does; odd times are told, and stop nothing.
+    """
+    roster = read_roster(folder, settings.roster)
+    with copied(results) as opened:
+        downloads = hand_ins(folder, rules, roster, opened.ledger.held())
+        odd = ""
+        try:
+            ask_about_times(downloads, rules, in_time_before(opened, rules))
+        except UserError as error:
+            odd = str(error)
+        work = register(downloads, opened, rules)
+        missing = note_missing(roster, opened, rules) if roster else []
+        per_work = seconds_per_work(opened, rules, work)
+        by_student = {each.student: each for each in downloads}
+        rows, total = [], 0.0
+        for graded, verdict in judged(opened.ledger, rules):
+            if graded.student not in work and graded.source:
+                continue  # of an earlier run alone
+            trainings = len(pending_trainings(graded, rules))
+            minutes = trainings * (per_work * work[graded.student] / 60 if per_work else rules.limits.minutes)
+            total += minutes
+            said = verdict.reason if verdict.name in ("rejected", "missing") else found_by_checks(graded)
+            rows.append([*about(graded, by_student.get(graded.student)), said, str(trainings), f"{minutes:.1f}"])
+    device = settings.engine.about(settings.device)["device"]
+    how = "about" if per_work else "no training was measured yet: at most"
+    listed = f"{counted(len(downloads), 'student')} handed in something"
+    if roster:
+        listed += f", {len(missing)} of {len(roster.students)} on the roster nothing"
+    lines = [as_table(rows), f"{listed}; {how} {total:.0f} minutes of {device}. Nothing was trained or written."]
+    return "\n\n".join([*lines, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
+
+
+@contextmanager
+def copied(results: Path | None) -> Iterator[OpenResults]:
+    """A results folder to throw away, with the state of another one, if there is one."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "results"
+        copy.mkdir()
+        if results and (results / LEDGER).is_file():
+            with closing(sqlite3.connect(results / LEDGER)) as old, closing(sqlite3.connect(copy / LEDGER)) as new:
+                old.backup(new)
+            for file in STATE[1:]:
+                if (results / file).is_file():
+                    shutil.copy2(results / file, copy / file)
+            if (results / "submissions").is_dir():
+                shutil.copytree(results / "submissions", copy / "submissions", copy_function=linked)
+        with open_results(copy, new=True) as opened:
+            yield opened
+
+
+def linked(source: str, target: str) -> None:
+    """A second name of the same file, which is only ever replaced as a whole; a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def seconds_per_work(opened: OpenResults, rules: Rules, work: dict[str, float]) -> float | None:
+    """By what has been measured: how long a unit of estimated work takes; None before anything has."""
+    took = [
+        measurement.seconds / work[graded.student]
+        for graded, _ in judged(opened.ledger, rules)
+        for measurement in graded.measurements.values()
+        if measurement.seconds and work.get(graded.student)
+    ]
+    return statistics.median(took) if took else None
+
+
+def about(graded: Graded, download: Download | None) -> list[str]:
+    """Who, what, when, by what, and by what that is known whose it is."""
+    if download is None:
+        return [graded.student, graded.name, "-", "-", "-", "roster"]
+    what = graded.source + (f" (of {download.attempts + 1})" if download.attempts else "")
+    when = (
+        graded.submitted.isoformat(" ", "minutes")
+        if graded.submitted
+        else "in time" * (not graded.marked_late) or "late"
+    )
+    return [graded.student, graded.name, what, when, graded.time_by, download.whose_by]
+
+
+def found_by_checks(graded: Graded) -> str:
+    """What the checks say of one that is not rejected."""
+    warnings = sum(finding["severity"] != "reject" for finding in graded.findings or [])
+    return "; ".join([counted(warnings, "warning") if warnings else "ok", *graded.flags])
+
+
+def as_table(rows: list[list[str]]) -> str:
+    table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(printable(cell, 300)) for cell in row))
+    console = Console(width=10_000, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

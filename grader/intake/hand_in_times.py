@@ -1,0 +1,204 @@
+"""When work was handed in, as the systems recorded it: their tables beside the downloads.
+
+Whatever has no such record is dated by git, by what is packed in an archive, or, last, by the file itself.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+import yaml
+
+from grader.intake.submission import safe_id
+from grader.intake.tables import heading, normal, read_table
+from grader.safe_text import printable
+from project.support.errors import UserError
+
+TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
+SCORES = "scores.csv"  # of Classroom 50
+METADATA = "submission_metadata.yml"  # of Gradescope
+IDENTIFIER = ("identifier", "식별자")  # headings of Moodle's grading worksheet
+SUBMITTED = ("lastmodifiedsubmission", "마지막수정됨제출")
+NAME = ("fullname", "성명", "이름")
+LOGIN = ("emailaddress", "이메일주소", "이메일")
+NUMBER = ("idnumber", "학번", "id번호")
+LANGUAGES = ["en", "ko"]  # of the dates in it
+
+BY_TABLE, BY_MARK = "times.csv", "the system's mark"
+BY_WORKSHEET, BY_SCORES, BY_METADATA = "Moodle's worksheet", "Classroom 50's scores.csv", "Gradescope's metadata"
+BY_GIT, BY_COMMIT = "git, when it came to the main line", "git, by the author's clock"
+BY_MEMBERS, BY_FILE = "the newest file in the archive", "the file's own date"
+RECORDED = (BY_TABLE, BY_MARK, BY_WORKSHEET, BY_SCORES, BY_METADATA)  # by who took it in
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a system recorded of a hand-in.
+
+    Attributes:
+        submitted: When it came; None where nothing is said.
+        late: Whether the system takes it as late.
+        about: What it says of the student, by kind: id, number, login, github, name.
+    """
+
+    by: str
+    submitted: datetime | None = None
+    late: bool = False
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Records:
+    """All that lies beside downloads.
+
+    Attributes:
+        by_name: By the download's name, in its normal form.
+        by_number: Of Moodle's worksheet, by the number in the download's name.
+        by_user: Of Classroom 50, by the user at the end of the download's name.
+        tables: Names of the files that this was read from.
+    """
+
+    by_name: dict[str, Record] = field(default_factory=dict)
+    by_number: dict[str, Record] = field(default_factory=dict)
+    by_user: dict[str, Record] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
+
+    def user_of(self, name: str) -> str:
+        """The user whose repository has this name, `<classroom>-<assignment>-<user>`; empty where nobody's has."""
+        return max((user for user in self.by_user if name.casefold().endswith(f"-{user}")), key=len, default="")
+
+
+def read_records(folder: Path, zone: tzinfo) -> Records:
+    """What systems recorded, from the tables in a folder of downloads.
+
+    Args:
+        zone: Of times without one, which Moodle writes.
+
+    Raises:
+        UserError: A table cannot be read, or says what cannot be.
+    """
+    records = Records()
+    for path in sorted(folder.iterdir()):
+        if path.name == TIMES:
+            records.by_name |= times_of(path)
+        elif path.name == METADATA and path.is_file():
+            records.by_name |= metadata_of(path)
+        elif path.suffix.lower() != ".csv" or not path.is_file():
+            continue
+        elif path.name == SCORES:
+            records.by_user |= scores_of(path)
+        elif worksheet := worksheet_of(path, zone):
+            records.by_number |= worksheet
+        else:
+            continue
+        records.tables.add(path.name)
+    return records
+
+
+def times_of(table: Path) -> dict[str, Record]:
+    """An instructor's own table. It comes first, whatever a system says."""
+    expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
+    try:
+        headings, rows = read_table(table)
+        if not {"file", "submitted"} <= {*headings}:
+            raise ValueError(f"it has {printable(', '.join(headings))}")
+        times = {row["file"]: datetime.fromisoformat(row["submitted"]) for row in rows}
+        there = {normal(entry.name) for entry in table.parent.iterdir()}
+        for name, time in times.items():
+            if name not in there:
+                raise ValueError(f"there is no {name}")
+            if time.tzinfo is None:
+                raise ValueError(f"the time of {name} has no time zone")
+    except ValueError as error:
+        raise UserError(f"{table}: {error}; {expected}") from None
+    return {name: Record(BY_TABLE, time) for name, time in times.items()}
+
+
+def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:
+    """Moodle's grading worksheet, in English or Korean, by the participant's number; empty for any other table."""
+    try:
+        headings, rows = read_table(table)
+    except UserError:
+        return {}
+    columns = {heading(text): text for text in headings}
+    import dateparser  # of the grader's extra, which students need not have
+
+    identifier, submitted = (
+        next((columns[one] for one in some if one in columns), "") for some in (IDENTIFIER, SUBMITTED)
+    )
+    if not identifier or not submitted:
+        return {}
+    kinds = {"name": NAME, "login": LOGIN, "id": NUMBER}
+    told = {kind: columns[one] for kind, some in kinds.items() for one in some if one in columns}
+    settings = {"RETURN_AS_TIMEZONE_AWARE": False, "PARSERS": ["absolute-time"], "STRICT_PARSING": True}
+    records = {}
+    for row in rows:
+        number = re.search(r"\d+$", row[identifier])
+        written = row[submitted]
+        time = dateparser.parse(written, languages=LANGUAGES, settings=settings) if written else None
+        if number is None or (time is None and written not in ("", "-")):
+            what = "no participant's number" if number is None else f"no time: {printable(written)!r}"
+            raise UserError(f"{table}: {printable(row[identifier])} has {what}; export it anew, in English or Korean")
+        time = time and time.replace(tzinfo=zone)
+        records[number[0]] = Record(BY_WORKSHEET, time, about={kind: row[column] for kind, column in told.items()})
+    return records
+
+
+def scores_of(table: Path) -> dict[str, Record]:
+    """Classroom 50's summary: the newest submission of each user, whose clone is what is graded."""
+    headings, rows = read_table(table)
+    if not {"username", "datetime", "late"} <= {*headings}:
+        raise UserError(
+            f"{table}: lacks the columns username, datetime and late of Classroom 50; rename it if it is another's"
+        )
+    records: dict[str, Record] = {}
+    for row in rows:
+        user, said = row["username"].casefold(), row["datetime"]
+        if not user or not said:
+            continue
+        time = moment(said, table, user)
+        before = records.get(user)
+        if before is None or (before.submitted and time > before.submitted):
+            name = " ".join(filter(None, (row.get("first_name", ""), row.get("last_name", ""))))
+            about = {"github": row["username"], "login": row.get("email", ""), "name": name}
+            records[user] = Record(BY_SCORES, time, row["late"].casefold() == "true", about)
+    return records
+
+
+def metadata_of(path: Path) -> dict[str, Record]:
+    """Gradescope's export: who handed in each of its folders, and when."""
+    try:
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in which all is text: an id keeps its zeros
+        found = yaml.load(path.read_text(encoding="utf-8"), loader)
+        records = {}
+        for name, each in found.items():
+            who, *others = [{key.strip(":"): text for key, text in one.items()} for one in each[":submitters"]]
+            about = {"id": who.get("sid", ""), "login": who.get("email", ""), "name": normal(who.get("name", ""))}
+            about["others"] = ", ".join(one.get("name", "") for one in others)
+            records[normal(name)] = Record(BY_METADATA, moment(each[":created_at"], path, name), about=about)
+        return records
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        said = printable(str(error).partition("\n")[0]) or type(error).__name__
+        raise UserError(f"{path}: is not what Gradescope exports ({said}); export the submissions anew") from None
+
+
+def moment(text: str, path: Path, who: str) -> datetime:
+    """A time with its zone, in ISO 8601 or as Ruby writes it."""
+    try:
+        time = datetime.fromisoformat(re.sub(r"\s+(?=Z$|[+-][\d:]+$)", "", text.strip()))
+        if time.tzinfo is None:
+            raise ValueError
+    except ValueError:
+        raise UserError(
+            f"{path}: {printable(who)}: {printable(text)!r} is no time with its zone; export it anew"
+        ) from None
+    return time
+
+
+def account(record: Record) -> tuple[str, str]:
+    """An id and a name by what a system says of a student, for classes without a roster."""
+    about = record.about
+    called = (about.get("id", ""), about.get("github", ""), about.get("login", "").partition("@")[0])
+    return next(filter(None, map(safe_id, called)), ""), printable(about.get("name", ""))

@@ -1,0 +1,134 @@
+"""Whose each download is: by the roster, the system's account, or the place where it lies.
+
+What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
+it is a flag on whoever claims it, and costs nobody else anything. No result hangs on the order of the downloads.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from grader.intake.downloads import Download
+from grader.intake.roster import Roster, Student, name_keys
+from grader.intake.submission import named_by_source, safe_id
+from grader.intake.tables import normal
+from grader.safe_text import printable
+
+BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
+ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
+ALONE = "nothing but its student.yaml says whose it is"
+NOT_LISTED = "is not on the roster"
+SHARED = "is not told from others of the same name"
+
+NOBODY = Student("", "")
+
+Claims = Mapping[str, tuple[str, str]]  # id and name in student.yaml, by `place_of` the download
+
+
+def identified(
+    downloads: Sequence[Download], claims: Claims, roster: Roster | None = None, held: Mapping[str, str] | None = None
+) -> list[Download]:
+    """The downloads, each with the student whose it is, in their order. A student may have several.
+
+    Args:
+        claims: Of downloads that neither roster nor account tells.
+        held: Ids of an earlier run, with the names of the downloads under them.
+    """
+    known = by_roster(downloads, roster) if roster else list(downloads)
+    places = {place_of(each): named_by_source(each.source) for each in known if not each.student}
+    said = {place: claimed(*claims[place], roster) for place in places if place in claims}
+    accepted = counting(said, places, known, held or {})
+    listed = {student.student for student in roster.students} if roster else set()
+    taken = listed | {each.student for each in known if each.student} | {said[place].student for place in accepted}
+    whose: dict[str, tuple[str, str, str, tuple[str, ...]]] = {}  # id, name, what tells them, flags
+    flags: tuple[str, ...]
+    for place, (called, name) in places.items():
+        claim = said.get(place, NOBODY)
+        if place in accepted:
+            flags = ((ALONE if claim.student in listed else NOT_LISTED),) if roster else ()
+            by = BY_PLACE if claim.student == called else BY_CLAIM
+            whose[place] = claim.student, claim.name or name or claim.student, by, flags
+        else:
+            student = free_id(called, taken)
+            taken.add(student)
+            flags = (ANOTHERS.format(printable(claims[place][0])),) if claim.student else ()
+            flags += (NOT_LISTED,) if roster else ()
+            name = name or ("" if claim.student else claim.name) or student
+            whose[place] = student, name, BY_PLACE, flags
+    return [each if each.student else told(each, *whose[place_of(each)]) for each in known]
+
+
+def told(download: Download, student: str, name: str, by: str, flags: tuple[str, ...]) -> Download:
+    return replace(download, student=student, name=name, whose_by=by, flags=flags)
+
+
+def place_of(download: Download) -> str:
+    """Where it lies, in its normal form: a folder that is there twice, in two of them, is one student's."""
+    return normal(str(download.source))
+
+
+def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
+    """Those whom the roster knows, by what the system says of them, or else by what a file or folder is called.
+
+    Where several accounts lead to one student, those do not count that do so by a name alone: they are namesakes.
+    """
+    matches = {}
+    accounts: dict[Student, set[str]] = {}
+    for each in downloads:
+        stem = each.source.name.partition(".")[0]
+        found, by = roster.match(each.about) if each.student else roster.match_text(stem)
+        matches[place_of(each)] = found, by
+        if found and each.student:
+            accounts.setdefault(found, set()).add(each.student)
+    listed = {student.student for student in roster.students}
+    known = []
+    for each in downloads:
+        found, by = matches[place_of(each)]
+        namesake = by == "name" and found is not None and len(accounts.get(found, ())) > 1
+        if found and not namesake:
+            each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)
+        elif each.student:
+            shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
+            student = free_id(each.student, listed)  # the account's, which may be what the roster calls another
+            each = replace(each, student=student, flags=(SHARED if shared else NOT_LISTED,))
+        known.append(each)
+    return known
+
+
+def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:
+    """Whom a student.yaml names: as the roster has it, or as it was written; nobody where it names none."""
+    found = roster.match(dict.fromkeys(("id", "login", "github"), own_id))[0] if roster and own_id else None
+    return found or Student(safe_id(own_id), printable(own_name))
+
+
+def counting(
+    said: Mapping[str, Student],
+    places: Mapping[str, tuple[str, str]],
+    known: Sequence[Download],
+    held: Mapping[str, str],
+) -> set[str]:
+    """The places of the downloads whose claims count."""
+    others = {each.student for each in known if each.student}
+    names = {place_of(each): printable(each.source.name) for each in known}
+    claimants: dict[str, list[str]] = {}
+    for place, claim in said.items():
+        if claim.student and claim.student not in others:
+            claimants.setdefault(claim.student, []).append(place)
+    found = set()
+    for student, all_of_them in claimants.items():
+        called = [place for place, (own, _) in places.items() if own == student]
+        before = [place for place in all_of_them if names[place] == held.get(student)]
+        for some in (called, before, all_of_them):  # who is called so, who was before, who says so
+            if some:
+                if len(some) == 1 and some[0] in all_of_them:
+                    found.add(some[0])
+                break
+    return found
+
+
+def free_id(student: str, taken: Collection[str]) -> str:
+    """The id, with the first number behind it that makes it nobody else's where it is."""
+    number, free = 2, student
+    while free in taken:
+        free = f"{student[:58]}-{number}"
+        number += 1
+    return free

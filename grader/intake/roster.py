@@ -1,0 +1,193 @@
+"""The roster: who is in the class, and by what the systems call them."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.intake.submission import named_by_folder, safe_id
+from grader.intake.tables import heading, normal, read_table
+from grader.safe_text import printable
+from project.support.errors import UserError, note
+
+ROSTER = "roster.csv"
+COLUMNS = {  # what a heading says, as `heading` writes it
+    "id": "id studentid studentnumber sid sisuserid sisid idnumber 학번 학생번호",
+    "name": "name fullname student studentname 이름 성명 학생 학생이름",
+    "given": "firstname givenname",
+    "family": "lastname familyname surname",
+    "number": "lms lmsnumber lmsid canvasid moodleid lms번호 identifier 식별자",
+    "login": "login account email emailaddress sisloginid loginid 이메일 이메일주소 아이디 계정 username",
+    "github": "github githubname githubusername githublogin 깃허브 username",  # Classroom 50 means GitHub's by username
+    "section": "section class 분반 반",
+}
+OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
+SURE = ("id", "number", "login", "github")  # what nobody shares
+WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
+
+
+@dataclass(frozen=True)
+class Student:
+    """A row of the roster. What the roster does not say is empty.
+
+    Attributes:
+        student: The id here, safe as a file name: of the row's id, else login, GitHub name, number or name.
+        id: As it was written: `002610024`.
+        number: That the system hands work in under.
+        logins: Account names and mail addresses.
+    """
+
+    student: str
+    name: str
+    id: str = ""
+    number: str = ""
+    logins: tuple[str, ...] = ()
+    github: str = ""
+    section: str = ""
+
+    def values(self, kind: str) -> Sequence[str]:
+        """All that it is called in this way."""
+        return self.logins if kind == "login" else [text] if (text := getattr(self, kind)) else []
+
+
+class Roster:
+    """All students of a class, found by what a system calls them.
+
+    Raises:
+        UserError: Nothing tells two rows apart, or they share what nobody shares.
+    """
+
+    def __init__(self, students: Sequence[Student]):
+        self.students = tuple(students)
+        self.places = {student: place for place, student in enumerate(students)}
+        self.known: dict[tuple[str, str], Student] = {}
+        names: dict[str, set[Student]] = {}
+        local: dict[str, set[Student]] = {}
+        for number, student in enumerate(students, 2):  # rows, as a spreadsheet counts them
+            for kind in (*SURE, "student"):
+                for text in student.values(kind):
+                    other = self.known.setdefault((kind, key(text)), student)
+                    if other is not student:
+                        raise UserError(self.twice(kind, text, students.index(other) + 2, number))
+            for text in student.logins:
+                local.setdefault(key(text.partition("@")[0]), set()).add(student)
+            for text in name_keys(student.name):
+                names.setdefault(text, set()).add(student)
+        for text, found in local.items():  # of a mail address, unless two have it at different places
+            if len(found) == 1:
+                self.known.setdefault(("login", text), *found)
+        self.known |= {("name", text): student for text, (student, *others) in lists(names) if not others}
+        self.shared = {text for text, found in names.items() if len(found) > 1}
+
+    @staticmethod
+    def twice(kind: str, text: str, first: int, second: int) -> str:
+        if kind == "student":
+            more = "add a column that does, such as id, login or number"
+            return f"rows {first} and {second}: nothing tells them apart ({printable(text)}); {more}"
+        return f"rows {first} and {second}: both have the {WORDS[kind]} {printable(text)}; mend one"
+
+    @classmethod
+    def read(cls, path: Path) -> "Roster":
+        """A roster from a CSV with any of its columns. Raises UserError."""
+        headings, rows = read_table(path)
+        kinds = {text: kinds_of(text, headings) for text in headings}
+        if unknown := [text for text, found in kinds.items() if text and not found]:
+            note(f"{path}: {printable(', '.join(unknown))}: no column of a roster; passed over")
+        if not any(kinds.values()):
+            expected = "id, name, number, login, github, section"
+            raise UserError(f"{path}: has none of the columns {expected}; write their names into its first line")
+        try:
+            return cls([student for row in rows if (student := made(row, kinds))])
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    def find(self, kind: str, text: str) -> Student | None:
+        """Who is called so in this way; nobody where several are."""
+        keys = name_keys(text) if kind == "name" else [key(text)]
+        found = {self.known[kind, each] for each in keys if (kind, each) in self.known}
+        return found.pop() if len(found) == 1 else None
+
+    def match(self, about: Mapping[str, str]) -> tuple[Student | None, str]:
+        """Whom a system means, and by what that is told: what nobody shares comes before the name.
+
+        Nobody where what it says leads to different students.
+
+        Args:
+            about: What it says, by kind: id, number, login, github, name.
+        """
+        found = {kind: student for kind in SURE if (student := self.find(kind, about.get(kind, "")))}
+        if len({*found.values()}) > 1:
+            return None, ""
+        for kind, student in found.items():
+            return student, WORDS[kind]
+        student = self.find("name", about.get("name", ""))
+        return student, WORDS["name"] if student else ""
+
+    def match_text(self, text: str) -> tuple[Student | None, str]:
+        """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`."""
+        whole, by = self.match(dict.fromkeys(("id", "login", "github", "name"), text))
+        if whole:
+            return whole, by
+        parts = re.split(r"[\s_.,()\[\]-]+", normal(text))
+        found = {student: kind for part in parts for kind in ("name", "id") if (student := self.find(kind, part))}
+        return next(iter(found.items())) if len(found) == 1 else (None, "")
+
+    def to_json(self) -> str:
+        """For the results folder."""
+        return json.dumps([asdict(student) for student in self.students], ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Roster":
+        rows: list[dict[str, Any]] = json.loads(text)
+        return cls([Student(**{**row, "logins": tuple(row["logins"])}) for row in rows])
+
+
+def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:
+    return ((text, [*found]) for text, found in sets.items())
+
+
+def key(text: str) -> str:
+    """Text as it is compared: in its normal form, whatever its case."""
+    return normal(text).strip().casefold()
+
+
+def name_keys(name: str) -> list[str]:
+    """The ways in which systems write a name, without spaces: in its order, and with the family name first or last."""
+    family, comma, given = name.partition(",")
+    words = [squeezed(word) for word in name.replace(",", " ").split()]
+    orders = [words, [squeezed(given), squeezed(family)]] if comma else [words, [*words[-1:], *words[:-1]]]
+    return list(dict.fromkeys(filter(None, map("".join, orders))))
+
+
+def squeezed(text: str) -> str:
+    """Letters and digits alone."""
+    return "".join(letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum())
+
+
+def kinds_of(text: str, headings: Sequence[str]) -> list[str]:
+    """What a column is; `username` is both a login and GitHub's."""
+    of_canvas = {heading(each) for each in headings} & {*OF_CANVAS}
+    if heading(text) == "id" and of_canvas:
+        return ["number"]
+    return [kind for kind, words in COLUMNS.items() if heading(text) in words.split()]
+
+
+def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:
+    """The student in a row; None where it says nothing of any, such as Canvas's row of the points possible."""
+    said: dict[str, list[str]] = {kind: [] for kind in COLUMNS}
+    for column, found in kinds.items():
+        for kind in found:
+            said[kind] += filter(None, [printable(row[column])])
+    one = {kind: next(iter(texts), "") for kind, texts in said.items()}
+    name = one["name"] or " ".join(filter(None, (one["given"], one["family"])))
+    if squeezed(name) == "pointspossible" or not any((name, one["id"], one["number"], said["login"], one["github"])):
+        return None
+    called = [one["id"], *(login.partition("@")[0] for login in said["login"]), one["github"], one["number"], name]
+    student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")
+    if not student:
+        return None
+    logins, section = tuple(dict.fromkeys(said["login"])), one["section"]
+    return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], section)

@@ -1,0 +1,53 @@
+"""Tables that an instructor has: of a spreadsheet or another system, in the encoding and with the separators of either."""
+
+import csv
+import io
+import unicodedata
+from pathlib import Path
+
+from charset_normalizer import from_bytes
+
+from project.support.errors import UserError
+
+ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
+SEPARATORS = ",;\t"
+
+
+def normal(name: str) -> str:
+    """A name as everything but macOS writes it (NFC): the same name, the same text."""
+    return unicodedata.normalize("NFC", name)
+
+
+def heading(text: str) -> str:
+    """A heading without what two hands write differently: `Student_ID` and `student id` are one."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """A CSV's headings, and its rows by them. All is text, in its normal form (NFC), without space around it.
+
+    The encoding is told by charset-normalizer; the separator is the one that divides the headings most often. A row's
+    surplus cells are left out, missing ones are empty, and rows without any text are no rows.
+
+    Raises:
+        UserError: It cannot be read, or two columns have one heading.
+    """
+    try:
+        content = path.read_bytes()
+        best = from_bytes(content, cp_isolation=ENCODINGS).best() if content.strip() else None
+        if best is None:
+            raise ValueError("it is no text" if content.strip() else "it is empty")
+        text = normal(str(best).removeprefix("\ufeff"))
+        first = text.lstrip().partition("\n")[0]
+        separator = max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
+        lines = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            if any(cell.strip() for cell in row)
+        ]
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); save it as CSV, in UTF-8") from None
+    headings, rows = lines[0], lines[1:]
+    if twice := [one for one in headings if one and headings.count(one) > 1]:
+        raise UserError(f"{path}: two columns are headed {twice[0]!r}; leave one out")
+    return headings, [dict(zip(headings, [*row, *[""] * len(headings)])) for row in rows]

@@ -1,0 +1,123 @@
+"""The roster: any columns, as any spreadsheet writes them, and who is meant by what a system says."""
+
+import unicodedata
+
+import pytest
+
+from grader.intake.roster import Roster, Student
+from grader.intake.tables import read_table
+from project.support.errors import UserError
+
+ROWS = [
+    ["id", "name", "LMS number", "login", "GitHub name", "section"],
+    ["002610024", "김민지", "1234", "minji@example.ac.kr", "Minji-K", "1"],
+    ["20260002", "Lee, Jun", "1235", "jun.lee@example.ac.kr", "leejun", "2"],
+    ["20260003", "이서연", "1236", "seoyeon", "", "2"],
+]
+KOREAN = ["학번", "성명", "식별자", "이메일", "깃허브", "분반"]
+
+
+def write(path, rows, separator=",", encoding="utf-8"):
+    quoted = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in rows]
+    path.write_bytes("\r\n".join(separator.join(row) for row in quoted).encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("headings", [ROWS[0], KOREAN])
+def test_it_is_read_whatever_a_spreadsheet_made_of_it(headings, encoding, separator, tmp_path):
+    roster = Roster.read(write(tmp_path / "roster.csv", [headings, *ROWS[1:]], separator, encoding))
+    first = Student("002610024", "김민지", "002610024", "1234", ("minji@example.ac.kr",), "Minji-K", "1")
+    assert roster.students[0] == first and [each.name for each in roster.students] == [row[1] for row in ROWS[1:]]
+    assert Roster.from_json(roster.to_json()).students == roster.students
+
+
+@pytest.mark.parametrize("columns", [["id"], ["name"], ["LMS number"], ["login"], ["GitHub name"], ["section", "name"]])
+def test_any_columns_are_enough(columns, tmp_path):
+    places = [ROWS[0].index(column) for column in columns]
+    rows = [[row[place] for place in places] for row in [*ROWS[:3]]]
+    students = Roster.read(write(tmp_path / "roster.csv", rows)).students
+    assert len(students) == 2 and len({each.student for each in students}) == 2
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_found_in_each_normal_form_and_in_the_order_of_each_system(form, tmp_path):
+    rows = [[unicodedata.normalize(form, cell) for cell in row] for row in ROWS]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    for name, student in (
+        ("김민지", "002610024"),
+        (unicodedata.normalize("NFD", "김민지"), "002610024"),
+        ("민지 김", "002610024"),
+        ("leejun", "20260002"),
+        ("Jun Lee", "20260002"),
+        ("Nobody", None),
+    ):
+        found = roster.find("name", name)
+        assert (found and found.student) == student, name
+
+
+def test_what_nobody_shares_comes_before_the_name(tmp_path):
+    roster = Roster.read(write(tmp_path / "roster.csv", ROWS))
+    for about, student, by in (
+        ({"number": "1236", "name": "김민지"}, "20260003", "number"),
+        ({"github": "MINJI-K"}, "002610024", "GitHub name"),
+        ({"login": "jun.lee"}, "20260002", "login"),
+        ({"login": "jun.lee", "number": "1234"}, None, ""),
+        ({"id": "2610024"}, None, ""),
+        ({}, None, ""),
+    ):
+        found, told = roster.match(about)
+        assert (found and found.student, told) == (student, by), about
+    for text, student in (
+        ("김민지_과제", "002610024"),
+        ("20260003_이서연", "20260003"),
+        ("김민지_이서연", None),
+        ("002610024", "002610024"),
+        ("leejun", "20260002"),
+        ("final", None),
+    ):
+        found, _ = roster.match_text(text)
+        assert (found and found.student) == student, text
+
+
+def test_two_namesakes_are_never_found_by_name(tmp_path):
+    rows = [*ROWS, ["20260004", "김민지", "1237", "minji2", "", "1"]]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert roster.find("name", "김민지") is None and roster.match_text("김민지") == (None, "")
+    assert roster.match({"name": "김민지", "number": "1237"})[0].student == "20260004"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["name"], ["김민지"], ["김민지"]], "rows 2 and 3: nothing tells them apart.*add a column"),
+        ([["id", "name"], ["1", "Kim"], ["2", "Lee"], ["1", "Park"]], "rows 2 and 4: both have the id 1; mend one"),
+        ([["name", "github"], ["Kim", "abc"], ["Lee", "ABC"]], "rows 2 and 3: both have the GitHub name ABC"),
+        ([["Nummer"], ["1"]], "has none of the columns id, name, number"),
+        ([["id", "id"], ["1", "1"]], "two columns are headed 'id'"),
+        ([[""]], "it is empty"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(rows, said, tmp_path):
+    with pytest.raises(UserError, match=f"roster.csv: .*{said}"):
+        Roster.read(write(tmp_path / "roster.csv", rows))
+
+
+def test_canvas_s_own_gradebook_is_a_roster(tmp_path, capsys):
+    rows = [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework (123)"],
+        ["    Points Possible", "", "", "", "", "100"],
+        ["Kim, Minji", "4711", "002610024", "minji", "DL 1", ""],
+    ]
+    (student,) = Roster.read(write(tmp_path / "gradebook.csv", rows)).students
+    assert student == Student("002610024", "Kim, Minji", "002610024", "4711", ("minji",), "", "DL 1")
+    assert "Homework (123): no column of a roster; passed over" in capsys.readouterr().err
+
+
+def test_cells_are_texts_without_what_hides(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('id,name\n007,"Kim\nMinji"\n\n , \n08,\u202eLee,surplus\n09\n', encoding="utf-8")
+    headings, rows = read_table(path)
+    assert headings == ["id", "name"] and [row["id"] for row in rows] == ["007", "08", "09"]
+    assert [each.name for each in Roster.read(path).students] == ["Kim Minji", "Lee", "09"]

@@ -1,0 +1,323 @@
+"""The same class, handed in by each system's way: everybody is there once, with the right time, and nobody is another."""
+
+import csv
+import os
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from grader.grading.hand_ins import ask_about_times, hand_ins
+from grader.grading.ranking import standings
+from grader.grading.register_submissions import note_missing, register
+from grader.intake.downloads import is_late
+from grader.intake.hand_in_times import (
+    BY_COMMIT,
+    BY_FILE,
+    BY_GIT,
+    BY_MARK,
+    BY_MEMBERS,
+    BY_METADATA,
+    BY_SCORES,
+    BY_WORKSHEET,
+)
+from grader.intake.roster import Roster
+from grader.ledger.results_folder import open_results
+from project.support.errors import UserError
+from tests.fixtures import hand_in_systems as systems
+from tests.fixtures.hand_in_systems import DOWNLOADED, HandIn, zipped
+from tests.grader.conftest import needs_sandbox
+from tests.grader.engines import TESTS
+
+KOREA = timezone(timedelta(hours=9))
+DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=KOREA)
+IN_TIME, LATE = DEADLINE - timedelta(hours=5, minutes=3), DEADLINE + timedelta(hours=2)
+
+
+@pytest.fixture(scope="module")
+def files(config) -> dict[str, bytes]:
+    texts = {name: Path("docs/examples", name).read_bytes() for name in ("REPORT.md", "CONCLUSION.md")}
+    return {"config.yaml": config.encode(), "student.yaml": b"id: whoever\nname: Whoever\n", **texts}
+
+
+def a_class(packed: dict[str, bytes]) -> list[HandIn]:
+    """Eight students: two namesakes, a western name, one late, three who handed in what cannot be read, one nothing."""
+    return [
+        HandIn("김민지", 101, packed, IN_TIME, sid="002610024", email="minji@example.ac.kr", github="Minji-K"),
+        HandIn(
+            "김민지", 102, packed, IN_TIME - timedelta(days=1), sid="20260002", email="mj2@example.ac.kr", github="mj2"
+        ),
+        HandIn(
+            "Ana María Gil", 103, packed, IN_TIME, family="Gil", sid="20260003", email="ana@example.org", github="ana"
+        ),
+        HandIn("이바다", 104, packed, LATE, late=True, sid="20260004", email="bada@example.ac.kr", github="bada"),
+        HandIn("박구름", 105, {"과제.7z": b"7z"}, IN_TIME, sid="20260005", email="gu@example.ac.kr", github="gu"),
+        HandIn(
+            "최나무", 106, {"report.pdf": b"%PDF-"}, IN_TIME, sid="20260006", email="namu@example.ac.kr", github="namu"
+        ),
+        HandIn(
+            "정노을",
+            107,
+            {"a.py": b"", "b.yaml": b""},
+            IN_TIME,
+            sid="20260007",
+            email="noeul@example.ac.kr",
+            github="no",
+        ),
+        HandIn("강별", 108, {}, IN_TIME, sid="20260008", email="byeol@example.ac.kr", github="byeol"),
+    ]
+
+
+def write_roster(path: Path, students: list[HandIn], without: tuple[str, ...] = ()) -> Roster:
+    columns = {"id": "sid", "name": "name", "LMS number": "number", "login": "email", "github": "github"}
+    columns = {heading: name for heading, name in columns.items() if heading not in without}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [[*columns], *([getattr(one, name) for name in columns.values()] for one in students)]
+        )
+    return Roster.read(path)
+
+
+def handed_in(folder, rules, roster):
+    found = hand_ins(folder, rules.but(deadline=DEADLINE), roster)
+    return {each.student: each for each in found}
+
+
+def entries(folder, results, rules, roster):
+    rules = rules.but(deadline=DEADLINE)
+    with open_results(results, new=True, secret=TESTS) as opened:
+        register(hand_ins(folder, rules, roster), opened, rules)
+        note_missing(roster, opened, rules)
+        return {entry.student: entry for entry in standings(opened.ledger, rules)}
+
+
+UNREADABLE = {"20260005", "20260006", "20260007"}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_canvas(form, files, rules, tmp_path):
+    students = a_class({"My work (1).zip": zipped(files)})
+    for one in students:
+        one.name = unicodedata.normalize(form, one.name)
+    folder, roster = systems.canvas(tmp_path / "canvas", students), write_roster(tmp_path / "roster.csv", students)
+    found = handed_in(folder, rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.whose_by for each in found.values()} == {"roster, by its number"}
+    assert {each.time_by for each in found.values()} == {BY_MARK} and not any(each.submitted for each in found.values())
+    assert {student for student, each in found.items() if each.late} == {"20260004"}
+    ranked = entries(folder, tmp_path / "results", rules, roster)
+    assert {student: entry.verdict for student, entry in ranked.items()} == {
+        **dict.fromkeys(("002610024", "20260002", "20260003"), "pending"),
+        **dict.fromkeys(("20260004", *UNREADABLE), "rejected"),
+        "20260008": "missing",
+    }
+    assert "a .7z archive cannot be read here" in ranked["20260005"].own_reason
+    assert "marked as late" in ranked["20260004"].own_reason
+
+
+def test_canvas_without_a_roster_and_without_names(files, rules, tmp_path):
+    students = a_class({"work.zip": zipped(files)})
+    students[0].files = {**students[0].files, "report.pdf": b"%PDF-", "text.html": b"<p>"}
+    found = handed_in(systems.canvas(tmp_path / "named", students), rules, None)
+    assert found.keys() == {"101", "102", "gilanamaria-103", "104", "105", "106", "107"}
+    assert found["101"].source.name.endswith("work.zip") and found["101"].attempts == 2
+    found = handed_in(systems.canvas(tmp_path / "anonymous", students, anonymous=True), rules, None)
+    assert found.keys() == {f"anon-{one.number:05x}" for one in students if one.files}
+    assert [each.late for each in found.values()].count(True) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8", "cp949"])
+@pytest.mark.parametrize("korean", [False, True])
+def test_moodle(korean, encoding, files, rules, tmp_path):
+    students = a_class({"work.zip": zipped(files)})
+    students[2].name = "Ana Gil"  # which cp949 can write
+    roster = write_roster(tmp_path / "roster.csv", students, without=("LMS number",))
+    folder = systems.moodle(tmp_path / "moodle", students, "Grades-DL.csv", korean, encoding=encoding)
+    found = handed_in(folder, rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.time_by for each in found.values()} == {BY_WORKSHEET}
+    for one in students[:-1]:
+        assert found[one.sid].submitted == one.submitted.replace(second=0), one
+    late = {student for student, each in found.items() if is_late(each, DEADLINE)}
+    assert late == {"20260004"}
+
+
+def test_moodle_in_one_folder_and_without_its_worksheet(files, rules, tmp_path):
+    students = a_class({"work.zip": zipped(files, time=(2026, 12, 4, 20, 0, 0))})
+    roster = write_roster(tmp_path / "roster.csv", students)
+    found = handed_in(systems.moodle(tmp_path / "moodle", students, folders=False), rules, roster)
+    for student in ("002610024", "20260002"):  # nothing but the name is known, which they share
+        assert student not in found
+    namesakes = [each for each in found.values() if each.name == "김민지"]
+    assert [each.flags for each in namesakes] == [("is not told from others of the same name",)] * 2
+    assert found["20260003"].whose_by == "roster, by its name"
+    assert (found["20260003"].submitted, found["20260003"].time_by) == (
+        datetime(2026, 12, 4, 20, tzinfo=KOREA),
+        BY_MEMBERS,
+    )
+    assert (found["20260005"].submitted, found["20260005"].time_by) == (DOWNLOADED, BY_FILE)
+
+
+def test_gradescope(files, rules, tmp_path):
+    students = a_class(files)
+    roster = write_roster(tmp_path / "roster.csv", students)
+    folder = systems.gradescope(tmp_path, students)
+    found = handed_in(folder, rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.time_by for each in found.values()} == {BY_METADATA}
+    assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
+    assert {each.whose_by for each in found.values()} == {"roster, by its id"}
+    assert handed_in(folder, rules, None).keys() == found.keys(), "002610024 is text there, too"
+
+
+@needs_sandbox
+def test_classroom_50(files, rules, tmp_path):
+    students = a_class(files)
+    roster = write_roster(tmp_path / "roster.csv", students)
+    folder = systems.classroom50(tmp_path, students)
+    found = handed_in(folder, rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.time_by for each in found.values()} == {BY_SCORES}
+    assert all(found[one.sid].submitted == one.submitted.replace(microsecond=0) for one in students if one.files)
+    assert {student for student, each in found.items() if each.late} == {"20260004"}
+    (folder / "scores.csv").unlink()  # as --by-pattern leaves it
+    found = handed_in(folder, rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.time_by for each in found.values()} == {BY_COMMIT}
+    assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
+
+
+@needs_sandbox
+def test_a_folder_of_git_repositories(files, rules, tmp_path):
+    students = a_class(files)
+    roster = write_roster(tmp_path / "roster.csv", students)
+    found = handed_in(systems.git_repositories(tmp_path / "clones", students), rules, roster)
+    assert found.keys() == {one.sid for one in students if one.files}
+    assert {each.time_by for each in found.values()} == {BY_COMMIT}
+    assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
+
+
+@needs_sandbox
+def test_one_repository_with_a_folder_for_each_student(files, rules, tmp_path):
+    students = [one for one in a_class(files) if one.number != 102]
+    for one, form in zip(students, ("NFC", "NFD") * 4):
+        one.name = unicodedata.normalize(form, one.name)
+    roster = write_roster(tmp_path / "roster.csv", students)
+    repository = systems.class_repository(tmp_path / "class", students)
+    for folder in (repository, repository / "week4"):
+        found = handed_in(folder, rules, roster)
+        assert found.keys() == {one.sid for one in students if one.files}
+        assert {(each.whose_by, each.time_by) for each in found.values()} == {("roster, by its name", BY_GIT)}
+        assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
+
+
+def plain(folder: Path, files: dict[str, bytes], said: dict[str, str]) -> Path:
+    """Archives as somebody collected them, each with the id that its student.yaml says."""
+    for name, own_id in said.items():
+        content = {**files, "student.yaml": f"id: {own_id}\nname: Name of {own_id}\n".encode()}
+        systems.written(folder / name, zipped(content, time=(2026, 12, 4, 20, 0, 0)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("said", "ids"),
+    [
+        ({"a.zip": "kim", "b.zip": "lee"}, {"a.zip": "kim", "b.zip": "lee"}),
+        ({"a.zip": "0201", "b.zip": "no"}, {"a.zip": "0201", "b.zip": "no"}),
+        ({"a.zip": "2026-12-04", "b.zip": "1e3"}, {"a.zip": "2026-12-04", "b.zip": "1e3"}),
+        ({"a.zip": "kim", "kim.zip": "kim"}, {"a.zip": "a", "kim.zip": "kim"}),
+        ({"a.zip": "kim", "kim.zip": "other"}, {"a.zip": "a", "kim.zip": "other"}),
+        ({"a.zip": "kim", "b.zip": "kim"}, {"a.zip": "a", "b.zip": "b"}),
+        ({"a.zip": "kim_77", "kim_77_9_x.zip": "a"}, {"a.zip": "kim_77", "kim_77_9_x.zip": "kim-77"}),
+        ({"a.zip": "kim-77", "kim_77_9_x.zip": "a"}, {"a.zip": "a", "kim_77_9_x.zip": "kim-77"}),
+    ],
+)
+def test_a_claim_costs_nobody_else_anything(said, ids, files, rules, tmp_path):
+    found = handed_in(plain(tmp_path / "in", files, said), rules, None)
+    assert {each.source.name: each.student for each in found.values()} == ids
+    refused = {name for name, own in said.items() if ids[name] != own and not name.startswith("kim_77")}
+    assert {each.source.name for each in found.values() if each.flags} == refused
+    assert all("another's id" in flag for each in found.values() for flag in each.flags)
+    assert all(each.name != f"Name of {said[each.source.name]}" for each in found.values() if each.flags)
+
+
+def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_path):
+    folder = plain(tmp_path / "in", files, {"m.zip": "kim"})
+    (first,) = hand_ins(folder, rules)
+    plain(folder, files, {"a.zip": "kim", "z.zip": "kim"})
+    found = hand_ins(folder, rules, held={first.student: "m.zip"})
+    assert {each.source.name: each.student for each in found} == {"a.zip": "a", "m.zip": "kim", "z.zip": "z"}
+    assert [bool(each.flags) for each in found] == [True, False, True]
+
+
+def test_a_claim_beside_a_roster_is_flagged_even_where_it_counts(files, rules, tmp_path, capsys):
+    roster = write_roster(tmp_path / "roster.csv", a_class({}))
+    said = {"final.zip": "20260002", "20260003_과제.zip": "20260004", "mine.zip": "20260003", "who.zip": "stranger"}
+    folder = plain(tmp_path / "in", files, said)
+    for name in ("이바다.pdf", "notes.pdf"):
+        systems.written(folder / name, b"%PDF-")
+    found = {each.source.name: each for each in handed_in(folder, rules, roster).values()}
+    assert {name: each.student for name, each in found.items()} == {
+        "final.zip": "20260002",
+        "20260003_과제.zip": "20260003",
+        "mine.zip": "mine",
+        "who.zip": "stranger",
+        "이바다.pdf": "20260004",
+    }
+    flags = {name: each.flags for name, each in found.items() if each.flags}
+    assert flags == {
+        "final.zip": ("nothing but its student.yaml says whose it is",),
+        "mine.zip": (
+            "its student.yaml says 20260003, which is another's id or is said by others, too",
+            "is not on the roster",
+        ),
+        "who.zip": ("is not on the roster",),
+    }
+    assert "notes.pdf: a file by itself is no submission; passed over" in capsys.readouterr().err
+
+
+def test_much_of_a_class_late_stops_and_asks(files, rules, tmp_path):
+    rules = rules.but(deadline=DEADLINE)
+    students = [HandIn(f"Student {n}", n, {"w.zip": zipped(files)}, IN_TIME) for n in range(1, 9)]
+    folder = systems.moodle(tmp_path / "moodle", students)
+    found = hand_ins(folder, rules)
+    said = "8 of 8 hand-ins would be late, by the file's own date and lie within 10 minutes.*--dry-run.*--accept-times"
+    with pytest.raises(UserError, match=said):
+        ask_about_times(found, rules)
+    ask_about_times(found, rules, {each.student for each in found[:-1]})
+    ask_about_times(found, rules.but(deadline=None))
+    ask_about_times(found[:3], rules)
+    for late, stops in ((2, False), (3, True)):
+        marked = [HandIn(f"Student {n}", n, {"w.zip": zipped(files)}, late=n <= late) for n in range(1, 9)]
+        found = hand_ins(systems.canvas(tmp_path / f"canvas-{late}", marked), rules)
+        if stops:
+            with pytest.raises(UserError, match="3 of 8 hand-ins would be late, by the system's mark: look"):
+                ask_about_times(found, rules)
+        else:
+            ask_about_times(found, rules)
+
+
+def test_what_is_no_table_of_a_system_is_said(rules, tmp_path):
+    os.makedirs(tmp_path / "kim")
+    for name, text, said in (
+        ("scores.csv", "a,b\n1,2\n", "scores.csv: lacks the columns username, datetime and late"),
+        (
+            "scores.csv",
+            "username,datetime,late\nkim,yesterday,\n",
+            "scores.csv: kim: 'yesterday' is no time with its zone",
+        ),
+        ("submission_metadata.yml", "- x\n", "submission_metadata.yml: is not what Gradescope exports"),
+        ("submission_metadata.yml", "s_1:\n  :submitters: []\n", "submission_metadata.yml: is not what Gradescope"),
+        (
+            "w.csv",
+            "Identifier,Last modified (submission)\nParticipant 1,sometime\n",
+            "w.csv: Participant 1 has no time: 'some",
+        ),
+        ("w.csv", "Identifier,Last modified (submission)\nKim,-\n", "w.csv: Kim has no participant's number"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match=said):
+            hand_ins(tmp_path, rules)
+        (tmp_path / name).unlink()
+    assert DOWNLOADED.tzinfo == UTC
