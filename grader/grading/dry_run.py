@@ -27,6 +27,7 @@ from project.support.errors import UserError
 from project.support.wording import counted
 
 COLUMNS = ("student", "name", "handed in as", "when", "by", "whose by", "checks", "trainings", "minutes")
+GLYPHS_EPOCH = 2.0  # seconds, of the quickstart on one core beside another one
 STATE = (LEDGER, "secret.json", "assignment.json")
 
 
@@ -46,23 +47,24 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             odd = str(error)
         work = register(downloads, opened, rules)
         missing = note_missing(roster, opened, rules) if roster else []
-        per_work = seconds_per_work(opened, rules, work)
+        seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}
         rows, total = [], 0.0
         for graded, verdict in judged(opened.ledger, rules):
             if graded.student not in work and graded.source:
                 continue  # of an earlier run alone
             trainings = len(pending_trainings(graded, rules))
-            minutes = trainings * (per_work * work[graded.student] / 60 if per_work else rules.limits.minutes)
-            total += minutes
+            total += (minutes := trainings * seconds / 60)
             said = verdict.reason if verdict.name in ("rejected", "missing") else found_by_checks(graded)
             rows.append([*about(graded, by_student.get(graded.student)), said, str(trainings), f"{minutes:.1f}"])
     device = settings.engine.about(settings.device)["device"]
-    how = "about" if per_work else "no training was measured yet: at most"
     listed = f"{counted(len(downloads), 'student')} handed in something"
     if roster:
         listed += f", {len(missing)} of {len(roster.students)} on the roster nothing"
-    lines = [as_table(rows), f"{listed}; {how} {total:.0f} minutes of {device}. Nothing was trained or written."]
+    lines = [
+        as_table(rows),
+        f"{listed}; trainings take {how} {total:.0f} minutes of {device}. Nothing was trained or written.",
+    ]
     return "\n\n".join([*lines, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
 
 
@@ -92,15 +94,22 @@ def linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def seconds_per_work(opened: OpenResults, rules: Rules, work: dict[str, float]) -> float | None:
-    """By what has been measured: how long a unit of estimated work takes; None before anything has."""
+def seconds_a_training(opened: OpenResults, rules: Rules, on_gpu: bool) -> tuple[float, str]:
+    """How long a training takes, and how that is known: measured before, or what the quickstart took on Glyphs.
+
+    Where neither is known, the limit, which says no more than that.
+    """
     took = [
-        measurement.seconds / work[graded.student]
+        measurement.seconds / measurement.epochs
         for graded, _ in judged(opened.ledger, rules)
         for measurement in graded.measurements.values()
-        if measurement.seconds and work.get(graded.student)
+        if measurement.seconds and measurement.epochs
     ]
-    return statistics.median(took) if took else None
+    if took:
+        return statistics.median(took) * rules.max_epochs, "about"
+    if not on_gpu and rules.dataset == Rules().dataset:
+        return GLYPHS_EPOCH * rules.max_epochs, "very roughly, for none was measured yet,"
+    return 60 * rules.limits.minutes, "none was measured yet: at most"
 
 
 def about(graded: Graded, download: Download | None) -> list[str]:

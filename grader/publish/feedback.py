@@ -44,7 +44,8 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
         lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
     if entry.points:
         lines += ["", *bonus(entry.points, rules, label)]
-    lines += ["", texts["tiers"][entry.tier], "", label["name"].format(name=escaped(shown_name))]
+    lines += ["", texts["tiers"][entry.tier]] if entry.tier else []  # of nothing there is none
+    lines += ["", label["name"].format(name=escaped(shown_name))]
     return "\n".join(lines) + "\n"
 
 

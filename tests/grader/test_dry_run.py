@@ -1,0 +1,129 @@
+"""`run --dry-run`: who, what, when, from where and what the checks say, and nothing happens; and the roster in every list."""
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import yaml
+
+from grader.cli import main
+from grader.grading.dry_run import dry_run
+from grader.grading.settings import Settings
+from grader.ledger.results_folder import open_results
+from grader.publish.export_files import write_export
+from tests.fixtures import hand_in_systems as systems
+from tests.fixtures.hand_in_systems import HandIn, zipped
+from tests.grader.engines import MadeUp, graded, scored
+
+DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=timezone(timedelta(hours=9)))
+ROSTER = "id,name,LMS number\n002610024,김민지,101\n20260002,이바다,102\n20260003,박구름,103\n"
+
+
+@pytest.fixture
+def course(write_submission, tmp_path):
+    """Two on the roster hand in by Canvas, one of them a .7z; one does not, and one is not on it."""
+    files = {file.name: file.read_bytes() for file in write_submission().iterdir()}
+    students = [
+        HandIn("김민지", 101, {"w.zip": zipped(files)}),
+        HandIn("이바다", 102, {"w.7z": b"7z"}, late=True),
+        HandIn("Stranger", 104, {"w.zip": zipped({**files, "student.yaml": b"id: '20260003'\nname: x\n"})}),
+    ]
+    folder = systems.canvas(tmp_path / "canvas", students)
+    (folder / "roster.csv").write_text(ROSTER, encoding="utf-8")
+    return folder
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+
+def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
+    before = contents(tmp_path)
+    settings = Settings("cpu", False, engine=MadeUp(lambda job: scored()))
+    said = dry_run(course, None, rules.but(deadline=DEADLINE), settings)
+    assert contents(tmp_path) == before
+    rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    for student, words in {
+        "002610024": ("김민지", "101_9001_w.zip", "in time", "the system's mark", "roster, by its number", "ok", "1"),
+        "20260002": ("이바다", "LATE_102_9002_w.7z", "late", "marked as late"),
+        "20260003": ("박구름", "handed in nothing"),
+        "stranger-104": ("stranger", "Canvas's account", "is not on the roster"),
+    }.items():
+        assert all(word in rows[student] for word in words), rows[student]
+    assert "3 students handed in something, 1 of 3 on the roster nothing" in said
+    assert "of CPU: made up. Nothing was trained or written." in said
+
+
+def test_after_a_run_it_says_what_is_left_by_what_was_measured(course, rules, tmp_path):
+    engine = MadeUp(lambda job: scored(0.9, seconds=60.0))
+    graded(course, tmp_path / "results", rules, engine)
+    before = contents(tmp_path)
+    settings = Settings("cpu", False, engine=engine)
+    for asked, minutes in ((rules, 0), (rules.but(seeds=2), 2 * rules.max_epochs)):
+        said = dry_run(course, tmp_path / "results", asked, settings)
+        assert f"take about {minutes} minutes of CPU: made up" in said
+    assert contents(tmp_path) == before
+
+
+def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsys):
+    results = tmp_path / "results"
+    table = graded(course, results, rules, MadeUp(lambda job: scored()))
+    said = capsys.readouterr().out
+    assert "1 of 3 on the roster handed in nothing: 박구름 (20260003)" in said
+    assert "stranger-104: stranger_104_9003_w.zip is not on the roster" in said
+    everybody = {"002610024", "20260002", "20260003", "stranger-104"}
+    with open(results / "leaderboard.csv", encoding="utf-8-sig", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == everybody and all(student in table for student in everybody)
+    assert (rows["20260003"]["verdict"], rows["20260003"]["reason"]) == ("missing", "handed in nothing")
+    board = json.loads((results / "leaderboard.json").read_text(encoding="utf-8"))
+    assert {entry["student"] for entry in board["entries"]} == everybody
+    with open_results(results) as opened:
+        for form in ("canvas", "moodle", "feedback"):
+            write_export(opened, form, None, None, None, "ko")
+    for form in ("canvas", "moodle"):
+        text = (results / f"{form}.csv").read_text(encoding="utf-8-sig")
+        names = {cell for row in csv.reader(io.StringIO(text)) for cell in row}
+        assert {"김민지", "이바다", "박구름"} <= names, form
+    assert {file.stem for file in (results / "feedback").iterdir()} == everybody
+    assert "제출물이 없거나" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
+
+
+def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):
+    results, engine = tmp_path / "results", MadeUp(lambda job: scored())
+    graded(course, results, rules, engine)
+    (work,) = course.glob("*_101_*")
+    work.rename(course / "박구름_103_9009_w.zip")
+    graded(course, results, rules, engine)
+    with open(results / "leaderboard.csv", encoding="utf-8-sig", newline="") as file:
+        verdicts = {row["student"]: row["verdict"] for row in csv.DictReader(file)}
+    assert verdicts["20260003"] == "passed"
+    assert verdicts["002610024"] == "passed", "what was handed in before stays"
+
+
+def test_odd_times_stop_a_run_and_are_told_by_a_dry_one(course, rules, tmp_path, capsys):
+    settings = tmp_path / "rules.yaml"
+    settings.write_text(yaml.safe_dump({"deadline": "2026-11-01T00:00:00+09:00"}))
+    (course / "times.csv").write_text(
+        "file,submitted\n" + "".join(f"{one.name},2026-11-02T00:00:00+09:00\n" for one in course.glob("*w.*"))
+    )
+    for number in (105, 106):
+        systems.written(course / f"x_{number}_9_w.zip", b"PK")
+    command = ["run", str(course), "--rules", str(settings), "--device", "cpu"]
+    assert main([*command, "--dry-run"]) == 0
+    assert "A run stops here: 3 of 5 hand-ins would be late, by times.csv" in capsys.readouterr().out
+    assert main([*command, "--out", str(tmp_path / "results"), "--unsafe-no-sandbox"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--accept-times" in said
+    assert not (tmp_path / "results" / "leaderboard.csv").exists()
+
+
+def test_what_is_missing_of_a_command_is_said(course, tmp_path, capsys):
+    for more, said in (
+        ([], "name the folder of results with --out RESULTS, or only look with --dry-run"),
+        (["--dry-run", "--roster", str(tmp_path / "none.csv")], "none.csv: no such file or folder"),
+    ):
+        assert main(["run", str(course), *more]) == 2
+        assert said in capsys.readouterr().err
