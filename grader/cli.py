@@ -114,7 +114,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seeds", type=positive, metavar="N", help="trainings of each variant (as many as it was graded by)")
 
     add = command(export, "Write results in the form that another system takes.", results)
-    add("--format", required=True, choices="csv json markdown gradescope canvas moodle feedback".split())
+    forms = "csv json markdown gradescope canvas moodle canvas-feedback moodle-feedback feedback".split()
+    add("--format", required=True, choices=forms)
     add("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
     add("--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in")
     add("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")
@@ -360,11 +361,14 @@ def export(options: argparse.Namespace) -> int:
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
-        written, left_out = write_export(opened, options.format, *given)
-    print(written)
-    if left_out:
-        print(f"error: {options.gradebook}: no row for {', '.join(left_out)}", file=sys.stderr)
-    return int(bool(left_out))
+        written = write_export(opened, options.format, *given)
+    for line in written.told:
+        print(f"note    {printable(line, 2000)}")
+    print(written.place)
+    if written.left_out:
+        what = f"{options.gradebook or written.place}: no row for {', '.join(written.left_out)}"
+        print(f"error: {what}", file=sys.stderr)
+    return int(bool(written.left_out))
 
 
 def example(options: argparse.Namespace) -> None:
