@@ -167,6 +167,11 @@ class Ledger:
         """The ids of all who have handed anything in."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
 
+    def in_order_of_arrival(self) -> list[str]:
+        """The ids of all who have handed anything in, who came first first."""
+        query = "SELECT student FROM submissions GROUP BY student ORDER BY min(id)"
+        return [row[0] for row in self.database.execute(query)]
+
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
         return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])

@@ -91,7 +91,7 @@ def write_export(
 def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:
     """The text for each student, by id."""
     rules, ranked = opened.rules, sum(entry.rank is not None for entry in entries)
-    shown = shown_names(entries, rules.site.names, opened.secret)
+    shown = shown_names(entries, rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
     return {entry.student: feedback(entry, rules, ranked, shown[entry.student], language) for entry in entries}
 
 

@@ -35,7 +35,7 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    named = called(entries, opened.rules.site.names, opened.secret)
+    named = called(entries, opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
     write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 

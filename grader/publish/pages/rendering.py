@@ -15,11 +15,12 @@ from grader.grading.verdicts import checks_by, verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.publish import feedback
+from grader.publish import canvas, feedback, moodle
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_words import public, public_census, public_reason
+from grader.publish.veil import Person
 from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
@@ -36,9 +37,11 @@ class Pages:
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
         self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
-        self.names = shown_names(entries, shown, opened.secret)
+        arrived = opened.ledger.in_order_of_arrival()
+        self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
-        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret)
+        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
+        self.people = {e.student: person(e) for e in entries} if shown == "pseudonym" else {}
         graded_at = datetime.now().astimezone()
         self.labels_shown = self.rules.labels_shown(graded_at)
         environment = jinja2.Environment(
@@ -98,7 +101,9 @@ class Pages:
         if not self.rules.site.reports:
             return {"parts": {}, "notebooks": []}
         try:
-            found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest)
+            author = self.people.get(graded.student)
+            others = [each for student, each in self.people.items() if student != graded.student]
+            found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest, author, others)
             return found
         except Failed as error:
             note(f"{graded.student}: the page is without report and conclusion: reading them {error}")
@@ -162,6 +167,14 @@ class Pages:
         except (SafetensorError, IndexError, ValueError, TypeError) as error:
             note(f"{student}: the page is without images: {images} is damaged ({error})")
             return []
+
+
+def person(entry: Entry) -> Person:
+    """Who an entry is about, as far as it is known: by the name of what was downloaded, too."""
+    number = canvas.number(entry) or moodle.number(entry)
+    return Person(
+        entry.student, entry.name, tuple(filter(None, (number, entry.source.rpartition(".")[0] or entry.source)))
+    )
 
 
 def percent(share: float, digits: int = 2) -> str:
