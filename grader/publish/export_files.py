@@ -1,22 +1,24 @@
 """Results in the forms that leave: the leaderboard's files, and what other systems and students are given."""
 
 import io
+import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from grader.grading.ranking import Entry, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
 from grader.publish.gradebooks import FULL, Filled
-from grader.publish.gradescope import results_json
+from grader.publish.gradescope import autograder, final_results, results_json
 from grader.publish.leaderboard_files import write_leaderboard
 from grader.publish.markdown import rendered
 from grader.publish.pseudonyms import shown_names
 from grader.rules import Rules
 from project.support.errors import UserError
-from project.support.files import open_atomically
+from project.support.files import open_atomically, output
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
 NAMES = {"canvas": "canvas.csv", "moodle": "moodle.csv"} | {
@@ -70,7 +72,7 @@ def write_export(
         contents = {target: zipped(pages)}
     elif form == "gradescope":
         contents = {
-            target / entry.student / "results.json": results_json(entry, opened.rules, told[entry.student]).encode()
+            target / entry.student / "results.json": as_json(results_json(entry, opened.rules, told[entry.student]))
             for entry in entries
         }
     elif form == "feedback":
@@ -86,6 +88,25 @@ def write_export(
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
     return Written(target, filled.left_out, filled.told)
+
+
+def write_autograder(rules: Path, opened: OpenResults | None, out: Path, language: str) -> None:
+    """Write Gradescope's autograder, with the final results of a results folder, if one is given.
+
+    Raises:
+        UserError: The rules are none, or the file cannot be written.
+    """
+    Rules.load(rules)
+    finals: list[dict[str, Any]] = []
+    if opened:
+        entries = standings(opened.ledger, opened.rules)
+        finals = final_results(entries, opened.rules, feedbacks(opened, entries, language))
+    with output("--out", out), open_atomically(out) as file:
+        file.write(autograder(rules, finals))
+
+
+def as_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:
