@@ -73,7 +73,7 @@ def checked(submission: Submission, rules: Rules) -> dict[str, Any]:
         findings = [*lacking(submission.config, rules.families), *findings]
         for each in foreseen(submission.config):
             if each.family in rules.families:
-                tests.append(test(each.family, each.state != "none", printable(str(each), 300)))
+                tests.append(test(each.family, each.state != "missing", printable(str(each), 300)))
     for finding in findings:
         lines += ["", f"- **{finding.severity}** {escaped(printable(str(finding), 500))}"]
     return as_results(tests, "\n".join(lines) + "\n")

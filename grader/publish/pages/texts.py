@@ -37,7 +37,16 @@ def texts(results: str, digest: str, author: Sequence[Any] | None, others: Seque
         class_ = [Person(each[0], each[1], tuple(each[2])) for each in (author, *others)]
         parts = {title: veiled_html(html, class_[0], class_[1:]) for title, html in parts.items()}
         notebooks = [veiled_html(html, class_[0], class_[1:]) for html in notebooks]
-    return {"parts": parts, "notebooks": notebooks}
+    return {
+        "parts": {title: scrolling(html) for title, html in parts.items()},
+        "notebooks": [scrolling(html) for html in notebooks],
+    }
+
+
+def scrolling(html: str) -> str:
+    """Clean HTML whose tables scroll by themselves: the page does not get wider. In its texts, no `<` is left as it was."""
+    begin = '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
+    return html.replace("<table>", begin).replace("</table>", "</table></div>")
 
 
 def shown_texts(parts: dict[str, Part]) -> dict[str, str]:
