@@ -43,8 +43,9 @@ function logTicks(numbers) {
   const steps = high - low < 2 ? [1, 2, 5] : high - low < 4 ? [1, 3] : [1];
   const ticks = [];
   for (let power = Math.floor(low); power <= Math.ceil(high); power += 1) ticks.push(...steps.map((step) => step * 10 ** power));
-  const within = ticks.filter((tick) => Math.log10(tick) > low - 0.15 && Math.log10(tick) < high + 0.15);
-  return { tickmode: "array", tickvals: within, ticktext: within.map(short), range: [low - 0.1, high + 0.1] };
+  const within = ticks.filter((tick) => Math.log10(tick) > low - 0.25 && Math.log10(tick) < high + 0.25);
+  const ends = [low, high, ...within.map(Math.log10)];
+  return { tickmode: "array", tickvals: within, ticktext: within.map(short), range: [Math.min(...ends) - 0.05, Math.max(...ends) + 0.05] };
 }
 
 const short = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : `${number}`);

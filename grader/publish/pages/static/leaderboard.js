@@ -25,7 +25,7 @@ const names = (entry) => Object.values(entry.strategies).flat();
 // The four families as letters; the names of what is in effect are said to whoever points at one, or listens.
 function marks(entry) {
   const said = Object.entries(entry.strategies).map(([family, used]) => `${_(family)}: ${used.join(", ") || _("none of this family")}`);
-  const cell = element("span", "", { class: "marks", role: "img", "aria-label": said.join("; ") });
+  const cell = element("span", "", said.length ? { class: "marks", role: "img", "aria-label": said.join("; ") } : {});
   Object.entries(entry.strategies).forEach(([family, used], at) => {
     const filledIn = used.length ? family : "unused";
     cell.append(element("span", family[0].toUpperCase(), { class: `mark ${filledIn}`, title: said[at] }));
