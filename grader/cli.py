@@ -1,4 +1,4 @@
-"""The command line: `python -m grader check|pack|import|run|doctor|leaderboard|bonus|review|similar|ablate|export|example`."""
+"""The command line: `python -m grader check|pack|import|run|doctor|leaderboard|bonus|review|similar|ablate|export|gradescope|example`."""
 
 import argparse
 import getpass
@@ -118,11 +118,17 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seeds", type=positive, metavar="N", help="trainings of each variant (as many as it was graded by)")
 
     add = command(export, "Write results in the form that another system takes.", results)
-    add("--format", required=True, choices="csv json markdown gradescope canvas moodle feedback".split())
+    forms = "csv json markdown gradescope canvas moodle canvas-feedback moodle-feedback feedback".split()
+    add("--format", required=True, choices=forms)
     add("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
     add("--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in")
     add("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")
     add("--language", choices=("en", "ko"), default="en", help="of the feedback (en)")
+
+    add = command(gradescope, "Write an autograder for Gradescope: uploads are checked there, and graded here.", rules)
+    add("--out", type=Path, default=Path("autograder.zip"), metavar="ZIP", help="the archive (%(default)s)")
+    add("--results", type=Path, metavar="RESULTS", help="hand out the final results of this folder, too")
+    add("--language", choices=("en", "ko"), default="en", help="of the final results (en)")
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -388,11 +394,26 @@ def export(options: argparse.Namespace) -> int:
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened:
-        written, left_out = write_export(opened, options.format, *given)
-    print(written)
-    if left_out:
-        print(f"error: {options.gradebook}: no row for {', '.join(left_out)}", file=sys.stderr)
-    return int(bool(left_out))
+        written = write_export(opened, options.format, *given)
+    for line in written.told:
+        print(f"note    {printable(line, 2000)}")
+    print(written.place)
+    if written.left_out:
+        what = f"{options.gradebook or written.place}: no row for {', '.join(written.left_out)}"
+        print(f"error: {what}", file=sys.stderr)
+    return int(bool(written.left_out))
+
+
+def gradescope(options: argparse.Namespace) -> None:
+    from contextlib import ExitStack
+
+    from grader.ledger.results_folder import open_results
+    from grader.publish.export_files import write_autograder
+
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_results(options.results)) if options.results else None
+        write_autograder(options.rules, opened, options.out, options.language)
+    print(f"{options.out} is to be uploaded as the assignment's autograder.")
 
 
 def example(options: argparse.Namespace) -> None:

@@ -24,10 +24,11 @@ def inert(text: str) -> str:
     return f"'{text}" if text != "-" and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """The rows as CSV, in which no cell can be a formula in a spreadsheet."""
+def csv_text(rows: Iterable[Iterable[Any]], delimiter: str = ",", bom: bool = True) -> str:
+    """The rows as CSV, in which no cell can be a formula in a spreadsheet. Only with the mark (BOM) does Excel read Korean."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text.write("\ufeff" if bom else "")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue()
 

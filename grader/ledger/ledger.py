@@ -206,6 +206,11 @@ class Ledger:
         rows = self.database.execute(last)
         return {row["student"]: row["source"] for row in rows if row["source"]}
 
+    def in_order_of_arrival(self) -> list[str]:
+        """The ids of all who have handed anything in, who came first first."""
+        query = "SELECT student FROM submissions GROUP BY student ORDER BY min(id)"
+        return [row[0] for row in self.database.execute(query)]
+
     def round(self, student: str) -> int:
         """How often a student has been graded anew."""
         return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])
@@ -271,6 +276,13 @@ class Ledger:
         """That of the last training; None before the first."""
         row = self.database.execute("SELECT seed FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return row and int(row[0])
+
+    def graded_at(self) -> str:
+        """When the last result came, by a training or by what a check said; now, where there is none."""
+        row = self.database.execute(
+            "SELECT max(at) FROM (SELECT max(ended) AS at FROM measurements UNION ALL SELECT max(taken_in) FROM submissions)"
+        ).fetchone()
+        return row[0] or now()
 
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""

@@ -1,63 +1,135 @@
 """Results in the forms that leave: the leaderboard's files, and what other systems and students are given."""
 
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from grader.grading.ranking import Entry, standings
 from grader.ledger.results_folder import OpenResults
-from grader.publish import gradebooks
+from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
+from grader.publish.gradebooks import FULL, Filled
+from grader.publish.gradescope import autograder, final_results, results_json
 from grader.publish.leaderboard_files import write_leaderboard
+from grader.publish.markdown import rendered
 from grader.publish.pseudonyms import shown_names
+from grader.rules import Rules
 from project.support.errors import UserError
-from project.support.files import write_atomically
+from project.support.files import open_atomically, output
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
+NAMES = {"canvas": "canvas.csv", "moodle": "moodle.csv"} | {
+    f"{system}-feedback": f"{system}-feedback.zip" for system in ("canvas", "moodle")
+}
+FORMS = [*FILES, "gradescope", *NAMES, "feedback"]
+ASSIGNMENT = "Fifteen Epochs"  # how its column in a gradebook begins
+
+
+@dataclass
+class Written:
+    """Where an export is; the graded students who are not in it, and what the instructor has to know, a line each."""
+
+    place: Path
+    left_out: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
 
 def write_export(
     opened: OpenResults, form: str, out: Path | None, gradebook: Path | None, column: str | None, language: str
-) -> tuple[Path, list[str]]:
-    """Write results in one form. Returns where they are, and the graded students who have no row in the gradebook.
+) -> Written:
+    """Write results in one form.
 
     Args:
-        form: One of FILES, or gradescope, canvas, moodle, feedback.
+        form: One of FORMS.
         out: A file, or for gradescope and feedback a folder; by default in the results folder.
         gradebook: For canvas and moodle: the system's own file, to be filled in.
         column: For canvas and moodle: the heading of the column to fill in, or its beginning.
         language: Of the feedback: en or ko.
 
     Raises:
-        UserError: A file cannot be read or written, or the gradebook has no such column.
+        UserError: A file cannot be read or written, or the gradebook is none that can be filled in.
     """
     entries = standings(opened.ledger, opened.rules)
     told = feedbacks(opened, entries, language)
-    target = out or opened.folder / FILES.get(form, f"{form}.csv" if form in ("canvas", "moodle") else form)
-    texts, left_out = {}, list[str]()
+    target = out or opened.folder / ({**FILES, **NAMES}.get(form, form))
+    most = highest_total(opened.rules)
+    filled = Filled("")
     if form == "canvas":
-        texts[target], left_out = gradebooks.canvas(entries, gradebook, column or "Fifteen Epochs")
+        filled = canvas.gradebook(entries, gradebook, column or ASSIGNMENT, most)
+        contents = {target: filled.text.encode()}
     elif form == "moodle":
-        texts[target], left_out = gradebooks.moodle(entries, gradebook, column or "Grade", told)
+        as_html = {student: rendered(text) for student, text in told.items()}
+        filled = moodle.worksheet(entries, gradebook, column, as_html, most)
+        contents = {target: filled.text.encode()}
+    elif form in NAMES:
+        name_of = (canvas if form.startswith("canvas") else moodle).feedback_name
+        named = {entry.student: name_of(entry) for entry in entries}
+        pages = {name: as_page(told[student], language) for student, name in named.items() if name}
+        filled.left_out = [student for student, name in named.items() if not name]
+        contents = {target: zipped(pages)}
     elif form == "gradescope":
-        texts = {
-            target / entry.student / "results.json": gradebooks.gradescope(entry, opened.rules, told[entry.student])
+        contents = {
+            target / entry.student / "results.json": as_json(results_json(entry, opened.rules, told[entry.student]))
             for entry in entries
         }
     elif form == "feedback":
-        texts = {target / f"{student}.md": text for student, text in told.items()}
+        contents = {target / f"{student}.md": text.encode() for student, text in told.items()}
     else:
         write_leaderboard(opened, entries)
-        texts = {target: (opened.folder / FILES[form]).read_text(encoding="utf-8")}
+        contents = {target: (opened.folder / FILES[form]).read_bytes()}
     try:
-        for path, text in texts.items():
+        for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, text)
+            with open_atomically(path) as file:
+                file.write(content)
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
-    return target, left_out
+    return Written(target, filled.left_out, filled.told)
+
+
+def write_autograder(rules: Path, opened: OpenResults | None, out: Path, language: str) -> None:
+    """Write Gradescope's autograder, with the final results of a results folder, if one is given.
+
+    Raises:
+        UserError: The rules are none, or the file cannot be written.
+    """
+    Rules.load(rules)
+    finals: list[dict[str, Any]] = []
+    if opened:
+        entries = standings(opened.ledger, opened.rules)
+        finals = final_results(entries, opened.rules, feedbacks(opened, entries, language))
+    with output("--out", out), open_atomically(out) as file:
+        file.write(autograder(rules, finals))
+
+
+def as_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:
     """The text for each student, by id."""
     rules, ranked = opened.rules, sum(entry.rank is not None for entry in entries)
-    shown = shown_names(entries, rules.site.names, opened.secret)
+    shown = shown_names(entries, rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
     return {entry.student: feedback(entry, rules, ranked, shown[entry.student], language) for entry in entries}
+
+
+def highest_total(rules: Rules) -> float:
+    """The most points that anybody can have."""
+    return FULL + rules.bonus.report + rules.bonus.conclusion
+
+
+def as_page(text: str, language: str) -> str:
+    """A student's feedback as an HTML file that opens by itself."""
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!doctype html>\n<html lang="{language}"><head>{head}<title>Fifteen Epochs</title></head>\n<body>\n{rendered(text)}</body></html>\n'
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in files.items():
+            file.writestr(name, text)
+    return archive.getvalue()

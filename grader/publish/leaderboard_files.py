@@ -10,7 +10,6 @@ from typing import Any
 from rich.cells import cell_len
 
 from grader.grading.ranking import Entry, band, decision
-from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pseudonyms import called
 from grader.publish.public_words import public
@@ -25,7 +24,7 @@ BEST = " ★"
 def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     """Write leaderboard.json, .csv and .md into a results folder."""
     entries = [public(entry) for entry in entries]
-    graded_at, device = now(), opened.ledger.devices()  # when verdicts were taken, and what trained the submissions
+    graded_at, device = opened.ledger.graded_at(), opened.ledger.devices()
     board = {
         "assignment": opened.rules.model_dump(mode="json"),
         "graded_at": graded_at,
@@ -35,7 +34,7 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    named = called(entries, opened.rules.site.names, opened.secret)
+    named = called(entries, opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
     write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 

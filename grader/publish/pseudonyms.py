@@ -21,10 +21,13 @@ ANIMALS = (
 
 
 def pseudonyms(students: Iterable[str], secret: Secret) -> dict[str, str]:
-    """A name for each id, such as `amber-otter`; where two would get the same, the later in order gets a number."""
+    """A name for each id, such as `amber-otter`; where two would get the same, the later one gets a number.
+
+    In order of arrival, whoever joins later changes nobody's name.
+    """
     given: dict[str, str] = {}
     uses = Counter[str]()
-    for student in sorted(students):
+    for student in students:
         drawn = int.from_bytes(secret.digest("pseudonym", student)[:8], "big")
         name = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
         uses[name] += 1
@@ -32,14 +35,18 @@ def pseudonyms(students: Iterable[str], secret: Secret) -> dict[str, str]:
     return given
 
 
-def shown_names(entries: list[Entry], how: str, secret: Secret) -> dict[str, str]:
-    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id."""
+def shown_names(entries: list[Entry], how: str, secret: Secret, arrived: list[str]) -> dict[str, str]:
+    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id.
+
+    `arrived` are the ids in order of arrival.
+    """
     if how == "pseudonym":
-        return pseudonyms((entry.student for entry in entries), secret)
+        never = sorted({entry.student for entry in entries} - {*arrived})
+        return pseudonyms([*arrived, *never], secret)
     return {entry.student: entry.name if how == "name" else entry.student for entry in entries}
 
 
-def called(entries: list[Entry], how: str, secret: Secret) -> list[Entry]:
+def called(entries: list[Entry], how: str, secret: Secret, arrived: list[str]) -> list[Entry]:
     """The entries with these names in the place of the students' own."""
-    names = shown_names(entries, how, secret)
+    names = shown_names(entries, how, secret, arrived)
     return [entry.model_copy(update={"name": names[entry.student]}) for entry in entries]

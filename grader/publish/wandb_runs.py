@@ -59,9 +59,8 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
     rules = Rules.load(results / RULES_FILE)
     with closing(Ledger(results / LEDGER)) as ledger:
-        entries = called(
-            [*map(public, standings(ledger, rules))], rules.site.names, stored_secret(results, Secret.new())
-        )
+        secret, arrived = stored_secret(results, Secret.new()), ledger.in_order_of_arrival()
+        entries = called([*map(public, standings(ledger, rules))], rules.site.names, secret, arrived)
         new = [
             (graded, verdict, index, measurement)
             for graded, verdict in judged(ledger, rules)

@@ -109,6 +109,8 @@ class Rerun:
             self.turn.close()
         for left in ("run/metrics.csv", "run/summary.json", "evidence.json"):
             keep(trained / left, job.folder / Path(left).name)
+        curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
+        self.write_drawing({"curves": curves})  # also of a training that comes to nothing
         check_training(job, outcome, trained, self.free)
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
@@ -119,15 +121,15 @@ class Rerun:
         images_NHWC, labels_N = job.data.scoring_images(), job.data.labels_N
         logits_NK = predict(self.ask, images_NHWC, content, str(config["trainer"].get("precision")))
         share = accuracy(logits_NK, labels_N)
-        curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
-        to_draw = {
-            "classes": job.data.classes,
-            "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
-            "curves": curves,
-            "confusion": confusion(logits_NK, labels_N),
-            "mistakes": confident_mistakes(logits_NK, labels_N, MOST_MISTAKES),
-        }
-        (job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
+        self.write_drawing(
+            {
+                "classes": job.data.classes,
+                "scoring": "/".join(job.data.scoring.parts[-3:]),  # below the results folder
+                "curves": curves,
+                "confusion": confusion(logits_NK, labels_N),
+                "mistakes": confident_mistakes(logits_NK, labels_N, MOST_MISTAKES),
+            }
+        )
         untrained, redraws = self.before_training(trained, images_NHWC) if audited else (None, [])
         flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
         return Measurement(
@@ -163,6 +165,10 @@ class Rerun:
 
     def lacked_memory(self, outcome: Outcome, trained: Path) -> bool:
         return outcome.ending == "exited" and outcome.status != 0 and out_of_gpu_memory(self.job, trained)
+
+    def write_drawing(self, to_draw: dict[str, Any]) -> None:
+        """Leave what pages draw of this training."""
+        (self.job.folder / "to_draw.json").write_text(json.dumps(to_draw, allow_nan=False), encoding="utf-8")
 
     def census(self) -> Measurement:
         """What a training would use, without the training. Raises Ended or Unreadable where none would be scored."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.grading.ranking import Entry
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
-from grader.publish.pages.rendering import Pages
+from grader.publish.pages.rendering import FOLDERS, Pages
 
 
 def build(opened: OpenResults, entries: list[Entry]) -> None:
@@ -18,11 +18,10 @@ def build(opened: OpenResults, entries: list[Entry]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=opened.folder, ignore_cleanup_errors=True) as name:
         site = Path(name)
-        for folder in ("assets/images", "submissions"):
+        for folder in ("assets/images", *(f"{folder}/submissions".lstrip("/") for folder in FOLDERS.values())):
             (site / folder).mkdir(parents=True)
         write_assets(site / "assets")
-        pages = Pages(site, opened, entries)
-        (site / "index.html").write_text(pages.leaderboard(pages.write_submissions()), encoding="utf-8")
+        Pages(site, opened, entries).write()
         (site / ".nojekyll").touch()
         site.chmod(0o755)
         swap(site, opened.folder / "site")

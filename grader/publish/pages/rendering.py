@@ -1,11 +1,13 @@
 """From entries and results to the text of each page."""
 
+import statistics
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
@@ -15,11 +17,14 @@ from grader.grading.verdicts import checks_by, verdict
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.publish import feedback
+from grader.publish import canvas, feedback, moodle
+from grader.publish.obstacles import Obstacle, obstacles
+from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_words import public, public_census, public_reason
+from grader.publish.veil import Person, veiled
 from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
@@ -27,6 +32,7 @@ ON_THE_LEADERBOARD = (
     " excellent"
 ).split()
 
+FOLDERS = {"en": "", "ko": "ko"}  # where the pages of each language are
 Curves = dict[str, list[float | None]]  # of each student, the validation accuracy by epoch
 
 
@@ -36,33 +42,44 @@ class Pages:
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
         self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
-        self.names = shown_names(entries, shown, opened.secret)
+        scored = [entry.accuracy for entry in entries if entry.accuracy is not None]
+        self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
+        arrived = opened.ledger.in_order_of_arrival()
+        self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
-        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret)
-        graded_at = datetime.now().astimezone()
-        self.labels_shown = self.rules.labels_shown(graded_at)
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("grader.publish.pages"),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
-        environment.globals |= {
+        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
+        self.people = {e.student: person(e) for e in entries} if shown == "pseudonym" else {}
+        self.labels_shown = self.rules.labels_shown(datetime.now().astimezone())
+        graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
+        about = {
             "rules": self.rules,
             "device": opened.ledger.devices(),
             "versions": opened.ledger.circumstances().get("versions", {}),
             "percent": percent,
             "graded_at": graded_at.isoformat(" ", "minutes"),
         }
-        self.page = {name: environment.get_template(f"{name}.html") for name in ("leaderboard", "submission")}
+        environments = {language: environment(language, about) for language in LANGUAGES}
+        self.page = {
+            (name, language): made.get_template(f"{name}.html")
+            for name in ("leaderboard", "submission")
+            for language, made in environments.items()
+        }
 
-    def leaderboard(self, curves: Curves) -> str:
+    def write(self) -> None:
+        """Write every page in every language."""
+        curves = self.write_submissions()
+        for language in LANGUAGES:
+            self.place(language, "index.html").write_text(self.leaderboard(curves, language), encoding="utf-8")
+
+    def place(self, language: str, page: str) -> Path:
+        """Where a page is in a language: at the root, or in a folder of its own."""
+        return self.site / FOLDERS[language] / page
+
+    def leaderboard(self, curves: Curves, language: str) -> str:
         """The first page."""
         entries = [*self.entries.values()]
-        return self.page["leaderboard"].render(
-            root="",
+        return self.page["leaderboard", language].render(
+            **ways("index.html", language),
             data={
                 "entries": [self.row(entry, curves[entry.student]) for entry in entries],
                 "target": self.rules.target_accuracy,
@@ -89,8 +106,10 @@ class Pages:
         curves: Curves = {}
         with Apart("grader.publish.pages.texts") as apart:
             for graded in self.opened.ledger.graded(checks_by(self.rules)):
-                page, curves[graded.student] = self.submission(graded, self.texts(graded, apart))
-                (self.site / "submissions" / f"{self.slugs[graded.student]}.html").write_text(page, encoding="utf-8")
+                name = f"submissions/{self.slugs[graded.student]}.html"
+                pages, curves[graded.student] = self.submission(graded, self.texts(graded, apart), name)
+                for language, page in pages.items():
+                    self.place(language, name).write_text(page, encoding="utf-8")
         return curves
 
     def texts(self, graded: Graded, apart: Apart) -> Texts:
@@ -98,18 +117,20 @@ class Pages:
         if not self.rules.site.reports:
             return {"parts": {}, "notebooks": []}
         try:
-            found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest)
+            author = self.people.get(graded.student)
+            others = [each for student, each in self.people.items() if student != graded.student]
+            found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest, author, others)
             return found
         except Failed as error:
             note(f"{graded.student}: the page is without report and conclusion: reading them {error}")
             return NOT_SHOWN
 
-    def submission(self, graded: Graded, texts: Texts) -> tuple[str, list[float | None]]:
-        """The page of a submission, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
+    def submission(self, graded: Graded, texts: Texts, place: str) -> tuple[dict[str, str], list[float | None]]:
+        """A submission's page by language, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
         entry = self.entries[graded.student]
         measured = list(graded.measurements.values())
         trained = [measurement for measurement in measured if measurement.accuracy is not None]
-        drawings = [drawing(self.opened.folder, measurement.folder) for measurement in trained]
+        drawings = [drawing(self.opened.folder, each.folder) for each in trained or measured]
         ranked = verdict(graded, self.rules).ranked
         seen = ranked or next((measurement for measurement in measured if measurement.strategies), None)
         middle = None if ranked is None else trained.index(ranked)
@@ -118,25 +139,24 @@ class Pages:
         variants = self.opened.ledger.variants(graded)
         seconds = max((each.seconds or 0 for each in measured), default=0)
         memory = max((each.peak_memory or 0 for each in measured), default=0)
-        page = self.page["submission"].render(
-            root="../",
-            name=self.names[graded.student],
-            entry=entry,
-            said=feedback.TEXTS["en"],
-            advice=feedback.advice(entry),
-            decision=decision(entry),
-            trained=trained,
-            census=public_census(seen.strategies if seen else {}, entry.tier),
-            limits=[  # unit, what the hungriest training used, what it may use
-                ("minutes", seconds / 60, self.rules.limits.minutes),
-                ("GB of memory", memory / 1e9, self.rules.limits.memory_gb),
+        curves = [each.get("curves", []) for each in drawings]
+        context = {
+            "name": self.names[graded.student],
+            "entry": entry,
+            **self.of_class,
+            "decision": decision(entry),
+            "comment": self.comment(entry),
+            "trained": trained,
+            "census": public_census(seen.strategies if seen else {}, entry.tier),
+            "limits": [  # what the hungriest training used, what it may use
+                ("{used} of {limit} minutes", seconds / 60, self.rules.limits.minutes),
+                ("{used} of {limit} GB of memory", memory / 1e9, self.rules.limits.memory_gb),
             ],
-            mistakes=self.mistakes(graded.student, labels),
-            texts=texts["parts"],
-            notebooks=texts["notebooks"],
-            data={
+            "mistakes": self.mistakes(graded.student, labels),
+            "notebooks": texts["notebooks"],
+            "data": {
                 "target": self.rules.target_accuracy,
-                "curves": [each.get("curves", []) for each in drawings],
+                "curves": curves,
                 "middle": middle,
                 "classes": labels.get("classes", []),
                 "confusion": labels.get("confusion", []),
@@ -145,8 +165,26 @@ class Pages:
                     for row in (contributions(variants, trained, list(self.rules.families)) if trained else [])
                 ],
             },
-        )
-        return page, ranked.val_accuracy if ranked else []
+        }
+        measured_on = curves[middle or 0] if curves else []
+        pages = {}
+        for language in LANGUAGES:
+            pages[language] = self.page["submission", language].render(
+                **context,
+                **ways(place, language),
+                said=feedback.TEXTS[language],
+                advice=feedback.advice(entry, language),
+                obstacles=in_words(obstacles(measured_on, self.rules.target_accuracy), language),
+                texts={title: translated_html(html, language) for title, html in texts["parts"].items()},
+            )
+        return pages, ranked.val_accuracy if ranked else []
+
+    def comment(self, entry: Entry) -> str:
+        """What the reader of the texts said; without names, where pages go by pseudonyms."""
+        said = str(entry.points["comment"]) if entry.points else ""
+        author = self.people.get(entry.student)
+        others = [each for student, each in self.people.items() if student != entry.student]
+        return veiled(said, author, others) if author else said
 
     def mistakes(self, student: str, drawn: dict[str, Any]) -> list[dict[str, Any]]:
         """The mistakes that the network was surest of, each with its image; none where the images are gone or damaged."""
@@ -162,6 +200,56 @@ class Pages:
         except (SafetensorError, IndexError, ValueError, TypeError) as error:
             note(f"{student}: the page is without images: {images} is damaged ({error})")
             return []
+
+
+def person(entry: Entry) -> Person:
+    """Who an entry is about, as far as it is known: by the name of what was downloaded, too."""
+    number = canvas.number(entry) or moodle.number(entry)
+    return Person(
+        entry.student, entry.name, tuple(filter(None, (number, entry.source.rpartition(".")[0] or entry.source)))
+    )
+
+
+def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
+    """What templates are rendered in: texts are in the language, and what is inserted is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("grader.publish.pages"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
+    made.globals |= about | {
+        "language": language,
+        "other": next(each for each in LANGUAGES if each != language),
+        "words": of_scripts(language),
+        "_": lambda text, **inserted: Markup(translated(text, language)).format(**inserted),
+    }
+    return made
+
+
+def ways(page: str, language: str) -> dict[str, str]:
+    """From a page in a language to the site's root, and to the same page in the other language."""
+    other = next(folder for each, folder in FOLDERS.items() if each != language)
+    root = "../" * (page.count("/") + bool(FOLDERS[language]))
+    return {"root": root, "elsewhere": f"{root}{other}{'/' if other else ''}{page}"}
+
+
+def in_words(found: list[Obstacle], language: str) -> list[tuple[str, str]]:
+    """What was measured, and what helps; the latter empty where it was not in the way."""
+    said = []
+    for kind, numbers, in_the_way in found:
+        measured, helps = OBSTACLES[kind]
+        shown = {name: number_in_words(name, value) for name, value in numbers.items()}
+        said.append((translated(measured, language).format(**shown), translated(helps, language) * in_the_way))
+    return said
+
+
+def number_in_words(name: str, value: float) -> str:
+    if name in ("epoch", "epochs"):
+        return str(value)
+    return f"{value:.2f}" if name in ("begun", "soon") else percent(value, 1)
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -1,9 +1,19 @@
-// What all pages share: their data, and charts in the page's own colors.
+// What all pages share: their data, their words, the way to the other language, and charts in the page's own colors.
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const data = read("data");
+const words = read("words");
+// A text in the page's language; {names} in it are filled in.
+const _ = (text) => words[text] ?? text;
+const filled = (text, inserted) => _(text).replace(/\{(\w+)\}/g, (_whole, name) => inserted[name]);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paper = matchMedia("print");
 const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
+
+// The filters in the address go along to the other language.
+document.getElementById("switch").addEventListener("click", (event) => {
+  event.currentTarget.hash = location.hash;
+});
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -23,6 +33,22 @@ function whenCharts(then) {
 
 // Plotly would read a name's "<" as markup.
 const plain = (name) => name.replaceAll("<", "‹");
+
+// An axis of epochs, with a tick for each as long as there are few.
+const epochAxis = (count) => ({ title: { text: _("epoch") }, tick0: 1, dtick: Math.max(1, Math.ceil(count / 16)) });
+
+// Ticks of a logarithmic axis: 1, 2 and 5 of each power of ten, or fewer where there are many; none close to another.
+function logTicks(numbers) {
+  const low = Math.log10(Math.min(...numbers)), high = Math.log10(Math.max(...numbers));
+  const steps = high - low < 2 ? [1, 2, 5] : high - low < 4 ? [1, 3] : [1];
+  const ticks = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power += 1) ticks.push(...steps.map((step) => step * 10 ** power));
+  const within = ticks.filter((tick) => Math.log10(tick) > low - 0.25 && Math.log10(tick) < high + 0.25);
+  const ends = [low, high, ...within.map(Math.log10)];
+  return { tickmode: "array", tickvals: within, ticktext: within.map(short), range: [Math.min(...ends) - 0.05, Math.max(...ends) + 0.05] };
+}
+
+const short = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : `${number}`);
 
 // A dotted line at the target accuracy, which is on the axis "x" or "y".
 function targetLine(axis) {

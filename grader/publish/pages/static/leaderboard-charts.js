@@ -12,7 +12,7 @@ whenCharts(() => {
       return {
         type: "scatter",
         mode: "markers",
-        name: tier,
+        name: _(tier),
         x: ofTier.map((entry) => entry[across.value]),
         y: ofTier.map((entry) => entry.accuracy),
         text: ofTier.map((entry) => plain(entry.name)),
@@ -27,8 +27,8 @@ whenCharts(() => {
       };
     });
     return [traces, {
-      xaxis: { title: { text: across.value }, type: "log", dtick: across.value === "seconds" ? "D2" : 1 },
-      yaxis: { title: { text: "accuracy" }, tickformat: ".0%" },
+      xaxis: { title: { text: _(across.value) }, type: "log", ...(entries.length && logTicks(entries.map((entry) => entry[across.value]))) },
+      yaxis: { title: { text: _("accuracy") }, tickformat: ".0%", nticks: 8 },
       shapes: [targetLine("y")],
       showlegend: true,
     }];
@@ -43,14 +43,15 @@ whenCharts(() => {
       name: plain(entry.name),
       x: entry.curve.map((_, epoch) => epoch + 1),
       y: entry.curve,
-      hovertemplate: "epoch %{x}: %{y:.2%}",
+      hovertemplate: `${filled("epoch {epoch}", { epoch: "%{x}" })}: %{y:.2%}`,
       line: { width: index < 3 ? 3 : 1.5, color: index < 3 ? color("first") : color("second") },
       opacity: index < 3 ? 1 : 0.45,
     })).reverse();
     return [traces, {
-      xaxis: { title: { text: "epoch" }, dtick: 1 },
-      yaxis: { title: { text: "validation accuracy" }, tickformat: ".0%" },
-      showlegend: entries.length <= 10,
+      xaxis: epochAxis(Math.max(1, ...entries.map((entry) => entry.curve.length))),
+      yaxis: { title: { text: _("validation accuracy") }, tickformat: ".0%", nticks: 8 },
+      shapes: [targetLine("y")],
+      showlegend: false,
     }];
   });
 

@@ -13,63 +13,89 @@ function column(value, show, options = {}) {
   return { data: null, render: (_, type, entry) => (type === "display" ? show(entry) : value(entry)), ...options };
 }
 
-// A column of numbers: `show` gives their text.
-function numbers(value, show) {
-  const options = { type: "num", className: "number", searchable: false };
-  return column(value, (entry) => document.createTextNode(show(entry)), options);
+// A column of numbers: `show` gives their text. A wide one is not there on a narrow screen.
+function numbers(value, show, more = "wide") {
+  return column(value, (entry) => document.createTextNode(show(entry)), { type: "num", className: `number ${more}`, searchable: false });
 }
 
 const last = (value) => value ?? Infinity; // what has no number comes after all that have one
 const ifScored = (show) => (entry) => (entry.accuracy === null ? "" : show(entry));
 const names = (entry) => Object.values(entry.strategies).flat();
 
-function badges(texts) {
-  const cell = document.createElement("span");
-  for (const text of texts) cell.append(element("span", text, { class: "tag" }), " ");
+// The four families as letters; the names of what is in effect are said to whoever points at one, or listens.
+function marks(entry) {
+  const said = Object.entries(entry.strategies).map(([family, used]) => `${_(family)}: ${used.join(", ") || _("none of this family")}`);
+  const cell = element("span", "", said.length ? { class: "marks", role: "img", "aria-label": said.join("; ") } : {});
+  Object.entries(entry.strategies).forEach(([family, used], at) => {
+    const filledIn = used.length ? family : "unused";
+    cell.append(element("span", family[0].toUpperCase(), { class: `mark ${filledIn}`, title: said[at] }));
+  });
   return cell;
 }
 
 function named(entry) {
   const cell = document.createElement("span");
   cell.append(element("a", entry.name, { href: entry.page }));
-  if (entry.excellent) cell.append(" ", element("span", "★", { title: "among the best", role: "img", "aria-label": "among the best" }));
-  if (entry.flags) cell.append(" ", element("span", "⚑", { class: "flag", title: "a person is asked to look", role: "img", "aria-label": "flagged" }));
+  if (entry.excellent) cell.append(" ", element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
+  if (entry.flags) cell.append(" ", element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
   return cell;
 }
 
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    numbers((entry) => last(entry.rank), (entry) => entry.band),
+    numbers((entry) => last(entry.rank), (entry) => entry.band, ""),
     column((entry) => entry.name, named),
-    numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy))),
+    numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), ""),
     numbers((entry) => entry.accuracy_low ?? -1, ifScored((entry) => `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
-    column((entry) => entry.verdict, (entry) => element("span", entry.verdict.replace("_", " "), { class: `verdict ${entry.verdict}` })),
+    column((entry) => entry.verdict, (entry) => element("span", _(entry.verdict.replace("_", " ")), { class: `verdict ${entry.verdict}` })),
     numbers((entry) => last(entry.epochs_to_target), (entry) => entry.epochs_to_target ?? ""),
     numbers((entry) => last(entry.seconds), (entry) => entry.seconds?.toFixed(0) ?? ""),
     numbers((entry) => last(entry.parameters), (entry) => entry.parameters?.toLocaleString("en") ?? ""),
     numbers((entry) => entry.bonus, (entry) => entry.bonus || ""),
     numbers((entry) => entry.total ?? -1, (entry) => entry.total?.toFixed(2) ?? ""),
-    column((entry) => names(entry).join(" "), (entry) => badges(names(entry)), { orderable: false, className: "tags" }),
+    column((entry) => names(entry).join(" "), marks, { orderable: false, className: "wide" }),
   ],
   order: [[0, "asc"]],
   autoWidth: false,
   deferRender: true,
   pageLength: 50,
-  lengthMenu: [20, 50, 200, { label: "all", value: -1 }],
+  lengthMenu: [20, 50, 200, { label: _("all"), value: -1 }],
   layout: { topStart: "search", topEnd: null, bottomStart: ["info", "pageLength"], bottomEnd: "paging" },
-  language: { search: "Search", lengthMenu: "_MENU_ on a page" },
+  language: {
+    search: _("Search"),
+    lengthMenu: _("_MENU_ on a page"),
+    info: _("_START_ to _END_ of _TOTAL_"),
+    infoEmpty: _("nothing"),
+    infoFiltered: _("(of _MAX_)"),
+    zeroRecords: _("Nothing fits the filters"),
+  },
 });
 
 const filters = document.getElementById("filters");
 table.search.fixed("filters", (_, entry) => {
-  const asked = new FormData(filters);
-  const verdict = asked.get("verdict");
-  const strategies = asked.getAll("strategy").filter(Boolean);
-  return (!verdict || entry.verdict === verdict) && strategies.every((name) => names(entry).includes(name));
+  const { verdict, ...asked } = Object.fromEntries(new FormData(filters));
+  const all = Object.entries(asked).every(([family, name]) => !name || entry.strategies[family]?.includes(name));
+  return all && (!verdict || entry.verdict === verdict);
 });
 filters.addEventListener("change", () => table.draw());
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("reset", () => setTimeout(() => table.search("").draw()));
+
+// What is filtered and searched is in the address, so that it can be sent and kept: #verdict=passed&normalization=GroupNorm
+function fromAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  for (const choice of filters.elements) if (choice.name) choice.value = asked.get(choice.name) ?? "";
+  for (const choice of filters.elements) if (choice.name && choice.selectedIndex < 0) choice.value = ""; // none of the names
+  table.search(asked.get("search") ?? "").draw();
+}
+function toAddress() {
+  const asked = new URLSearchParams([...new FormData(filters), ["search", table.search()]].filter(([, value]) => value));
+  const hash = asked.size ? `#${asked}` : "";
+  if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
+}
+if (location.hash.includes("=")) fromAddress();
+addEventListener("hashchange", () => location.hash.includes("=") && fromAddress());
+table.on("draw", toAddress);
 document.documentElement.classList.toggle("dark", dark.matches);
 dark.addEventListener("change", () => document.documentElement.classList.toggle("dark", dark.matches));

@@ -4,6 +4,8 @@ const MARKS = { train: "first", val: "second" };
 const values = (rows, name) => rows.map((row) => row[name]);
 const epochs = (rows) => values(rows, "epoch");
 
+const strong = data.middle ?? 0;
+
 // One line for each seed: a strong one for the seed that ranks, faint ones for the others. `read` takes the rows of a training.
 function lines(name, read, mark) {
   return data.curves.map((rows, seed) => ({
@@ -12,33 +14,33 @@ function lines(name, read, mark) {
     x: epochs(rows),
     y: read(rows),
     name,
-    showlegend: seed === data.middle,
-    hovertemplate: `${name}, epoch %{x}: %{y}<extra></extra>`,
-    line: { color: color(mark), width: seed === data.middle ? 2.5 : 1 },
-    opacity: seed === data.middle ? 1 : 0.35,
+    showlegend: seed === strong,
+    hovertemplate: `${name}, ${filled("epoch {epoch}", { epoch: "%{x}" })}: %{y}<extra></extra>`,
+    line: { color: color(mark), width: seed === strong ? 2.5 : 1 },
+    opacity: seed === strong ? 1 : 0.35,
   }));
 }
 
 function splits(metric) {
-  return [["training", "train"], ["validation", "val"]].flatMap(([name, split]) =>
+  return [[_("training"), "train"], [_("validation"), "val"]].flatMap(([name, split]) =>
     lines(name, (rows) => values(rows, `${split}/${metric}`), MARKS[split]));
 }
 
-const xaxis = { title: { text: "epoch" }, dtick: 1 };
+const xaxis = epochAxis(Math.max(1, ...data.curves.map((rows) => rows.length)));
 const gap = (rows) => rows.map((row) => (row["val/loss"] === null || row["train/loss"] === null ? null : row["val/loss"] - row["train/loss"]));
 const accuracies = data.confusion.map((row, label) => row[label] / Math.max(1, row.reduce((sum, count) => sum + count, 0)));
 const names = data.classes.map(plain);
 
 whenCharts(() => {
   chart("accuracy", () => [splits("accuracy"), {
-    title: "Accuracy",
+    title: _("Accuracy"),
     xaxis,
     yaxis: { tickformat: ".0%" },
     shapes: [targetLine("y")],
   }]);
-  chart("loss", () => [splits("loss"), { title: "Loss (cross-entropy)", xaxis, yaxis: { rangemode: "tozero" } }]);
-  chart("gap", () => [lines("validation - training", gap, "ink"), { title: "Generalization gap of the loss", xaxis, showlegend: false }]);
-  chart("rate", () => [lines("learning rate", (rows) => values(rows, "lr"), "ink"), { title: "Learning rate, at the end of each epoch", xaxis, yaxis: { rangemode: "tozero" }, showlegend: false }]);
+  chart("loss", () => [splits("loss"), { title: _("Loss (cross-entropy)"), xaxis, yaxis: { rangemode: "tozero" } }]);
+  chart("gap", () => [lines(_("validation - training"), gap, "ink"), { title: _("Generalization gap of the loss"), xaxis, showlegend: false }]);
+  chart("rate", () => [lines(_("learning rate"), (rows) => values(rows, "lr"), "ink"), { title: _("Learning rate, at the end of each epoch"), xaxis, yaxis: { rangemode: "tozero" }, showlegend: false }]);
 
   chart("per-class", () => [[{
     type: "bar",
@@ -49,7 +51,7 @@ whenCharts(() => {
     hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
     marker: { color: color("first") },
   }], {
-    title: "Accuracy of each class",
+    title: _("Accuracy of each class"),
     xaxis: { tickformat: ".0%", range: [0, 1] },
     yaxis: { autorange: "reversed", type: "category" },
   }]);
@@ -61,11 +63,11 @@ whenCharts(() => {
     colorscale: [[0, color("paper")], [1, color("first")]],
     showscale: false,
     texttemplate: names.length > 12 ? "" : "%{z}",
-    hovertemplate: "%{y} taken for %{x}: %{z}<extra></extra>",
+    hovertemplate: `${filled("{label} taken for {predicted}", { label: "%{y}", predicted: "%{x}" })}: %{z}<extra></extra>`,
     xgap: 1,
     ygap: 1,
   }], {
-    title: "Labels (rows) by predictions (columns)",
+    title: _("Labels (rows) by predictions (columns)"),
     xaxis: { type: "category", tickangle: -45 },
     yaxis: { autorange: "reversed", type: "category" },
   }]);

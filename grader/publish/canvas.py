@@ -1,0 +1,73 @@
+"""Canvas: its gradebook filled in, and feedback named for its bulk upload.
+
+What its importer takes is in its source, `lib/gradebook_importer.rb` of instructure/canvas-lms: names, then `ID`, then ids of
+the school's, then `Section`, and the assignment's column under its whole heading, with the number in it.
+"""
+
+from pathlib import Path
+
+from grader.grading.ranking import Entry
+from grader.intake.downloads import CANVAS
+from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
+from grader.safe_text import csv_text
+
+NAMES = ("Student", "LastName", "FirstName")
+KNOWN = (*NAMES, "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section")
+MADE = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+POINTS_POSSIBLE = "Points Possible"
+TEST_STUDENT = {"Student", "Test"}  # which Canvas adds to every course
+
+
+def number(entry: Entry) -> str:
+    """The number that Canvas gave the student, from the download's name; empty where that is another's."""
+    found = CANVAS.fullmatch(entry.source)
+    return found["id"] if found else ""
+
+
+def gradebook(entries: list[Entry], path: Path | None, column: str, most: float) -> Filled:
+    """A CSV to import into Canvas's gradebook: the exported one with the assignment's column filled in.
+
+    Cells that hold words (EX, N/A, a letter) are somebody's decision and stay. More than the points possible is written:
+    Canvas takes it, and it is told.
+
+    Args:
+        path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names tell.
+        column: The heading of the assignment's column, or the beginning of that heading.
+        most: The highest total that the rules allow.
+    """
+    if path is None:
+        made = [[e.name, number(e), "", e.student, "", grade(e)] for e in entries]
+        return Filled(csv_text([[*MADE, column], *made], bom=False))
+    book = Gradebook.read(path)
+    wanted = book.column(column, without=KNOWN)
+    at = {name: book.headings.index(name) for name in KNOWN if name in book.headings}
+    if "ID" not in at or not at.keys() & {*NAMES}:
+        raise book.fault("is no gradebook of Canvas: it has no columns Student and ID")
+    names = [at[name] for name in NAMES if name in at]
+    possible = next((row for row in book.rows if POINTS_POSSIBLE in row[0]), None)
+    maximum = numeral(possible[wanted]) if possible else None
+    book.check_maximum(maximum, most)
+    people = [row for row in book.rows if POINTS_POSSIBLE not in row[0] and row[at["ID"]].strip()]
+    ids = [at[name] for name in ("SIS User ID", "SIS Login ID") if name in at]
+    found = book.matched(people, entries, number, at["ID"], ids)
+    told, known = [], []
+    for row, entry in found:
+        name = ", ".join(row[place] for place in names)
+        known.append(id(row))
+        if is_word(row[wanted]):
+            told.append(f"{name}: {row[wanted]} stays as it is; the grade here is {grade(entry) or 'none yet'}")
+        else:
+            row[wanted] = grade(entry) or row[wanted]
+            if maximum is not None and (points(entry) or 0.0) > maximum:
+                told.append(f"{name}: {grade(entry)} is above the {maximum:g} points possible, and written so")
+    absent = [row for row in people if id(row) not in known]
+    everybody = [[row[place] for place in names] for row in absent]
+    told += handed_in_nothing([", ".join(name) for name in everybody if {*", ".join(name).split(", ")} != TEST_STUDENT])
+    kept = sorted({*at.values(), wanted})
+    return Filled(book.text(kept, bom=book.bom and "LastName" not in at), left_out(entries, found), told)
+
+
+def feedback_name(entry: Entry) -> str:
+    """The name of a file that Canvas takes for a comment to this submission: the download's, with the numbers in it."""
+    found = CANVAS.fullmatch(entry.source)
+    return f"{entry.source.rpartition('.')[0] or entry.source}.html" if found else ""

@@ -1,0 +1,149 @@
+"""Names taken out of what people wrote, for pages that go by pseudonyms.
+
+Of the author: id, names and each word of them, numbers. Of everybody else in the class: whole names, ids and numbers, since
+"Do" or "An" alone is a word of most texts. Spaces, marks and invisible characters between letters hide nothing. Addresses
+of mail go whoever's they are.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import unquote
+
+VEILED = "▒▒▒"
+MOST_BETWEEN = 4  # characters that are no letters, between two letters of a name
+SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
+FAMILY_OF_TWO = 4  # characters that a name must have for two of them to be the family's, as in Hwangbo or Ouyang
+PARTICLES = "은는이가을를의와과도만"  # which Korean writes behind a word without a space
+MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,5}")
+WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
+ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}){3,}")
+TAG = re.compile(r"(<[^<>]*>)")
+
+
+class Person(NamedTuple):
+    """Somebody of the class: id, name as it is known, and whatever else tells who it is, such as a system's number."""
+
+    student: str
+    name: str
+    known_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What to look for, as letters and digits alone, in one case; `words` of one character only where they stand alone."""
+
+    words: frozenset[str]
+    lengths: tuple[int, ...]
+
+
+def veiled(text: str, author: Person, others: Iterable[Person]) -> str:
+    """The text without names."""
+    return cut(text, terms_of(author, others))
+
+
+def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
+    """Clean HTML without names: in its text, and in its links, of which nothing is left then."""
+    terms = terms_of(author, others)
+    parts = TAG.split(html)
+    for at, part in enumerate(parts):
+        if not part.startswith("<"):
+            parts[at] = cut(part, terms)
+        elif "href=" in part and cut(address := unquote(part), terms) != address:
+            parts[at] = re.sub(r'href="[^"]*"', 'href=""', part)
+    return "".join(parts)
+
+
+def terms_of(author: Person, others: Iterable[Person]) -> Terms:
+    words = {term for other in others for term in whole(other)} | whole(author) | parts(author)
+    words = {word for word in words if not word.isdecimal() or len(word) >= SHORTEST_NUMBER}
+    return Terms(frozenset(words), tuple(sorted({*map(len, words)}, reverse=True)))
+
+
+def whole(person: Person) -> set[str]:
+    """Id, name and numbers, and the name turned round; where it is written in two scripts, each."""
+    found = {letters(person.student), *map(letters, person.known_as)}
+    for run in scripts(person.name):
+        words = run.split()
+        found |= {letters(run), letters("".join(reversed(words)))}
+        if len(words) == 1 and WIDE.match(run):
+            found |= {given + family for family, given in split(letters(run))}
+    return found - {""}
+
+
+def parts(person: Person) -> set[str]:
+    """The words of a name, and of one in Korean or Chinese the given name, if that is no single character."""
+    found = {letters(word) for run in scripts(person.name) for word in run.split()}
+    found |= {given for word in found if WIDE.match(word) for _, given in split(word) if len(given) > 1}
+    return {word for word in found if len(word) > 1}
+
+
+def split(name: str) -> list[tuple[str, str]]:
+    """How a Korean or Chinese name may fall into family and given name."""
+    places = (1, 2) if len(name) >= FAMILY_OF_TWO or len(name) == 3 else (1,)
+    return [(name[:at], name[at:]) for at in places if at < len(name)]
+
+
+def scripts(name: str) -> list[str]:
+    """The runs of a name that are in one script: `Kim Minji 김민지` has two."""
+    found: list[list[str]] = []
+    wide: bool | None = None
+    for word in re.split(r"[\s,()_\[\]/]+", unicodedata.normalize("NFC", name)):
+        if word:
+            if bool(WIDE.match(word)) != wide:
+                wide = bool(WIDE.match(word))
+                found.append([])
+            found[-1].append(word)
+    return [" ".join(words) for words in found]
+
+
+def letters(text: str) -> str:
+    """The letters and digits of a text, in one case."""
+    return "".join(map(folded, filter(str.isalnum, unicodedata.normalize("NFC", text))))
+
+
+def folded(character: str) -> str:
+    """A character in lower case, as one character."""
+    return character.lower()[:1]
+
+
+def cut(text: str, terms: Terms) -> str:
+    """The text with each of these terms, and each mail address, replaced; also where it is written as in an address."""
+    text = MAIL.sub(VEILED, unicodedata.normalize("NFC", text))
+    text = ENCODED.sub(lambda part: part[0] if cut(plain := unquote(part[0]), terms) == plain else VEILED, text)
+    places = [at for at, character in enumerate(text) if character.isalnum()]
+    squeezed = "".join(folded(text[at]) for at in places)
+    made, done, at = [], 0, 0
+    while at < len(squeezed):
+        length = next(
+            (n for n in terms.lengths if squeezed[at : at + n] in terms.words and stands(text, places, at, n)), 0
+        )
+        if length:
+            made += [text[done : places[at]], VEILED]
+            done = places[at + length - 1] + 1
+        at += length or 1
+    return "".join([*made, text[done:]])
+
+
+def stands(text: str, places: list[int], at: int, length: int) -> bool:
+    """Whether letters `at` and behind are a name there: near each other, and no part of another word or number."""
+    if at + length > len(places):
+        return False
+    inside = places[at : at + length]
+    if any(second - first > 1 + MOST_BETWEEN for first, second in zip(inside, inside[1:])):
+        return False
+    before = text[inside[0] - 1] if inside[0] else " "
+    after = text[inside[-1] + 1 : inside[-1] + 2] or " "
+    if text[inside[0]].isdecimal() or not WIDE.match(text[inside[0]]):
+        return not (joined(before) or joined(after))
+    if length > 1:  # Korean and Chinese write words without spaces
+        return True
+    behind = text[inside[-1] + 2 : inside[-1] + 3] or " "
+    return not before.isalnum() and (not after.isalnum() or (after in PARTICLES and not behind.isalnum()))
+
+
+def joined(neighbour: str) -> bool:
+    """Whether a Latin word or a number goes on in a neighbouring character; Korean particles do not."""
+    return neighbour.isalnum() and not WIDE.match(neighbour)

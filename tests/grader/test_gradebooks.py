@@ -1,0 +1,185 @@
+"""Canvas's and Moodle's files: what these systems export goes in, and what their importers take comes out."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.course import Student, write_course
+from grader.cli import main
+from grader.rules import Rules
+from tests.fixtures.gradebook_exports import (
+    BOM,
+    Person,
+    canvas_comment,
+    canvas_export,
+    canvas_import,
+    moodle_feedback,
+    moodle_import,
+    moodle_worksheet,
+)
+from tests.grader.conftest import TINY_GLYPHS
+
+RULES = Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+PEOPLE = [
+    Person(101, "김", "민지", "002610024", "minji", "N/A"),
+    Person(102, "Lee", "Jun", "20261102", "jun", "EX"),
+    Person(103, "Park", "Ha", "20261103", "ha", "A-"),
+    Person(104, "남궁", "원", "20261104", "won", "3.00"),
+    Person(105, "Nobody", "New", "101", "new"),
+]
+CANVAS = [
+    Student("minji-101", "김민지", 0.91, source="김민지_101_901_work.zip"),
+    Student("jun-102", "Lee Jun", 0.85, source="leejun_LATE_102_902_work.zip"),
+    Student("ha-103", "Park Ha", 0.7, source="parkha_103_903_work.zip"),
+    Student("won-104", "남궁원", None, source="남궁원_104_904_work.zip"),
+]
+MOODLE = [
+    Student("minji-101", "민지 김", 0.91, source="민지 김_101_assignsubmission_file_"),
+    Student("jun-102", "Jun Lee", 0.85, source="Jun Lee_102_assignsubmission_file_"),
+    Student("ha-103", "Ha_Park", 0.7, source="Ha_Park_103_assignsubmission_file"),
+    Student("won-104", "원 남궁", None, source="원 남궁_104_assignsubmission_file_"),
+]
+NUMBERS = {person.number for person in PEOPLE}
+
+
+@pytest.fixture(scope="module")
+def courses(tmp_path_factory) -> dict[str, Path]:
+    """The same course, as it comes from Canvas and from Moodle."""
+    made = {}
+    for system, students in (("canvas", CANVAS), ("moodle", MOODLE)):
+        made[system] = tmp_path_factory.mktemp(system)
+        write_course(made[system], students, RULES)
+    return made
+
+
+@pytest.fixture
+def export(courses, tmp_path):
+    """Exports for a system with a gradebook of this text; returns the exit status and what was written."""
+
+    def run(form: str, text: str | None = None, *more: str, encoding: str = "utf-8") -> tuple[int, bytes]:
+        out = tmp_path / "out"
+        arguments = ["export", str(courses[form[:6]]), "--format", form, "--out", str(out), *more]
+        if text is not None:
+            (tmp_path / "in.csv").write_bytes(text.encode(encoding))
+            arguments += ["--gradebook", str(tmp_path / "in.csv")]
+        status = main(arguments)
+        return status, out.read_bytes() if out.exists() else b""
+
+    return run
+
+
+@pytest.mark.parametrize("names_apart", [False, True])
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("bom", [False, True])
+def test_canvas_takes_back_its_own_file_filled_in(names_apart, separator, bom, export, capsys):
+    bom = bom and not names_apart  # Canvas itself reads no such file with a BOM
+    text = canvas_export(PEOPLE, names_apart=names_apart, separator=separator, manual=bom, bom=bom)
+    status, written = export("canvas", text)
+    found = canvas_import(written.decode(), NUMBERS)
+    assert status == 0
+    assert found.grades == {101: "N/A", 102: "EX", 103: "A-", 104: "0.00", 105: ""} and found.possible == "110.00"
+    assert found.new_students == (["Student"] if names_apart else ["Student, Test"])
+    said = capsys.readouterr().out.splitlines()
+    told = {"김, 민지": "N/A stays", "Lee, Jun": "EX stays", "Park, Ha": "A- stays", "Nobody, New": "handed in nothing"}
+    assert all(any(name in line and what in line for line in said) for name, what in told.items())
+    assert len(said) == 5 and "Test" not in "".join(said)
+
+
+def test_who_has_no_cell_of_words_gets_the_points(export):
+    people = [Person(p.number, p.last, p.first, p.sis, p.login) for p in PEOPLE]
+    _, written = export("canvas", canvas_export(people))
+    found = canvas_import(written.decode(), NUMBERS)
+    assert found.grades == {101: "91.00", 102: "85.00", 103: "70.00", 104: "0.00", 105: ""}
+
+
+def test_another_assignment_s_column_can_be_named_in_korean(export):
+    status, written = export("canvas", canvas_export(PEOPLE, title="열다섯 에포크 (4711)"), "--column", "열다섯")
+    assert status == 0 and canvas_import(written.decode(), NUMBERS).grades[104] == "0.00"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_moodle_takes_back_its_own_worksheet_filled_in(language, separator, export, capsys):
+    people = [
+        Person(101, "김", "민지", "002610024", "minji"),
+        Person(102, "Lee", "Jun", "20261102", "jun", "3.00", "<p>old</p>"),
+        Person(103, "Park", "Ha", "20261103", "ha", locked=True),
+        Person(104, "남궁", "원", "20261104", "won"),
+        Person(105, "Nobody", "New", "101", "new"),
+    ]
+    text = moodle_worksheet(people, language, separator=separator)
+    status, content = export("moodle", text, "--language", "ko")
+    written = content.decode()
+    assert status == 0 and written.startswith(BOM), "Excel reads Korean in such a file alone"
+    found = moodle_import(written, people, language, separator=separator)
+    assert found.grades == {101: "91.00", 102: "85.00", 104: "0.00"}
+    assert found.feedbacks.keys() == {101, 102, 104}
+    for said in found.feedbacks.values():
+        assert said.startswith("<h3>") and "<strong>" in said and "**" not in said and "정확도" in found.feedbacks[101]
+    said = capsys.readouterr().out
+    assert "Ha Park" in next(line for line in said.splitlines() if "locked" in line)
+    assert "New Nobody" in next(line for line in said.splitlines() if "hand" in line)
+
+
+@pytest.mark.parametrize("form", ["canvas", "moodle"])
+def test_points_above_the_maximum_are_told_and_not_skipped(form, courses, export, capsys):
+    people = [Person(101, "김", "민지"), Person(102, "Lee", "Jun")]
+    points = ["bonus", str(courses[form]), "minji-101", "--by", "kang"]
+    main([*points, "--report", "5", "--conclusion", "5"])
+    capsys.readouterr()
+    if form == "moodle":
+        _, written = export(form, moodle_worksheet(people, maximum="100.00"))
+        found = moodle_import(written.decode(), people, maximum=100).grades
+    else:  # which takes more than the points possible
+        _, written = export(form, canvas_export(people, possible="100.00"))
+        found = canvas_import(written.decode(), {101, 102}).grades
+    said = capsys.readouterr().out
+    main([*points, "--report", "0", "--conclusion", "0"])
+    assert found == {101: "100.00" if form == "moodle" else "101.00", 102: "85.00"}
+    assert "101.00" in next(line for line in said.splitlines() if "민지" in line)
+
+
+@pytest.mark.parametrize(("form", "made"), [("moodle", moodle_worksheet), ("canvas", canvas_export)])
+def test_an_assignment_of_other_points_is_one_line(form, made, export, capsys):
+    text = made(PEOPLE, **{"maximum" if form == "moodle" else "possible": "10.00"})
+    assert export(form, text) == (2, b"")
+    error = capsys.readouterr().err
+    assert "10" in error and "110" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_worksheet_that_moodle_would_refuse_is_one_line(language, export, capsys):
+    assert export("moodle", moodle_worksheet(PEOPLE, language, leave_out="modified")) == (2, b"")
+    error = capsys.readouterr().err
+    assert ("마지막 수정됨(성적)" if language == "ko" else "Last modified (grade)") in error and error.count("\n") == 1
+
+
+def test_a_gradebook_that_korean_excel_saved_is_read(export):
+    status, written = export("canvas", canvas_export(PEOPLE), encoding="cp949")
+    assert status == 0 and "김, 민지" in written.decode()
+
+
+def test_feedback_is_named_for_the_bulk_upload_of_either(export):
+    status, written = export("moodle-feedback")
+    with zipfile.ZipFile(io.BytesIO(written)) as archive:
+        found = {moodle_feedback(name, PEOPLE): archive.read(name).decode() for name in archive.namelist()}
+    assert status == 0 and found.keys() == {(number, "feedback.html") for number in (101, 102, 103, 104)}
+    status, written = export("canvas-feedback")
+    with zipfile.ZipFile(io.BytesIO(written)) as archive:
+        found |= {canvas_comment(name): archive.read(name).decode() for name in archive.namelist()}
+    assert status == 0 and found.keys() >= {(101, 901), (102, 902), (103, 903), (104, 904)} and len(found) == 8
+    assert all(text.startswith("<!doctype html>") and 'charset="utf-8"' in text for text in found.values())
+
+
+def test_whose_download_no_system_named_is_told(tmp_path, capsys):
+    write_course(tmp_path, [CANVAS[0], Student("rex", "Rex", 0.8)], RULES)
+    assert main(["export", str(tmp_path), "--format", "canvas-feedback"]) == 1
+    assert "rex" in capsys.readouterr().err
+
+
+def test_files_for_excel_open_with_korean_intact(courses):
+    assert main(["similar", str(courses["canvas"])]) == 0
+    for name in ("leaderboard.csv", "similar.csv"):
+        assert (courses["canvas"] / name).read_bytes().startswith(b"\xef\xbb\xbf")

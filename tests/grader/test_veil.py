@@ -1,0 +1,168 @@
+"""Under pseudonyms nobody is named: neither by the grader nor by what students wrote about themselves and others."""
+
+import json
+import random
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from benchmarks.course import Student, write_course
+from grader.ledger.results_folder import open_results
+from grader.publish.pseudonyms import pseudonyms
+from grader.publish.publishing import publish
+from grader.publish.veil import VEILED, Person, veiled, veiled_html
+from grader.rules import Rules
+from grader.secret import BYTES, Secret
+from tests.grader.conftest import TINY_GLYPHS
+
+RULES = Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+SECRET = Secret(bytes(BYTES))
+KOREAN, KOREAN_GIVEN = ("김", "이", "박", "최", "남궁", "황보"), ("민지", "서연", "도윤", "하준", "원", "별", "이슬")
+CHINESE, CHINESE_GIVEN = ("王", "李", "欧阳"), ("伟", "娜", "秀英", "小明")
+
+
+def generated(count: int) -> list[tuple[str, str]]:
+    """Names as a course has them, family and given: of two to four characters, all different."""
+    draw = random.Random(7)
+    korean = [(family, given) for family in KOREAN for given in KOREAN_GIVEN]
+    chinese = [(family, given) for family in CHINESE for given in CHINESE_GIVEN]
+    return draw.sample(korean, count // 2) + draw.sample(chinese, count - count // 2)
+
+
+def report(own: tuple[str, str], friend: tuple[str, str], number: int) -> str:
+    """A report whose author signs it in every way, and thanks a friend."""
+    family, given = own
+    entities = "".join(f"&#{ord(letter)};" for letter in family + given)
+    return (
+        f"# {family}{given}의 보고서 ({number})\n\n작성자: {family} {given}, {given}{family}, **{family}**{given}, {entities}\n\n"
+        + f"`{family}_{given}.py` {family}\u200b{given} {unicodedata.normalize('NFD', family + given)} 학번 2026-{number}\n\n"
+        + f"[blog](https://example.org/{quote(family + given)}/{number}) mailto: s{number}@example.org\n\n"
+        + f"{friend[0]}{friend[1]}에게 고맙습니다. "
+        + "정규화는 일반화 격차를 줄인다. " * 20
+    )
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory) -> tuple[Path, list[str]]:
+    """A published course, and all that may be in no byte of it."""
+    results = tmp_path_factory.mktemp("named")
+    people, everyone, secrets = generated(20), [], []
+    for at, (family, given) in enumerate(people):
+        number, name, friend = 48_000 + 37 * at, family + given, people[at - 1]
+        student = Student(
+            f"id2026{number}", name, 0.9 - at / 100, source=f"{name}_{number}_{number + 1}_숙제{name}.zip"
+        )
+        text = report((family, given), friend, number)
+        cells = [{"cell_type": kind, "source": text, "outputs": []} for kind in ("markdown", "code")]
+        student.texts = {"REPORT.md": text, "CONCLUSION.md": text, f"{name}.ipynb": json.dumps({"cells": cells})}
+        if at % 5 == 4:
+            student.accuracy, student.reason = None, f"{student.source}: is no archive: {name}.7z"
+        everyone.append(student)
+        secrets += [name, f"{family} {given}", f"{given}{family}", str(number), student.id, student.source]
+    write_course(results, everyone, RULES.but(site=RULES.site.but(mistakes=0)))
+    with open_results(results) as opened:
+        opened.ledger.database.execute(
+            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES ('now', 'kang', ?, 1, 1, ?)",
+            [everyone[0].id, f"{everyone[0].name}, 잘했어요"],
+        )
+        publish(opened)
+    return results, secrets
+
+
+def test_no_name_id_file_or_number_is_in_any_byte_that_is_published(named):
+    results, secrets = named
+    forms = {unicodedata.normalize(form, text) for text in secrets for form in ("NFC", "NFD")}
+    forms |= {quote(text) for text in forms}
+    published = [path for path in (results / "site").rglob("*") if path.is_file() and "submissions" in str(path)]
+    published += [results / "site" / "index.html", results / "leaderboard.md"]
+    assert len(published) == 22
+    for path in published:
+        content = path.read_text(encoding="utf-8") + str(path.relative_to(results))
+        numerals = {*re.findall(r"(?<![\w.])\d+(?![\w.])", content)}  # digits within a checksum are nobody's
+        assert [form for form in forms if form in (numerals if form.isdecimal() else content)] == []
+        if path.parent.name == "submissions":
+            assert "일반화 격차" in content and VEILED in content
+
+
+AUTHOR = Person("minji-20261", "Kim Minji 김민지", ("20261001",))
+FRIEND = Person("do-20262", "Do Hyun", ("20262002",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "KIM MINJI",
+        "Minji Kim",
+        "minji kim",
+        "kim-minji",
+        "by Minji.",
+        "민지가",
+        "김 민지",
+        "김*민지*",
+        "20261001",
+        "2026-1001",
+        "a.b@c.ac.kr",
+    ],
+)
+def test_an_author_is_veiled_however_the_name_is_written(text):
+    for found in (veiled(text, AUTHOR, [FRIEND]), veiled_html(f"<p>{text}</p>", AUTHOR, [FRIEND])):
+        assert VEILED in found and "inji" not in found.lower() and "민지" not in found and "1001" not in found
+
+
+def test_of_others_whole_names_are_veiled_and_words_stay():
+    said = "Do we train on 김밥? An MLP with hyun layers; the kimono of Minjia; 120261001 weights"
+    assert veiled(said, Person("x1", "X Y"), [AUTHOR, FRIEND]) == said
+    assert veiled("with Do Hyun and 김민지와", Person("x1", "X Y"), [AUTHOR, FRIEND]) == f"with {VEILED} and {VEILED}와"
+
+
+def test_a_name_of_one_character_is_veiled_as_a_word_and_not_within_words():
+    author = Person("won", "원", ())
+    assert veiled("원, 원은 원래 병원에", author, []) == f"{VEILED}, {VEILED}은 원래 병원에"
+
+
+def test_markup_stays_whole():
+    author = Person("code-1", "Code Strong", ())
+    found = veiled_html('<p><code>Code</code> <a href="https://x.org/code-strong">x</a></p>', author, [])
+    assert found == f'<p><code>{VEILED}</code> <a href="">x</a></p>'
+
+
+def test_nothing_is_veiled_for_two_thousand_students_in_long_texts_too_slowly():
+    import time
+
+    others = [
+        Person(f"s{2026_0000 + n}", f"Student Number{n} 홍길동{chr(0xAC00 + n)}", (str(90_000 + n),))
+        for n in range(2000)
+    ]
+    started = time.process_time()
+    veiled("정규화는 일반화 격차를 줄인다. The gap is 12,345. " * 1000, AUTHOR, others)
+    assert time.process_time() - started < 4
+
+
+def test_a_pseudonym_stays_when_others_join():
+    ids = [f"s{number}" for number in range(400)]
+    draw = random.Random(1)
+    draw.shuffle(ids)
+    whole = pseudonyms(ids, SECRET)
+    assert any(name[-1].isdigit() for name in whole.values()), "some would have had the same"
+    for joined in (10, 100, 399):
+        assert pseudonyms(ids[:joined], SECRET) == {student: whole[student] for student in ids[:joined]}
+
+
+def test_pages_call_students_the_same_when_others_hand_in(tmp_path):
+    ids = [f"s{number}" for number in range(120, 0, -1)]  # in an order that is not that of the ids
+    everyone = [Student(student, student, None) for student in ids]
+    rules = RULES.but(site=RULES.site.but(reports=False))
+    write_course(tmp_path / "early", everyone[:60], rules)
+    write_course(tmp_path / "late", everyone, rules)
+
+    def called(results: Path) -> dict[str, str]:
+        with open_results(results) as opened:
+            return pseudonyms(opened.ledger.in_order_of_arrival(), opened.secret)
+
+    early, late = called(tmp_path / "early"), called(tmp_path / "late")
+    assert early == {student: late[student] for student in early}
+    pages = {path.stem for path in (tmp_path / "early" / "site" / "submissions").iterdir()}
+    assert pages == set(early.values())
