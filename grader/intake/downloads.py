@@ -163,7 +163,7 @@ def submission_times(table: Path) -> dict[str, datetime]:
         return times
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
-        raise UserError(f"{table}: {error}; {expected}") from None
+        raise UserError(f"{table}: {printable(str(error), 200)}; {expected}") from None
 
 
 def normal(name: str) -> str:

@@ -42,7 +42,7 @@ UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
-    *(MemoryError, OverflowError),
+    *(MemoryError, OverflowError, LookupError),
 )
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
