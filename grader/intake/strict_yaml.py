@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from grader.safe_text import printable
 from project.support.yaml_loader import UniqueKeys, read_yaml
 
 MAX_BYTES = (
@@ -39,4 +40,4 @@ def load(content: bytes, loader: type[Loader] = Loader) -> Any:
     try:
         return read_yaml(content, loader)
     except yaml.YAMLError as error:
-        raise StrictYamlError(str(error)) from None
+        raise StrictYamlError(printable(str(error), 300)) from None

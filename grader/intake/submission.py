@@ -45,7 +45,7 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 UNREAD = (".7z", ".alz", ".egg", ".rar", ".bz2", ".gz", ".xz", ".zst", ".zipx")  # archives that are not opened here
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError),
-    *(MemoryError, OverflowError),
+    *(MemoryError, OverflowError, LookupError),
 )
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")

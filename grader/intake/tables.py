@@ -7,6 +7,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
+from grader.safe_text import printable
 from project.support.errors import UserError
 
 ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
@@ -46,7 +47,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             if any(cell.strip() for cell in row)
         ]
     except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); save it as CSV, in UTF-8") from None
+        raise UserError(f"{path}: cannot be read ({printable(str(error), 200)}); save it as CSV, in UTF-8") from None
     headings, rows = lines[0], lines[1:]
     if twice := [one for one in headings if one and headings.count(one) > 1]:
         raise UserError(f"{path}: two columns are headed {twice[0]!r}; leave one out")

@@ -10,7 +10,15 @@ from pathlib import Path
 from project.support.errors import note
 from project.support.files import open_atomically, write_atomically
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what zipfile raises of it
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+)  # what zipfile raises of it
 
 
 def keep(results: Path, digest: str, files: Mapping[str, bytes]) -> None:
