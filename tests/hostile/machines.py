@@ -97,8 +97,9 @@ class Machine:
                 yield [f"echo $$ > {folder}/cgroup.procs" for folder in folders]
             finally:
                 for folder in folders:
-                    with suppress(OSError):
-                        folder.rmdir()
+                    for each in (*(path for path in folder.iterdir() if path.is_dir()), folder):
+                        with suppress(OSError):
+                            each.rmdir()
 
 
 def opened(needed: list[Path]) -> list[str]:
