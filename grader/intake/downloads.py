@@ -14,11 +14,12 @@ from pathlib import Path
 
 from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
-from grader.intake.hand_in_times import BY_FILE, BY_MARK, Record, Records, account, read_records
+from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id, take_in
-from grader.intake.tables import normal
+from grader.intake.time_sources import BY_FILE, BY_MARK
 from grader.safe_text import printable
+from grader.tables import normal
 from project.support.errors import note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")

@@ -10,8 +10,8 @@ from dataclasses import replace
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster, Student, name_keys
 from grader.intake.submission import named_by_source, safe_id
-from grader.intake.tables import normal
 from grader.safe_text import printable
+from grader.tables import normal
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"

@@ -88,7 +88,7 @@ def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsy
         names = {cell for row in csv.reader(io.StringIO(text)) for cell in row}
         assert {"김민지", "이바다", "박구름"} <= names, form
     assert {file.stem for file in (results / "feedback").iterdir()} == everybody
-    assert "제출물이 없거나" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
+    assert "본인의 것으로 확인되는" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
 
 
 def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):

@@ -12,7 +12,8 @@ from grader.grading.hand_ins import ask_about_times, hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.downloads import is_late
-from grader.intake.hand_in_times import (
+from grader.intake.roster import Roster
+from grader.intake.time_sources import (
     BY_COMMIT,
     BY_FILE,
     BY_GIT,
@@ -22,7 +23,6 @@ from grader.intake.hand_in_times import (
     BY_SCORES,
     BY_WORKSHEET,
 )
-from grader.intake.roster import Roster
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
 from tests.fixtures import hand_in_systems as systems
