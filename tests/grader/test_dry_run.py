@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ import yaml
 from grader.cli import main
 from grader.grading.dry_run import dry_run
 from grader.grading.settings import Settings
+from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
 from tests.fixtures import hand_in_systems as systems
@@ -127,3 +130,23 @@ def test_what_is_missing_of_a_command_is_said(course, tmp_path, capsys):
     ):
         assert main(["run", str(course), *more]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_commands_that_the_page_on_collecting_names(course, tmp_path, capsys):
+    page = Path("docs/collecting.md").read_text(encoding="utf-8")
+    commands = [
+        line.split() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(commands) == 3
+    places = {"downloads": str(course), "roster.csv": str(course / "roster.csv")}
+    for command in commands:
+        assert command[:3] == ["python", "-m", "grader"]
+        assert main([places.get(word, word) for word in command[3:]]) == 0
+        assert "1 of 3 on the roster nothing" in capsys.readouterr().out
+
+
+def test_the_page_on_collecting_names_columns_that_are_read():
+    page = Path("docs/collecting.md").read_text(encoding="utf-8")
+    table = page.partition("| column |")[2].partition("\n\n")[0]
+    named = [text for row in table.splitlines()[2:] for text in re.findall(r"`([^`]+)`", " ".join(row.split("|")[1:3]))]
+    assert len(named) > 15 and all(kinds_of(text, named) for text in named)
