@@ -35,12 +35,14 @@ class Record:
         submitted: When it came; None where nothing is said.
         late: Whether the system takes it as late.
         about: What it says of the student, by kind: id, number, login, github, name.
+        others: The same of those who handed it in together with that student.
     """
 
     by: str
     submitted: datetime | None = None
     late: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass
@@ -164,10 +166,12 @@ def metadata_of(path: Path) -> dict[str, Record]:
         found = yaml.load(path.read_text(encoding="utf-8"), loader)
         records = {}
         for name, each in found.items():
-            who, *others = [{key.strip(":"): text for key, text in one.items()} for one in each[":submitters"]]
-            about = {"id": who.get("sid", ""), "login": who.get("email", ""), "name": normal(who.get("name", ""))}
-            about["others"] = ", ".join(one.get("name", "") for one in others)
-            records[normal(name)] = Record(BY_METADATA, moment(each[":created_at"], path, name), about=about)
+            kinds = {"id": ":sid", "login": ":email", "name": ":name"}
+            who, *others = [
+                {kind: normal(one.get(said, "")) for kind, said in kinds.items()} for one in each[":submitters"]
+            ]
+            time = moment(each[":created_at"], path, name)
+            records[normal(name)] = Record(BY_METADATA, time, about=who, others=tuple(others))
         return records
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
@@ -187,8 +191,7 @@ def moment(text: str, path: Path, who: str) -> datetime:
     return time
 
 
-def account(record: Record) -> tuple[str, str]:
+def account(about: Mapping[str, str]) -> tuple[str, str]:
     """An id and a name by what a system says of a student, for classes without a roster."""
-    about = record.about
     called = (about.get("id", ""), about.get("github", ""), about.get("login", "").partition("@")[0])
     return next(filter(None, map(safe_id, called)), ""), printable(about.get("name", ""))

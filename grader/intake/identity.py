@@ -71,18 +71,17 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
 
     Where several accounts lead to one student, those do not count that do so by a name alone: they are namesakes.
     """
-    matches = {}
+    matches = []
     accounts: dict[Student, set[str]] = {}
     for each in downloads:
         stem = each.source.name.partition(".")[0]
         found, by = roster.match(each.about) if each.student else roster.match_text(stem)
-        matches[place_of(each)] = found, by
+        matches.append((found, by))
         if found and each.student:
             accounts.setdefault(found, set()).add(each.student)
     listed = {student.student for student in roster.students}
     known = []
-    for each in downloads:
-        found, by = matches[place_of(each)]
+    for each, (found, by) in zip(downloads, matches):
         namesake = by == "name" and found is not None and len(accounts.get(found, ())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)

@@ -94,6 +94,17 @@ def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsy
     assert "본인의 것으로 확인되는" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
 
 
+def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys):
+    engine = MadeUp(lambda job: scored())
+    roster = (course / "roster.csv").read_text(encoding="utf-8")
+    (course / "roster.csv").unlink()
+    graded(course, tmp_path / "results", rules, engine)
+    (course / "roster.csv").write_text(roster, encoding="utf-8")
+    graded(course, tmp_path / "results", rules, engine)
+    said = "results of an earlier run, of nobody on the roster or among these hand-ins: 101, 102\n"
+    assert said in capsys.readouterr().out
+
+
 def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):
     results, engine = tmp_path / "results", MadeUp(lambda job: scored())
     graded(course, results, rules, engine)

@@ -171,6 +171,19 @@ def test_gradescope(files, rules, tmp_path):
     assert handed_in(folder, rules, None).keys() == found.keys(), "002610024 is text there, too"
 
 
+def test_what_two_handed_in_together_is_both_s(files, rules, tmp_path):
+    students = a_class(files)
+    students[0].partner = students[-1]
+    roster = write_roster(tmp_path / "roster.csv", students)
+    folder = systems.gradescope(tmp_path, students)
+    for known in (roster, None):
+        found = handed_in(folder, rules, known)
+        assert found.keys() == {one.sid for one in students}
+        both = [found[students[place].sid] for place in (0, -1)]
+        assert both[0].source == both[1].source and both[0].submitted == both[1].submitted
+        assert [each.name for each in both] == ["김민지", "강별"]
+
+
 @needs_sandbox
 def test_classroom_50(files, rules, tmp_path):
     students = a_class(files)
