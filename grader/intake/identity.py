@@ -1,7 +1,7 @@
 """Whose each download is: by the roster, the system's account, or the place where it lies.
 
 What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
-it is a flag on whoever claims it, and costs nobody else anything. No result hangs on the order of the downloads.
+it is a flag on whoever claims it, and costs nobody else anything. Their order decides nothing but numbers behind equal names.
 """
 
 from collections.abc import Collection, Mapping, Sequence
