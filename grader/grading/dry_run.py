@@ -51,7 +51,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
         by_student = {each.student: each for each in downloads}
         rows, total = [], 0.0
         for graded, verdict in judged(opened.ledger, rules):
-            if graded.student not in work and graded.source:
+            if graded.student not in work and graded.digest:
                 continue  # of an earlier run alone
             trainings = len(pending_trainings(graded, rules))
             total += (minutes := trainings * seconds / 60)

@@ -1,6 +1,7 @@
 """The walk: take submissions in, ask the ledger which trainings are wanted, have them made, and record what they came to."""
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
+from grader.intake.roster import Roster
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
@@ -57,6 +59,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
+        if roster and (strangers := nobodys(opened.ledger.held(), work, roster)):
+            print(f"results of an earlier run, of nobody on the roster or among these hand-ins: {', '.join(strangers)}")
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")
         for student in settings.regrade:
@@ -66,6 +70,11 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             else:
                 opened.ledger.regrade(now(), student)
         Walk(work, opened, rules, settings, known).run(train)
+
+
+def nobodys(held: Collection[str], work: Collection[str], roster: Roster) -> list[str]:
+    """Ids of an earlier run that neither the roster nor the hand-ins know, such as those from before there was a roster."""
+    return sorted({*held} - {*work} - {student.student for student in roster.students})
 
 
 class Walk:

@@ -10,10 +10,10 @@ from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.intake.downloads import Download, counted, find_downloads, is_late
 from grader.intake.git_repositories import has_files
-from grader.intake.hand_in_times import BY_COMMIT, BY_FILE, BY_GIT, BY_MEMBERS, RECORDED
 from grader.intake.identity import identified, place_of
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import Unusable
+from grader.intake.time_sources import BY_COMMIT, BY_FILE, BY_GIT, BY_MEMBERS, RECORDED
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder

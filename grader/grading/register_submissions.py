@@ -69,7 +69,7 @@ def about(found: Examined, download: Download, opened: OpenResults, rules: Rules
 
 def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
     """Who has an attempt in the ledger that was in time."""
-    return {each.student for each in opened.ledger.graded(checks_by(rules)) if each.source and in_time(each, rules)}
+    return {each.student for each in opened.ledger.graded(checks_by(rules)) if each.digest and in_time(each, rules)}
 
 
 def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Student]:

@@ -63,7 +63,7 @@ def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdi
 def judged_by_checks_and_trainings(
     graded: Graded, noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
 ) -> Verdict:
-    if not graded.source:
+    if not graded.digest:
         return Verdict("missing", NOTHING)
     late = list(check_time(graded.submitted, graded.marked_late, rules, graded.time_by))
     flags = [*(finding.what for finding in late), *graded.flags]

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from grader.intake.blanking import blanked
 from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
-from grader.intake.hand_in_times import BY_MARK
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, is_all_text, length, suffix
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
+from grader.intake.time_sources import BY_MARK
 from grader.rules import Rules
 from grader.safe_text import printable
 

@@ -7,7 +7,7 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -15,11 +15,12 @@ from pathlib import Path
 from grader.apart import Apart, Failed
 from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
-from grader.intake.hand_in_times import BY_FILE, BY_MARK, Record, Records, account, read_records
+from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
-from grader.intake.tables import normal
+from grader.intake.time_sources import BY_FILE, BY_MARK
 from grader.safe_text import printable
+from grader.tables import normal
 from project.support.errors import note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
@@ -100,7 +101,8 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
             note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
         else:
             found.append(replace(download, told=bool(download.student) or entry.is_dir()))
-    return without_twins(found)
+    left = without_twins(found)
+    return [*left, *(of_account(each, about) for each in left for about in others(each.source, records))]
 
 
 def is_readable(entry: Path) -> bool:
@@ -178,11 +180,20 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
         found = replace(download, student=safe_id(user), name=printable(user), about=about, whose_by="GitHub's account")
         return recorded(found, record or known)
     if record and record.about:
-        student, name = account(record)
-        if record.about.get("others"):
-            note(f"{printable(entry.name)}: also by {printable(record.about['others'])}; it counts for {name}")
-        return replace(download, student=student, name=name, about=record.about, whose_by="Gradescope's account")
+        return of_account(replace(download, whose_by="Gradescope's account"), record.about)
     return download
+
+
+def of_account(download: Download, about: Mapping[str, str]) -> Download:
+    """As the hand-in of the student of whom the system says this."""
+    student, name = account(about)
+    return replace(download, student=student, name=name, about=about)
+
+
+def others(entry: Path, records: Records) -> Sequence[Mapping[str, str]]:
+    """What the system says of those who handed in something together with its first student: it is theirs, too."""
+    record = records.by_name.get(normal(entry.name))
+    return record.others if record else ()
 
 
 def recorded(download: Download, record: Record | None) -> Download:

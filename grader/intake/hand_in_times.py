@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from grader.intake.submission import safe_id
-from grader.intake.tables import heading, normal, read_table
+from grader.intake.time_sources import BY_METADATA, BY_SCORES, BY_TABLE, BY_WORKSHEET
 from grader.safe_text import printable
+from grader.tables import heading, normal, read_table, read_time
 from project.support.errors import UserError
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
@@ -24,13 +25,6 @@ SUBMITTED = ("lastmodifiedsubmission", "마지막수정됨제출")
 NAME = ("fullname", "성명", "이름")
 LOGIN = ("emailaddress", "이메일주소", "이메일")
 NUMBER = ("idnumber", "학번", "id번호")
-LANGUAGES = ["en", "ko"]  # of the dates in it
-
-BY_TABLE, BY_MARK = "times.csv", "the system's mark"
-BY_WORKSHEET, BY_SCORES, BY_METADATA = "Moodle's worksheet", "Classroom 50's scores.csv", "Gradescope's metadata"
-BY_GIT, BY_COMMIT = "git, when it came to the main line", "git, by the author's clock"
-BY_MEMBERS, BY_FILE = "the newest file in the archive", "the file's own date"
-RECORDED = (BY_TABLE, BY_MARK, BY_WORKSHEET, BY_SCORES, BY_METADATA)  # by who took it in
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,14 @@ class Record:
         submitted: When it came; None where nothing is said.
         late: Whether the system takes it as late.
         about: What it says of the student, by kind: id, number, login, github, name.
+        others: The same of those who handed it in together with that student.
     """
 
     by: str
     submitted: datetime | None = None
     late: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass
@@ -123,8 +119,6 @@ def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:
     except UserError:
         return {}
     columns = {heading(text): text for text in headings}
-    import dateparser  # of the grader's extra, which students need not have
-
     identifier, submitted = (
         next((columns[one] for one in some if one in columns), "") for some in (IDENTIFIER, SUBMITTED)
     )
@@ -132,16 +126,14 @@ def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:
         return {}
     kinds = {"name": NAME, "login": LOGIN, "id": NUMBER}
     told = {kind: columns[one] for kind, some in kinds.items() for one in some if one in columns}
-    settings = {"RETURN_AS_TIMEZONE_AWARE": False, "PARSERS": ["absolute-time"], "STRICT_PARSING": True}
     records = {}
     for row in rows:
         number = re.search(r"\d+$", row[identifier])
         written = row[submitted]
-        time = dateparser.parse(written, languages=LANGUAGES, settings=settings) if written else None
+        time = read_time(written, zone)
         if number is None or (time is None and written not in ("", "-")):
             what = "no participant's number" if number is None else f"no time: {printable(written)!r}"
             raise UserError(f"{table}: {printable(row[identifier])} has {what}; export it anew, in English or Korean")
-        time = time and time.replace(tzinfo=zone)
         records[number[0]] = Record(BY_WORKSHEET, time, about={kind: row[column] for kind, column in told.items()})
     return records
 
@@ -174,10 +166,12 @@ def metadata_of(path: Path) -> dict[str, Record]:
         found = yaml.load(path.read_text(encoding="utf-8"), loader)
         records = {}
         for name, each in found.items():
-            who, *others = [{key.strip(":"): text for key, text in one.items()} for one in each[":submitters"]]
-            about = {"id": who.get("sid", ""), "login": who.get("email", ""), "name": normal(who.get("name", ""))}
-            about["others"] = ", ".join(one.get("name", "") for one in others)
-            records[normal(name)] = Record(BY_METADATA, moment(each[":created_at"], path, name), about=about)
+            kinds = {"id": ":sid", "login": ":email", "name": ":name"}
+            who, *others = [
+                {kind: normal(one.get(said, "")) for kind, said in kinds.items()} for one in each[":submitters"]
+            ]
+            time = moment(each[":created_at"], path, name)
+            records[normal(name)] = Record(BY_METADATA, time, about=who, others=tuple(others))
         return records
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         said = printable(str(error).partition("\n")[0]) or type(error).__name__
@@ -197,8 +191,7 @@ def moment(text: str, path: Path, who: str) -> datetime:
     return time
 
 
-def account(record: Record) -> tuple[str, str]:
+def account(about: Mapping[str, str]) -> tuple[str, str]:
     """An id and a name by what a system says of a student, for classes without a roster."""
-    about = record.about
     called = (about.get("id", ""), about.get("github", ""), about.get("login", "").partition("@")[0])
     return next(filter(None, map(safe_id, called)), ""), printable(about.get("name", ""))

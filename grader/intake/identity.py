@@ -1,7 +1,7 @@
 """Whose each download is: by the roster, the system's account, or the place where it lies.
 
 What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
-it is a flag on whoever claims it, and costs nobody else anything. No result hangs on the order of the downloads.
+it is a flag on whoever claims it, and costs nobody else anything. Their order decides nothing but numbers behind equal names.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +10,8 @@ from dataclasses import replace
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster, Student, name_keys
 from grader.intake.submission import named_by_source, safe_id
-from grader.intake.tables import normal
 from grader.safe_text import printable
+from grader.tables import normal
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
@@ -71,18 +71,17 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
 
     Where several accounts lead to one student, those do not count that do so by a name alone: they are namesakes.
     """
-    matches = {}
+    matches = []
     accounts: dict[Student, set[str]] = {}
     for each in downloads:
         stem = each.source.name.partition(".")[0]
         found, by = roster.match(each.about) if each.student else roster.match_text(stem)
-        matches[place_of(each)] = found, by
+        matches.append((found, by))
         if found and each.student:
             accounts.setdefault(found, set()).add(each.student)
     listed = {student.student for student in roster.students}
     known = []
-    for each in downloads:
-        found, by = matches[place_of(each)]
+    for each, (found, by) in zip(downloads, matches):
         namesake = by == "name" and found is not None and len(accounts.get(found, ())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)

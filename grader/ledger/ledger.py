@@ -36,7 +36,8 @@ class Noted:
     """A submission as the ledger notes it.
 
     Attributes:
-        source: Name of the file or folder that was handed in; empty where nothing was.
+        digest: Of the files; empty where nothing was handed in.
+        source: Name of the file or folder that was handed in.
         submitted: When it was handed in, as far as that is known.
         marked_late: Whether the system that it was handed in to said that it was late.
         images: Key of the dataset and its split that it is graded on.
@@ -198,13 +199,13 @@ class Ledger:
 
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
-        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE source != ''")}
+        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE digest != ''")}
 
     def held(self) -> dict[str, str]:
         """Who handed in something, with the name of what was handed in last."""
-        last = "SELECT student, source FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
+        last = "SELECT student, source, digest FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
         rows = self.database.execute(last)
-        return {row["student"]: row["source"] for row in rows if row["source"]}
+        return {row["student"]: row["source"] for row in rows if row["digest"]}
 
     def in_order_of_arrival(self) -> list[str]:
         """The ids of all who have handed anything in, who came first first."""

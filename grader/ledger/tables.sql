@@ -1,6 +1,6 @@
 -- Rows are added, never changed.
 -- - submissions: what a student handed in; the student's last row counts. `images` is the key of dataset and split. Where
---   `source` is empty, nothing was handed in. `time_by` is what told when; `flags` are a JSON list.
+--   `digest` is empty, nothing was handed in. `time_by` is what told when; `flags` are a JSON list.
 -- - findings: what the checks said of a student's submission; `checks` names the checks and the rules they went by.
 -- - measurements: what trainings came to. `variant` names the variant in an ablation, and is empty for the submission.
 --   A row with `counts` decides about its training until another one replaces it: a limit had stopped the training, was

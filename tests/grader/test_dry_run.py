@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ import yaml
 from grader.cli import main
 from grader.grading.dry_run import dry_run
 from grader.grading.settings import Settings
+from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
 from tests.fixtures import hand_in_systems as systems
@@ -88,7 +91,18 @@ def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsy
         names = {cell for row in csv.reader(io.StringIO(text)) for cell in row}
         assert {"김민지", "이바다", "박구름"} <= names, form
     assert {file.stem for file in (results / "feedback").iterdir()} == everybody
-    assert "제출물이 없거나" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
+    assert "본인의 것으로 확인되는" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
+
+
+def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys):
+    engine = MadeUp(lambda job: scored())
+    roster = (course / "roster.csv").read_text(encoding="utf-8")
+    (course / "roster.csv").unlink()
+    graded(course, tmp_path / "results", rules, engine)
+    (course / "roster.csv").write_text(roster, encoding="utf-8")
+    graded(course, tmp_path / "results", rules, engine)
+    said = "results of an earlier run, of nobody on the roster or among these hand-ins: 101, 102\n"
+    assert said in capsys.readouterr().out
 
 
 def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):
@@ -127,3 +141,23 @@ def test_what_is_missing_of_a_command_is_said(course, tmp_path, capsys):
     ):
         assert main(["run", str(course), *more]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_commands_that_the_page_on_collecting_names(course, tmp_path, capsys):
+    page = Path("docs/collecting.md").read_text(encoding="utf-8")
+    commands = [
+        line.split() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(commands) == 3
+    places = {"downloads": str(course), "roster.csv": str(course / "roster.csv")}
+    for command in commands:
+        assert command[:3] == ["python", "-m", "grader"]
+        assert main([places.get(word, word) for word in command[3:]]) == 0
+        assert "1 of 3 on the roster nothing" in capsys.readouterr().out
+
+
+def test_the_page_on_collecting_names_columns_that_are_read():
+    page = Path("docs/collecting.md").read_text(encoding="utf-8")
+    table = page.partition("| column |")[2].partition("\n\n")[0]
+    named = [text for row in table.splitlines()[2:] for text in re.findall(r"`([^`]+)`", " ".join(row.split("|")[1:3]))]
+    assert len(named) > 15 and all(kinds_of(text, named) for text in named)

@@ -446,9 +446,9 @@ def test_documents_are_read_once_and_counted(write_submission, tmp_path, monkeyp
     (results / "submissions").mkdir(parents=True)
     download = Download(folder, datetime.now(UTC))
     with Apart("grader.grading.examination") as apart:
-        examination = examined(apart, download, results, 15, [])
+        examination = examined(apart, download, results, 15)
         monkeypatch.setattr("grader.grading.document_reading.read_document", lambda *given: pytest.fail("read again"))
-        assert examined(apart, download, results, 15, []) == examination
+        assert examined(apart, download, results, 15) == examination
     assert KOREAN.strip() in (document_texts(results, examination.digest) or {})["CONCLUSION.docx"]
     found = {finding["where"]: finding for finding in examination.findings}
     assert "has 24 characters" in found["REPORT.pdf"]["what"] and found["REPORT.pdf"]["severity"] == "bonus"

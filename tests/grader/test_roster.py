@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from grader.intake.roster import Roster, Student
-from grader.intake.tables import read_table
+from grader.tables import read_table
 from project.support.errors import UserError
 
 ROWS = [

@@ -12,7 +12,8 @@ from grader.grading.hand_ins import ask_about_times, hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.downloads import is_late
-from grader.intake.hand_in_times import (
+from grader.intake.roster import Roster
+from grader.intake.time_sources import (
     BY_COMMIT,
     BY_FILE,
     BY_GIT,
@@ -22,7 +23,6 @@ from grader.intake.hand_in_times import (
     BY_SCORES,
     BY_WORKSHEET,
 )
-from grader.intake.roster import Roster
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
 from tests.fixtures import hand_in_systems as systems
@@ -169,6 +169,19 @@ def test_gradescope(files, rules, tmp_path):
     assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
     assert {each.whose_by for each in found.values()} == {"roster, by its id"}
     assert handed_in(folder, rules, None).keys() == found.keys(), "002610024 is text there, too"
+
+
+def test_what_two_handed_in_together_is_both_s(files, rules, tmp_path):
+    students = a_class(files)
+    students[0].partner = students[-1]
+    roster = write_roster(tmp_path / "roster.csv", students)
+    folder = systems.gradescope(tmp_path, students)
+    for known in (roster, None):
+        found = handed_in(folder, rules, known)
+        assert found.keys() == {one.sid for one in students}
+        both = [found[students[place].sid] for place in (0, -1)]
+        assert both[0].source == both[1].source and both[0].submitted == both[1].submitted
+        assert [each.name for each in both] == ["김민지", "강별"]
 
 
 @needs_sandbox

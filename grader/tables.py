@@ -3,8 +3,10 @@
 import csv
 import io
 import unicodedata
+from datetime import datetime, tzinfo
 from pathlib import Path
 
+import dateparser
 from charset_normalizer import from_bytes
 
 from grader.safe_text import printable
@@ -12,6 +14,7 @@ from project.support.errors import UserError
 
 ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
 SEPARATORS = ",;\t"
+LANGUAGES = ["en", "ko"]  # of dates
 
 
 def normal(name: str) -> str:
@@ -52,3 +55,10 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if twice := [one for one in headings if one and headings.count(one) > 1]:
         raise UserError(f"{path}: two columns are headed {twice[0]!r}; leave one out")
     return headings, [dict(zip(headings, [*row, *[""] * len(headings)])) for row in rows]
+
+
+def read_time(text: str, zone: tzinfo) -> datetime | None:
+    """A complete date and time as a system writes it out, in English or Korean, in a time zone; None for anything else."""
+    settings = {"RETURN_AS_TIMEZONE_AWARE": False, "PARSERS": ["absolute-time"], "STRICT_PARSING": True}
+    time = dateparser.parse(text, languages=LANGUAGES, settings=settings) if text else None
+    return time and time.replace(tzinfo=zone)
