@@ -105,7 +105,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--again", action="store_true", help="those who have points already, too")
     add("--by", help="who gives the points (your user name)")
 
-    command(similar, "List near-copies among submissions, for a person to judge.", results)
+    add = command(similar, "List near-copies among submissions, for a person to judge.", results)
+    add("--handout", type=Path, metavar="FOLDER", help="what you handed out besides this repository: nobody's own")
 
     add = command(
         ablate, "Tell what each family contributes to a submission, by training without it.", results, training
@@ -346,7 +347,7 @@ def similar(options: argparse.Namespace) -> None:
     from grader.review.similarity import list_similar
 
     with open_results(options.results) as opened:
-        print(list_similar(opened))
+        print(list_similar(opened, existing(options.handout) if options.handout else None))
 
 
 def ablate(options: argparse.Namespace) -> None:
