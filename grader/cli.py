@@ -87,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
     add("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
     add("--wandb", choices=("offline", "online", "disabled"), default="offline", help="log reruns to W&B (offline)")
+    add("--wandb-project", default="fifteen-epochs-grading", metavar="NAME", help="of these runs (%(default)s)")
 
     command(doctor, "Say what this machine can enforce, and what not.")
 
@@ -257,7 +258,7 @@ def run(options: argparse.Namespace) -> None:
     with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
         grade(options.folder, opened, rules, settings)
         table = publish(opened)
-    if said := mirror(options.out, options.wandb):
+    if said := mirror(options.out, options.wandb, options.wandb_project):
         print(said)
     print(f"\n{table}\n\n{options.out / 'site' / 'index.html'} is the page to publish.")
 
@@ -315,6 +316,7 @@ def leaderboard(options: argparse.Namespace) -> None:
 
 
 def bonus(options: argparse.Namespace) -> None:
+    from grader.grading.ranking import standings
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
@@ -327,6 +329,10 @@ def bonus(options: argparse.Namespace) -> None:
     with open_results(options.results) as opened:
         give(opened.ledger, opened.rules, given, options.by or getpass.getuser(), now())
         print(publish(opened))
+        named = {each.student for each in given}
+        for entry in standings(opened.ledger, opened.rules):
+            if entry.student in named and entry.bonus and entry.total is None:
+                print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
 
 
 def review(options: argparse.Namespace) -> None:

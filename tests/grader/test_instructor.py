@@ -93,6 +93,13 @@ def test_a_table_of_points_counts_wholly_or_not_at_all(course, tmp_path, capsys)
     assert main(["bonus", str(course), "--csv", str(table)]) == 0 and entries(course)["park-103"]["bonus"] == 6.0
 
 
+def test_points_for_who_was_rejected_are_told_not_to_count(course, capsys):
+    assert main(["bonus", str(course), "rex", "--report", "3"]) == 0
+    assert "rex: rejected, so the total stays 0" in capsys.readouterr().out
+    assert main(["bonus", str(course), "park-103", "--report", "3"]) == 0
+    assert "stays 0" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
