@@ -91,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="list who, when, and what the checks say; nothing is trained or written")
     add("--max-hours", type=float, metavar="H", help="begin no training after so many hours")
     add("--wandb", choices=("offline", "online", "disabled"), default="offline", help="log reruns to W&B (offline)")
+    add("--wandb-project", default="fifteen-epochs-grading", metavar="NAME", help="of these runs (%(default)s)")
 
     command(doctor, "Say what this machine can enforce, and what not.")
 
@@ -109,7 +110,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--again", action="store_true", help="those who have points already, too")
     add("--by", help="who gives the points (your user name)")
 
-    command(similar, "List near-copies among submissions, for a person to judge.", results)
+    add = command(similar, "List near-copies among submissions, for a person to judge.", results)
+    add("--handout", type=Path, metavar="FOLDER", help="what you handed out besides this repository: nobody's own")
 
     add = command(
         ablate, "Tell what each family contributes to a submission, by training without it.", results, training
@@ -271,7 +273,7 @@ def run(options: argparse.Namespace) -> None:
     with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
         grade(options.folder, opened, rules, settings)
         table = publish(opened)
-    if said := mirror(options.out, options.wandb):
+    if said := mirror(options.out, options.wandb, options.wandb_project):
         print(said)
     print(f"\n{table}\n\n{options.out / 'site' / 'index.html'} is the page to publish.")
 
@@ -342,6 +344,7 @@ def on_the_same_images(file: Path, opened: "OpenResults") -> Rules:
 
 
 def bonus(options: argparse.Namespace) -> None:
+    from grader.grading.ranking import standings
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
@@ -354,6 +357,10 @@ def bonus(options: argparse.Namespace) -> None:
     with open_results(options.results) as opened:
         give(opened.ledger, opened.rules, given, options.by or getpass.getuser(), now())
         print(publish(opened))
+        named = {each.student for each in given}
+        for entry in standings(opened.ledger, opened.rules):
+            if entry.student in named and entry.bonus and entry.total is None:
+                print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
 
 
 def review(options: argparse.Namespace) -> None:
@@ -374,7 +381,7 @@ def similar(options: argparse.Namespace) -> None:
     from grader.review.similarity import list_similar
 
     with open_results(options.results) as opened:
-        print(list_similar(opened))
+        print(list_similar(opened, existing(options.handout) if options.handout else None))
 
 
 def ablate(options: argparse.Namespace) -> None:

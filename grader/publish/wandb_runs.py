@@ -12,15 +12,17 @@ from contextlib import closing
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
 
 from grader.grading.ranking import judged, standings
-from grader.grading.verdicts import Verdict
+from grader.grading.verdicts import Verdict, accuracy
 from grader.ledger.ledger import Graded, Ledger
 from grader.ledger.measurement import Measurement, drawing
 from grader.ledger.results_folder import LEDGER, RULES_FILE, stored_secret
 from grader.publish.pseudonyms import called
-from grader.publish.public_words import public, public_name, public_reason
+from grader.publish.public_words import OWN, public, public_name, public_reason
 from grader.rules import Rules
 from grader.secret import Secret
 from project.support.wording import counted
@@ -30,18 +32,19 @@ if TYPE_CHECKING:
 
 PROJECT = "fifteen-epochs-grading"
 SECONDS = 600  # for all runs together
+LIBRARIES = ("torch.", "torchvision.", "project.")  # whose classes and arguments are nobody's own
 LONGEST_TAG = 64  # W&B's own limit
 COLUMNS = "rank name verdict tier accuracy epochs seconds parameters bonus total".split()
 
 
-def mirror(results: Path, mode: str) -> str:
+def mirror(results: Path, mode: str, project: str = PROJECT) -> str:
     """Let another process log what is new in a results folder. Returns a line to print; empty where nothing is new.
 
     WANDB_MODE=disabled in the environment turns it off, as it does W&B itself.
     """
     if "disabled" in (mode, os.environ.get("WANDB_MODE")):
         return ""
-    command = [sys.executable, "-m", "grader.publish.wandb_runs", str(results.resolve()), mode]
+    command = [sys.executable, "-m", "grader.publish.wandb_runs", str(results.resolve()), mode, project]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=Path(__file__).parents[2])
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -52,7 +55,7 @@ def mirror(results: Path, mode: str) -> str:
     return done.stdout.strip()
 
 
-def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
+def log_all(results: Path, mode: Literal["online", "offline"], project: str = PROJECT) -> str:
     """Log every rerun that is not logged in this mode yet, then the leaderboard. Returns a line that says so."""
     folder = results / "wandb"
     prefix = "run" if mode == "online" else "offline-run"
@@ -62,7 +65,7 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
         secret, arrived = stored_secret(results, Secret.new()), ledger.in_order_of_arrival()
         entries = called([*map(public, standings(ledger, rules))], rules.site.names, secret, arrived)
         new = [
-            (graded, verdict, index, measurement)
+            (graded, verdict, index, measurement, ledger.round(graded.student))
             for graded, verdict in judged(ledger, rules)
             for index, measurement in graded.measurements.items()
             if measurement.folder and run_id(measurement) not in logged
@@ -72,10 +75,10 @@ def log_all(results: Path, mode: Literal["online", "offline"]) -> str:
     import wandb
 
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
-    begin = partial(wandb.init, project=PROJECT, mode=mode, dir=results, settings=quiet)
-    names = {entry.student: entry.name for entry in entries}
+    begin = partial(wandb.init, project=project, mode=mode, dir=results, settings=quiet)
+    names, by = {entry.student: entry.name for entry in entries}, rules_key(rules)
     for rerun in new:
-        log_rerun(begin, results, names, *rerun)
+        log_rerun(begin, results, names, by, *rerun)
     with begin(name="leaderboard", job_type="leaderboard") as run:
         rows = [[getattr(entry, column) for column in COLUMNS] for entry in entries]
         run.log({"leaderboard": wandb.Table(columns=[*COLUMNS], data=rows)})
@@ -88,27 +91,63 @@ def run_id(measurement: Measurement) -> str:
     return hashlib.sha256(measurement.folder.encode()).hexdigest()[:12]
 
 
+def rules_key(rules: Rules) -> str:
+    """What tells one set of rules from another."""
+    return "rules-" + hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:8]
+
+
+def hyperparameters(written: Path) -> dict[str, Any]:
+    """Numbers and classes of the configuration that was trained, but for arguments of a student's own classes."""
+    try:
+        config = yaml.safe_load(written.read_bytes())
+    except (OSError, yaml.YAMLError):
+        return {}
+    return {section: of_ours(config.get(section)) for section in ("trainer", "model", "data")} if config else {}
+
+
+def of_ours(settings: Any) -> Any:
+    """Settings without texts, and without what only a student named."""
+    if isinstance(settings, dict):
+        named = settings.get("class_path")
+        if named is not None and not str(named).startswith(LIBRARIES):
+            return OWN
+        kept = {key: of_ours(value) for key, value in settings.items() if key != "class_path"}
+        return ({"class_path": named} if named else {}) | kept
+    if isinstance(settings, list):
+        return [of_ours(each) for each in settings]
+    return settings if isinstance(settings, (int, float, bool)) else None
+
+
 def log_rerun(
     begin: Callable[..., "wandb.Run"],
     results: Path,
     names: dict[str, str],
+    by: str,
     graded: Graded,
     verdict: Verdict,
     index: int,
     measurement: Measurement,
+    regrades: int,
 ) -> None:
+    """Log one training, under a name that tells the rules and how often the student was graded anew."""
     name = names[graded.student]
     strategies = {family: [*map(public_name, found)] for family, found in measurement.names.items()}
     summary = {name: getattr(measurement, name) for name in ("accuracy", "epochs", "parameters", "seconds")}
-    summary |= {"verdict": verdict.name, "reason": public_reason(verdict.publicly or verdict.reason, verdict.name)}
+    summary |= {"median": accuracy(verdict.ranked) if verdict.ranked else None, "verdict": verdict.name}
+    summary |= {"reason": public_reason(verdict.publicly or verdict.reason, verdict.name)}
     with begin(
         id=run_id(measurement),
-        name=f"{name}-{index + 1}",
+        name=f"{name}-{index + 1} {by}" + (f" regrade {regrades}" if regrades else ""),
         group=name,
         job_type="rerun",
         tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys([verdict.name, graded.tier, *chain(*strategies.values())])],
-        config={"student": name, "digest": graded.digest, "tier": graded.tier, "strategies": strategies},
+        config={
+            **{"student": name, "digest": graded.digest, "tier": graded.tier, "strategies": strategies, "rules": by},
+            **hyperparameters(results / measurement.folder / "trainee.yaml"),
+        },
     ) as run:
+        run.define_metric("epoch")
+        run.define_metric("*", step_metric="epoch")
         for row in drawing(results, measurement.folder).get("curves", []):
             run.log({name: value for name, value in row.items() if value is not None})
         run.summary.update({f"grader/{name}": value for name, value in summary.items() if value is not None})
@@ -116,4 +155,4 @@ def log_rerun(
 
 if __name__ == "__main__":
     os.environ["WANDB_SILENT"] = "true"
-    print(log_all(Path(sys.argv[1]), "online" if sys.argv[2] == "online" else "offline"))
+    print(log_all(Path(sys.argv[1]), "online" if sys.argv[2] == "online" else "offline", sys.argv[3]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from grader.grading.class_defaults import defaults
@@ -11,6 +12,7 @@ from grader.review.submission_features import file_digest, of_code, of_text, pla
 from project.training.command_line import complete_config
 
 NOBODYS_OWN = ("seed_everything", "run")  # sections of a configuration
+KINDS = (".yaml", ".py", ".md", ".txt", ".ipynb")
 HANDED_OUT = ("configs/**/*.yaml", "notebooks/*.ipynb", "docs/**/*.md", "*.md", "project/**/*.py")
 
 
@@ -27,9 +29,11 @@ class HandedOut:
     files: set[str]
 
 
-def handed_out() -> HandedOut:
-    """The settings, code and texts of this repository."""
-    contents = {path: path.read_bytes() for pattern in HANDED_OUT for path in sorted(REPOSITORY.glob(pattern))}
+def handed_out(besides: Path | None = None) -> HandedOut:
+    """The settings, code and texts of this repository, and of a folder that the instructor names."""
+    paths = [path for pattern in HANDED_OUT for path in sorted(REPOSITORY.glob(pattern))]
+    paths += sorted(path for path in besides.rglob("*") if path.suffix in KINDS and path.is_file()) if besides else []
+    contents = {path: path.read_bytes() for path in paths}
     found: dict[str, set[Any]] = {"config": set(), "code": set(), "texts": set()}
     for name in ("base.yaml", "quickstart.yaml"):  # also what a run adds to them
         complete = complete_config(["--config", str(REPOSITORY / "configs" / name)])
@@ -40,7 +44,7 @@ def handed_out() -> HandedOut:
             found["config"] |= set(settings(plain_data(content)))
         elif path.suffix == ".py":
             found["code"] |= of_code(text)
-        elif path.suffix == ".md":
+        elif path.suffix in (".md", ".txt"):
             found["texts"] |= of_text(text)
         else:
             for kind, cells in notebook_cells(content):

@@ -1,7 +1,8 @@
 """Near-copies among submissions, for a person to judge: who shares settings, code or sentences that few others have.
 
-What the course hands out is nobody's own, nor is what most of a class have. All else weighs by how rare it is, in bits: what
-one in two has weighs one bit, what one in 16 or fewer have weighs four. The very same file is told whoever has it.
+What the course hands out is nobody's own. All else weighs by how rare it is, in bits: what everybody has weighs half a bit, what
+one in two has weighs one, what one in 16 or fewer have weighs four. The very same file is told whoever has it. Who is
+alike is told in clusters: in one, each is like some other of it.
 """
 
 import math
@@ -21,12 +22,8 @@ from grader.safe_text import csv_text
 from project.support.errors import note
 from project.support.files import write_atomically
 
-COURSE_SHARE, COURSE_COUNT = (
-    0.5,
-    5,
-)  # what more than this share of all students have, and so many of them, is the course's
 WHOLE_CLASS = 30  # a smaller one says as little about what is rare as one of so many does
-MOST_BITS = 4.0
+MOST_BITS, LEAST_BITS = 4.0, 0.5
 SHARED = {"config": (0.6, 13), "code": (0.4, 21), "texts": (0.25, 21)}  # least share of the smaller, and least bits
 AT_ONCE = 4096  # features that are multiplied together
 
@@ -51,9 +48,26 @@ class Pair:
     example: str = ""
 
 
-def similar(results: Path, entries: list[Entry]) -> list[Pair]:
-    """Pairs that share more than chance explains, the most alike first."""
-    given = handed_out()
+@dataclass(frozen=True)
+class Cluster:
+    """Submissions each of which is like another one of them.
+
+    Attributes:
+        what, count, example: As of the two that are most alike.
+        least, most: The shares of its pairs that are alike.
+    """
+
+    students: tuple[str, ...]
+    what: str
+    least: float
+    most: float
+    count: int
+    example: str
+
+
+def similar(results: Path, entries: list[Entry], handout: Path | None = None) -> list[Pair]:
+    """Pairs that share more than chance explains, the most alike first. A `handout` is nobody's own, either."""
+    given = handed_out(handout)
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
     files_of: dict[str, dict[str, str]] = {}
     with Apart("grader.review.submission_features") as apart:
@@ -80,13 +94,41 @@ def asked(apart: Apart, what: str, results: Path, entry: Entry) -> Any:
         return {}
 
 
-def list_similar(opened: OpenResults) -> str:
-    """Write `similar.csv` beside the leaderboard, and return its pairs as lines."""
-    pairs = similar(opened.folder, standings(opened.ledger, opened.rules))
-    rows = [(p.first, p.second, p.what, f"{p.share:.3f}", p.count, p.example) for p in pairs]
-    write_atomically(opened.folder / "similar.csv", csv_text([Pair.__dataclass_fields__, *rows]))
-    lines = [f"{p.first}  {p.second}  share {p.share:.0%} of their {p.what}  {p.example}" for p in pairs]
+def list_similar(opened: OpenResults, handout: Path | None = None) -> str:
+    """Write `similar.csv` beside the leaderboard, and return its clusters as lines."""
+    found = clusters(similar(opened.folder, standings(opened.ledger, opened.rules), handout))
+    rows, lines = [], []
+    for each in found:
+        together = "; ".join(each.students)
+        share = f"{each.most:.0%}" if each.least == each.most else f"{each.least:.0%} to {each.most:.0%}"
+        rows.append((together, each.what, f"{each.least:.3f}", f"{each.most:.3f}", each.count, each.example))
+        lines.append(f"{together}  share {share} of their {each.what}  {each.example}".rstrip())
+    write_atomically(opened.folder / "similar.csv", csv_text([Cluster.__dataclass_fields__, *rows]))
     return "\n".join(lines) or "No two submissions are alike."
+
+
+def clusters(pairs: list[Pair]) -> list[Cluster]:
+    """Pairs of one kind that have somebody in common, together; in the order of their most alike pairs."""
+    leader: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def first(member: tuple[str, str]) -> tuple[str, str]:
+        while leader.setdefault(member, member) != member:
+            leader[member] = leader[leader[member]]
+            member = leader[member]
+        return member
+
+    for pair in pairs:
+        leader[first((pair.what, pair.first))] = first((pair.what, pair.second))
+    together: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        together[first((pair.what, pair.first))].append(pair)
+    made = []
+    for each in together.values():
+        best = max(each, key=lambda pair: pair.share)
+        shares = [pair.share for pair in each]
+        students = sorted({name for pair in each for name in (pair.first, pair.second)})
+        made.append(Cluster((*students,), best.what, min(shares), max(shares), best.count, best.example))
+    return made
 
 
 def same_files(files_of: Mapping[str, Mapping[str, str]]) -> Iterator[Pair]:
@@ -113,8 +155,7 @@ def alike(what: str, features: Mapping[str, set[Any]]) -> Iterator[Pair]:
     for number, student in enumerate(students):
         for feature in features[student]:
             owners[feature].append(number)
-    most = max(COURSE_COUNT - 1, COURSE_SHARE * len(students))
-    bits = {feature: rarity(len(having), len(students)) for feature, having in owners.items() if len(having) <= most}
+    bits = {feature: rarity(len(having), len(students)) for feature, having in owners.items()}
     whole_S = np.array([math.fsum(bits.get(feature, 0) for feature in features[student]) for student in students])
     shared_SS = np.zeros((len(students), len(students)), np.float32)
     owned_twice = [feature for feature in bits if len(owners[feature]) > 1]
@@ -124,15 +165,19 @@ def alike(what: str, features: Mapping[str, set[Any]]) -> Iterator[Pair]:
         for column, feature in enumerate(some):
             weights_SF[owners[feature], column] = math.sqrt(bits[feature])
         shared_SS += weights_SF @ weights_SF.T
+
+    def rarest(common: set[Any]) -> str:
+        return str(min(common, key=lambda feature: (-bits[feature], feature)))
+
     least_share, least_bits = SHARED[what]
     share_SS = shared_SS / np.maximum(np.minimum(whole_S[:, None], whole_S), 1)
     for one, other in np.argwhere(np.triu((share_SS >= least_share) & (shared_SS >= least_bits), 1)):
         first, second = students[one], students[other]
         common = features[first] & features[second] & bits.keys()
         share = min(1.0, float(share_SS[one, other]))
-        yield Pair(first, second, what, share, len(common), min(common) if what == "config" else "")
+        yield Pair(first, second, what, share, len(common), rarest(common) if what == "config" else "")
 
 
 def rarity(having: int, students: int) -> float:
     """How much it says, in bits, that one has what so many of so many have."""
-    return min(MOST_BITS, math.log2(max(students, WHOLE_CLASS) / having))
+    return min(MOST_BITS, max(LEAST_BITS, math.log2(max(students, WHOLE_CLASS) / having)))

@@ -8,7 +8,6 @@ import sqlite3
 import zipfile
 from contextlib import closing
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
 from grader.review.ablation import ablate
 from grader.review.report_review import review
+from grader.review.similarity import alike, clusters
 from grader.review.submission_features import fingerprints, tokens
 from grader.rules import Rules
 from grader.secret import Secret, training_seed
@@ -94,6 +94,13 @@ def test_a_table_of_points_counts_wholly_or_not_at_all(course, tmp_path, capsys)
     assert [entries(course)[name]["bonus"] for name in ("kim-minji-101", "park-103")] == [5.0, 1.5]
     table.write_text("student,report,conclusion\npark-103,4,\npark-103,,2\n")  # two rows about one
     assert main(["bonus", str(course), "--csv", str(table)]) == 0 and entries(course)["park-103"]["bonus"] == 6.0
+
+
+def test_points_for_who_was_rejected_are_told_not_to_count(course, capsys):
+    assert main(["bonus", str(course), "rex", "--report", "3"]) == 0
+    assert "rex: rejected, so the total stays 0" in capsys.readouterr().out
+    assert main(["bonus", str(course), "park-103", "--report", "3"]) == 0
+    assert "stays 0" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -290,12 +297,12 @@ def test_copies_are_found_though_names_are_changed_and_the_course_s_own_text_is_
     everyone[7].texts["config.yaml"] = everyone[3].texts["config.yaml"]
     write_course(tmp_path, everyone, rules)
     assert main(["similar", str(tmp_path)]) == 0
-    found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
-    assert found == {("s2", "s5", "code"), ("s1", "s6", "texts"), ("s3", "s7", "config"), ("s3", "s7", "files")}
+    found = {(row["students"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+    assert found == {("s2; s5", "code"), ("s1; s6", "texts"), ("s3; s7", "config"), ("s3; s7", "files")}
     assert "model.own0: 30" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("copies", "everybody"), [(4, 4), (4, 12), (6, 12)])
+@pytest.mark.parametrize(("copies", "everybody"), [(4, 4), (4, 12), (9, 12), (4, 24)])
 def test_a_group_of_copies_is_found_however_many_they_are(copies, everybody, tmp_path, rules):
     course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(n)}) for n in range(everybody)]
     group = course[:copies]
@@ -304,9 +311,8 @@ def test_a_group_of_copies_is_found_however_many_they_are(copies, everybody, tmp
         student.texts["REPORT.md"] = own_text(99) + f" {n}"
     write_course(tmp_path, course, rules)
     assert main(["similar", str(tmp_path)]) == 0
-    found = {(row["first"], row["second"], row["what"]) for row in rows(tmp_path / "similar.csv")}
-    pairs = set(combinations(sorted(student.id for student in group), 2))
-    assert found == {(*pair, what) for pair in pairs for what in ("code", "texts")}
+    found = {(row["students"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+    assert found == {("; ".join(sorted(student.id for student in group)), what) for what in ("code", "texts")}
 
 
 def test_the_same_file_is_told_whoever_has_it(tmp_path, rules, capsys):
@@ -314,10 +320,52 @@ def test_the_same_file_is_told_whoever_has_it(tmp_path, rules, capsys):
     course[8].texts = {"REPORT.md": own_text(8), "__init__.py": ""}
     write_course(tmp_path, course, rules)
     assert main(["similar", str(tmp_path)]) == 0
-    found = rows(tmp_path / "similar.csv")
-    assert [(row["first"], row["second"]) for row in found] == [("s0", f"s{n}") for n in range(1, 8)]
-    assert {(row["what"], row["example"]) for row in found} == {("files", "REPORT.md, b.py")}
-    assert "s0  s7  share 100% of their files  REPORT.md, b.py" in capsys.readouterr().out
+    found = {row["what"]: row for row in rows(tmp_path / "similar.csv")}
+    everybody = "; ".join(f"s{n}" for n in range(8))
+    assert {row["students"] for row in found.values()} == {everybody}
+    assert found["files"]["example"] == "REPORT.md, b.py"
+    assert f"{everybody}  share 100% of their files  REPORT.md, b.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("copies", "everybody"), [(21, 200), (150, 200), (30, 30)])
+def test_many_copies_are_one_cluster_and_nobody_else_is_in_it(copies, everybody):
+    draw = random.Random(0)
+    report = {draw.getrandbits(64) for _ in range(60)}
+    features = {
+        f"s{n:03}": {draw.getrandbits(64) for _ in range(60)} if n >= copies else set(report) for n in range(everybody)
+    }
+    (found,) = clusters([*alike("texts", features)])
+    assert found.students == tuple(f"s{n:03}" for n in range(copies)) and found.least > 0.999
+
+
+def test_a_chain_of_copies_is_one_cluster_and_says_how_far_its_ends_are(tmp_path, rules):
+    def text(*numbers: int) -> str:
+        return " ".join(map(own_text, numbers))
+
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": text(n + 20)}) for n in range(12)]
+    for n in range(4):  # each shares half with the one before
+        course[n].texts["REPORT.md"] = text(n, n + 1)
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    (found,) = rows(tmp_path / "similar.csv")
+    assert found["students"] == "s0; s1; s2; s3" and 0.4 < float(found["least"]) <= float(found["most"]) < 0.6
+
+
+def test_what_the_instructor_handed_out_besides_is_nobodys_own(tmp_path, rules, capsys):
+    handout = tmp_path / "handout"
+    handout.mkdir()
+    (handout / "week6.md").write_text(own_text(99), encoding="utf-8")
+    (handout / "start.py").write_text(CODE, encoding="utf-8")
+    course = [
+        Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(99) + own_text(n), "net.py": CODE})
+        for n in range(9)
+    ]
+    write_course(tmp_path / "results", course, rules)
+    assert main(["similar", str(tmp_path / "results")]) == 0
+    assert {row["what"] for row in rows(tmp_path / "results" / "similar.csv")} == {"code", "texts", "files"}
+    assert main(["similar", str(tmp_path / "results"), "--handout", str(handout)]) == 0
+    assert rows(tmp_path / "results" / "similar.csv") == []
+    assert main(["similar", str(tmp_path / "results"), "--handout", str(tmp_path / "none")]) == 2
 
 
 def test_what_the_course_hands_out_is_nobodys_own(tmp_path, rules, capsys):

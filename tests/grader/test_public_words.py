@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import optim
@@ -81,6 +82,9 @@ class FakeWandb:
         self.given += repr(options | {"dir": None})
         return self
 
+    def define_metric(self, name, step_metric=""):
+        self.given += f"{name} over {step_metric};"
+
     def log(self, row):
         self.given += repr(row)
 
@@ -135,6 +139,19 @@ def test_no_word_of_a_student_s_is_in_any_byte_that_is_published(marked, monkeyp
         assert row.count(CANARY) in (0, 2), "id and name"
     monkeypatch.setitem(sys.modules, "wandb", fake := FakeWandb())
     assert "3 runs" in wandb_runs.log_all(marked, "offline") and CANARY not in fake.given and "audited" in fake.given
+    assert "* over epoch" in fake.given and "rules-" in fake.given
+
+
+def test_hyperparameters_are_numbers_and_classes_of_ours(tmp_path):
+    written = tmp_path / "trainee.yaml"
+    optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "nesterov": True, "note": CANARY}}
+    network = {"class_path": f"submission.{CANARY}.Net", "init_args": {CANARY: 3}}
+    trainer = {"max_epochs": 15, "precision": CANARY}
+    written.write_text(yaml.safe_dump({"trainer": trainer, "model": {"optimizer": optimizer, "network": network}}))
+    found = wandb_runs.hyperparameters(written)
+    assert found["model"]["optimizer"]["init_args"]["lr"] == 0.1 and found["trainer"]["max_epochs"] == 15
+    assert found["model"]["optimizer"]["class_path"] == "torch.optim.SGD" and CANARY not in repr(found)
+    assert wandb_runs.hyperparameters(tmp_path / "none.yaml") == {}
 
 
 def test_what_a_network_may_not_use_is_said_in_public_as_it_is_to_the_student():

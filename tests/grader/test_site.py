@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import course as made_up
-from benchmarks.course import Student, students, write_course
+from benchmarks.course import Student, students, write_course, write_results
 from grader.apart import Apart
 from grader.grading.ranking import standings
 from grader.grading.verdicts import checks_by, median
@@ -25,7 +25,8 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import feedbacks
 from grader.publish.markdown import rendered
-from grader.publish.pages.assets import as_script
+from grader.publish.pages.assets import STATIC, as_script
+from grader.publish.pages.languages import of_scripts
 from grader.publish.pages.pictures import drawn_name
 from grader.publish.pages.rendering import Pages
 from grader.publish.pseudonyms import pseudonyms
@@ -133,6 +134,77 @@ def test_labels_that_score_stay_hidden_while_others_may_hand_in(deadline, labels
         assert (CONFUSION in text) == (PICTURE in text) == ('id="classes"' in text) == on_its_page
     assert any((tmp_path / "site" / "assets" / "images").iterdir()) == shown
     assert "987" not in told and "onfus" not in told + boards
+
+
+def test_every_page_is_there_in_both_languages_with_a_way_to_the_other(tmp_path, rules):
+    everyone = students(6)
+    everyone[5].accuracy = None
+    everyone[4].texts = {}
+    write_course(tmp_path, everyone, rules)
+    for language, other in (("en", "ko"), ("ko", "en")):
+        found = pages(tmp_path, language)
+        assert len(found) == 7
+        for path, text in found.items():
+            assert f'<html lang="{language}">' in text
+            (way,) = re.findall(f'id="switch" href="([^"]+)" lang="{other}"', text)
+            assert str(Path(path, "..", way).resolve()) in pages(tmp_path, other)
+            for asset in re.findall(r'(?:src|href)="([^"]*assets/[^"]*)"', text):
+                assert Path(path, "..", asset).resolve().is_file()
+    english = "".join(re.sub("<[^>]+>", " ", text) for text in pages(tmp_path, "ko").values())
+    for word in ("Leaderboard", "Seconds", "Class median", "What stood in the way", "Nothing was handed in", "Report"):
+        assert word not in english
+
+
+def test_scripts_have_no_text_that_nobody_has_translated():
+    assert of_scripts("ko") and all(of_scripts("ko").values()) and of_scripts("en") == {}
+    for name in STATIC.glob("*.js"):
+        assert not re.findall(r'(?:title|text|name|info): "[A-Za-z ]{4,}"', name.read_text(encoding="utf-8")), name
+
+
+def test_a_page_tells_the_place_the_median_the_points_and_the_reader_s_words(tmp_path, rules):
+    everyone = students(5)
+    write_results(tmp_path, everyone, rules.but(site=rules.site.but(names="id")))
+    with open_results(tmp_path) as opened:
+        opened.ledger.give_points("2026-11-25", "kang", everyone[0].id, 4, 2.5, "Clear <b>figures</b>")
+        publish(opened)
+    scored = sorted(student.accuracy for student in everyone)
+    for language in ("en", "ko"):
+        text = next(text for path, text in pages(tmp_path, language).items() if path.endswith(f"{everyone[0].id}.html"))
+        assert f"{100 * scored[2]:.2f} %" in text and "Clear &lt;b&gt;figures&lt;/b&gt;" in text
+        place = 1 + sum(each > everyone[0].accuracy for each in scored)
+        assert (f"{place} of 5" if language == "en" else f"5명 중 {place}위") in text
+        assert ("4 of 5 report" if language == "en" else "보고서 4/5") in text
+        assert ("Regularize" if language == "en" else "일반화 기법(regularization)을 쓰세요") in text
+
+
+def test_curves_are_there_for_what_failed(tmp_path, rules, monkeypatch):
+    class Failed(Measurement):
+        def __init__(self, **facts):
+            super().__init__(
+                **facts
+                | {
+                    "outcome": "unscorable",
+                    "accuracy": None,
+                    "said": "the logits are not all finite: the training diverged",
+                }
+            )
+
+    monkeypatch.setattr(made_up, "Measurement", Failed)
+    write_course(tmp_path, students(1), rules)
+    (text,) = (text for path, text in pages(tmp_path).items() if "submissions" in path)
+    assert 'id="accuracy"' in text and "this is as far as it got" in text and "What stood in the way" in text
+
+
+def test_graded_is_when_it_was_graded(tmp_path, rules):
+    write_course(tmp_path, students(2), rules)
+    with open_results(tmp_path) as opened:
+        opened.ledger.database.execute("UPDATE measurements SET ended = '2026-11-24T15:00:00.000+00:00'")
+        publish(opened)
+    board = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert (
+        board["graded_at"].startswith("2026-11-24T15:00")
+        and "2026-11-2" in pages(tmp_path).popitem()[1].rpartition("Graded")[2]
+    )
 
 
 def test_what_the_rules_keep_back_is_not_there(tmp_path, rules):
@@ -439,13 +511,44 @@ def test_a_page_says_what_its_submission_did(page, course):
 
 @needs_browser
 @pytest.mark.browser
+def test_what_is_asked_for_is_in_the_address_and_goes_along_to_the_other_language(page, course):
+    open_page(page, course)
+    page.locator("select[name=verdict]").select_option("rejected")
+    page.get_by_label("Search").fill("Number9")
+    assert soon(page, lambda: "verdict=rejected" in page.url and "search=Number9" in page.url)
+    page.locator("#switch").click()
+    page.wait_for_url("**/ko/index.html#*")
+    assert soon(page, lambda: set(column(page, 5)) == {"반려"} and column(page, 2) == ["Student Number9"])
+    assert page.locator("html").get_attribute("lang") == "ko" and page.locator("h2").first.inner_text() == "순위표"
+    page.get_by_role("button", name="모두 보기").click()
+    assert soon(page, lambda: len(column(page, 1)) == 40 and "#" not in page.url) and page.said == []
+
+
+@needs_browser
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["", "ko/"])
+def test_rows_are_one_line_high_and_a_narrow_screen_shows_what_matters(page, course, language):
+    open_page(page, course, f"{language}index.html")
+    heights = "[...document.querySelectorAll('#leaderboard tbody tr')].map((row) => row.offsetHeight)"
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert max(page.evaluate(heights)) < 40
+    right = "[...document.querySelectorAll('#leaderboard .verdict')].map((one) => one.getBoundingClientRect().right)"
+    shown = "[...document.querySelectorAll('#leaderboard tbody tr:first-child td')].filter((c) => c.offsetWidth).length"
+    inside = page.locator("div.dt-container").bounding_box()
+    assert max(page.evaluate(right)) <= inside["x"] + inside["width"] and page.evaluate(shown) == 4
+    assert page.locator("#leaderboard tbody tr:first-child td:nth-child(2)").bounding_box()["width"] > 110
+
+
+@needs_browser
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_stands_in_anybody_s_way(browser, course, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
-    for name in ("index.html", "submissions/mallory.html"):
+    for name in ("index.html", "submissions/mallory.html", "ko/index.html", "ko/submissions/s2026000.html"):
         open_page(page, course, name)
         found = [(found["id"], found["nodes"][0]["html"]) for found in axe.run(page).response["violations"]]
         assert found == []

@@ -33,6 +33,14 @@ function marks(entry) {
   return cell;
 }
 
+// The rank, and its band where there is room for it.
+function ranked(entry) {
+  const [rank, band] = entry.band.split(" ");
+  const cell = element("span", rank);
+  if (band) cell.append(element("span", ` ${band}`, { class: "wide" }));
+  return cell;
+}
+
 function named(entry) {
   const cell = document.createElement("span");
   cell.append(element("a", entry.name, { href: entry.page }));
@@ -44,7 +52,7 @@ function named(entry) {
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    numbers((entry) => last(entry.rank), (entry) => entry.band, ""),
+    column((entry) => last(entry.rank), ranked, { type: "num", className: "number", searchable: false }),
     column((entry) => entry.name, named),
     numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), ""),
     numbers((entry) => entry.accuracy_low ?? -1, ifScored((entry) => `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
