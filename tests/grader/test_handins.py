@@ -9,6 +9,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import matplotlib
 import numpy as np
@@ -36,6 +37,7 @@ from grader.ledger.results_folder import open_results
 from grader.ledger.submission_store import document_texts
 from grader.publish.feedback import feedback
 from grader.publish.markdown import rendered_notebook
+from grader.review import report_texts
 from grader.review.report_review import review
 from grader.review.similarity import similar
 from grader.rules import Rules
@@ -555,6 +557,26 @@ def test_a_review_shows_notebooks_and_where_documents_lie(handed_in):
     place = handed_in / "documents" / "rex-report-1.pdf"
     assert "report: [b]rex homework.pdf" in text, "a name is no markup"
     assert place.name in text and place.read_bytes() == b"%PDF, or not" and "\x1b" not in text
+
+
+def test_texts_that_cannot_be_shown_are_one_line_of_a_review_and_the_next_is_shown(handed_in, monkeypatch):
+    bomb = sorted((handed_in / "submissions").glob("*.zip"))[0]
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("REPORT.md", bytes(2 * 10**8))
+    monkeypatch.setattr("grader.review.report_review.Apart", partial(Apart, memory=3 * 10**8))
+    said = io.StringIO()
+    with open_results(handed_in) as opened:
+        console = Console(file=said, width=100, force_terminal=False)
+        console.input = lambda *given, **more: "s"
+        assert review(opened, "kang", console=console) == 0
+    text = " ".join(said.getvalue().split())
+    assert text.count("Its texts cannot be shown: reading them took more than 0.3 GB") == 1
+    assert text.count("conclusion: CONCLUSION.md") >= 4, "all others are shown"
+
+
+def test_a_long_report_is_shown_as_far_as_a_person_reads(handed_in):
+    said = str(report_texts.markdown("word " * 10_000).renderables[1])
+    assert said == "(The rest is left out.)"
 
 
 def test_near_copies_are_found_in_notebooks_and_pictures_are_none(handed_in):

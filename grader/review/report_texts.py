@@ -1,0 +1,103 @@
+"""Notebooks, report and conclusion as lines for a terminal. It runs in another process (`grader.apart`), without torch."""
+
+import io
+from pathlib import Path
+from typing import Any, TypedDict
+
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.text import Text
+
+from grader.apart import OurFault
+from grader.intake.notebooks import Cell
+from grader.intake.reports import length, read_reports, suffix
+from grader.ledger.submission_store import document_texts, kept
+from grader.safe_text import printable
+from project.support.files import open_atomically
+
+MOST_SHOWN = 30_000  # characters of a notebook, of a text, or of what could be read of a document
+
+
+class Terminal(TypedDict):
+    """The one that the lines are for: columns, and the colours that it knows, if any."""
+
+    width: int
+    colors: str | None
+
+
+def shown(results: str, digest: str, student: str, terminal: Terminal) -> str | None:
+    """A submission's notebooks, then its report and its conclusion; None where it is not kept.
+
+    What only a person can open is put into the results folder. Orders to the terminal in it are ours alone: its colours.
+    """
+    files = kept(Path(results), digest)
+    if not files:
+        return None
+    out = io.StringIO()
+    colors: Any = terminal["colors"]
+    console = Console(
+        file=out, width=terminal["width"], highlight=False, color_system=colors, force_terminal=bool(colors)
+    )
+    reports = read_reports(files)
+    for name, cells in reports.notebooks.items():
+        console.print(Panel(notebook(cells), title=Text(f"{printable(name)}, {len(cells)} cells")))
+    for name, said in reports.damaged.items():
+        console.print(f"{printable(name)}: {said}", markup=False)
+    read = document_texts(Path(results), digest) or {}
+    for part, found in reports.parts.items():
+        body: RenderableType = Text("Nothing was handed in.")
+        said = ""
+        if found.markdown is not None:
+            body, said = markdown(found.markdown), f", {length(found.markdown)} characters"
+        elif found.files:
+            for number, file in enumerate(found.files, 1):
+                place = to_open(Path(results), student, part, number, files[file], file)
+                console.print(f"{part}, to open: {place}", markup=False, soft_wrap=True)
+            text = clean("\n".join(read.get(file, "") for file in found.files))[:MOST_SHOWN].strip()
+            body = Text(f"What can be read of it without opening it:\n\n{text}" if text else "A document to open.")
+        title = Text(f"{part}: {printable(' '.join(found.files)) or 'missing'}{said}")
+        console.print(Panel(body, title=title))
+    return out.getvalue()
+
+
+def notebook(cells: list[Cell]) -> Group:
+    """Cells for a terminal, as many as MOST_SHOWN characters hold."""
+    lines: list[RenderableType] = []
+    left = MOST_SHOWN
+    for cell in cells:
+        if left <= 0:
+            lines.append(Text("(The other cells are left out.)"))
+            break
+        source, output = clean(cell.source)[:left], clean(cell.output)[:left]
+        left -= len(source) + len(output)
+        if cell.kind == "markdown":
+            lines.append(Markdown(source, hyperlinks=False))
+        else:
+            lines.append(Syntax(source, "python", background_color="default", word_wrap=True))
+            lines.append(Text(f"{output}\n", style="dim"))
+    return Group(*lines)
+
+
+def markdown(text: str) -> RenderableType:
+    """Markdown for a terminal, as much as MOST_SHOWN characters hold."""
+    body = Markdown(clean(text)[:MOST_SHOWN], hyperlinks=False)
+    return Group(body, Text("(The rest is left out.)")) if len(text) > MOST_SHOWN else body
+
+
+def to_open(results: Path, student: str, part: str, number: int, content: bytes, name: str) -> Path:
+    """A document as a file of the results folder, under a name of ours, for a person to open."""
+    place = results / "documents" / f"{student}-{part}-{number}{suffix(name)}"
+    try:
+        place.parent.mkdir(exist_ok=True)
+        with open_atomically(place) as file:
+            file.write(content)
+    except OSError as error:
+        raise OurFault from error
+    return place
+
+
+def clean(text: str) -> str:
+    """A stranger's text without what a terminal could take for orders."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n"))
