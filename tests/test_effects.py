@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adam, lr_scheduler
+from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
@@ -482,6 +482,13 @@ class OwnMomentum(SGD):
         (OwnMomentum, ["OwnMomentum"]),
         (functools.partial(Adam, lr=0.0), []),
         (functools.partial(Adam, lr=0.1), ["Adam"]),
+        # Plain SGD by another name: these differ from it, and from a step of another rate, by rounding.
+        (functools.partial(Adam, lr=8e7, betas=(0.0, 0.0), eps=1e9), []),
+        (functools.partial(AdamW, lr=8e7, betas=(0.0, 0.0), eps=1e9, weight_decay=1e-10), []),
+        (functools.partial(RMSprop, lr=8e7, eps=1e9), []),
+        (functools.partial(Adagrad, lr=2529.8, initial_accumulator_value=1e9), []),
+        (functools.partial(SGD, lr=0.08, momentum=1e-9, dampening=0.5), []),
+        (functools.partial(SGD, lr=0.1, maximize=True), []),
     ],
 )
 def test_an_optimizer_counts_if_it_moves_the_weights_otherwise_than_plain_sgd(optimizer, expected, data):

@@ -16,7 +16,7 @@ ROUNDING = 2.0**-22  # of a weight, relative
 
 
 def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> bool:
-    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would.
+    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would, at whatever rate.
 
     They have as many dimensions as those of the network: some optimizers treat matrices or convolutions alone otherwise.
     """
@@ -38,24 +38,51 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> 
             value.backward()
         return value.item()
 
+    taken: list[Tensor] = []
     try:
         optimizer = make([{"params": weights}])  # as a classifier gives them
         # Without gradients, a step counts for nobody who counts the steps of a training.
         optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
         for _ in range(STEPS_TRIED):
-            before = [w.detach().clone() for w in weights]
+            before, rows = [w.detach().clone() for w in weights], list[Tensor]()
             gradients = torch.autograd.grad(loss(), weights)
             optimizer.step(closure)
-            groups = [
-                group for w in weights for group in optimizer.param_groups if any(w is p for p in group["params"])
-            ]
-            for w, b, gradient, group in zip(weights, before, gradients, groups):
-                expected = -group["lr"] * (gradient + group.get("weight_decay", 0) * b)
-                least = LEAST_DIFFERENCE * expected.norm() + ROUNDING * b.norm()
-                if not (w.detach() - b - expected).norm() <= least:
-                    return False
+            for w, b, gradient in zip(weights, before, gradients):
+                rate = rate_of(w, optimizer)
+                rows.append(torch.stack([w.detach() - b, rate * gradient, rate * b, b]).flatten(1).double())
+            taken.append(torch.cat(rows, 1))
     except Exception:  # what cannot be tried shows nothing
         return True
+    return are_plain_sgd(taken)
+
+
+def rate_of(weight: nn.Parameter, optimizer: Optimizer) -> float:
+    """The learning rate of a weight."""
+    (group,) = (group for group in optimizer.param_groups if any(weight is p for p in group["params"]))
+    return float(group["lr"])
+
+
+def are_plain_sgd(steps: list[Tensor]) -> bool:
+    """Whether steps are all that gradients and weights, each by one factor, explain: a rate, and a decay of the weights.
+
+    What the factors are called does not matter: Adam with a large `eps` is SGD. The first step may have another size, as
+    where an average begins with it.
+
+    Args:
+        steps: Of each, how far the weights moved; the gradients, and the weights before, times the rate; and the weights
+            before. (4, M).
+    """
+    moved, *causes, _ = torch.cat(steps[1:], 1)
+    scales = torch.stack(
+        [cause.norm().clamp(min=1e-300) for cause in causes]
+    )  # many powers of ten may lie between them
+    factors = torch.linalg.lstsq(torch.stack(causes, 1) / scales, moved[:, None]).solution.flatten() / scales
+    for number, (step, gradient, decay, weight) in enumerate(steps):
+        expected = factors[0] * gradient + factors[1] * decay
+        if number == 0:
+            expected *= (step @ expected) / (expected @ expected).clamp(min=1e-300)
+        if not (step - expected).norm() <= LEAST_DIFFERENCE * expected.norm() + ROUNDING * weight.norm():
+            return False
     return True
 
 
