@@ -74,7 +74,11 @@ SOCKETS = tuple(
 # linux/bpf_common.h, linux/seccomp.h
 LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_NOT_LESS, RETURN = 0x20, 0x15, 0x35, 0x06
 ALLOW, KILL_PROCESS, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-CALL_NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data; arguments have 8 bytes, lower half first
+CALL_NUMBER, ARCHITECTURE, ARGUMENTS = (
+    0,
+    4,
+    16,
+)  # offsets in struct seccomp_data; arguments have 8 bytes, lower half first
 X32 = 0x40000000  # numbers from here on are the x32 calls, a second way to each
 
 
