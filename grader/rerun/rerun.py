@@ -42,7 +42,7 @@ from grader.sandbox import supervision
 from grader.sandbox.cores import Cores
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, Turn, plainly
-from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.scratch import remove, scratch_folder
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable, read_output
 from project.datasets.tensor_folder import TensorFolder
@@ -235,6 +235,7 @@ class Rerun:
             outcome, left = self.launch(stage, config, empty, seconds, folder)
         questions.check()  # first, since a wrong answer may have ended the program
         check_end(self.job, outcome, left, stage, seconds)
+        remove(folder)  # before the next one writes as much
         return questions.logits()
 
     def folder(self) -> Path:

@@ -99,6 +99,7 @@ def visible(rerun: Rerun, stage: str) -> dict:
     network = {"head.weight": torch.zeros(10, 3 * 32**2), "head.bias": torch.zeros(10)}
     looks = [Look(as_file(network), torch.zeros(4, 32, 32, 3, dtype=torch.uint8))]
     rerun.ask(stage, looks, 4)
+    assert not list(rerun.scratch.iterdir()), "what it wrote takes no room any more"
     log = (rerun.job.folder / f"{stage}.log").read_text()
     (line,) = (line for line in log.splitlines() if line.startswith(MARK))
     return json.loads(line.removeprefix(MARK))
