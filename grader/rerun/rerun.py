@@ -23,6 +23,7 @@ from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
+from grader.rerun.drawing import drawing
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free, out_of_gpu_memory
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
@@ -133,6 +134,7 @@ class Rerun:
         )
         untrained, redraws = self.before_training(trained, images_NHWC) if audited else (None, [])
         flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
+        flags += drawing(job.submission.modules)
         return Measurement(
             outcome="scored",
             accuracy=share,
