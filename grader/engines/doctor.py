@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from grader.sandbox.fork_server import ForkServer
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Launch, Program
 from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.seccomp import FAMILIES
 from grader.sandbox.untrusted_files import Unreadable, read_json
 from project.support.wording import counted
 
@@ -77,9 +79,14 @@ def walls() -> list[Finding]:
     seen, shm_bytes, nested = ", ".join(found["host_files"]), found["shm_bytes"], found["new_namespace"]
     plain = found["uid"] == 1000 and not found["capabilities"]
     filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
+    shared = [socket_family(number) for number in found["families"] if number not in FAMILIES]
+    sockets = f"also {', '.join(shared)}, which others share" if shared else "of its own network only"
+    held_up = "can hold up who opens them, by a lease" if found["leases"] else "nobody is held up who opens them"
     findings = [
         Finding("network", not found["network"], True, "reachable" if found["network"] else "none inside"),
+        Finding("sockets", not shared, False, sockets),
         Finding("files", not seen, True, f"sees {seen}" if seen else "the host's are out of sight"),
+        Finding("inputs", not found["leases"], False, held_up),
         Finding("other processes", found["processes"] < 5, True, f"{found['processes']} in sight, its own"),
         Finding("rights", plain, True, f"user {found['uid']}, {'no' if plain else 'some'} capabilities"),
         Finding("namespaces", not nested, True, "can be nested" if nested else "no new ones"),
@@ -89,6 +96,11 @@ def walls() -> list[Finding]:
     if gpu is not None:
         findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))
     return findings
+
+
+def socket_family(number: int) -> str:
+    """AF_VSOCK for 40."""
+    return next((family.name for family in socket.AddressFamily if family == number), f"family {number}")
 
 
 def probed(

@@ -4,7 +4,8 @@ import sys
 
 USUAL = {
     "model.network": "project.networks.ConvNet",
-    "data.source": "project.datasets.glyphs.Glyphs",
+    "data.source": "project.datasets.tensor_folder.TensorFolder",
+    "data.source.path": "/data",
     "model.optimizer": "torch.optim.SGD",
     "model.scheduler": "project.optimization.OneCycle",
     "model.initialization": "project.initialization.He",

@@ -5,6 +5,7 @@ PATH is a file on the host that must not be visible.
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -22,6 +23,29 @@ def connects() -> bool:
             if tried.connect_ex(address) in (0, errno.ECONNREFUSED):
                 return True
     return False
+
+
+def families() -> list[int]:
+    """Families of sockets that can be opened."""
+    opened = set()
+    for family in range(64):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+            try:
+                socket.socket(family, kind).close()
+                opened.add(family)
+            except OSError:
+                pass
+    return sorted(opened)
+
+
+def leases(path: str) -> bool:
+    """Whether it can hold up whoever opens a file of the host's."""
+    with open(path) as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            return True
+        except OSError:
+            return False
 
 
 def cuda() -> int | None:
@@ -43,6 +67,8 @@ if __name__ == "__main__":
         "traces": libc.ptrace(PTRACE_TRACEME, 0, 0, 0) == 0,
         "new_namespace": libc.unshare(CLONE_NEWUSER) == 0,
         "network": connects(),
+        "families": families(),
+        "leases": leases(sys.argv[0]),
         "host_files": [path for path in (sys.argv[1], "/etc/passwd", "/etc/shadow", "/var") if os.path.exists(path)],
         "processes": sum(name.isdigit() for name in os.listdir("/proc")),
         "shm_bytes": shm.f_blocks * shm.f_frsize,

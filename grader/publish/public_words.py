@@ -108,6 +108,7 @@ FLAGS = {
     "is not told from others of the same name": None,
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
+    "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",
     "replaced {any}": "replaced functions of the library",
 }
 OTHER_FLAG = "a person is asked to look at it"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("project", "configs")
+DATASETS = ("__init__.py", "source.py", "tensor_folder.py")  # all others would give a training images beside its own
+NOT_NEEDED = ("__pycache__", "datasets", "studies")
 PROGRAMS = Path("grader", "programs")
 SCRIPTS = (
     "trainee.py",
@@ -32,8 +34,11 @@ class VisibleCode:
     @property
     def inputs(self) -> dict[str, Path]:
         """What a program in a sandbox sees of it: path inside -> path on this machine."""
-        packages = {f"/app/{name}": self.root / name for name in PACKAGES}
-        return packages | {f"/app/{name}": self.programs / name for name in SCRIPTS}
+        project = sorted({path.name for path in (self.root / "project").iterdir()} - set(NOT_NEEDED))
+        packages = [Path("configs"), *(Path("project", name) for name in project)]
+        packages += [Path("project", "datasets", name) for name in DATASETS]
+        code = {f"/app/{path}": self.root / path for path in packages}
+        return code | {f"/app/{name}": self.programs / name for name in SCRIPTS}
 
     def copied(self, root: Path) -> "VisibleCode":
         """The same code copied to a folder of our own, where nobody changes or removes it."""

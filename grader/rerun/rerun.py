@@ -5,6 +5,7 @@ import hashlib
 import json
 import resource
 import shutil
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
+from grader.rerun.drawing import drawing
 from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free, out_of_gpu_memory
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
@@ -41,7 +43,7 @@ from grader.sandbox import supervision
 from grader.sandbox.cores import Cores
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, Turn, plainly
-from grader.sandbox.scratch import scratch_folder
+from grader.sandbox.scratch import remove, scratch_folder
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable, read_output
 from project.datasets.tensor_folder import TensorFolder
@@ -132,6 +134,7 @@ class Rerun:
         )
         untrained, redraws = self.before_training(trained, images_NHWC) if audited else (None, [])
         flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
+        flags += drawing(job.submission.modules)
         return Measurement(
             outcome="scored",
             accuracy=share,
@@ -220,7 +223,8 @@ class Rerun:
             stage: Names the files in the job's folder; the program is the same, and is told nothing of it.
             images: That the looks have, all together.
         """
-        data, given = self.job.data, self.scratch / stage / "given"
+        data, folder = self.job.data, self.folder()
+        given = folder / "given"
         empty, (c, h, w) = given / "no-images", data.image_shape
         empty.mkdir(parents=True)
         one_NHWC = torch.zeros(1, h, w, c, dtype=torch.uint8)  # which says what shape images have
@@ -230,13 +234,18 @@ class Rerun:
             config["data"][name] = config["data"].get(name) or getattr(data, name)
         seconds = min(60 * self.job.rules.limits.minutes, LEAST_SECONDS + SLOWER * self.pace * images)
         with Questions(given, looks, len(data.classes), self.random(stage)) as questions:
-            outcome, left = self.launch(stage, config, empty, seconds)
+            outcome, left = self.launch(stage, config, empty, seconds, folder)
         questions.check()  # first, since a wrong answer may have ended the program
         check_end(self.job, outcome, left, stage, seconds)
+        remove(folder)  # before the next one writes as much
         return questions.logits()
 
+    def folder(self) -> Path:
+        """A new folder for what one program reads and writes. It sees the name, which is drawn so that it says nothing."""
+        return Path(tempfile.mkdtemp(dir=self.scratch))
+
     def launch(
-        self, stage: str, config: dict[str, Any], data: Path, seconds: float | None = None
+        self, stage: str, config: dict[str, Any], data: Path, seconds: float | None = None, folder: Path | None = None
     ) -> tuple[Outcome, Path]:
         """Run one of our two programs on a configuration, in a sandbox. Returns how it ended and what it wrote.
 
@@ -244,7 +253,9 @@ class Rerun:
             stage: trainee, or else the predictor runs; names the files in the job's folder.
             data: TensorFolder that it sees.
             seconds: That it may take; by default, the rules' minutes.
+            folder: As `folder` makes it; by default, a new one.
         """
+        folder = folder or self.folder()
         job, slot, code, limits = self.job, self.slot, self.slot.code, self.job.rules.limits
         trains, output_bytes = stage == "trainee", int(limits.output_mb * 10**6)
         open_files = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # what we may set
@@ -253,7 +264,7 @@ class Rerun:
             """A path as the program sees it."""
             return inside if job.sandboxed else str(here)
 
-        given, output = self.scratch / stage / "given", self.scratch / stage / "out"
+        given, output = folder / "given", folder / "out"
         output.mkdir(parents=True)
         for path, content in job.submission.modules.items():
             write(given / "own" / "submission" / path, blanked(content))

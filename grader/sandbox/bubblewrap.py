@@ -1,7 +1,7 @@
 """A sandbox for a program: bubblewrap.
 
 What runs inside sees the interpreter, the packages, and the files and folders that it is given. It has no network, none
-of our environment, no capabilities, a user of its own, private /tmp and /dev/shm, and one folder to write.
+of our environment, no capabilities, a user namespace of its own, private /tmp and /dev/shm, and one folder to write.
 """
 
 import json

@@ -1,13 +1,17 @@
 """A seccomp filter for the sandbox: it refuses system calls that attacks on a kernel make, and a training never does.
 
 Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
-target. A program cannot leave the cores that it is held to either. A refused call fails with "operation not permitted".
+target. It also shuts what no namespace does: sockets of a virtual machine to its host, leases that hold up whoever opens
+a file, and news of who opens it. A program cannot leave the cores that it is held to either. A refused call fails with
+"operation not permitted", a refused family of sockets as one that the kernel does not know.
 """
 
 import errno
 import os
 import platform
+import socket
 import struct
+from typing import NamedTuple
 
 # (audit architecture, {call: number}), from the kernel's tables
 NEW_CALLS = {
@@ -22,6 +26,7 @@ X86_64 = {
     **{"move_pages": 279, "perf_event_open": 298, "name_to_handle_at": 303, "open_by_handle_at": 304},
     **{"clock_adjtime": 305, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313},
     "sched_setaffinity": 203,
+    **{"inotify_init": 253, "inotify_init1": 294, "fanotify_init": 300},
     **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323},
     **NEW_CALLS,
 }
@@ -30,6 +35,7 @@ AARCH64 = {
     **{"init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142},
     **{"sethostname": 161, "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "add_key": 217},
     "sched_setaffinity": 122,
+    **{"inotify_init1": 26, "fanotify_init": 262},
     **{"request_key": 218, "keyctl": 219, "swapon": 224, "swapoff": 225, "move_pages": 239, "perf_event_open": 241},
     **{"name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "process_vm_readv": 270},
     **{"process_vm_writev": 271, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294},
@@ -37,10 +43,42 @@ AARCH64 = {
 }
 REFUSED = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
 
+
+class Allowed(NamedTuple):
+    """Values of one argument, a C int, with which a call is allowed; with all others it fails.
+
+    Attributes:
+        calls: Kind of processor -> the call's number.
+        argument: Which one, from 0.
+        below: All values below this one are allowed.
+        values: Those that are allowed besides.
+        error: What it fails with.
+    """
+
+    calls: dict[str, int]
+    argument: int
+    below: int
+    values: tuple[int, ...]
+    error: int
+
+
+# Linux's own commands begin at 1024. Of these, what concerns nobody else: F_DUPFD_QUERY, F_DUPFD_CLOEXEC, sizes of pipes
+# and seals; neither F_SETLEASE, F_NOTIFY, nor what newer kernels add.
+FCNTL = Allowed({"x86_64": 72, "aarch64": 25}, 1, 1024, (1027, 1030, 1031, 1032, 1033, 1034), errno.EPERM)
+FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)  # of which each sandbox has its own
+SOCKETS = tuple(
+    Allowed(calls, 0, 0, FAMILIES, errno.EAFNOSUPPORT)
+    for calls in ({"x86_64": 41, "aarch64": 198}, {"x86_64": 53, "aarch64": 199})  # socket, socketpair
+)
+
 # linux/bpf_common.h, linux/seccomp.h
 LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_NOT_LESS, RETURN = 0x20, 0x15, 0x35, 0x06
 ALLOW, KILL_PROCESS, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-CALL_NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
+CALL_NUMBER, ARCHITECTURE, ARGUMENTS = (
+    0,
+    4,
+    16,
+)  # offsets in struct seccomp_data; arguments have 8 bytes, lower half first
 X32 = 0x40000000  # numbers from here on are the x32 calls, a second way to each
 
 
@@ -59,8 +97,20 @@ def program(machine: str = platform.machine()) -> bytes | None:
     ]
     for number in sorted(calls.values()):
         steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
+    for allowed in (FCNTL, *SOCKETS):
+        choice = steps_for(allowed)
+        steps += [(JUMP_IF_EQUAL, 0, len(choice), allowed.calls[machine]), *choice]
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def steps_for(allowed: Allowed) -> list[tuple[int, int, int, int]]:
+    """What decides about a call by its argument. The kernel, too, heeds the lower half only."""
+    steps = [(LOAD_WORD, 0, 0, ARGUMENTS + 8 * allowed.argument)]
+    steps += [(JUMP_IF_NOT_LESS, 1, 0, allowed.below), (RETURN, 0, 0, ALLOW)]
+    for value in allowed.values:
+        steps += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW)]
+    return [*steps, (RETURN, 0, 0, ERROR | allowed.error)]
 
 
 def open_filter() -> int | None:

@@ -86,6 +86,57 @@ def test_there_is_no_network(execute):
     assert log.split() == ["refused"] * 4
 
 
+def test_sockets_are_of_families_that_each_sandbox_has_for_itself(execute):
+    """AF_VSOCK, for one, is common to all of a machine."""
+    _, log = execute("""
+        import socket
+        for open_one in (socket.socket, socket.socketpair):
+            opened = set()
+            for family in range(64):
+                for kind in range(1, 11):
+                    try:
+                        open_one(family, kind)
+                        opened.add(family)
+                    except (OSError, ValueError):
+                        pass
+            print(*sorted(opened))
+    """)
+    assert log.splitlines() == ["1 2 10", "1"]
+
+
+def test_nobody_holds_up_or_watches_who_opens_a_file(execute):
+    (execute.given / "shared").write_text("x")
+    _, log = execute("""
+        import ctypes, fcntl, os, signal
+        libc = ctypes.CDLL(None)
+        def refused(call, *arguments):
+            try:
+                return "done" if call(*arguments) != -1 else "refused"
+            except OSError:
+                return "refused"
+        for command, argument in ((fcntl.F_SETLEASE, fcntl.F_RDLCK), (fcntl.F_SETLEASE, fcntl.F_WRLCK)):
+            for path in ("/job/shared", "/usr/bin/env", "/out/own"):
+                file = os.open(path, os.O_RDONLY | (os.O_CREAT if path == "/out/own" else 0))
+                print(refused(fcntl.fcntl, file, command, argument))
+        print(refused(fcntl.fcntl, os.open("/job", os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_ACCESS))
+        print(refused(libc.inotify_init), refused(libc.inotify_init1, 0), refused(libc.fanotify_init, 0x200, 0))
+    """)
+    assert log.split() == ["refused"] * 10
+
+
+def test_libraries_lock_files_of_their_own(execute):
+    """torch.compile, for one, with flock()."""
+    _, log = execute("""
+        import fcntl, os
+        for lock in (fcntl.flock, fcntl.lockf):
+            with open("/tmp/own", "w") as file:
+                lock(file, fcntl.LOCK_EX)
+                print("locked")
+        print(os.dup(0) > 0, fcntl.fcntl(os.memfd_create("x", os.MFD_ALLOW_SEALING), fcntl.F_ADD_SEALS, 1))
+    """)
+    assert log.split() == ["locked", "locked", "True", "0"]
+
+
 def test_the_host_is_out_of_sight(execute, monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_TOKEN", "12345")
     (tmp_path / "labels").write_text("secret")

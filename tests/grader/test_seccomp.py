@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from grader.sandbox.seccomp import ALLOW, ERROR, KILL_PROCESS, REFUSED, program
+from grader.sandbox.seccomp import ALLOW, ERROR, FCNTL, KILL_PROCESS, REFUSED, SOCKETS, program
 
 ALLOWED = {
     "x86_64": {"read": 0, "mmap": 9, "clone": 56, "execve": 59},
@@ -13,15 +13,16 @@ ALLOWED = {
 }
 
 
-def answer(machine: str, architecture: int, call: int) -> int:
+def answer(machine: str, architecture: int, call: int, *arguments: int) -> int:
     """What the filter says to a system call."""
+    given = struct.pack("<iIQ6Q", call, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
     steps = list(struct.iter_unpack("=HBBI", program(machine)))
     at, word = 0, 0
     while True:
         code, if_true, if_false, value = steps[at]
         at += 1
         if code == 0x20:
-            word = {0: call, 4: architecture}[value]
+            word = struct.unpack_from("<I", given, value)[0]
         elif code == 0x15:
             at += if_true if word == value else if_false
         elif code == 0x35:
@@ -34,9 +35,24 @@ def answer(machine: str, architecture: int, call: int) -> int:
 def test_every_call_of_the_list_is_refused_and_no_other(machine):
     architecture, calls = REFUSED[machine]
     assert {answer(machine, architecture, number) for number in calls.values()} == {ERROR | errno.EPERM}
-    for number in range(500):
+    by_argument = {allowed.calls[machine] for allowed in (FCNTL, *SOCKETS)}
+    for number in set(range(500)) - by_argument:
         assert (answer(machine, architecture, number) == ALLOW) == (number not in calls.values())
     assert all(answer(machine, architecture, number) == ALLOW for number in ALLOWED[machine].values())
+
+
+@pytest.mark.parametrize("machine", REFUSED)
+@pytest.mark.parametrize("upper_half", [0, 1 << 32, 0xFFFFFFFF << 32])  # which the kernel does not heed
+def test_of_some_calls_an_argument_decides(machine, upper_half):
+    architecture, _ = REFUSED[machine]
+    for command in [*range(0, 50), *range(1020, 1050), 0x7FFFFFFF, 0xFFFFFFFF]:
+        own = command < 1024 or command in (1027, *range(1030, 1035))
+        said = answer(machine, architecture, FCNTL.calls[machine], 3, command | upper_half)
+        assert said == (ALLOW if own else ERROR | errno.EPERM)
+    for call in (each.calls[machine] for each in SOCKETS):
+        for family in [*range(60), 0xFFFFFFFF]:
+            said = answer(machine, architecture, call, family | upper_half, 1)
+            assert said == (ALLOW if family in (1, 2, 10) else ERROR | errno.EAFNOSUPPORT)
 
 
 @pytest.mark.parametrize("machine", REFUSED)
