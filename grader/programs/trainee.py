@@ -48,10 +48,10 @@ def main() -> None:
         allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
-        from evidence import Evidence
+        from evidence import Evidence, compiles
 
         del sys.modules["evidence"]  # whoever imports it gets another one
-        evidence = Evidence(compiles=bool(config["model"].get("compile")))
+        evidence = Evidence(bool(config["model"].get("compile")) or compiles(Path(job["own"])))
 
     def on_census(found: Census) -> None:
         """A missing family costs seconds, not a training."""
@@ -65,8 +65,9 @@ def main() -> None:
         if job["trial"]:
             leave_weights("weights.safetensors")
             sys.exit()
-        if job["audited"]:
+        if evidence:
             leave_weights("fresh.safetensors")
+            evidence.watch(command_line.model.network)
         else:
             wait_for_turn()
 
@@ -92,13 +93,13 @@ def main() -> None:
             command_line.fit()
 
             trainer, network = command_line.trainer, command_line.model.network
+            leave_weights("weights.safetensors")  # first: whatever comes of it belongs to the evidence
             if evidence and command_line.record:
                 batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
                 steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
                 counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
                 lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
                 evidence.write(Path(job["out"], "evidence.json"), counts, lost)
-            leave_weights("weights.safetensors")
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")

@@ -96,6 +96,7 @@ FLAGS = {
     "could not predict before its training": None,
     "logged {number} while it trained, but scores {number}": None,
     "took {number} optimizer steps where {number} are expected": None,
+    "took {number} passes backward where {number} are enough; so does SAM with a penalty that takes a gradient": None,
     "reaches {number} before any training, whatever its weights are": None,
     "reaches {number} before any training, and {number} at most with its weights shuffled": None,
     "an epoch took {number} times as long as verified submissions let expect of such a network": None,

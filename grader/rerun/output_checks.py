@@ -50,7 +50,9 @@ def suspicions(
     if steps > expected:  # fewer are honest: a loss scaler leaves some out
         found.append(f"took {steps} optimizer steps where {expected} are expected")
     if passes > most:
-        found.append(f"took {passes} passes backward where {most} are enough")
+        found.append(
+            f"took {passes} passes backward where {most} are enough; so does SAM with a penalty that takes a gradient"
+        )
     if gone:
         found.append(f"showed {', '.join(gone)} before its training, and no more after it")
     if replaced:

@@ -57,7 +57,10 @@ def test_evidence_that_is_none_is_told(name, number, tmp_path):
     ("seen", "said"),
     [
         ({"steps": 6}, "took 6 optimizer steps where 5 are expected"),
-        ({"passes": 11}, "took 11 passes backward where 10 are enough"),
+        (
+            {"passes": 11},
+            "took 11 passes backward where 10 are enough; so does SAM with a penalty that takes a gradient",
+        ),
         ({"replaced": ["time.time"]}, "replaced time.time"),
         ({"replaced": ["project.strategies.census"]}, "its census is unproven: it replaced project.strategies.census"),
         (
