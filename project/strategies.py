@@ -21,6 +21,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
+from project.assignment import too_large
 from project.batches.worker_processes import AugmentedBatches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
@@ -163,6 +164,10 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
         yield f"in evaluation, what {name} says of an image depends on the others of its batch: grading refuses it; {cure}"
     if not network.repeatable:
         yield f"{name} changes from call to call by what cannot be set back, which may hide what else is in effect"
+    tensors = [tensor for tensor in network.network.state_dict().values() if isinstance(tensor, Tensor)]
+    bytes_held, parameters = sum(t.numel() * t.element_size() for t in tensors), network.network.parameters()
+    if why := too_large(bytes_held, sum(p.numel() for p in parameters)):
+        yield f"{name}: {why}; grading refuses it"
     if network.idle:
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:

@@ -718,6 +718,16 @@ def test_what_works_before_the_training_alone_is_told(data):
         assert gone(before, classifier, data) == expected
 
 
+@pytest.mark.parametrize(("rows", "told"), [(10, False), (30, True)])
+def test_buffers_that_grading_would_refuse_are_told(rows, told, data):
+    class Fixed(Own):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("fixed", torch.randn(rows * 100, 200))
+
+    assert any("its weights hold" in remark for remark in taken(data, Fixed).remarks) == told
+
+
 def test_nobody_takes_the_census_for_training_steps(data):
     seen = []
 

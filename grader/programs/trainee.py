@@ -58,7 +58,8 @@ def main() -> None:
         if evidence:
             evidence.look()
         strategies = {family: [one._asdict() for one in used] for family, used in found.strategies.items()}
-        census = {"strategies": strategies, "remarks": found.remarks}
+        parameters = sum(p.numel() for p in command_line.model.network.parameters())
+        census = {"strategies": strategies, "remarks": found.remarks, "parameters": parameters}
         Path(job["out"], "census.json").write_text(json.dumps(census), encoding="utf-8")
         if not all(strategies[family] for family in job["families"]):
             sys.exit(MISSING_FAMILY)

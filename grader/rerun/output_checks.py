@@ -82,7 +82,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     """
 
     def summary_of(record: dict[str, Any]) -> tuple[int, int, dict[str, Any]]:
-        return whole(record["epochs"], "epochs"), whole(record["parameters"], "parameters"), census_of(record)
+        return whole(record["epochs"], "epochs"), parameters_of(record), census_of(record)
 
     epochs, parameters, census = read_json(path, summary_of)
     if epochs > max_epochs:
@@ -91,6 +91,11 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
         raise Ended(used)
     return {"epochs": epochs, "parameters": parameters, **census}
+
+
+def parameters_of(record: dict[str, Any]) -> int:
+    """Number of parameters in a record; to be called by `read_json`, since it may raise anything."""
+    return whole(record["parameters"], "parameters")
 
 
 def whole(value: Any, counted: str) -> int:
