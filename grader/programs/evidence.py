@@ -7,8 +7,10 @@ import functools
 import importlib
 import inspect
 import json
+import resource
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +57,7 @@ class Evidence:
         if compiles:  # at its first use, the compiler itself replaces methods of torch.nn.Module
             torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
         make_optimizers()
+        self.compiles = compiles
         self.steps = self.called = self.depth = 0
         self.gradients: list[int] = []  # of each parameter that is watched
         self.computing = {inspect.getfile(owner) for owner in (torch.nn.Module, project.classifier)}
@@ -117,10 +120,20 @@ class Evidence:
         most = most_passes + PASSES_OF_THE_CENSUS
         return {"steps": self.steps, "expected_steps": expected_steps, "passes": self.passes, "most_passes": most}
 
-    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = ()) -> None:
-        """Write what was seen as JSON; `gone` names strategies that had an effect before the training and none after it."""
+    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = (), helped: bool = False) -> None:
+        """Write what was seen as JSON.
+
+        Args:
+            counts: See `counts`.
+            gone: Names of strategies that had an effect before the training and none after it.
+            helped: Whether processes that nobody hides work for the training: those that make batches, or the compiler's.
+        """
         self.look()
-        path.write_text(json.dumps({**counts, "replaced": sorted(self.replaced)[:20], "gone": gone}), encoding="utf-8")
+        others = resource.getrusage(resource.RUSAGE_CHILDREN)  # that somebody waited for
+        processor = {"own": time.process_time(), "others": others.ru_utime + others.ru_stime}
+        seen = {"replaced": sorted(self.replaced)[:20], "gone": gone}
+        record = {**counts, **seen, "processor": {**processor, "helped": helped or self.compiles}}
+        path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def compiles(code: Path) -> bool:

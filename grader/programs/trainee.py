@@ -100,7 +100,8 @@ def main() -> None:
                 steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
                 counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
                 lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
-                evidence.write(Path(job["out"], "evidence.json"), counts, lost)
+                helped = bool(command_line.datamodule.why_streamed("train", command_line.model.device))
+                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped)
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")

@@ -132,7 +132,9 @@ class Rerun:
             }
         )
         untrained, redraws = self.before_training(trained, images_NHWC, summary) if audited else (None, [])
-        flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
+        flags = []
+        if audited:
+            flags = suspicions(job.data, trained, curves, share, untrained, redraws, outcome.processor_seconds)
         return Measurement(
             outcome="scored",
             accuracy=share,

@@ -316,6 +316,18 @@ def test_gradients_of_the_network_are_counted_however_they_are_computed(way, evi
     assert trained(evidence, network, SGD(network.parameters(), lr=0.1))["passes"] >= 15
 
 
+def test_the_processor_s_time_of_processes_of_its_own_is_told(evidence, tmp_path):
+    def others() -> float:
+        evidence.write(tmp_path / "evidence.json", {})
+        processor = json.loads((tmp_path / "evidence.json").read_text())["processor"]
+        assert 0 < processor["own"] <= time.process_time() and not processor["helped"]
+        return processor["others"]
+
+    before = others()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    assert others() - before >= 0.5
+
+
 def test_what_is_watched_is_trained_to_the_same_weights(evidence):
     weights = []
     for watches in (False, True):
