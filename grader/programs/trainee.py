@@ -99,8 +99,9 @@ def main() -> None:
                 batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
                 steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
                 counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
-                lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
-                helped = bool(command_line.datamodule.why_streamed("train", command_line.model.device))
+                record, data = command_line.record, command_line.datamodule
+                lost = gone(record.census, command_line.model, data, record.epochs, record.steps)
+                helped = bool(data.why_streamed("train", command_line.model.device))
                 evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped)
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
