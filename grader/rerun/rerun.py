@@ -116,7 +116,8 @@ class Rerun:
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-        check_size(content, summary["parameters"])
+        parameters = min(summary["parameters"], len(content))  # a byte for each, at least, whatever it says
+        check_size(content, parameters)
         self.pace = outcome.seconds / max(1, config["trainer"]["max_epochs"]) / job.data.training_images
 
         images_NHWC, labels_N = job.data.scoring_images(), job.data.labels_N
@@ -131,7 +132,7 @@ class Rerun:
                 "mistakes": confident_mistakes(logits_NK, labels_N, MOST_MISTAKES),
             }
         )
-        untrained, redraws = self.before_training(trained, images_NHWC, summary) if audited else (None, [])
+        untrained, redraws = self.before_training(trained, images_NHWC, parameters) if audited else (None, [])
         flags = []
         if audited:
             flags = suspicions(job.data, trained, curves, share, untrained, redraws, outcome.processor_seconds)
@@ -197,16 +198,14 @@ class Rerun:
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / (1 if self.own_turn else self.slot.per_gpu))
         return self.cores
 
-    def before_training(
-        self, trained: Path, images_NHWC: Tensor, summary: dict[str, Any]
-    ) -> tuple[float | None, list[float]]:
+    def before_training(self, trained: Path, images_NHWC: Tensor, parameters: int) -> tuple[float | None, list[float]]:
         """Accuracies before any training: of the network, and of redraws of its weights.
 
         None and nothing where it cannot predict then: a person is told. Raises Ended where that is our fault.
         """
         try:
             fresh = read_output(trained / "fresh.safetensors", MAX_WEIGHT_BYTES)
-            check_size(fresh, summary["parameters"])
+            check_size(fresh, parameters)
             return before_training(self.ask, images_NHWC, self.job.data.labels_N, fresh, self.random("redraws"))
         except Unreadable:
             return None, []
