@@ -14,6 +14,9 @@ RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
 Family = Literal["optimization", "regularization", "initialization", "normalization"]
 FAMILIES: list[Family] = ["optimization", "regularization", "initialization", "normalization"]
 
+# What a file of weights may hold: a double for each parameter, or a float and as much besides; and so many bytes.
+BYTES_A_PARAMETER, OTHER_BYTES = 8, 10**6
+
 
 class Assignment(BaseModel):
     """What a submission must fulfil. A grader's file has more: see `grader/rules.py`.
@@ -53,6 +56,15 @@ class Assignment(BaseModel):
             raise UserError(f"{path}: {where}: {said}, found {str(first['input'])[:60]}") from None
         except yaml.YAMLError as error:
             raise UserError(f"{path}: {error}") from None
+
+
+def too_large(weights: int, parameters: int) -> str | None:
+    """Why weights of so many bytes are not scored; None where they are. More would come along, such as a training set."""
+    if weights <= BYTES_A_PARAMETER * parameters + OTHER_BYTES:
+        return None
+    most = f"{BYTES_A_PARAMETER} bytes for each, and {OTHER_BYTES / 1e6:g} MB of buffers"
+    mend = "numbers that stay as they were drawn can be an nn.Parameter with requires_grad=False"
+    return f"its weights hold {weights / 1e6:.1f} MB for {parameters:,} parameters, and may hold {most}; {mend}"
 
 
 class Condition(NamedTuple):

@@ -21,6 +21,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
+from project.assignment import too_large
 from project.batches.worker_processes import AugmentedBatches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
@@ -123,14 +124,29 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     return Census(strategies, remarks)
 
 
-def gone(before: Census, classifier: Classifier, data: ImageData) -> list[str]:
-    """Names of the strategies within a network that had an effect when the census was taken, and show none any more."""
+def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, steps: int) -> list[str]:
+    """Names of the strategies that had an effect when the census was taken, and show none any more.
+
+    How the weights were drawn cannot be seen again. The arguments are those of `census`.
+    """
     now: set[str] = set()
-    with suppress(Exception), observed(classifier.network, sample(classifier, data)) as network:
-        now = {strategy.name for strategy in (*dropout(network), *normalization(network))}
-    names = [strategy.name for strategy in before.strategies["normalization"]]
-    names += [strategy.name for strategy in before.strategies["regularization"] if strategy.name in DROPPED]
-    return [name for name in names if name not in now]
+
+    def look(found: Iterator[Strategy]) -> None:
+        with suppress(Exception):  # what fails by now shows nothing
+            now.update(strategy.name for strategy in found)
+
+    look(optimization(classifier, epochs, steps, []))
+    look(weight_decay(classifier))
+    look(augmentations(data, []))
+    with (
+        suppress(Exception),
+        observed(classifier.network, sample(classifier, data), *classifier.regularization) as seen,
+    ):
+        look(dropout(seen))
+        look(regularizers(classifier, seen, epochs, []))
+        look(normalization(seen))
+    families = (found for family, found in before.strategies.items() if family != "initialization")
+    return [strategy.name for found in families for strategy in found if strategy.name not in now]
 
 
 def sample(classifier: Classifier, data: ImageData) -> Tensor:
@@ -163,6 +179,10 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
         yield f"in evaluation, what {name} says of an image depends on the others of its batch: grading refuses it; {cure}"
     if not network.repeatable:
         yield f"{name} changes from call to call by what cannot be set back, which may hide what else is in effect"
+    tensors = [tensor for tensor in network.network.state_dict().values() if isinstance(tensor, Tensor)]
+    bytes_held, parameters = sum(t.numel() * t.element_size() for t in tensors), network.network.parameters()
+    if why := too_large(bytes_held, sum(p.numel() for p in parameters)):
+        yield f"{name}: {why}; grading refuses it"
     if network.idle:
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:
@@ -319,21 +339,23 @@ def augmentations(data: ImageData, remarks: list[str]) -> Iterator[Strategy]:
     together = changed_by(data.augmentation, split)
     for augmentation in data.augmentation:
         changed = min(changed_by([augmentation], split), together)
-        name, shown = type(augmentation).__name__, f"{changed} of {len(chosen_N)} images in {DRAWS} draws"
+        name, shown = type(augmentation).__name__, f"{changed} of {len(chosen_N)} images from draw to draw"
         if 2 * changed >= len(chosen_N):
-            yield Strategy(name, f"changes {shown}")
+            yield Strategy(name, f"changes {shown}, of {DRAWS}")
         else:
-            remarks.append(f"{name}: changes {shown}: it counts for nothing")
+            remarks.append(f"{name}: changes {shown}, of {DRAWS}: it counts for nothing")
 
 
 def changed_by(augmentation: list[Any], split: Split) -> int:
-    """How many images come out changed in at least one of DRAWS draws."""
+    """How many images come out of at least one of DRAWS draws otherwise than of the first: one that does the same to an
+    image each time gives the network no image more."""
     augmented, numbers_N = AugmentedBatches(split, augmentation), torch.arange(len(split.labels_N))
-    before_ND = split.images_NHWC.flatten(1).float()
+    norms_N = split.images_NHWC.flatten(1).float().norm(dim=1)
     changed_N = torch.zeros(len(numbers_N), dtype=torch.bool)
-    for draw in range(DRAWS):
+    first_ND = augmented[numbers_N, 0, 0][0].flatten(1).float()
+    for draw in range(1, DRAWS):
         after_ND = augmented[numbers_N, draw, draw][0].flatten(1).float()
-        changed_N |= (after_ND - before_ND).norm(dim=1) > LEAST_CHANGE * before_ND.norm(dim=1)
+        changed_N |= (after_ND - first_ND).norm(dim=1) > LEAST_CHANGE * norms_N
     return int(changed_N.sum())
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_lightning import Trainer
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop, lr_scheduler
@@ -24,20 +25,24 @@ from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization
 from project.networks import ConvNet
-from project.optimization import SAM
+from project.optimization import SAM, OneCycle
 from project.regularization import (
     EMA,
     L1,
     L2,
+    CutMix,
+    Dropout,
     EarlyStopping,
+    ElasticNet,
     GradientClipping,
     LabelSmoothing,
     Mixup,
     Regularizer,
+    SpatialDropout,
     WeightDecay,
 )
 from project.strategies import OWN_NOISE, census, gone
-from project.support import optimizer_trials
+from project.support import comparison, optimizer_trials
 from project.support.errors import UserError
 from project.support.fresh_weights import LEAST_DRAWN, drawn, fresh_weights
 
@@ -663,7 +668,7 @@ def test_what_is_too_weak_to_count_is_written_down():
     trials, census = optimizer_trials, strategies
     of_settings = [trials.LEAST_DIFFERENCE, census.LEAST_MOVE, trials.LEAST_SHARE, census.LEAST_DECAY]
     of_training = [0.1, census.LEAST_SMOOTHING, census.LEAST_CHANGE, trials.LEAST_DIFFERENCE]
-    assert written == pytest.approx([*of_settings, *of_training, LEAST_DRAWN])
+    assert written == pytest.approx([*of_settings, *of_training, LEAST_DRAWN, comparison.LEAST])
     assert EMA(0.1).acts_within(15) and not EMA(0.099).acts_within(15)
     assert f"first {trials.STEPS_TRIED} steps" in table and f"norm 1 or {trials.LARGE_GRADIENT} " in table
 
@@ -683,10 +688,15 @@ def test_what_is_too_weak_to_count_is_written_down():
         (v2.RandomErasing(p=0.3), True),
         (v2.RandomApply([v2.RandomRotation(20)], p=0.0), False),
         (v2.Identity(), False),
+        (v2.RandomGrayscale(p=0.5), True),
+        (v2.ColorJitter(brightness=0.5), True),
+        (v2.Grayscale(3), False),  # the same at each draw: a change of the images, which augments nothing
+        (v2.RandomInvert(p=1.0), False),
+        (v2.RandomHorizontalFlip(p=1.0), False),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_augmentation_counts_if_most_images_come_out_changed(augmentation, counts):
+def test_an_augmentation_counts_if_most_images_come_out_otherwise_from_draw_to_draw(augmentation, counts):
     found = taken(prepared(augmentation=[augmentation]))
     assert bool(names(found, "regularization")) == counts
     assert counts or any("counts for nothing" in remark for remark in found.remarks)
@@ -722,7 +732,100 @@ def test_what_works_before_the_training_alone_is_told(data):
         classifier = Classifier(network, PLAIN)
         before = census(classifier, data, 15, 75)
         classifier.network.calls = 1000
-        assert gone(before, classifier, data) == expected
+        assert gone(before, classifier, data, 15, 75) == expected
+
+
+class Stops:
+    """Does what it is to do until it is told to stop."""
+
+    stopped = False
+
+
+class StoppingCrop(Stops, RandomCrop):
+    def shift(self, samples_N, generator):
+        return super().shift(samples_N, generator) * (not Stops.stopped)
+
+
+class StoppingPenalty(Stops, L1):
+    def penalty(self, network):
+        return torch.zeros(()) if Stops.stopped else super().penalty(network)
+
+
+class StoppingMixup(Stops, Mixup):
+    def change_batch(self, images_NCHW, targets_NK):
+        return (images_NCHW, targets_NK) if Stops.stopped else super().change_batch(images_NCHW, targets_NK)
+
+
+class StoppingSchedule(Stops, lr_scheduler.ExponentialLR):
+    def get_lr(self):
+        return self.base_lrs if Stops.stopped else super().get_lr()
+
+
+class StoppingMomentum(Stops, SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["momentum"] = 0.0 if Stops.stopped else 0.9
+        return super().step(closure)
+
+
+STOPPING = {
+    "StoppingCrop": {"augmentation": [StoppingCrop(4)]},
+    "StoppingPenalty": {"regularization": [StoppingPenalty(0.1)]},
+    "StoppingMixup": {"regularization": [StoppingMixup()]},
+    "StoppingSchedule schedule": {"scheduler": functools.partial(StoppingSchedule, gamma=0.9)},
+    "StoppingMomentum": {"optimizer": functools.partial(StoppingMomentum, lr=0.1)},
+}
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_strategies_that_stop_after_the_census_are_told(name, monkeypatch):
+    chosen = {"optimizer": PLAIN} | STOPPING[name]
+    images = prepared(augmentation=chosen.pop("augmentation", []))
+    classifier = Classifier(ConvNet, **chosen)
+    before = census(classifier, images, 15, 75)
+    assert name in {used for family in before.strategies for used in names(before, family)}
+    assert gone(before, classifier, images, 15, 75) == []
+    monkeypatch.setattr(Stops, "stopped", True)
+    assert gone(before, classifier, images, 15, 75) == [name]
+
+
+@pytest.mark.slow
+def test_no_strategy_of_the_course_is_gone_after_a_training(tmp_path):
+    """Whatever it has done to the weights."""
+    kinds = (
+        L1,
+        L2,
+        ElasticNet,
+        LabelSmoothing,
+        Mixup,
+        CutMix,
+        Dropout,
+        SpatialDropout,
+        WeightDecay,
+        GradientClipping,
+        EMA,
+    )
+    regularization = [kind() for kind in kinds]
+    images = prepared(augmentation=[RandomCrop(2), RandomHorizontalFlip()])
+    classifier = Classifier(
+        ConvNet, functools.partial(SAM, lr=0.05), functools.partial(OneCycle, total_steps=None), regularization, He()
+    )
+    before = census(classifier, images, 3, 15)
+    Trainer(max_epochs=3, logger=False, accelerator="cpu", enable_checkpointing=False, default_root_dir=tmp_path).fit(
+        classifier, datamodule=images
+    )
+    assert len(before.strategies["regularization"]) >= len(kinds)
+    assert gone(before, classifier, images, 3, 15) == []
+
+
+@pytest.mark.parametrize(("rows", "told"), [(10, False), (30, True)])
+def test_buffers_that_grading_would_refuse_are_told(rows, told, data):
+    class Fixed(Own):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("fixed", torch.randn(rows * 100, 200))
+
+    assert any("its weights hold" in remark for remark in taken(data, Fixed).remarks) == told
 
 
 def test_nobody_takes_the_census_for_training_steps(data):

@@ -432,4 +432,4 @@ def test_nothing_that_only_looked_is_left_after_the_training(data):
     before = census(classifier, data, 15, 75)
     assert classifier.network.step == 0 and classifier.network.drop.p == 0.3
     classifier.network.step = 1000
-    assert gone(before, classifier, data) == []
+    assert gone(before, classifier, data, 15, 75) == []

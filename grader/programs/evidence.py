@@ -5,9 +5,14 @@ It shares a process with code that could make it say anything, so it decides not
 
 import functools
 import importlib
+import inspect
 import json
+import resource
+import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -35,19 +40,28 @@ Parts = list[Any]  # of a value: none of them is another object as long as nobod
 
 
 class Evidence:
-    """Counts the steps of all optimizers and all passes backward, and notices what is replaced in libraries and in our code.
+    """Counts optimizers' steps and passes backward, and notices what is replaced in libraries and in our code.
 
     To be made before the first line of a student's code is imported.
+
+    Args:
+        compiles: Whether a student's code or configuration has torch.compile at work.
     """
 
     def __init__(self, compiles: bool = False) -> None:
         import torch
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
+        import project.classifier
+
         if compiles:  # at its first use, the compiler itself replaces methods of torch.nn.Module
             torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
-        self.steps = self.passes = 0
-        for name in ("backward", "grad"):  # whatever else computes gradients calls these
+        make_optimizers()
+        self.compiles = compiles
+        self.steps = self.called = self.depth = 0
+        self.gradients: list[int] = []  # of each parameter that is watched
+        self.computing = {inspect.getfile(owner) for owner in (torch.nn.Module, project.classifier)}
+        for name in ("backward", "grad"):  # what torch's own functions and methods compute gradients with
             setattr(torch.autograd, name, self.counting(getattr(torch.autograd, name)))
         self.replaced: set[str] = set()
         self.modules = modules()
@@ -55,16 +69,43 @@ class Evidence:
         register_optimizer_step_post_hook(self.count)
 
     def count(self, optimizer: Any, *args: Any) -> None:
+        """Count a step, but none that another optimizer makes a part of its own: SAM and Lookahead have others step."""
+        step = frame = inspect.currentframe().f_back  # type: ignore[union-attr]  # CPython has frames
+        while frame := frame and frame.f_back:
+            if frame.f_code is step.f_code:  # type: ignore[union-attr]
+                return
+            if frame.f_code.co_filename in self.computing:  # a step on the way to a gradient is one of its own
+                break
         # A step without a gradient learns nothing: the census makes such steps to look at a schedule.
         self.steps += any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
     def counting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def counted(*args: Any, **kwargs: Any) -> Any:
-            self.passes += 1
-            return function(*args, **kwargs)
+            self.called += not self.depth  # checkpointing goes backward within a pass
+            self.depth += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.depth -= 1
 
         return counted
+
+    def watch(self, network: Any) -> None:
+        """Count the gradients of a network's parameters: whoever computes them, each pass backward has one for each."""
+
+        def count(number: int, gradient: Any) -> None:
+            self.gradients[number] += 1
+
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.register_hook(functools.partial(count, len(self.gradients)))
+                self.gradients.append(0)
+
+    @property
+    def passes(self) -> int:
+        """Passes backward: calls of torch's functions, or, where these are more, gradients that most parameters had."""
+        return max(self.called, int(statistics.median_high(self.gradients or [0])))
 
     def look(self) -> None:
         """Note what is replaced at this moment: somebody may put it back later."""
@@ -79,10 +120,38 @@ class Evidence:
         most = most_passes + PASSES_OF_THE_CENSUS
         return {"steps": self.steps, "expected_steps": expected_steps, "passes": self.passes, "most_passes": most}
 
-    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = ()) -> None:
-        """Write what was seen as JSON; `gone` names strategies that had an effect before the training and none after it."""
+    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = (), helped: bool = False) -> None:
+        """Write what was seen as JSON.
+
+        Args:
+            counts: See `counts`.
+            gone: Names of strategies that had an effect before the training and none after it.
+            helped: Whether processes that nobody hides work for the training: those that make batches, or the compiler's.
+        """
         self.look()
-        path.write_text(json.dumps({**counts, "replaced": sorted(self.replaced)[:20], "gone": gone}), encoding="utf-8")
+        others = resource.getrusage(resource.RUSAGE_CHILDREN)  # that somebody waited for
+        processor = {"own": time.process_time(), "others": others.ru_utime + others.ru_stime}
+        seen = {"replaced": sorted(self.replaced)[:20], "gone": gone}
+        record = {**counts, **seen, "processor": {**processor, "helped": helped or self.compiles}}
+        path.write_text(json.dumps(record), encoding="utf-8")
+
+
+def compiles(code: Path) -> bool:
+    """Whether modules below a folder mention the compiler. They are read as texts."""
+    return any("compile" in file.read_text(encoding="utf-8", errors="replace") for file in code.rglob("*.py"))
+
+
+def make_optimizers() -> None:
+    """Make one of each kind: at the first one, torch itself replaces the `step` of its class."""
+    import torch
+
+    import project.optimization  # noqa: F401
+
+    kinds = [torch.optim.Optimizer]
+    for kind in kinds:  # which grow meanwhile; a class that others inherit from comes before them
+        kinds += kind.__subclasses__()
+        with suppress(Exception):
+            kind([torch.nn.Parameter(torch.zeros(2, 2))])  # type: ignore[call-arg]
 
 
 def modules() -> dict[str, ModuleType]:

@@ -48,25 +48,27 @@ def main() -> None:
         allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
-        from evidence import Evidence
+        from evidence import Evidence, compiles
 
         del sys.modules["evidence"]  # whoever imports it gets another one
-        evidence = Evidence(compiles=bool(config["model"].get("compile")))
+        evidence = Evidence(bool(config["model"].get("compile")) or compiles(Path(job["own"])))
 
     def on_census(found: Census) -> None:
         """A missing family costs seconds, not a training."""
         if evidence:
             evidence.look()
         strategies = {family: [one._asdict() for one in used] for family, used in found.strategies.items()}
-        census = {"strategies": strategies, "remarks": found.remarks}
+        parameters = sum(p.numel() for p in command_line.model.network.parameters())
+        census = {"strategies": strategies, "remarks": found.remarks, "parameters": parameters}
         Path(job["out"], "census.json").write_text(json.dumps(census), encoding="utf-8")
         if not all(strategies[family] for family in job["families"]):
             sys.exit(MISSING_FAMILY)
         if job["trial"]:
             leave_weights("weights.safetensors")
             sys.exit()
-        if job["audited"]:
+        if evidence:
             leave_weights("fresh.safetensors")
+            evidence.watch(command_line.model.network)
         else:
             wait_for_turn()
 
@@ -92,13 +94,15 @@ def main() -> None:
             command_line.fit()
 
             trainer, network = command_line.trainer, command_line.model.network
+            leave_weights("weights.safetensors")  # first: whatever comes of it belongs to the evidence
             if evidence and command_line.record:
                 batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
                 steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
                 counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
-                lost = gone(command_line.record.census, command_line.model, command_line.datamodule)
-                evidence.write(Path(job["out"], "evidence.json"), counts, lost)
-            leave_weights("weights.safetensors")
+                record, data = command_line.record, command_line.datamodule
+                lost = gone(record.census, command_line.model, data, record.epochs, record.steps)
+                helped = bool(data.why_streamed("train", command_line.model.device))
+                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped)
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")

@@ -5,7 +5,7 @@ import io
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from grader.confidence_intervals import wilson_interval
 from grader.ledger.measurement import Ended, Measurement
@@ -19,6 +19,7 @@ from project.training.summary import METRICS
 
 BYTES_OF_A_NUMBER = 2  # at least
 MOST_NAMES = 20  # of a list that a program reports
+OTHERS_SECONDS, OTHERS_SHARE = 5, 0.1  # of the processor: the program's end, and what it is started by, take some
 
 
 def suspicions(
@@ -28,8 +29,13 @@ def suspicions(
     share: float,
     untrained: float | None,
     redraws: list[float],
+    processor: float | None,
 ) -> list[str]:
-    """What a person should look at in an audited run. It is no verdict."""
+    """What a person should look at in an audited run. It is no verdict.
+
+    Args:
+        processor: Seconds of the processor that all processes of the training took, if the kernel counted them.
+    """
     found = []
     if untrained is None:
         found.append("could not predict before its training")
@@ -44,18 +50,24 @@ def suspicions(
         if not 0 <= monitor <= 1 or monitor_low > scored_high:
             found.append(f"logged {monitor:.0%} while it trained, but scores {share:.0%}")
     try:
-        steps, expected, passes, most, replaced, gone = read_json(trained / "evidence.json", evidence_of)
+        seen = read_json(trained / "evidence.json", evidence_of)
     except Unreadable:
         return [*found, "left no evidence of its training"]
-    if steps > expected:  # fewer are honest: a loss scaler leaves some out
-        found.append(f"took {steps} optimizer steps where {expected} are expected")
-    if passes > most:
-        found.append(f"took {passes} passes backward where {most} are enough")
-    if gone:
-        found.append(f"showed {', '.join(gone)} before its training, and no more after it")
-    if replaced:
-        unproven = "its census is unproven: it " if any(map(of_census, replaced)) else ""
-        found.append(f"{unproven}replaced {', '.join(replaced[:5])}{' and more' if len(replaced) > 5 else ''}")
+    if seen.steps > seen.expected_steps:  # fewer are honest: a loss scaler leaves some out
+        found.append(f"took {seen.steps} optimizer steps where {seen.expected_steps} are expected")
+    if seen.passes > seen.most_passes:
+        passes = f"took {seen.passes} passes backward where {seen.most_passes} are enough"
+        found.append(f"{passes}; so does SAM with a penalty that takes a gradient")
+    others = max(seen.others, (processor or 0.0) - seen.own)
+    if others > OTHERS_SECONDS + OTHERS_SHARE * seen.own and not seen.helped:
+        found.append(
+            f"other processes took {others:.0f} s of the processor beside the {seen.own:.0f} s of the training's own"
+        )
+    if seen.gone:
+        found.append(f"showed {', '.join(seen.gone)} before its training, and no more after it")
+    if names := seen.replaced:
+        unproven = "its census is unproven: it " if any(map(of_census, names)) else ""
+        found.append(f"{unproven}replaced {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}")
     return found
 
 
@@ -64,13 +76,46 @@ def of_census(name: str) -> bool:
     return name.partition(".")[0] in ("project", "torch", "builtins", "math", "random")
 
 
-def evidence_of(record: dict[str, Any]) -> tuple[int, int, int, int, list[str], list[str]]:
-    """Steps taken and expected, passes backward and the most expected, functions replaced, and what is gone at the end."""
-    steps, expected = whole(record["steps"], "steps"), whole(record["expected_steps"], "steps")
-    passes, most = whole(record["passes"], "passes"), whole(record["most_passes"], "passes")
-    replaced = [printable(str(name)) for name in record["replaced"]]
-    gone = [printable(str(name)) for name in record["gone"][:MOST_NAMES]]
-    return steps, expected, passes, most, replaced, gone
+class Evidence(NamedTuple):
+    """What an audited training's evidence.json says, see programs/evidence.py.
+
+    Attributes:
+        own: Seconds of the processor that the training's process took; `others` those of processes that it started.
+        helped: Whether it says that worker processes or the compiler were at work.
+    """
+
+    steps: int
+    expected_steps: int
+    passes: int
+    most_passes: int
+    own: float
+    others: float
+    helped: bool
+    replaced: list[str]
+    gone: list[str]
+
+
+def evidence_of(record: dict[str, Any]) -> Evidence:
+    """The evidence in a record; to be called by `read_json`, since it may raise anything."""
+    processor = record["processor"]
+    return Evidence(
+        steps=whole(record["steps"], "steps"),
+        expected_steps=whole(record["expected_steps"], "steps"),
+        passes=whole(record["passes"], "passes"),
+        most_passes=whole(record["most_passes"], "passes"),
+        own=seconds(processor["own"]),
+        others=seconds(processor["others"]),
+        helped=processor["helped"] is True,
+        replaced=[printable(str(name)) for name in record["replaced"][:MOST_NAMES]],
+        gone=[printable(str(name)) for name in record["gone"][:MOST_NAMES]],
+    )
+
+
+def seconds(value: Any) -> float:
+    """Seconds that a program reported. Raises Unreadable where they cannot be any."""
+    if not 0 <= (number := float(value)) < 10**9:
+        raise Unreadable("it reports an impossible time")
+    return number
 
 
 def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
@@ -80,7 +125,7 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     """
 
     def summary_of(record: dict[str, Any]) -> tuple[int, int, dict[str, Any]]:
-        return whole(record["epochs"], "epochs"), whole(record["parameters"], "parameters"), census_of(record)
+        return whole(record["epochs"], "epochs"), parameters_of(record), census_of(record)
 
     epochs, parameters, census = read_json(path, summary_of)
     if epochs > max_epochs:
@@ -89,6 +134,11 @@ def read_summary(path: Path, rules: Rules, max_epochs: int) -> dict[str, Any]:
     if (used := without_families(Measurement(outcome="scored", **census), rules)).missing:
         raise Ended(used)
     return {"epochs": epochs, "parameters": parameters, **census}
+
+
+def parameters_of(record: dict[str, Any]) -> int:
+    """Number of parameters in a record; to be called by `read_json`, since it may raise anything."""
+    return whole(record["parameters"], "parameters")
 
 
 def whole(value: Any, counted: str) -> int:

@@ -29,6 +29,7 @@ from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
     keep,
     most_operations,
+    parameters_of,
     read_curves,
     read_operations,
     read_summary,
@@ -45,7 +46,7 @@ from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, Turn, plainly
 from grader.sandbox.scratch import remove, scratch_folder
 from grader.sandbox.supervision import Outcome
-from grader.sandbox.untrusted_files import Unreadable, read_output
+from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.datasets.tensor_folder import TensorFolder
 
 MAX_WEIGHT_BYTES = 10**9
@@ -117,7 +118,8 @@ class Rerun:
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
-        check_size(content, summary["parameters"])
+        parameters = min(summary["parameters"], len(content))  # a byte for each, at least, whatever it says
+        check_size(content, parameters)
         self.pace = outcome.seconds / max(1, config["trainer"]["max_epochs"]) / job.data.training_images
 
         images_NHWC, labels_N = job.data.scoring_images(), job.data.labels_N
@@ -132,9 +134,11 @@ class Rerun:
                 "mistakes": confident_mistakes(logits_NK, labels_N, MOST_MISTAKES),
             }
         )
-        untrained, redraws = self.before_training(trained, images_NHWC) if audited else (None, [])
-        flags = suspicions(job.data, trained, curves, share, untrained, redraws) if audited else []
-        flags += drawing(job.submission.modules)
+        untrained, redraws = self.before_training(trained, images_NHWC, parameters) if audited else (None, [])
+        flags = []
+        if audited:
+            flags = suspicions(job.data, trained, curves, share, untrained, redraws, outcome.processor_seconds)
+            flags += drawing(job.submission.modules)
         return Measurement(
             outcome="scored",
             accuracy=share,
@@ -179,6 +183,7 @@ class Rerun:
         outcome, seen = self.launch("trainee", config, self.job.data.training)
         check_training(self.job, outcome, seen)
         fresh = read_output(seen / "weights.safetensors", MAX_WEIGHT_BYTES)
+        check_size(fresh, read_json(seen / "census.json", parameters_of))
         try:
             predict(self.ask, self.job.data.scoring_images()[:TRIED], fresh, str(config["trainer"].get("precision")))
         except NotAFunction:
@@ -196,13 +201,14 @@ class Rerun:
             self.free = gpu_free(self.slot.gpu, MOSTLY_FREE / (1 if self.own_turn else self.slot.per_gpu))
         return self.cores
 
-    def before_training(self, trained: Path, images_NHWC: Tensor) -> tuple[float | None, list[float]]:
+    def before_training(self, trained: Path, images_NHWC: Tensor, parameters: int) -> tuple[float | None, list[float]]:
         """Accuracies before any training: of the network, and of redraws of its weights.
 
         None and nothing where it cannot predict then: a person is told. Raises Ended where that is our fault.
         """
         try:
             fresh = read_output(trained / "fresh.safetensors", MAX_WEIGHT_BYTES)
+            check_size(fresh, parameters)
             return before_training(self.ask, images_NHWC, self.job.data.labels_N, fresh, self.random("redraws"))
         except Unreadable:
             return None, []

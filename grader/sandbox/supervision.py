@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Literal, TextIO
 
 from grader.sandbox.bubblewrap import Bubblewrapped
-from grader.sandbox.control_group import control_group
+from grader.sandbox.control_group import ControlGroup, control_group
 from grader.sandbox.cores import pin
 from grader.sandbox.lost_time import LostTime
 from grader.sandbox.resource_limits import ResourceLimits
@@ -37,6 +37,7 @@ class Outcome:
         seconds: As Stopwatch counts them.
         peak_memory: Largest sum seen of the processes' memory, in bytes.
         detail: What the sandbox said, where it failed.
+        processor_seconds: That all its processes took of the processor; None where the kernel does not count them.
     """
 
     ending: Ending
@@ -44,6 +45,7 @@ class Outcome:
     seconds: float
     peak_memory: int
     detail: str = ""
+    processor_seconds: float | None = None
 
 
 class Stopwatch:
@@ -162,7 +164,14 @@ def run(
         if not well and (fault := fault_of_ours(ending, running, program, limits, stopwatch)):
             said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
             return Outcome("sandbox", None, seconds, peak, f"{fault}: {said}" if said else fault)
-        return Outcome(ending, status, seconds, peak)
+        return Outcome(ending, status, seconds, peak, processor_seconds=processor_seconds(group))
+
+
+def processor_seconds(group: ControlGroup | None) -> float | None:
+    """What all processes of a group took of the processor; None where the kernel does not count it for us."""
+    with suppress(OSError, KeyError):
+        return group.processor_seconds() if group else None
+    return None
 
 
 def fault_of_ours(

@@ -41,6 +41,7 @@ class Record(EpochCallback):
         self.data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         steps = int(trainer.estimated_stepping_batches)
         epochs = math.ceil(steps / max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)))
+        self.epochs, self.steps = epochs, steps
         self.census = census(pl_module, self.data, epochs, steps)
         for remark in self.census.remarks:
             note(remark)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FunctionType
 
 import pytest
@@ -13,24 +14,38 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
+from torch import nn
 from torch.nn import functional
+from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.checkpoint import checkpoint
 from torchmetrics.classification import MulticlassAccuracy
 
-from grader.programs.evidence import PASSES_OF_THE_CENSUS, Evidence
+from grader.programs.evidence import PASSES_OF_THE_CENSUS, Evidence, compiles
 from project import strategies
+from project.optimization import SAM, Muon
 from project.regularization import Dropout
 from project.support import observation
 from project.support.watched_functions import KINDS, Watch
 
 
-@pytest.fixture
-def evidence(monkeypatch) -> Evidence:
-    """Evidence that leaves nothing behind in this process."""
+def made(patch, **chosen) -> Evidence:
+    """Evidence that leaves nothing behind in this process once `patch` is undone."""
     optimizer = importlib.import_module("torch.optim.optimizer")
-    monkeypatch.setattr(optimizer, "register_optimizer_step_post_hook", lambda hook: None)
+    register, hooks = optimizer.register_optimizer_step_post_hook, []
+    patch.setattr(optimizer, "register_optimizer_step_post_hook", lambda hook: hooks.append(register(hook)))
     for name in ("backward", "grad"):
-        monkeypatch.setattr(torch.autograd, name, getattr(torch.autograd, name))
-    return Evidence()
+        patch.setattr(torch.autograd, name, getattr(torch.autograd, name))
+    evidence = Evidence(**chosen)
+    evidence.hooks = hooks
+    return evidence
+
+
+@pytest.fixture
+def evidence(monkeypatch):
+    evidence = made(monkeypatch)
+    yield evidence
+    for hook in evidence.hooks:
+        hook.remove()
 
 
 def written(evidence, tmp_path) -> dict:
@@ -133,6 +148,210 @@ def test_passes_backward_are_counted_whoever_asks_for_them(evidence):
     assert evidence.counts(3, 10)["most_passes"] == 10 + PASSES_OF_THE_CENSUS
 
 
+def trained(evidence, network, optimizer, steps=3) -> dict[str, int]:
+    """What is counted of a small training of a network that takes numbers (N, 4)."""
+    evidence.watch(network)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = network(torch.randn(8, 4)).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return evidence.counts(steps, 2 * steps)
+
+
+ALLOWED = json.loads(Path("grader/intake/allowed_classes.json").read_text())["places"]["optimizer"]
+
+
+def class_of(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+def test_no_optimizer_of_the_list_is_taken_for_a_replacement_or_for_more_steps(path, monkeypatch, tmp_path):
+    for kind in (SAM, Muon):  # as in a process that has made none of them yet
+        if "step" in vars(kind) and hasattr(kind.step, "__wrapped__"):
+            monkeypatch.setattr(kind, "step", kind.step.__wrapped__)
+    evidence = made(monkeypatch)
+    try:
+        network = nn.Sequential(nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False))
+        counts = trained(evidence, network, class_of(path)(network.parameters()))
+        assert counts["steps"] == 3 and counts["passes"] <= 6
+        assert written(evidence, tmp_path)["replaced"] == []
+    finally:
+        for hook in evidence.hooks:
+            hook.remove()
+
+
+class OwnSAM(Optimizer):
+    """Moves uphill, and lets another optimizer step."""
+
+    def __init__(self, params):
+        super().__init__(params, {"rho": 0.05})
+        self.base = SGD(self.param_groups, lr=0.1)
+
+    def step(self, closure):
+        closure()
+        with torch.no_grad():
+            for p in self.param_groups[0]["params"]:
+                p.add_(0.05 * p.grad)
+        loss = closure()
+        self.base.step()
+        return loss
+
+
+class Lookahead(OwnSAM):
+    """Lets another optimizer step, which takes no closure."""
+
+    def __init__(self, params):
+        super().__init__(params)
+        self.base = AdamW(self.param_groups)
+
+    def step(self, closure):
+        loss = closure()
+        self.base.step()
+        return loss
+
+
+@pytest.mark.parametrize("optimizer", [OwnSAM, Lookahead])
+def test_a_step_within_an_optimizer_s_own_is_no_step_more(optimizer, evidence):
+    network = nn.Linear(4, 2)
+    assert trained(evidence, network, optimizer(network.parameters()))["steps"] == 3
+
+
+class Restless(nn.Module):
+    """Trains a layer of its own whenever it is asked, also within another optimizer's step."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.other = nn.Linear(4, 2), nn.Linear(4, 2)
+        self.optimizer = SGD(self.other.parameters(), lr=0.1)
+
+    def forward(self, x):
+        self.other(x).square().mean().backward()
+        self.optimizer.step()
+        return self.first(x)
+
+
+def test_steps_within_a_gradient_s_computation_are_steps(evidence):
+    network = Restless()
+    assert trained(evidence, network, SGD(network.first.parameters(), lr=0.1))["steps"] == 6
+
+
+class Checkpointed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.first = nn.ModuleList(nn.Linear(4, 4) for _ in range(5)), nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.first(x)
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=True)
+        return x
+
+
+def test_passes_within_a_pass_are_no_more(evidence):
+    network = Checkpointed()
+    counts = trained(evidence, network, SGD(network.parameters(), lr=0.1))
+    assert (counts["steps"], counts["passes"]) == (3, 3)
+
+
+class Nested(torch.autograd.Function):
+    """Goes backward through a network five times on the way."""
+
+    @staticmethod
+    def forward(ctx, x, network):
+        ctx.network = network
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with torch.enable_grad():
+            for _ in range(5):
+                Hidden.nested(ctx.network)
+        return gradient, None
+
+
+class Hidden(nn.Module):
+    """A network whose gradients are computed in `way`, once more for each batch than is counted."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.layers, self.way = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), way
+
+    def forward(self, x):
+        return self.way(self, x) if self.way else self.layers(x)
+
+    def nested(self):
+        torch.autograd.backward(self.layers(torch.randn(2, 4)).square().mean())
+
+    def by_engine(self, x):
+        loss = self.layers(x).square().mean()
+        for _ in range(5):
+            engine = torch.autograd.Variable._execution_engine
+            engine.run_backward(
+                (loss,), (torch.ones(()),), True, False, (), allow_unreachable=True, accumulate_grad=True
+            )
+        return self.layers(x)
+
+    def by_original(self, x):
+        grad = getattr(torch.autograd.grad, "__wrapped__", None) or next(
+            cell.cell_contents for cell in torch.autograd.grad.__closure__ if callable(cell.cell_contents)
+        )
+        for _ in range(5):
+            grad(self.layers(x).square().mean(), list(self.parameters()))
+        return self.layers(x)
+
+    def within(self, x):
+        return Nested.apply(self.layers(x), self)
+
+
+@pytest.mark.parametrize("way", [Hidden.by_engine, Hidden.by_original, Hidden.within])
+def test_gradients_of_the_network_are_counted_however_they_are_computed(way, evidence):
+    network = Hidden(way)
+    assert trained(evidence, network, SGD(network.parameters(), lr=0.1))["passes"] >= 15
+
+
+def test_the_processor_s_time_of_processes_of_its_own_is_told(evidence, tmp_path):
+    def others() -> float:
+        evidence.write(tmp_path / "evidence.json", {})
+        processor = json.loads((tmp_path / "evidence.json").read_text())["processor"]
+        assert 0 < processor["own"] <= time.process_time() and not processor["helped"]
+        return processor["others"]
+
+    before = others()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    assert others() - before >= 0.5
+
+
+def test_what_is_watched_is_trained_to_the_same_weights(evidence):
+    weights = []
+    for watches in (False, True):
+        torch.manual_seed(0)
+        network = Checkpointed()
+        if watches:
+            evidence.watch(network)
+        optimizer = SGD(network.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            network(torch.ones(2, 4)).square().mean().backward()
+            optimizer.step()
+        weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_code_that_mentions_the_compiler_is_known_before_it_is_imported(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "net.py").write_text("import torch\n")
+    assert not compiles(tmp_path)
+    (tmp_path / "own" / "act.py").write_text("import torch\n@torch.compile\ndef act(x): return x\n")
+    assert compiles(tmp_path)
+
+
 COMPILING = """
 import sys
 from pathlib import Path
@@ -142,9 +361,20 @@ import torch
 from grader.programs.evidence import Evidence
 
 evidence = Evidence(compiles=True)
+
+
+@torch.compile(backend="aot_eager")
+def act(x):
+    return x * torch.tanh(x)
+
+
 network = torch.nn.Linear(2, 2)
-network.compile(backend="eager")
-network(torch.ones(1, 2))
+evidence.watch(network)
+network.compile(backend="aot_eager")
+for _ in range(3):
+    act(network(torch.ones(1, 2))).sum().backward()
+counts = evidence.counts(3, 3)
+assert 3 <= counts["passes"] <= 6, counts  # tracing goes backward, too
 evidence.write(Path(sys.argv[1]), {})
 """
 

@@ -25,7 +25,21 @@ from tests.hostile.cases import RULES, Case, write
 
 FILES = ("census.json", "crash.json", "evidence.json", "cost.json", "run/summary.json", "run/metrics.csv")
 KEYS = ("strategies", "remarks", "epochs", "parameters", "exception", "message", "frames", "inside", "file", "line")
-KEYS += ("optimizer_steps", "expected_steps", "replaced", "gone", "operations", "name", "evidence", *FAMILIES)
+KEYS += (
+    "steps",
+    "expected_steps",
+    "passes",
+    "most_passes",
+    "processor",
+    "own",
+    "others",
+    "replaced",
+    "gone",
+    "operations",
+    "name",
+    "evidence",
+    *FAMILIES,
+)
 NESTED = [b"[" * depth + b"]" * depth for depth in (500, 900, 990, 100_000)]
 NASTY = [b"1e999", b"NaN", b"-Infinity", b"9" * 5000, b'"\\ud800"', b"null", b"", b"\xff\xfe", b"\0" * 100, *NESTED]
 
@@ -72,7 +86,7 @@ def read_all(folder: Path) -> None:
     """Read it as the grader does."""
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
     curves = read_curves(folder / "run" / "metrics.csv")
-    flags = suspicions(data, folder, curves, 0.5, None, [])
+    flags = suspicions(data, folder, curves, 0.5, None, [], 1.0)
     operations = read_operations(folder / "cost.json", 1e12)
     crash = read_crash(folder / "crash.json", {"mine.py": b"x = 1\n"})
     accuracies = [row["val/accuracy"] for row in curves]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from grader.rerun.prior_knowledge import REDRAWS, prior_knowledge
-from grader.rerun.weights import redrawn
+from grader.rerun.weights import as_file, read_weights, redrawn
 from project.datasets.glyphs import Glyphs
 
 ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU)
@@ -113,6 +113,16 @@ def test_a_redraw_keeps_each_tensor_s_entries():
     )
     assert not torch.equal(before["0.weight"], after["0.weight"])
     network.load_state_dict(after)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float8_e4m3fn])
+def test_a_redraw_keeps_the_entries_of_numbers_of_any_size(dtype):
+    before = {"scalar": torch.ones((), dtype=dtype), "none": torch.ones(0, dtype=dtype)}
+    before["many"] = torch.arange(12.0).view(3, 4).to(dtype)
+    after = redrawn(read_weights(as_file(before)), np.random.default_rng(1))
+    assert all(after[name].shape == tensor.shape and after[name].dtype == dtype for name, tensor in before.items())
+    assert torch.equal(before["many"].float().flatten(), after["many"].float().flatten().sort().values)
+    assert not torch.equal(before["many"].float(), after["many"].float())
 
 
 @pytest.mark.parametrize(

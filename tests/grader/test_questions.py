@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from grader.rerun.prediction import before_training, predict, unequal
 from grader.rerun.prior_knowledge import REDRAWS
 from grader.rerun.questions import MOST, SIZE_BYTES, Look, Questions
-from grader.rerun.weights import OTHER_BYTES, as_file, check_size
+from grader.rerun.rerun import Rerun
+from grader.rerun.weights import MOST_TENSORS, as_file, check_size, read_weights
 from grader.sandbox.untrusted_files import Unreadable
+from project.assignment import OTHER_BYTES
 
 CLASSES = 3
 
@@ -219,6 +222,26 @@ def test_the_weights_from_before_come_in_a_place_of_their_own_among_their_redraw
 def test_weights_from_before_that_are_no_tensors_are_not_looked_at(content):
     with pytest.raises(Unreadable, match="not what it should be"):
         before_training(lambda *arguments: pytest.fail("asked"), images(5), torch.zeros(5), content, None)
+
+
+@pytest.mark.parametrize(("fresh", "looks"), [(8_000_000 + OTHER_BYTES, 1), (8_000_001 + OTHER_BYTES, 0)])
+def test_weights_from_before_are_no_larger_than_trained_ones_may_be(fresh, looks, tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr("grader.rerun.rerun.before_training", lambda *arguments: looked.append(arguments) or (0.1, []))
+    (tmp_path / "fresh.safetensors").write_bytes(bytes(fresh))
+    job = SimpleNamespace(data=SimpleNamespace(labels_N=torch.zeros(1)), seed=0)
+    rerun = Rerun(job, None, tmp_path, print)
+    assert (rerun.before_training(tmp_path, None, 10**6) == (None, [])) == (not looks) and len(looked) == looks
+
+
+def test_a_file_of_many_tensors_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr("grader.rerun.weights.load", lambda content: {})
+    few, many = (as_file({f"{i}": torch.zeros(()) for i in range(count)}) for count in (MOST_TENSORS, MOST_TENSORS + 1))
+    assert read_weights(few) == {}
+    with pytest.raises(Unreadable, match="10,001 tensors"):
+        read_weights(many)
+    with pytest.raises(Unreadable, match="a header of 3,000,000 bytes"):
+        read_weights((3 * 10**6).to_bytes(8, "little") + bytes(10**6))
 
 
 @given(parameters=st.integers(0, 10**6), buffers=st.integers(0, 4 * 10**6))

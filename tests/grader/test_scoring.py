@@ -38,13 +38,14 @@ def test_json_that_is_none_is_refused(text, tmp_path):
 
 
 EVIDENCE = {"steps": 5, "expected_steps": 5, "passes": 10, "most_passes": 10, "replaced": [], "gone": []}
+EVIDENCE["processor"] = {"own": 20.0, "others": 0.0, "helped": False}
 
 
-def suspected(tmp_path, **seen) -> str:
+def suspected(tmp_path, seconds=None, **seen) -> str:
     """The last of the flags of a training that left this evidence."""
     (tmp_path / "evidence.json").write_text(json.dumps(EVIDENCE | seen))
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
-    return suspicions(data, tmp_path, [], 0.5, None, [])[-1]
+    return suspicions(data, tmp_path, [], 0.5, None, [], seconds)[-1]
 
 
 @pytest.mark.parametrize("number", [math.inf, None, [], "many"])
@@ -57,7 +58,10 @@ def test_evidence_that_is_none_is_told(name, number, tmp_path):
     ("seen", "said"),
     [
         ({"steps": 6}, "took 6 optimizer steps where 5 are expected"),
-        ({"passes": 11}, "took 11 passes backward where 10 are enough"),
+        (
+            {"passes": 11},
+            "took 11 passes backward where 10 are enough; so does SAM with a penalty that takes a gradient",
+        ),
         ({"replaced": ["time.time"]}, "replaced time.time"),
         ({"replaced": ["project.strategies.census"]}, "its census is unproven: it replaced project.strategies.census"),
         (
@@ -68,6 +72,31 @@ def test_evidence_that_is_none_is_told(name, number, tmp_path):
 )
 def test_evidence_becomes_a_flag_for_a_person(seen, said, tmp_path):
     assert suspected(tmp_path) == "left no metrics that can be read" and suspected(tmp_path, **seen) == said
+
+
+@pytest.mark.parametrize(
+    ("others", "all_of_them", "helped", "told"),
+    [
+        (0.0, None, False, None),
+        (0.0, 26.5, False, None),  # the end of the program, and what it was started by
+        (0.0, 90.0, False, 70),  # what nobody waited for
+        (70.0, None, False, 70),
+        (70.0, 91.0, False, 71),
+        (70.0, 90.0, True, None),  # worker processes that make batches, or the compiler's
+    ],
+)
+def test_the_processor_s_time_that_others_took_becomes_a_flag(others, all_of_them, helped, told, tmp_path):
+    processor = {"own": 20.0, "others": others, "helped": helped}
+    said = f"other processes took {told} s of the processor beside the 20 s of the training's own"
+    assert suspected(tmp_path, all_of_them, processor=processor) == (
+        said if told else "left no metrics that can be read"
+    )
+
+
+@pytest.mark.parametrize("own", [math.inf, -1, None, "much"])
+def test_seconds_that_are_none_are_told(own, tmp_path):
+    processor = {"own": own, "others": 0.0, "helped": False}
+    assert suspected(tmp_path, None, processor=processor) == "left no evidence of its training"
 
 
 @pytest.mark.parametrize("parameters", [True, -1, 1.5, 10**20, "many", None])

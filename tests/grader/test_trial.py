@@ -84,6 +84,15 @@ def test_answers_that_depend_on_the_batch_are_said_to_be_refused(write, rules):
     assert found.outcome == "unscorable" and "asked again in another order" in found.said
 
 
+@needs_sandbox
+def test_what_is_too_large_to_be_scored_is_said(write, rules):
+    """And not by a remark alone: `check --try` would call it ready."""
+    many = f"{HE}; self.register_buffer('fixed', __import__('torch').randn(1500, 1000))"
+    found = tried(write(init=many, between="(lambda x: self.drop(self.norm(x)))"), rules)
+    assert found.outcome == "unscorable" and "its weights hold 6.8 MB" in found.said
+    assert "requires_grad=False" in found.said
+
+
 @pytest.mark.parametrize(
     ("ended", "mend"),
     [

@@ -220,6 +220,17 @@ BUDGET = [
         init="layer = nn.Linear(4, 2)\noptimizer = torch.optim.SGD(layer.parameters(), lr=0.1)\n"
         "for _ in range(50): layer(torch.randn(8, 4)).square().mean().backward(); optimizer.step()",
     ),
+    program(
+        "a process of its own that computes beside the training",
+        "passed",
+        "",
+        "other processes",
+        top="import os, sys, time",
+        init="if 'trainee' in sys.argv[0] and not os.fork():\n"
+        "    while time.process_time() < 15: pass\n"
+        "    os._exit(0)\n"
+        "if 'trainee' in sys.argv[0]: os.wait()",
+    ),
     replace(
         program("weights in a file", "failed", "crashed", top="from pathlib import Path"),
         files={
