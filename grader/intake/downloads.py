@@ -13,7 +13,14 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from grader.apart import Apart, Failed
-from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
+from grader.intake.class_repository import (
+    holds_work,
+    in_repository,
+    inside,
+    is_hidden,
+    students_folder,
+    unreadable,
+)
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
@@ -21,7 +28,7 @@ from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_fo
 from grader.intake.time_sources import BY_FILE, BY_MARK
 from grader.safe_text import printable
 from grader.tables import normal
-from project.support.errors import note
+from project.support.errors import UserError, note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
@@ -73,8 +80,10 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
         roster: Whose students' files are hand-ins also where they cannot be read.
 
     Raises:
-        UserError: A system's table cannot be read, or a repository holds several weeks' work.
+        UserError: The folder or a system's table cannot be read, or a repository holds several weeks' work.
     """
+    if folder.is_dir() and (why := unreadable(folder)):
+        raise UserError(f"{folder}: cannot be read ({why}); mend that, and the same command goes on")
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
         return [Download(folder, modified(folder))]
     if has_files(folder) and (folder / FOLDER).exists():
@@ -111,8 +120,10 @@ def is_readable(entry: Path) -> bool:
 
 
 def holds_anything(entry: Path) -> bool:
-    """Whether a folder is a student's by its name or what it holds."""
-    return not entry.is_dir() or entry.is_symlink() or bool(named_by_folder(entry.name)[0]) or holds_work(entry)
+    """Whether a folder is a student's by its name or what it holds; one that may not be read is, too, and told so later."""
+    if not entry.is_dir() or entry.is_symlink() or named_by_folder(entry.name)[0]:
+        return True
+    return holds_work(entry) or bool(unreadable(entry))
 
 
 def without_twins(downloads: list[Download]) -> list[Download]:
