@@ -2,11 +2,13 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.presence import Presence, presence
 from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
@@ -78,9 +80,17 @@ class Entry(BaseModel):
 
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
-    """Every student (or one), with the verdict by these rules, in order of the ids."""
+    """Every student (or one), with the verdict by these rules, in order of the ids.
+
+    Of one who handed the same download in under several ids, the last one counts.
+    """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
+    found = Presence() if student else presence(ledger.runs())
     for graded in ledger.graded(checks_by(rules), student):
+        if graded.student in found.superseded:
+            continue
+        if flag := found.flags.get(graded.student):
+            graded = replace(graded, flags=[*graded.flags, flag])
         yield graded, verdict(graded, rules, epochs)
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from grader.cli import main
 from grader.grading.dry_run import dry_run
+from grader.grading.ranking import standings
 from grader.grading.settings import Settings
 from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
@@ -101,8 +102,10 @@ def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys
     graded(course, tmp_path / "results", rules, engine)
     (course / "roster.csv").write_text(roster, encoding="utf-8")
     graded(course, tmp_path / "results", rules, engine)
-    said = "results of an earlier run, of nobody on the roster or among these hand-ins: 101, 102\n"
-    assert said in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "김민지_101_9001_w.zip came as 002610024 now, and 101 is on no list any more" in said
+    with open_results(tmp_path / "results") as opened:
+        assert not {"101", "102"} & {entry.student for entry in standings(opened.ledger, opened.rules)}
 
 
 def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):
