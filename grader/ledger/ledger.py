@@ -298,11 +298,10 @@ class Ledger:
         return row and int(row[0])
 
     def graded_at(self) -> str:
-        """When the last result came, by a training or by what a check said; now, where there is none."""
-        row = self.database.execute(
-            "SELECT max(at) FROM (SELECT max(ended) AS at FROM measurements UNION ALL SELECT max(taken_in) FROM submissions)"
-        ).fetchone()
-        return row[0] or now()
+        """When the last training ended; before any has, when the last submission was taken in; now, without any."""
+        asked = "SELECT (SELECT max(ended) FROM measurements), (SELECT max(taken_in) FROM submissions)"
+        ended, taken_in = self.database.execute(asked).fetchone()
+        return ended or taken_in or now()
 
     def circumstances(self) -> dict[str, Any]:
         """Those of the last measurement: device, versions, limits; empty before the first."""

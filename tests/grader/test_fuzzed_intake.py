@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from grader.grading.examination import Examined, examine
 from grader.intake.checks import check_time
-from grader.intake.downloads import TIMES, find_downloads
+from grader.intake.downloads import find_downloads
+from grader.intake.hand_in_times import TIMES
 from grader.intake.strict_yaml import MAX_BYTES
 from grader.rules import Rules
 from project.support.errors import UserError
@@ -44,7 +45,7 @@ def looked_at(source: Path, results: Path) -> Examined:
     results.mkdir(exist_ok=True)
     (results / "submissions").mkdir(exist_ok=True)
     began = time.process_time()
-    found = Examined(**examine(str(source), None, "", "", False, str(results), 15, [], {}))
+    found = Examined(**examine(str(source), None, "", "", False, str(results), 15, {}))
     assert time.process_time() - began < SECONDS
     assert found.student and all(text.isprintable() for each in found.findings for text in each.values()), found
     return found

@@ -142,6 +142,15 @@ def test_what_would_be_rejected_is_told_with_how_to_mend_it(container, write_sub
     assert results["output"].startswith("# It would be rejected") and "hand in that run" in results["output"]
 
 
+def test_a_family_that_is_missing_is_a_line_that_failed(container, write_submission):
+    def change(config):
+        config["model"]["normalization"] = None
+        config["model"]["network"] = {"class_path": "project.networks.MLP"}
+
+    results = run(container(), contents(write_submission(change=change)))
+    assert {test["name"]: test["status"] for test in results["tests"]}["normalization"] == "failed"
+
+
 @pytest.mark.parametrize("files", [{}, {"work.7z": b"7z"}, {"a.zip": b"PK\3\4 no more"}, {"config.yaml": b"\xff: ["}])
 def test_any_upload_gets_an_answer(container, files):
     results = run(container(), files)
