@@ -4,10 +4,12 @@ What its importer takes is in its source, `lib/gradebook_importer.rb` of instruc
 the school's, then `Section`, and the assignment's column under its whole heading, with the number in it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS
+from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.roster import Student
 from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
 from grader.safe_text import csv_text
 
@@ -24,19 +26,31 @@ def number(entry: Entry) -> str:
     return found["id"] if found else ""
 
 
-def gradebook(entries: list[Entry], path: Path | None, column: str, most: float) -> Filled:
+def made_row(entry: Entry, listed: Student | None) -> list[str]:
+    """A student's row under MADE and the assignment's column, of what the download's name and the roster tell."""
+    if listed is None:
+        return [entry.name, number(entry), "", entry.student, "", grade(entry)]
+    known = number(entry) or listed.number * (MOODLE.fullmatch(entry.source) is None)
+    login = next(iter(listed.logins), "")
+    return [listed.name, known, listed.id, login or entry.student, listed.section, grade(entry)]
+
+
+def gradebook(
+    entries: list[Entry], path: Path | None, column: str, most: float, listed: Mapping[str, Student] | None = None
+) -> Filled:
     """A CSV to import into Canvas's gradebook: the exported one with the assignment's column filled in.
 
     Cells that hold words (EX, N/A, a letter) are somebody's decision and stay. More than the points possible is written:
     Canvas takes it, and it is told.
 
     Args:
-        path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names tell.
+        path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names and the roster tell.
         column: The heading of the assignment's column, or the beginning of that heading.
         most: The highest total that the rules allow.
+        listed: The roster's students, by id.
     """
     if path is None:
-        made = [[e.name, number(e), "", e.student, "", grade(e)] for e in entries]
+        made = [made_row(entry, (listed or {}).get(entry.student)) for entry in entries]
         return Filled(csv_text([[*MADE, column], *made], bom=False))
     book = Gradebook.read(path)
     wanted = book.column(column, without=KNOWN)

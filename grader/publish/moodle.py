@@ -5,10 +5,12 @@ finds columns by their headings in the user's language, and skips without a word
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
 from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.roster import Student
 from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
 from grader.safe_text import csv_text
 
@@ -35,7 +37,12 @@ def of_moodle(entry: Entry) -> re.Match[str] | None:
 
 
 def worksheet(
-    entries: list[Entry], path: Path | None, column: str | None, feedbacks: dict[str, str], most: float
+    entries: list[Entry],
+    path: Path | None,
+    column: str | None,
+    feedbacks: dict[str, str],
+    most: float,
+    listed: Mapping[str, Student] | None = None,
 ) -> Filled:
     """A CSV to import into Moodle: its grading worksheet with grades and comments, or one made of the names.
 
@@ -46,12 +53,15 @@ def worksheet(
         column: The heading of its grades, or its beginning; by default the English or the Korean one.
         feedbacks: Feedback comments by student, as HTML, in which Moodle keeps them.
         most: The highest total that the rules allow.
+        listed: The roster's students, by id.
     """
     if path is None:
         made = [["Identifier", "Full name", "Grade", MODIFIED["en"], "Feedback comments"]]
         for entry in entries:
-            identifier = f"Participant {number(entry)}" if number(entry) else entry.student
-            made.append([identifier, entry.name, grade(entry), "-", feedbacks[entry.student]])
+            row = (listed or {}).get(entry.student)
+            known = number(entry) or (row.number if row and not CANVAS.fullmatch(entry.source) else "")
+            identifier = f"Participant {known}" if known else entry.student
+            made.append([identifier, row.name if row else entry.name, grade(entry), "-", feedbacks[entry.student]])
         return Filled(csv_text(made))
     book = Gradebook.read(path)
 

@@ -99,7 +99,9 @@ def test_rules_that_are_damaged_are_named_again(course, damage, tmp_path, capsys
     assert (course / "leaderboard.csv").read_text() == table
 
 
-@pytest.mark.parametrize("secret", [Secret(b"another key here").to_json(), Secret(SECRET.key, 1).to_json(), '{"seed": 5}'])
+@pytest.mark.parametrize(
+    "secret", [Secret(b"another key here").to_json(), Secret(SECRET.key, 1).to_json(), '{"seed": 5}']
+)
 def test_a_secret_of_another_folder_is_refused_before_anything_is_drawn(course, secret, write_submission, capsys):
     file = course / "secret.json"
     own = file.read_bytes()

@@ -25,8 +25,8 @@ from grader.intake.time_sources import (
 )
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
-from tests.fixtures import hand_in_systems as systems
-from tests.fixtures.hand_in_systems import DOWNLOADED, HandIn, zipped
+from benchmarks import hand_in_systems as systems
+from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
 from tests.grader.conftest import needs_sandbox
 from tests.grader.engines import TESTS
 
