@@ -37,7 +37,7 @@ class Entry(BaseModel):
         frames: Of a crash, the last calls in the student's own files.
         warnings: What the checks said that settles nothing.
         remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
-        digest, source: Of the submission.
+        digest, source, known_as: Of the submission, as the ledger notes it.
         points: The last note on its report and conclusion, if there is one.
     """
 
@@ -69,6 +69,7 @@ class Entry(BaseModel):
     frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
+    known_as: dict[str, list[str]] = Field({}, exclude=True)
     warnings: list[str] = Field([], exclude=True)
     remarks: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
@@ -131,6 +132,7 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
+    made.known_as = graded.known_as
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
         made.strategies, made.remarks = seen.names, seen.remarks

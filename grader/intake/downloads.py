@@ -192,7 +192,9 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
     if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
         who = match.groupdict().get("name", "anon")
         student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
-        about: Mapping[str, str] = {"number": match["id"], "canvas": match["id"], "name": who} if match.re is CANVAS else {}
+        about: Mapping[str, str] = (
+            {"number": match["id"], "canvas": match["id"], "name": who} if match.re is CANVAS else {}
+        )
         found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
         number = match["file"].partition("_")[0]
         found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)

@@ -10,7 +10,17 @@ from pathlib import Path
 from grader.grading.ranking import Entry
 from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
-from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
+from grader.publish.gradebooks import (
+    Filled,
+    Gradebook,
+    grade,
+    handed_in_nothing,
+    is_known,
+    is_word,
+    left_out,
+    numeral,
+    points,
+)
 from grader.safe_text import csv_text
 
 NAMES = ("Student", "LastName", "FirstName")
@@ -21,9 +31,9 @@ TEST_STUDENT = {"Student", "Test"}  # which Canvas adds to every course
 
 
 def number(entry: Entry) -> str:
-    """The number that Canvas gave the student, from the download's name; empty where that is another's."""
+    """The number that Canvas gave the student; empty where the download's name has none, or one that others do not say."""
     found = CANVAS.fullmatch(entry.source)
-    return found["id"] if found else ""
+    return found["id"] if found and is_known(entry, found["id"], "canvas") else ""
 
 
 def made_row(entry: Entry, listed: Student | None) -> list[str]:
@@ -50,8 +60,9 @@ def gradebook(
         listed: The roster's students, by id.
     """
     if path is None:
-        made = [made_row(entry, (listed or {}).get(entry.student)) for entry in entries]
-        return Filled(csv_text([[*MADE, column], *made], bom=False))
+        made = [made_row(entry, (listed or {}).get(entry.student)) for entry in entries if entry.known_as]
+        unknown = [entry.student for entry in entries if grade(entry) and not entry.known_as]
+        return Filled(csv_text([[*MADE, column], *made], bom=False), unknown)
     book = Gradebook.read(path)
     wanted = book.column(column, without=KNOWN)
     at = {name: book.headings.index(name) for name in KNOWN if name in book.headings}
@@ -63,8 +74,8 @@ def gradebook(
     book.check_maximum(maximum, most)
     people = [row for row in book.rows if POINTS_POSSIBLE not in row[0] and row[at["ID"]].strip()]
     ids = [at[name] for name in ("SIS User ID", "SIS Login ID") if name in at]
-    found = book.matched(people, entries, number, at["ID"], ids)
-    told, known = [], []
+    found, told = book.matched(people, entries, "canvas", at["ID"], ids)
+    known = []
     for row, entry in found:
         name = ", ".join(row[place] for place in names)
         known.append(id(row))
@@ -83,5 +94,5 @@ def gradebook(
 
 def feedback_name(entry: Entry) -> str:
     """The name of a file that Canvas takes for a comment to this submission: the download's, with the numbers in it."""
-    found = CANVAS.fullmatch(entry.source)
+    found = number(entry)
     return f"{entry.source.rpartition('.')[0] or entry.source}.html" if found else ""

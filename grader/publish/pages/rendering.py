@@ -12,14 +12,15 @@ from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
 from grader.grading.kept_roster import kept_roster
-from grader.grading.ranking import Entry, band, decision
+from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.strategy_contributions import contributions
-from grader.grading.verdicts import checks_by, verdict
+from grader.grading.verdicts import verdict
+from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.publish import canvas, feedback, moodle
+from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
 from grader.publish.pages.pictures import write_picture
@@ -107,7 +108,7 @@ class Pages:
         """Write the page of every submission, and return the curves that the leaderboard shows."""
         curves: Curves = {}
         with Apart("grader.publish.pages.texts") as apart:
-            for graded in self.opened.ledger.graded(checks_by(self.rules)):
+            for graded, _ in judged(self.opened.ledger, self.rules):
                 name = f"submissions/{self.slugs[graded.student]}.html"
                 pages, curves[graded.student] = self.submission(graded, self.texts(graded, apart), name)
                 for language, page in pages.items():
@@ -212,7 +213,8 @@ def class_list(entries: list[Entry], results: Path) -> dict[str, Person]:
 
 def person(entry: Entry, listed: Student | None = None) -> Person:
     """Who an entry is about, as far as it is known: by the name of what was downloaded and by the roster, too."""
-    known = [canvas.number(entry) or moodle.number(entry), entry.source.rpartition(".")[0] or entry.source]
+    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
+    known = [number["id"] if number else "", entry.source.rpartition(".")[0] or entry.source]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]
