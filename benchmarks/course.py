@@ -9,6 +9,7 @@ from typing import Any
 
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.verdicts import checks_by
+from grader.intake.downloads import CANVAS, MOODLE
 from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import OpenResults, open_results, store_rules
@@ -78,6 +79,14 @@ def write_results(results: Path, everyone: list[Student], rules: Rules) -> None:
                 add(opened, student, f"{number:064x}", rules, data)
 
 
+def known_as(student: Student) -> dict[str, list[str]]:
+    """What a system calls a student: by the download's name, or else by the id."""
+    of_canvas, of_moodle = CANVAS.fullmatch(student.source), MOODLE.fullmatch(student.source)
+    if of_canvas:
+        return {"canvas": [of_canvas["id"]]}
+    return {"moodle": [of_moodle["id"]]} if of_moodle else {"id": [student.id]}
+
+
 def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: GradingData) -> None:
     """Add a student with all trainings."""
     draw = random.Random(student.id)
@@ -85,7 +94,11 @@ def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: 
     keep(results, digest, {name: text.encode() for name, text in student.texts.items()})
     images = images_key(rules, opened.secret)
     ledger.note(
-        "2026-11-24", Noted(student.id, student.name, digest, student.tier, student.source, None, False, images)
+        "2026-11-24",
+        Noted(
+            *(student.id, student.name, digest, student.tier, student.source, None, False, images),
+            known_as=known_as(student),
+        ),
     )
     where, _, what = student.reason.partition(": ")
     rejected = {"severity": "reject", "where": where, "what": what, "mend": "train again with 15 or fewer"}

@@ -20,8 +20,12 @@ def storable(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula. A hyphen alone cannot."""
-    return f"'{text}" if text != "-" and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula. A hyphen alone cannot.
+
+    Spreadsheets of East Asian languages take full-width signs (NFKC makes them plain) for signs.
+    """
+    begins = text[:1] + unicodedata.normalize("NFKC", text[:1])
+    return f"'{text}" if text != "-" and any(sign in begins for sign in "=+-@\t\r") else text
 
 
 def csv_text(rows: Iterable[Iterable[Any]], delimiter: str = ",", bom: bool = True) -> str:

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
+from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, register
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
 from grader.grading.settings import Settings
 from grader.grading.verdicts import pending_trainings
 from grader.intake.downloads import Download
@@ -39,13 +40,15 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     """
     roster = read_roster(folder, settings.roster)
     with copied(results) as opened:
-        downloads = hand_ins(folder, rules, roster, opened.ledger.held())
+        downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()))
         odd = ""
         try:
             ask_about_times(downloads, rules, in_time_before(opened, rules))
         except UserError as error:
             odd = str(error)
         work = register(downloads, opened, rules)
+        note_run(folder, downloads, opened)
+        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held())]
         missing = note_missing(roster, opened, rules) if roster else []
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}
@@ -65,7 +68,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
         as_table(rows),
         f"{listed}; trainings take {how} {total:.0f} minutes of {device}. Nothing was trained or written.",
     ]
-    return "\n\n".join([*lines, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
+    return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
 
 
 @contextmanager

@@ -1,19 +1,18 @@
 """The walk: take submissions in, ask the ledger which trainings are wanted, have them made, and record what they came to."""
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from grader.engines.engine import Train
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
+from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, register
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
 from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
-from grader.intake.roster import Roster
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
@@ -45,7 +44,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
     print(f"Training on {known['device']}{unsafe}; results in {opened.folder}/", flush=True)
     roster = read_roster(folder, settings.roster)
-    downloads = hand_ins(folder, rules, roster, opened.ledger.held())
+    downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()))
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules))
     for each in downloads:
@@ -56,11 +55,12 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
         work = register(downloads, opened, rules)
+        note_run(folder, downloads, opened)
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
-        if roster and (strangers := nobodys(opened.ledger.held(), work, roster)):
-            print(f"results of an earlier run, of nobody on the roster or among these hand-ins: {', '.join(strangers)}")
+        for line in said_of_others(opened.ledger.runs(), opened.ledger.held()):
+            print(line)
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")
         for student in settings.regrade:
@@ -70,11 +70,6 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             else:
                 opened.ledger.regrade(now(), student)
         Walk(work, opened, rules, settings, known).run(train)
-
-
-def nobodys(held: Collection[str], work: Collection[str], roster: Roster) -> list[str]:
-    """Ids of an earlier run that neither the roster nor the hand-ins know, such as those from before there was a roster."""
-    return sorted({*held} - {*work} - {student.student for student in roster.students})
 
 
 class Walk:

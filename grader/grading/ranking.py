@@ -2,11 +2,13 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.presence import Presence, presence
 from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
@@ -35,7 +37,7 @@ class Entry(BaseModel):
         frames: Of a crash, the last calls in the student's own files.
         warnings: What the checks said that settles nothing.
         remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
-        digest, source: Of the submission.
+        digest, source, known_as: Of the submission, as the ledger notes it.
         points: The last note on its report and conclusion, if there is one.
     """
 
@@ -67,6 +69,7 @@ class Entry(BaseModel):
     frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
+    known_as: dict[str, list[str]] = Field({}, exclude=True)
     warnings: list[str] = Field([], exclude=True)
     remarks: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
@@ -78,9 +81,17 @@ class Entry(BaseModel):
 
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
-    """Every student (or one), with the verdict by these rules, in order of the ids."""
+    """Every student (or one), with the verdict by these rules, in order of the ids.
+
+    Of one who handed the same download in under several ids, the last one counts.
+    """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
+    found = Presence() if student else presence(ledger.runs())
     for graded in ledger.graded(checks_by(rules), student):
+        if graded.student in found.superseded:
+            continue
+        if flag := found.flags.get(graded.student):
+            graded = replace(graded, flags=[*graded.flags, flag])
         yield graded, verdict(graded, rules, epochs)
 
 
@@ -121,6 +132,7 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
+    made.known_as = graded.known_as
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
         made.strategies, made.remarks = seen.names, seen.remarks

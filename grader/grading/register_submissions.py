@@ -11,6 +11,7 @@ from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_time
 from grader.intake.downloads import Download
+from grader.intake.identity import of_roster, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Noted, now
@@ -20,6 +21,7 @@ from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import printable, storable
 from grader.sandbox.scratch import scratch_folder
+from grader.tables import normal
 from project.support.errors import note
 from project.support.files import write_atomically
 
@@ -48,7 +50,7 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
                 continue
             noted = about(found, download, opened, rules)
             before = next(opened.ledger.graded(checks_by(rules), found.student), None)
-            if before and in_time(before, rules) and not in_time(noted, rules):
+            if before and of_the_same(before, noted) and in_time(before, rules) and not in_time(noted, rules):
                 if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
                     if found.digest != before.digest:
                         late = printable(download.source.name)
@@ -64,7 +66,14 @@ def about(found: Examined, download: Download, opened: OpenResults, rules: Rules
     """What the ledger notes of a download."""
     source, images = printable(download.source.name), images_key(rules, opened.secret)
     noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
-    return Noted(*noted, time_by=download.time_by, flags=list(download.flags))
+    return Noted(*noted, download.time_by, list(download.flags), dict(download.known_as))
+
+
+def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -> None:
+    """Note in the ledger over which folder this run is, and where the hand-ins lie."""
+    opened.ledger.note_run(
+        now(), storable(normal(str(folder.resolve()))), {each.student: place_of(each) for each in downloads}
+    )
 
 
 def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
@@ -79,8 +88,14 @@ def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Stud
     missing = [student for student in roster.students if student.student not in handed_in]
     images = images_key(rules, opened.secret)
     for student in missing:
-        opened.ledger.note(now(), Noted(student.student, storable(student.name), "", "", "", None, False, images))
+        noted = (student.student, storable(student.name), "", "", "", None, False, images)
+        opened.ledger.note(now(), Noted(*noted, known_as=of_roster(student)))
     return missing
+
+
+def of_the_same(before: Noted, noted: Noted) -> bool:
+    """Whether an earlier attempt is this student's: not where only it said so, and now others than the student tell."""
+    return before.source == noted.source or bool(before.known_as) or not noted.known_as
 
 
 def in_time(noted: Noted, rules: Rules) -> bool:

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.intake.submission import ARCHIVES, MAX_DEPTH, WRAPPER_MARK, named_by_folder
+from grader.intake.submission import ARCHIVES, MAX_DEPTH, UNREAD, WRAPPER_MARK, named_by_folder
 from grader.safe_text import printable
 from project.support.errors import UserError
 
-WORK = (".ipynb", ".py", ".bundle", *ARCHIVES)  # what a student's folder has, besides texts
+WORK = (".ipynb", ".py", ".bundle", *ARCHIVES, *UNREAD)  # what a student's folder has, besides texts
 WORK_FILES = (WRAPPER_MARK, "student.yaml", "REPORT.md", "CONCLUSION.md")
 OF_THE_TEMPLATE = ("main.py", "project", "configs")
 MARKS = (WRAPPER_MARK, "student.yaml")
@@ -73,7 +73,19 @@ def is_student(folder: Path) -> bool:
     return any((place / name).is_file() for place in (folder, *inner[: len(inner) == 1]) for name in MARKS)
 
 
+def unreadable(folder: Path) -> str:
+    """Why a folder may not be read; empty where it may."""
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
 def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder; none where it may not be read."""
+    if unreadable(folder):
+        return []
     return [
         entry
         for entry in sorted(folder.iterdir())

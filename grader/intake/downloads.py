@@ -13,7 +13,14 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from grader.apart import Apart, Failed
-from grader.intake.class_repository import holds_work, in_repository, inside, is_hidden, students_folder
+from grader.intake.class_repository import (
+    holds_work,
+    in_repository,
+    inside,
+    is_hidden,
+    students_folder,
+    unreadable,
+)
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
@@ -21,12 +28,13 @@ from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_fo
 from grader.intake.time_sources import BY_FILE, BY_MARK
 from grader.safe_text import printable
 from grader.tables import normal
-from project.support.errors import note
+from project.support.errors import UserError, note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
+CANVAS_S, MOODLE_S = "Canvas's account", "Moodle's account"
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -44,7 +52,10 @@ class Download:
         told: Whether whose it is can be told without a student.yaml: by the system, or by a folder among others'.
         time_by: What tells when.
         whose_by: What tells whose it is.
-        about: What the system says of the student, by kind: id, number, login, github, name.
+        about: What the system says of the student, by kind: id, number, login, github, name; and the number that it gave, by
+            the system: canvas, moodle.
+        known_as: What others than the student call the student, by kind, as the ledger notes it.
+        doubted: Whether the name looks like that of a system that the folder is not from: anybody can call a file so.
         order: Of one student's downloads from one system, which came later.
         flags: What a person should look at: about whose it is.
     """
@@ -59,6 +70,8 @@ class Download:
     time_by: str = BY_FILE
     whose_by: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+    known_as: Mapping[str, list[str]] = field(default_factory=dict)
+    doubted: bool = False
     order: int = 0
     flags: tuple[str, ...] = ()
 
@@ -73,8 +86,10 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
         roster: Whose students' files are hand-ins also where they cannot be read.
 
     Raises:
-        UserError: A system's table cannot be read, or a repository holds several weeks' work.
+        UserError: The folder or a system's table cannot be read, or a repository holds several weeks' work.
     """
+    if folder.is_dir() and (why := unreadable(folder)):
+        raise UserError(f"{folder}: cannot be read ({why}); mend that, and the same command goes on")
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
         return [Download(folder, modified(folder))]
     if has_files(folder) and (folder / FOLDER).exists():
@@ -101,8 +116,25 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
             note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
         else:
             found.append(replace(download, told=bool(download.student) or entry.is_dir()))
-    left = without_twins(found)
+    left = of_one_system(without_twins(found))
     return [*left, *(of_account(each, about) for each in left for about in others(each.source, records))]
+
+
+def of_one_system(downloads: list[Download]) -> list[Download]:
+    """What a name like Canvas's or Moodle's tells is the system's where all names are; else a student may have written it."""
+    if len({each.whose_by for each in downloads}) <= 1:
+        return downloads
+    return [
+        replace(dated_by_file(each), doubted=True) if each.whose_by in (CANVAS_S, MOODLE_S) else each
+        for each in downloads
+    ]
+
+
+def dated_by_file(download: Download) -> Download:
+    """With the file's own date where a mark in its name stood for a time."""
+    if download.time_by != BY_MARK:
+        return download
+    return replace(download, submitted=modified(download.source), time_by=BY_FILE)
 
 
 def is_readable(entry: Path) -> bool:
@@ -111,8 +143,10 @@ def is_readable(entry: Path) -> bool:
 
 
 def holds_anything(entry: Path) -> bool:
-    """Whether a folder is a student's by its name or what it holds."""
-    return not entry.is_dir() or entry.is_symlink() or bool(named_by_folder(entry.name)[0]) or holds_work(entry)
+    """Whether a folder is a student's by its name or what it holds; one that may not be read is, too, and told so later."""
+    if not entry.is_dir() or entry.is_symlink() or named_by_folder(entry.name)[0]:
+        return True
+    return holds_work(entry) or bool(unreadable(entry))
 
 
 def without_twins(downloads: list[Download]) -> list[Download]:
@@ -158,19 +192,21 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
     if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
         who = match.groupdict().get("name", "anon")
         student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
-        about: Mapping[str, str] = {"number": match["id"], "name": who} if match.re is CANVAS else {}
+        about: Mapping[str, str] = (
+            {"number": match["id"], "canvas": match["id"], "name": who} if match.re is CANVAS else {}
+        )
         found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
         number = match["file"].partition("_")[0]
-        found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by="Canvas's account")
+        found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
         return (
             found if record else replace(found, submitted=None, time_by=BY_MARK)
         )  # its files have the download's time
     if match := MOODLE.fullmatch(name):
         known = records.by_number.get(match["id"])
-        about = {"name": match["name"], **(known.about if known else {})}
+        about = {"name": match["name"], "moodle": match["id"], **(known.about if known else {})}
         student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
         found = replace(download, student=student, name=printable(match["name"]), about=about)
-        return recorded(replace(found, whose_by="Moodle's account"), record or known)
+        return recorded(replace(found, whose_by=MOODLE_S), record or known)
     user = records.user_of(name)
     if not user and prefix and name.startswith(normal(prefix)):
         user = name.removeprefix(normal(prefix))

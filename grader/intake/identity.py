@@ -4,16 +4,19 @@ What a student.yaml says is a claim. It counts where nothing else tells, and nob
 it is a flag on whoever claims it, and costs nobody else anything. Their order decides nothing but numbers behind equal names.
 """
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster, Student, name_keys
 from grader.intake.submission import named_by_source, safe_id
-from grader.safe_text import printable
+from grader.safe_text import printable, storable
 from grader.tables import normal
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
+OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
@@ -31,9 +34,10 @@ def identified(
 
     Args:
         claims: Of downloads that neither roster nor account tells.
-        held: Ids of an earlier run, with the names of the downloads under them.
+        held: Ids of an earlier run, with the places of the downloads under them, as `place_of` gives them, or else their names.
     """
-    known = by_roster(downloads, roster) if roster else list(downloads)
+    known = [replace(each, known_as=of_account(each)) if each.student else each for each in downloads]
+    known = by_roster(known, roster) if roster else known
     places = {place_of(each): named_by_source(each.source) for each in known if not each.student}
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
@@ -58,12 +62,16 @@ def identified(
 
 
 def told(download: Download, student: str, name: str, by: str, flags: tuple[str, ...]) -> Download:
-    return replace(download, student=student, name=name, whose_by=by, flags=flags)
+    """With whose it is. Where the place says it, and not the student, that is what it is known as."""
+    own = by == BY_PLACE and student == named_by_source(download.source)[0]
+    known_as = {"id": [student]} if own else {}
+    return replace(download, student=student, name=name, whose_by=by, flags=flags, known_as=known_as)
 
 
 def place_of(download: Download) -> str:
     """Where it lies, in its normal form: a folder that is there twice, in two of them, is one student's."""
-    return normal(str(download.source))
+    source = download.source
+    return storable(normal(str(source.parent.resolve() / source.name)))
 
 
 def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
@@ -76,6 +84,8 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     for each in downloads:
         stem = each.source.name.partition(".")[0]
         found, by = roster.match(each.about) if each.student else roster.match_text(stem)
+        if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
+            found, by = None, ""  # a name with another's number in it
         matches.append((found, by))
         if found and each.student:
             accounts.setdefault(found, set()).add(each.student)
@@ -85,12 +95,24 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         namesake = by == "name" and found is not None and len(accounts.get(found, ())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)
+            each = replace(each, known_as={**of_account(each), **of_roster(found)})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
             student = free_id(each.student, listed)  # the account's, which may be what the roster calls another
             each = replace(each, student=student, flags=(SHARED if shared else NOT_LISTED,))
         known.append(each)
     return known
+
+
+def of_account(download: Download) -> dict[str, list[str]]:
+    """What the system calls the student whose account handed this in. A GitHub name is the student's own choice."""
+    about = {} if download.doubted else download.about
+    return {kind: [about[kind]] for kind in OF_ACCOUNTS if about.get(kind)}
+
+
+def of_roster(student: Student) -> dict[str, list[str]]:
+    """What the roster calls a student."""
+    return {kind: [*values] for kind in ("id", "number", "login") if (values := student.values(kind))}
 
 
 def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:
@@ -107,7 +129,6 @@ def counting(
 ) -> set[str]:
     """The places of the downloads whose claims count."""
     others = {each.student for each in known if each.student}
-    names = {place_of(each): printable(each.source.name) for each in known}
     claimants: dict[str, list[str]] = {}
     for place, claim in said.items():
         if claim.student and claim.student not in others:
@@ -115,13 +136,18 @@ def counting(
     found = set()
     for student, all_of_them in claimants.items():
         called = [place for place, (own, _) in places.items() if own == student]
-        before = [place for place in all_of_them if names[place] == held.get(student)]
-        for some in (called, before, all_of_them):  # who is called so, who was before, who says so
-            if some:
-                if len(some) == 1 and some[0] in all_of_them:
-                    found.add(some[0])
-                break
+        before = [place for place in all_of_them if student in held and is_same(place, held[student])]
+        # Who is called so, or else who was so before, and only of an id that nobody ever had, who says so.
+        some = called or (before if student in held else all_of_them)
+        if len(some) == 1 and some[0] in all_of_them:
+            found.add(some[0])
     return found
+
+
+def is_same(place: str, before: str) -> bool:
+    """Whether a download is one of an earlier run: it lies there, or is called so, and what was there is gone."""
+    named = printable(PurePath(place).name) == printable(PurePath(before).name)
+    return place == before or (named and not (os.path.isabs(before) and os.path.lexists(before)))
 
 
 def free_id(student: str, taken: Collection[str]) -> str:

@@ -35,6 +35,7 @@ MAX_DEPTH = 6
 # How much an archive may say of itself, for the time to read it may grow with the square of that.
 MAX_NAMES = 10_000
 MAX_NAME = 1000  # characters
+MAX_PART = 255  # bytes of a file's or folder's name, which is all that Linux stores
 MAX_EXTRA = 1000  # bytes of a field in a zip
 MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
@@ -210,6 +211,8 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
             raise Unusable(f"{printable(name)!r} points out of the submission")
         if not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
             raise Unusable(f"{printable(name)!r} has a name with characters that cannot be printed")
+        if any(len(part.encode()) > MAX_PART for part in path.parts):
+            raise Unusable(f"{printable(name)!r}: a file's or folder's name of more than {MAX_PART} bytes in UTF-8")
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
         if str(path).lower() in map(str.lower, files):
@@ -269,7 +272,10 @@ def only_archive(folder: Path) -> Path | None:
 
 
 def folder_entries(folder: Path) -> Entries:
-    for parent, folders, names in os.walk(folder):
+    def unread(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=unread):
         for name in sorted([*folders, *names]):
             path = Path(parent, name)
             relative, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,8 @@ FINDING = ("severity", "where", "what", "mend")  # what the checks say of one th
 
 # Every student's newest submission, with all measurements of it in the student's newest round.
 GRADED = """
-SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags, f.findings,
+SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags,
+    s.known_as, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
 LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
@@ -43,6 +44,8 @@ class Noted:
         images: Key of the dataset and its split that it is graded on.
         time_by: What told when it was handed in.
         flags: What a person should look at, about whose it is.
+        known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
+            `id`, `login`. Nothing where only the student says who that is.
     """
 
     student: str
@@ -55,6 +58,7 @@ class Noted:
     images: str
     time_by: str = ""
     flags: list[str] = field(default_factory=list)
+    known_as: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class Ledger:
         """Whether something that should be JSON is none."""
         columns = (
             ("submissions", "flags"),
+            ("submissions", "known_as"),
+            ("runs", "hand_ins"),
             ("findings", "findings"),
             ("measurements", "measurement"),
             ("measurements", "circumstances"),
@@ -123,7 +129,8 @@ class Ledger:
     def note(self, when: str, noted: Noted) -> None:
         """Note what a student handed in, unless the last note says the same: a student's last note is what counts."""
         row = asdict(noted) | {"submitted": noted.submitted and noted.submitted.isoformat()}
-        row["flags"] = storable(json.dumps(noted.flags, ensure_ascii=False))
+        for name in ("flags", "known_as"):
+            row[name] = storable(json.dumps(row[name], ensure_ascii=False))
         query = "SELECT * FROM submissions WHERE student = ? ORDER BY id DESC LIMIT 1"
         last = self.database.execute(query, [noted.student]).fetchone()
         if last is None or any(last[column] != value for column, value in row.items()):
@@ -137,6 +144,18 @@ class Ledger:
             "INSERT OR IGNORE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
             [student, digest, checks, storable(json.dumps(findings, ensure_ascii=False))],
         )
+
+    def note_run(self, when: str, folder: str, hand_ins: Mapping[str, str]) -> None:
+        """Note a run over a folder, unless the last one was the same: where the hand-in that counts for each student lies."""
+        row = [folder, storable(json.dumps(dict(sorted(hand_ins.items())), ensure_ascii=False))]
+        last = self.database.execute("SELECT folder, hand_ins FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        if last is None or [*last] != row:
+            self.database.execute("INSERT INTO runs (at, folder, hand_ins) VALUES (?, ?, ?)", [when, *row])
+
+    def runs(self) -> list[tuple[str, dict[str, str]]]:
+        """Of each run, the first one first, the folder, and where each student's hand-in lay."""
+        rows = self.database.execute("SELECT folder, hand_ins FROM runs ORDER BY id")
+        return [(row["folder"], dict(json.loads(row["hand_ins"]))) for row in rows]
 
     def record(
         self,
@@ -306,12 +325,13 @@ def read_notes(row: sqlite3.Row) -> dict[str, Any]:
     """When a submission came, and what the checks said of it. Raises UserError where that is damaged."""
     try:
         submitted = row["submitted"] and datetime.fromisoformat(row["submitted"])
-        flags = json.loads(row["flags"])
+        flags, known_as = json.loads(row["flags"]), dict(json.loads(row["known_as"]))
         found = row["findings"] and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])]
     except (ValueError, TypeError, KeyError):
         said = f"the ledger's notes on {row['student']} are damaged"
         raise UserError(f"{said}; put a copy of the ledger in its place") from None
-    return {"submitted": submitted, "marked_late": bool(row["marked_late"]), "flags": flags, "findings": found}
+    about = {"submitted": submitted, "marked_late": bool(row["marked_late"]), "findings": found}
+    return {**about, "flags": flags, "known_as": known_as}
 
 
 def now() -> str:

@@ -1,9 +1,16 @@
-"""Version 1 noted neither what told when something was handed in, nor what a person should look at about whose it is."""
+"""Version 1 noted neither what told when something was handed in and whose it is, nor which runs there were."""
 
 import sqlite3
 from pathlib import Path
 
-COLUMNS = {"time_by": "TEXT NOT NULL DEFAULT ''", "flags": "TEXT NOT NULL DEFAULT '[]'"}
+COLUMNS = {
+    "time_by": "TEXT NOT NULL DEFAULT ''",
+    "flags": "TEXT NOT NULL DEFAULT '[]'",
+    "known_as": "TEXT NOT NULL DEFAULT '{}'",
+}
+RUNS = """CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, folder TEXT NOT NULL, hand_ins TEXT NOT NULL
+)"""
 
 
 def migrate(database: sqlite3.Connection, results: Path) -> None:
@@ -12,3 +19,4 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
     for name, kind in COLUMNS.items():
         if name not in there:
             database.execute(f"ALTER TABLE submissions ADD COLUMN {name} {kind}")
+    database.execute(RUNS)

@@ -112,7 +112,10 @@ def mendable(results: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell more than is asked here
         ledger = results / LEDGER
         if code in UNWRITABLE or getattr(error, "errno", 0) in UNWRITABLE_FILES:
-            raise UserError(f"{results}: cannot be written ({error}); {go_on}") from None
+            file = getattr(error, "filename", None)  # what else the error is about
+            elsewhere = isinstance(file, str) and not Path(file).resolve().is_relative_to(results.resolve())
+            what = f"{file}: cannot be read or written" if elsewhere else f"{results}: cannot be written"
+            raise UserError(f"{what} ({error}); {go_on}") from None
         if code in IN_USE:
             raise UserError(f"{ledger}: another program has it open ({error}); close that, and try again") from None
         if code in DAMAGED or str(error).startswith(SAID_OF_DAMAGE):

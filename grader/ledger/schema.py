@@ -18,7 +18,8 @@ VERSION = 2
 MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0, from_1]  # from version 0 to 1, and so on
 TABLES = [  # of each version
     {"ablations", "attempts", "bonuses", "regrades", "submissions"},
-    *[{"findings", "measurements", "points", "regrades", "submissions"}] * 2,
+    {"findings", "measurements", "points", "regrades", "submissions"},
+    {"findings", "measurements", "points", "regrades", "runs", "submissions"},
 ]
 
 

@@ -1,6 +1,8 @@
 -- Rows are added, never changed.
 -- - submissions: what a student handed in; the student's last row counts. `images` is the key of dataset and split. Where
---   `digest` is empty, nothing was handed in. `time_by` is what told when; `flags` are a JSON list.
+--   `digest` is empty, nothing was handed in. `time_by` is what told when; `flags` are a JSON list; `known_as` is a
+--   JSON object: what others than the student call the student.
+-- - runs: over which folder, and in `hand_ins`, a JSON object, where the hand-in that counted for each student lay.
 -- - findings: what the checks said of a student's submission; `checks` names the checks and the rules they went by.
 -- - measurements: what trainings came to. `variant` names the variant in an ablation, and is empty for the submission.
 --   A row with `counts` decides about its training until another one replaces it: a limit had stopped the training, was
@@ -10,7 +12,10 @@ CREATE TABLE submissions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, taken_in TEXT NOT NULL,
     student TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL,
     submitted TEXT, marked_late INTEGER NOT NULL, images TEXT NOT NULL,
-    time_by TEXT NOT NULL DEFAULT '', flags TEXT NOT NULL DEFAULT '[]'
+    time_by TEXT NOT NULL DEFAULT '', flags TEXT NOT NULL DEFAULT '[]', known_as TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, folder TEXT NOT NULL, hand_ins TEXT NOT NULL
 );
 CREATE TABLE findings (
     student TEXT NOT NULL, digest TEXT NOT NULL, checks TEXT NOT NULL, findings TEXT NOT NULL,

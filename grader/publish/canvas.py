@@ -4,11 +4,23 @@ What its importer takes is in its source, `lib/gradebook_importer.rb` of instruc
 the school's, then `Section`, and the assignment's column under its whole heading, with the number in it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS
-from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
+from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.roster import Student
+from grader.publish.gradebooks import (
+    Filled,
+    Gradebook,
+    grade,
+    handed_in_nothing,
+    is_known,
+    is_word,
+    left_out,
+    numeral,
+    points,
+)
 from grader.safe_text import csv_text
 
 NAMES = ("Student", "LastName", "FirstName")
@@ -19,25 +31,38 @@ TEST_STUDENT = {"Student", "Test"}  # which Canvas adds to every course
 
 
 def number(entry: Entry) -> str:
-    """The number that Canvas gave the student, from the download's name; empty where that is another's."""
+    """The number that Canvas gave the student; empty where the download's name has none, or one that others do not say."""
     found = CANVAS.fullmatch(entry.source)
-    return found["id"] if found else ""
+    return found["id"] if found and is_known(entry, found["id"], "canvas") else ""
 
 
-def gradebook(entries: list[Entry], path: Path | None, column: str, most: float) -> Filled:
+def made_row(entry: Entry, listed: Student | None) -> list[str]:
+    """A student's row under MADE and the assignment's column, of what the download's name and the roster tell."""
+    if listed is None:
+        return [entry.name, number(entry), "", entry.student, "", grade(entry)]
+    known = number(entry) or listed.number * (MOODLE.fullmatch(entry.source) is None)
+    login = next(iter(listed.logins), "")
+    return [listed.name, known, listed.id, login or entry.student, listed.section, grade(entry)]
+
+
+def gradebook(
+    entries: list[Entry], path: Path | None, column: str, most: float, listed: Mapping[str, Student] | None = None
+) -> Filled:
     """A CSV to import into Canvas's gradebook: the exported one with the assignment's column filled in.
 
     Cells that hold words (EX, N/A, a letter) are somebody's decision and stay. More than the points possible is written:
     Canvas takes it, and it is told.
 
     Args:
-        path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names tell.
+        path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names and the roster tell.
         column: The heading of the assignment's column, or the beginning of that heading.
         most: The highest total that the rules allow.
+        listed: The roster's students, by id.
     """
     if path is None:
-        made = [[e.name, number(e), "", e.student, "", grade(e)] for e in entries]
-        return Filled(csv_text([[*MADE, column], *made], bom=False))
+        made = [made_row(entry, (listed or {}).get(entry.student)) for entry in entries if entry.known_as]
+        unknown = [entry.student for entry in entries if grade(entry) and not entry.known_as]
+        return Filled(csv_text([[*MADE, column], *made], bom=False), unknown)
     book = Gradebook.read(path)
     wanted = book.column(column, without=KNOWN)
     at = {name: book.headings.index(name) for name in KNOWN if name in book.headings}
@@ -49,8 +74,8 @@ def gradebook(entries: list[Entry], path: Path | None, column: str, most: float)
     book.check_maximum(maximum, most)
     people = [row for row in book.rows if POINTS_POSSIBLE not in row[0] and row[at["ID"]].strip()]
     ids = [at[name] for name in ("SIS User ID", "SIS Login ID") if name in at]
-    found = book.matched(people, entries, number, at["ID"], ids)
-    told, known = [], []
+    found, told = book.matched(people, entries, "canvas", at["ID"], ids)
+    known = []
     for row, entry in found:
         name = ", ".join(row[place] for place in names)
         known.append(id(row))
@@ -69,5 +94,5 @@ def gradebook(entries: list[Entry], path: Path | None, column: str, most: float)
 
 def feedback_name(entry: Entry) -> str:
     """The name of a file that Canvas takes for a comment to this submission: the download's, with the numbers in it."""
-    found = CANVAS.fullmatch(entry.source)
+    found = number(entry)
     return f"{entry.source.rpartition('.')[0] or entry.source}.html" if found else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
@@ -58,11 +59,11 @@ def write_export(
     most = highest_total(opened.rules)
     filled = Filled("")
     if form == "canvas":
-        filled = canvas.gradebook(entries, gradebook, column or ASSIGNMENT, most)
+        filled = canvas.gradebook(entries, gradebook, column or ASSIGNMENT, most, kept_roster(opened.folder))
         contents = {target: filled.text.encode()}
     elif form == "moodle":
         as_html = {student: rendered(text) for student, text in told.items()}
-        filled = moodle.worksheet(entries, gradebook, column, as_html, most)
+        filled = moodle.worksheet(entries, gradebook, column, as_html, most, kept_roster(opened.folder))
         contents = {target: filled.text.encode()}
     elif form in NAMES:
         name_of = (canvas if form.startswith("canvas") else moodle).feedback_name

@@ -3,11 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.grading.ranking import Entry
+from grader.intake.roster import key
 from grader.intake.submission import safe_id
 from grader.safe_text import csv_text
 from project.support.errors import UserError
@@ -15,6 +17,8 @@ from project.support.errors import UserError
 GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand; the others are ours to repeat
 FULL = 100.0  # points, of an accuracy of 1; the bonus comes on top
 ENCODINGS = ("utf-8-sig", "cp949")  # what the systems write, and what a Korean Excel makes of it
+
+LEVELS = 3  # of what tells a student: a number, a whole id or login, a part of one
 
 Matches = list[tuple[list[str], Entry]]
 
@@ -94,29 +98,38 @@ class Gradebook:
         return csv_text(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
 
     def matched(
-        self,
-        rows: list[list[str]],
-        entries: list[Entry],
-        number_of: Callable[[Entry], str],
-        number_at: int,
-        ids_at: list[int],
-    ) -> Matches:
-        """Rows of known students.
+        self, rows: list[list[str]], entries: list[Entry], system: str, number_at: int, ids_at: list[int]
+    ) -> tuple[Matches, list[str]]:
+        """Rows of known students, one to one, and a line about each that is left empty because it is not told whose it is.
 
-        Whom the system gave a number (`number_of` tells it by the download's name) is found by it alone, at the end of the
-        cell `number_at`; the others by their id, which may stand in any of the cells `ids_at`, or before the @ in one.
+        Only what others than the student say counts: the number that the system gave, or the roster has; else an id or login
+        as it is written; else the part of either before the @.
+
+        Args:
+            system: `canvas` or `moodle`, whose numbers stand at the end of the cells `number_at`.
+            ids_at: Cells in which an id or a login may stand.
         """
-        by_number = {number_of(entry): entry for entry in entries}
-        by_id = {entry.student: entry for entry in entries if not number_of(entry)}
-        found = []
-        for row in rows:
-            written = re.search(r"\d+$", row[number_at].strip())
-            values = [row[at].strip() for at in (number_at, *ids_at)]
-            keys = [key for value in values for key in (value, safe_id(value), safe_id(value.partition("@")[0]))]
-            entry = by_number.get(written[0]) if written else None
-            if entry := entry or next((by_id[key] for key in keys if key in by_id), None):
-                found.append((row, entry))
-        return found
+        known = {id(row): in_row(row, number_at, ids_at) for row in rows}
+        left, taken, found, told = list(entries), set[int](), Matches(), list[str]()
+        for level in range(LEVELS):
+            fits = {
+                entry.student: [row for row in rows if known[id(row)][level] & of_entry(entry, system)[level]]
+                for entry in left
+            }
+            claimed = Counter(id(row) for some in fits.values() for row in some)
+            for entry in left:
+                some = fits[entry.student]
+                if len(some) > 1:
+                    told.append(f"{entry.student}: fits {len(some)} rows, and none of them is filled in for it")
+                elif some and id(some[0]) in taken:
+                    told.append(f"{entry.student}: fits a row that is another's for sure, and is left out")
+                elif some and claimed[id(some[0])] > 1:
+                    told.append(f"{entry.student}: fits a row that others fit, too, and that stays as it is")
+                elif some:
+                    found.append((some[0], entry))
+            taken |= {*claimed}
+            left = [entry for entry in left if not fits[entry.student]]
+        return found, told
 
     def check_maximum(self, maximum: float | None, most: float) -> None:
         """Raises UserError where an assignment of so many points cannot hold the totals, which go from 0 to `most`."""
@@ -126,6 +139,32 @@ class Gradebook:
 
     def fault(self, what: str) -> UserError:
         return UserError(f"--gradebook {self.path}: {what}")
+
+
+def is_known(entry: Entry, number: str, system: str) -> bool:
+    """Whether a number in a download's name is the student's: by the system, or by the roster."""
+    return number in (*entry.known_as.get(system, []), *entry.known_as.get("number", []))
+
+
+def of_entry(entry: Entry, system: str) -> list[set[str]]:
+    """What a student is known as: numbers; ids and logins as they are written; the parts of logins before the @."""
+    known = entry.known_as
+    numbers = known.get(system, []) or known.get("number", [])
+    names = [*known.get("id", []), *known.get("login", [])]
+    return [{*numbers}, spellings(names), spellings(names, local=True)]
+
+
+def in_row(row: list[str], number_at: int, ids_at: list[int]) -> list[set[str]]:
+    """The same for a row of a gradebook."""
+    number = re.search(r"\d+$", row[number_at].strip())
+    names = [row[at] for at in ids_at]
+    return [{number[0]} if number else set(), spellings(names), spellings(names, local=True)]
+
+
+def spellings(names: list[str], local: bool = False) -> set[str]:
+    """Names as they are compared: whatever their case, and as ids are written here."""
+    texts = [name.partition("@")[0] if local else name for name in names]
+    return {each for text in texts for each in (key(text), safe_id(text)) if each}
 
 
 def decoded(content: bytes) -> str:

@@ -5,11 +5,23 @@ finds columns by their headings in the user's language, and skips without a word
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
 from grader.intake.downloads import CANVAS, MOODLE
-from grader.publish.gradebooks import Filled, Gradebook, grade, handed_in_nothing, is_word, left_out, numeral, points
+from grader.intake.roster import Student
+from grader.publish.gradebooks import (
+    Filled,
+    Gradebook,
+    grade,
+    handed_in_nothing,
+    is_known,
+    is_word,
+    left_out,
+    numeral,
+    points,
+)
 from grader.safe_text import csv_text
 
 # Headings in English and Korean, as the language packs have them; what nobody translated stays English.
@@ -24,18 +36,24 @@ NO = ("No", "아니오", "아니요")
 
 
 def number(entry: Entry) -> str:
-    """The number that Moodle gave the student, from the download's name; empty where that is another's."""
+    """The number that Moodle gave the student; empty where the download's name has none, or one that others do not say."""
     found = of_moodle(entry)
     return found["id"] if found else ""
 
 
 def of_moodle(entry: Entry) -> re.Match[str] | None:
     """The parts of a download's name as Moodle makes it. What a student calls a file for Canvas may look like one."""
-    return None if CANVAS.fullmatch(entry.source) else MOODLE.fullmatch(entry.source)
+    found = None if CANVAS.fullmatch(entry.source) else MOODLE.fullmatch(entry.source)
+    return found if found and is_known(entry, found["id"], "moodle") else None
 
 
 def worksheet(
-    entries: list[Entry], path: Path | None, column: str | None, feedbacks: dict[str, str], most: float
+    entries: list[Entry],
+    path: Path | None,
+    column: str | None,
+    feedbacks: dict[str, str],
+    most: float,
+    listed: Mapping[str, Student] | None = None,
 ) -> Filled:
     """A CSV to import into Moodle: its grading worksheet with grades and comments, or one made of the names.
 
@@ -46,13 +64,20 @@ def worksheet(
         column: The heading of its grades, or its beginning; by default the English or the Korean one.
         feedbacks: Feedback comments by student, as HTML, in which Moodle keeps them.
         most: The highest total that the rules allow.
+        listed: The roster's students, by id.
     """
     if path is None:
         made = [["Identifier", "Full name", "Grade", MODIFIED["en"], "Feedback comments"]]
         for entry in entries:
-            identifier = f"Participant {number(entry)}" if number(entry) else entry.student
-            made.append([identifier, entry.name, grade(entry), "-", feedbacks[entry.student]])
-        return Filled(csv_text(made))
+            if not entry.known_as:
+                continue
+            on_list = (listed or {}).get(entry.student)
+            known = number(entry) or (on_list.number if on_list and not CANVAS.fullmatch(entry.source) else "")
+            identifier = f"Participant {known}" if known else entry.student
+            made.append(
+                [identifier, on_list.name if on_list else entry.name, grade(entry), "-", feedbacks[entry.student]]
+            )
+        return Filled(csv_text(made), [entry.student for entry in entries if grade(entry) and not entry.known_as])
     book = Gradebook.read(path)
 
     def at(headings: tuple[str, ...]) -> int | None:
@@ -68,10 +93,9 @@ def worksheet(
     maxima = [] if maximum_at is None else [numeral(row[maximum_at]) for row in book.rows]
     maximum = min((each for each in maxima if each is not None), default=None)
     book.check_maximum(maximum, most)
-    found = book.matched(
-        book.rows, entries, number, 0, [*range(2, wanted)]
-    )  # the second is the name, which proves nothing
-    told, known = [], []
+    names = range(2, wanted)  # the second is the full name, which proves nothing
+    found, told = book.matched(book.rows, entries, "moodle", 0, [*names])
+    known = []
     for row, entry in found:
         name = row[1] if wanted > 1 else row[0]
         known.append(id(row))

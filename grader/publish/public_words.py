@@ -109,6 +109,8 @@ FLAGS = {
     "nothing but its student.yaml says whose it is": None,
     "is not on the roster": None,
     "is not told from others of the same name": None,
+    "is no more among the downloads that it was in": None,
+    "a download of the same name came later as {any}": "a download of the same name came later under another id",
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
     "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",

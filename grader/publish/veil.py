@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 VEILED = "▒▒▒"
 MOST_BETWEEN = 4  # characters that are no letters, between two letters of a name
+SHORTEST_ACCOUNT = 4  # letters of another's account; a shorter one is a word of most texts
 SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
 FAMILY_OF_TWO = 4  # characters that a name must have for two of them to be the family's, as in Hwangbo or Ouyang
 PARTICLES = "은는이가을를의와과도만"  # which Korean writes behind a word without a space
@@ -57,14 +58,18 @@ def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
 
 
 def terms_of(author: Person, others: Iterable[Person]) -> Terms:
-    words = {term for other in others for term in whole(other)} | whole(author) | parts(author)
+    words = {term for other in others for term in whole(other, SHORTEST_ACCOUNT)} | whole(author) | parts(author)
     words = {word for word in words if not word.isdecimal() or len(word) >= SHORTEST_NUMBER}
     return Terms(frozenset(words), tuple(sorted({*map(len, words)}, reverse=True)))
 
 
-def whole(person: Person) -> set[str]:
-    """Id, name and numbers, and the name turned round; where it is written in two scripts, each."""
-    found = {letters(person.student), *map(letters, person.known_as)}
+def whole(person: Person, shortest: int = 1) -> set[str]:
+    """Id, name and numbers, and the name turned round; where it is written in two scripts, each.
+
+    `shortest` is how many letters that it is known as besides must have in a script with spaces.
+    """
+    known = map(letters, person.known_as)
+    found = {letters(person.student), *(text for text in known if len(text) >= shortest or WIDE.match(text))}
     for run in scripts(person.name):
         words = run.split()
         found |= {letters(run), letters("".join(reversed(words)))}

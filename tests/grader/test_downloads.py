@@ -1,5 +1,6 @@
 """A folder of downloads: whose each is, and which attempt counts."""
 
+import errno
 import os
 import subprocess
 import tarfile
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from grader.cli import main
 from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import counted, find_downloads, modified
 from grader.intake.submission import take_in
@@ -107,6 +109,54 @@ def test_a_time_that_no_calendar_has_is_the_nearest_one(time):
         lstat=lambda: SimpleNamespace(st_mtime=float(time)), is_dir=lambda: False
     )  # not every disk can hold such a time
     assert modified(file).year == (1970 if time < 0 else 9999)
+
+
+def test_a_folder_s_own_date_is_nothing_s_but_an_empty_one_s(tmp_path):
+    """A download, or an unpacking, dates the folder itself."""
+    folder = download(tmp_path, "kim", day=9, make="folder")
+    assert modified(folder) == at(9)
+    download(folder, "a.py", day=2), download(folder, "inner", day=9, make="folder")
+    os.utime(folder, (at(9).timestamp(),) * 2)
+    assert modified(folder) == at(2)
+
+
+@pytest.mark.parametrize("name", ["work.7z", "work.ALZ", "deeper/work.rar"])
+def test_a_folder_with_nothing_but_an_archive_that_is_not_opened_here_is_a_hand_in(name, tmp_path):
+    (tmp_path / "hand-in" / name).parent.mkdir(parents=True)
+    (tmp_path / "hand-in" / name).write_bytes(b"x")
+    assert list(students(tmp_path)) == ["hand-in"]
+
+
+@pytest.fixture
+def forbidden(monkeypatch):
+    """Makes a folder one that may not be listed; permissions alone do not stop root."""
+
+    def forbid(folder):
+        for name in ("listdir", "scandir"):
+
+            def asked(path=".", there=getattr(os, name)):
+                if str(path) == str(folder):
+                    raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+                return there(path)
+
+            monkeypatch.setattr(os, name, asked)
+
+    return forbid
+
+
+def test_downloads_that_may_not_be_read_are_told_as_such(forbidden, write_submission, tmp_path, capsys):
+    folder = write_submission().parent
+    forbidden(folder)
+    for more in ([], ["--dry-run"]):
+        assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--jobs", "1", *more]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {folder}: cannot be read (Permission denied)")
+
+
+def test_a_student_s_folder_that_may_not_be_read_is_a_hand_in(forbidden, write_submission):
+    folder = write_submission()
+    forbidden(folder)
+    assert students(folder.parent) == {"kim-minji": ""}
+    assert "cannot be read: [Errno 13] Permission denied" in take_in(folder).unusable
 
 
 def test_a_system_s_own_name_outranks_student_yaml(write_submission, tmp_path):

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks import hand_in_systems as systems
+from benchmarks.hand_in_systems import HandIn, zipped
 from grader.cli import main
 from grader.grading.dry_run import dry_run
+from grader.grading.ranking import standings
 from grader.grading.settings import Settings
 from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
-from tests.fixtures import hand_in_systems as systems
-from tests.fixtures.hand_in_systems import HandIn, zipped
+from project.support.errors import UserError
 from tests.grader.engines import MadeUp, graded, scored
 
 DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=timezone(timedelta(hours=9)))
@@ -94,6 +96,46 @@ def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsy
     assert "본인의 것으로 확인되는" in (results / "feedback" / "20260003.md").read_text(encoding="utf-8")
 
 
+def test_numbers_of_the_roster_are_in_gradebooks_made_without_a_file(write_submission, rules, tmp_path):
+    for name in ("kim", "lee"):
+        write_submission(name)
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    rows = "kim,김민지,101,kim@x.kr,A\nlee,이바다,102,,\npark,박구름,103,,\n"
+    (folder / "roster.csv").write_text("id,name,LMS number,login,section\n" + rows, encoding="utf-8")
+    graded(folder, results, rules, MadeUp(lambda job: scored()))
+    with open_results(results) as opened:
+        for form in ("canvas", "moodle"):
+            write_export(opened, form, None, None, None, "ko")
+    canvas, moodle = (
+        [row[:-1] for row in csv.reader(io.StringIO((results / f"{form}.csv").read_text(encoding="utf-8-sig")))][1:]
+        for form in ("canvas", "moodle")
+    )
+    assert canvas == [
+        ["김민지", "101", "kim", "kim@x.kr", "A"],
+        ["이바다", "102", "lee", "lee", ""],
+        ["박구름", "103", "park", "park", ""],
+    ]
+    assert [row[0] for row in moodle] == ["Participant 101", "Participant 102", "Participant 103"]
+
+
+def test_what_the_roster_says_of_a_student_is_on_no_page(write_submission, rules, tmp_path):
+    said = "Kim (002610024, number 730101, minji.k, gh-minji, an) and 박구름 (730103, gh-cloud)"
+    report = f"{said}: an epoch is a pass over the images. " * 20
+    write_submission("kim", **{"REPORT.md": report, "CONCLUSION.md": report})
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    rows = "002610024,김민지,730101,minji.k@x.kr,gh-minji\n20260003,박구름,730103,,gh-cloud\n20260004,A Nobody,730104,,an\n"
+    (folder / "roster.csv").write_text("id,name,LMS number,login,github\n" + rows, encoding="utf-8")
+    (folder / "kim").rename(folder / "002610024")
+    graded(folder, results, rules, MadeUp(lambda job: scored()))
+    pages = "".join(page.read_text() for page in (results / "site").rglob("*.html"))
+    for secret in ("002610024", "730101", "minji.k", "gh-minji", "박구름", "730103", "gh-cloud"):
+        assert secret not in pages, secret
+    assert "an epoch is a pass over the images" in pages, "two letters are a word, and no account"
+    (results / "roster.json").write_text("[{]")
+    with open_results(results) as opened, pytest.raises(UserError, match="roster.json: is damaged; delete it"):
+        write_export(opened, "canvas", None, None, None, "ko")
+
+
 def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys):
     engine = MadeUp(lambda job: scored())
     roster = (course / "roster.csv").read_text(encoding="utf-8")
@@ -101,8 +143,10 @@ def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys
     graded(course, tmp_path / "results", rules, engine)
     (course / "roster.csv").write_text(roster, encoding="utf-8")
     graded(course, tmp_path / "results", rules, engine)
-    said = "results of an earlier run, of nobody on the roster or among these hand-ins: 101, 102\n"
-    assert said in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "김민지_101_9001_w.zip came as 002610024 now, and 101 is on no list any more" in said
+    with open_results(tmp_path / "results") as opened:
+        assert not {"101", "102"} & {entry.student for entry in standings(opened.ledger, opened.rules)}
 
 
 def test_who_hands_in_later_is_missing_no_more(course, rules, tmp_path):

@@ -1,6 +1,8 @@
 """Canvas's and Moodle's files: what these systems export goes in, and what their importers take comes out."""
 
+import csv
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
+from grader.grading.ranking import Entry
+from grader.publish.canvas import gradebook
 from grader.rules import Rules
 from tests.fixtures.gradebook_exports import (
     BOM,
@@ -20,6 +24,7 @@ from tests.fixtures.gradebook_exports import (
     moodle_worksheet,
 )
 from tests.grader.conftest import TINY_GLYPHS
+from tests.grader.engines import MadeUp, graded, scored
 
 RULES = Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
 PEOPLE = [
@@ -147,6 +152,90 @@ def test_an_assignment_of_other_points_is_one_line(form, made, export, capsys):
     assert export(form, text) == (2, b"")
     error = capsys.readouterr().err
     assert "10" in error and "110" in error and error.count("\n") == 1
+
+
+def filled_in(entries: dict[str, dict[str, list[str]]], rows: list[str], tmp_path) -> tuple[dict[str, str], str]:
+    """Canvas's gradebook of such rows (`name,ID,SIS,login`), filled in for such students; and what is told."""
+    (tmp_path / "in.csv").write_text(
+        "\n".join(["Student,ID,SIS User ID,SIS Login ID,Section,HW (9)", *(f"{row},,88" for row in rows)])
+    )
+    made = [
+        Entry(student=student, name=student, verdict="passed", tier="verified", total=float(number), known_as=known)
+        for number, (student, known) in enumerate(entries.items(), 1)
+    ]
+    filled = gradebook(made, tmp_path / "in.csv", "HW", 110)
+    _, *written = csv.reader(io.StringIO(filled.text))
+    return {row[0]: row[-1] for row in written if row[-1] != "88"}, "; ".join([*filled.left_out, *filled.told])
+
+
+KIMS = ["A,1,2024001,kim@x.edu", "B,2,2024002,kim@y.edu"]
+BOB = ["Bob,3,2024003,bob@x.edu"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "rows", "expected", "said"),
+    [
+        ({"kim": {"id": ["kim"]}}, KIMS, {}, "kim: fits 2 rows"),
+        ({"kim": {"login": ["Kim@Y.edu"]}}, KIMS, {"B": "1.00"}, "A"),
+        (
+            {"a": {"login": ["bob"]}, "b": {"id": ["bob@z.org"], "login": ["bob@z.org"]}},
+            BOB,
+            {},
+            "b: fits a row that others",
+        ),
+        ({"bob": {"id": ["bob"]}, "2024003": {}}, BOB, {"Bob": "1.00"}, "2024003"),
+        (
+            {"eve": {"id": ["2024003"]}, "bob": {"canvas": ["3"]}},
+            BOB,
+            {"Bob": "2.00"},
+            "eve: fits a row that is another's",
+        ),
+        ({"bob": {"canvas": ["3"]}, "x": {"canvas": ["3"]}}, BOB, {}, "x: fits a row that others fit, too"),
+        ({"bob": {"number": ["3"]}}, BOB, {"Bob": "1.00"}, ""),
+        ({"bob": {"moodle": ["3"]}, "three": {"id": ["3"]}}, BOB, {}, "bob"),
+    ],
+)
+def test_rows_and_students_are_matched_one_to_one_or_left_empty_and_told(entries, rows, expected, said, tmp_path):
+    found, told = filled_in(entries, rows, tmp_path)
+    assert found == expected and said in told
+    assert all(student in told for student, row in zip(entries, range(9)) if f"{row + 1}.00" not in found.values())
+
+
+def hand_in_and_export(folder, results, rules, rows, roster=None):
+    """What Canvas's gradebook of such rows gets of a folder that is graded."""
+    if roster:
+        (folder / "roster.csv").write_text(roster, encoding="utf-8")
+    graded(folder, results, rules, MadeUp(lambda job: scored()))
+    (results.parent / "in.csv").write_text(
+        "\n".join(["Student,ID,SIS User ID,SIS Login ID,Section,HW (9)", *(f"{row},," for row in rows)])
+    )
+    book = ["--gradebook", str(results.parent / "in.csv"), "--column", "HW"]
+    main(["export", str(results), "--format", "canvas", *book])
+    with open(results / "canvas.csv", encoding="utf-8", newline="") as file:
+        return {row["Student"] for row in csv.DictReader(file) if row["HW (9)"]}
+
+
+ROSTER = "id,name,LMS number\n2024003,Bob,3\n2024004,Eve,4\n"
+
+
+@pytest.mark.parametrize("roster", [None, ROSTER])
+def test_no_name_of_a_file_and_no_student_yaml_puts_a_grade_into_another_s_row(
+    write_submission, rules, tmp_path, roster
+):
+    """Eve says Bob's id, and calls an archive as Canvas would call his; the rows are told by what others say of them."""
+    rows, folder = [*BOB, "Eve,4,2024004,eve@x.edu"], tmp_path / "submissions"
+    for name, own_id in (("evefolder", "2024003"), ("x_3_1_hw", "2024003")):
+        (write_submission(name) / "student.yaml").write_text(f"id: '{own_id}'\nname: Eve\n")
+    with zipfile.ZipFile(folder / "x_3_1_hw.zip", "w") as packed:
+        for file in (folder / "x_3_1_hw").iterdir():
+            packed.write(file, file.name)
+    shutil.rmtree(folder / "x_3_1_hw")
+    assert hand_in_and_export(folder, tmp_path / "results", rules, rows, roster) == set()
+    assert main(["export", str(tmp_path / "results"), "--format", "canvas-feedback"]) == 1
+    with zipfile.ZipFile(tmp_path / "results" / "canvas-feedback.zip") as packed:
+        assert packed.namelist() == []
+    write_submission("2024003")
+    assert hand_in_and_export(folder, tmp_path / "results", rules, rows, roster) == {"Bob"}
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

@@ -18,7 +18,7 @@ import pytest
 from benchmarks import course as made_up
 from benchmarks.course import Student, students, write_course, write_results
 from grader.apart import Apart
-from grader.grading.ranking import standings
+from grader.grading.ranking import UNRANKED, standings
 from grader.grading.verdicts import checks_by, median
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
@@ -157,6 +157,7 @@ def test_every_page_is_there_in_both_languages_with_a_way_to_the_other(tmp_path,
 
 def test_scripts_have_no_text_that_nobody_has_translated():
     assert of_scripts("ko") and all(of_scripts("ko").values()) and of_scripts("en") == {}
+    assert {verdict.replace("_", " ") for verdict in ("passed", "below_target", *UNRANKED)} <= of_scripts("ko").keys()
     for name in STATIC.glob("*.js"):
         assert not re.findall(r'(?:title|text|name|info): "[A-Za-z ]{4,}"', name.read_text(encoding="utf-8")), name
 

@@ -7,11 +7,12 @@ import zipfile
 
 import pytest
 
+from grader.cli import main
 from grader.intake.checks import check
 from grader.intake.downloads import find_downloads
 from grader.intake.packing import pack
 from grader.intake.submission import MAX_FILES, safe_id, take_in
-from grader.safe_text import printable
+from grader.safe_text import csv_text, inert, printable
 
 
 def tar_of(folder, path, mode="w", prefix=""):
@@ -40,6 +41,24 @@ def test_every_container_gives_the_same_submission(write_submission, tmp_path):
     ]
     assert {take_in(path).digest for path in packed} == {taken.digest}
     assert {take_in(path).student for path in packed} == {"kim-minji"}
+
+
+def test_a_name_that_no_disk_stores_is_told_by_check_and_pack(write_submission, tmp_path, capsys):
+    """Linux stores 255 bytes; a zip takes more, and a Korean letter has three."""
+    files = {path.name: path.read_bytes() for path in write_submission().iterdir()}
+    for name, fits in (("가" * 84 + ".py", True), ("가" * 85 + ".py", False), ("x" * 256 + "/a.txt", False)):
+        archive = zip_of({**files, name: b"x = 1\n"}, tmp_path / "kim-minji.zip")
+        assert bool(take_in(archive).unusable) != fits, name
+        assert main(["check", str(archive)]) == int(not fits)
+        assert ("more than 255 bytes" in capsys.readouterr().out) != fits
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(1)", "\ufe661", "\u207a1", "=\u0338", "\t="]
+)
+def test_no_cell_of_a_csv_is_a_formula_in_any_width(text):
+    assert inert(text) == f"'{text}" and csv_text([[text]], bom=False).startswith(("'", "\"'"))
+    assert [inert(plain) for plain in ("-", "a=1", "", "\uff21=")] == ["-", "a=1", "", "\uff21="]
 
 
 @pytest.mark.parametrize("written", ["0201", "0123456", "2020_1234", "0x1f", "1e3", "no", "null", "2024-02-31"])
@@ -191,7 +210,7 @@ def test_tars_that_could_keep_the_grader_busy_are_unusable(blocks, tmp_path):
 def test_a_tar_s_extended_headers_are_read(write_submission, tmp_path):
     folder = write_submission()
     with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
-        archive.add(folder, "가나다" * 40)
+        archive.add(folder, "/".join(["가나다" * 28] * 2))
     assert take_in(tmp_path / "x.tar").digest == take_in(folder).digest
 
 

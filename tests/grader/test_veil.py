@@ -77,8 +77,8 @@ def test_no_name_id_file_or_number_is_in_any_byte_that_is_published(named):
     forms = {unicodedata.normalize(form, text) for text in secrets for form in ("NFC", "NFD")}
     forms |= {quote(text) for text in forms}
     published = [path for path in (results / "site").rglob("*") if path.is_file() and "submissions" in str(path)]
-    published += [results / "site" / "index.html", results / "leaderboard.md"]
-    assert len(published) == 22
+    published += [results / "site" / "index.html", results / "site" / "ko" / "index.html", results / "leaderboard.md"]
+    assert len(published) == 2 * 20 + 3
     for path in published:
         content = path.read_text(encoding="utf-8") + str(path.relative_to(results))
         numerals = {*re.findall(r"(?<![\w.])\d+(?![\w.])", content)}  # digits within a checksum are nobody's

@@ -46,6 +46,16 @@ def translated_html(html: str, language: str) -> str:
 def of_scripts(language: str) -> dict[str, str]:
     """The texts that the pages' scripts ask for, in another language than English."""
     asked = {text for file in sorted(STATIC.glob("*.js")) for text in ASKED.findall(file.read_text(encoding="utf-8"))}
-    asked |= {"passed", "below target", "rejected", "failed", "infrastructure", "pending", "verified", "audited"}
+    asked |= {
+        "passed",
+        "below target",
+        "rejected",
+        "failed",
+        "infrastructure",
+        "pending",
+        "missing",
+        "verified",
+        "audited",
+    }
     asked |= {"optimization", "regularization", "initialization", "normalization", "seconds", "parameters"}
     return {} if language == "en" else {text: KOREAN[text] for text in sorted(asked)}

@@ -11,13 +11,16 @@ from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
-from grader.grading.ranking import Entry, band, decision
+from grader.grading.kept_roster import kept_roster
+from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.strategy_contributions import contributions
-from grader.grading.verdicts import checks_by, verdict
+from grader.grading.verdicts import verdict
+from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.roster import Student
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
-from grader.publish import canvas, feedback, moodle
+from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
 from grader.publish.pages.pictures import write_picture
@@ -48,7 +51,7 @@ class Pages:
         self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
-        self.people = {e.student: person(e) for e in entries} if shown == "pseudonym" else {}
+        self.people = class_list(entries, opened.folder) if shown == "pseudonym" else {}
         self.labels_shown = self.rules.labels_shown(datetime.now().astimezone())
         graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
         about = {
@@ -105,7 +108,7 @@ class Pages:
         """Write the page of every submission, and return the curves that the leaderboard shows."""
         curves: Curves = {}
         with Apart("grader.publish.pages.texts") as apart:
-            for graded in self.opened.ledger.graded(checks_by(self.rules)):
+            for graded, _ in judged(self.opened.ledger, self.rules):
                 name = f"submissions/{self.slugs[graded.student]}.html"
                 pages, curves[graded.student] = self.submission(graded, self.texts(graded, apart), name)
                 for language, page in pages.items():
@@ -202,12 +205,20 @@ class Pages:
             return []
 
 
-def person(entry: Entry) -> Person:
-    """Who an entry is about, as far as it is known: by the name of what was downloaded, too."""
-    number = canvas.number(entry) or moodle.number(entry)
-    return Person(
-        entry.student, entry.name, tuple(filter(None, (number, entry.source.rpartition(".")[0] or entry.source)))
-    )
+def class_list(entries: list[Entry], results: Path) -> dict[str, Person]:
+    """Everybody whom the pages must not name, by id."""
+    listed = kept_roster(results)
+    return {entry.student: person(entry, listed.get(entry.student)) for entry in entries}
+
+
+def person(entry: Entry, listed: Student | None = None) -> Person:
+    """Who an entry is about, as far as it is known: by the name of what was downloaded and by the roster, too."""
+    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
+    known = [number["id"] if number else "", entry.source.rpartition(".")[0] or entry.source]
+    if listed:
+        accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
+        known += [listed.name, listed.id, listed.number, *accounts]
+    return Person(entry.student, entry.name, tuple(filter(None, known)))
 
 
 def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:

@@ -1,0 +1,77 @@
+"""Who is in the downloads of which run: what is the same download under another id, and whose is there no more."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from grader.safe_text import printable
+
+NO_MORE = "is no more among the downloads that it was in"
+CAME_ANEW = "a download of the same name came later as {}"
+
+Runs = Sequence[tuple[str, Mapping[str, str]]]  # of each the folder, and where each student's hand-in lay
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What the runs tell.
+
+    Attributes:
+        superseded: By id, under which other one the same download was handed in later: the earlier id counts no more.
+        flags: By id, what a person should look at.
+    """
+
+    superseded: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
+
+
+def presence(runs: Runs) -> Presence:
+    """What later runs tell of who was in earlier ones.
+
+    A run over another folder, such as another part of the class, tells nothing of who was never in that folder.
+    """
+    last = {student: number for number, (_, hand_ins) in enumerate(runs) for student in hand_ins}
+    found = Presence()
+    for student, number in last.items():
+        before = runs[number][1]
+        place, later = before[student], runs[number + 1 :]
+        others = [
+            (other, lay)
+            for _, hand_ins in later
+            for other, lay in hand_ins.items()
+            if before.get(other) != place  # who handed it in together with the student, then
+        ]
+        if same := [other for other, lay in others if lay == place]:
+            found.superseded[student] = same[-1]
+        elif any(PurePath(place).is_relative_to(folder) for folder, _ in later):
+            found.flags[student] = NO_MORE
+        elif named := [other for other, lay in others if PurePath(lay).name == PurePath(place).name]:
+            found.flags[student] = CAME_ANEW.format(named[-1])
+    return found
+
+
+def held(runs: Runs, sources: Mapping[str, str]) -> dict[str, str]:
+    """The ids that are somebody's, and where the hand-in under each lay; its name where no run is known.
+
+    Args:
+        sources: By id, the names of what was handed in.
+    """
+    lay = {student: place for _, hand_ins in runs for student, place in hand_ins.items()}
+    return {student: lay.get(student, source) for student, source in sources.items()}
+
+
+def said_of_others(runs: Runs, handed_in: Mapping[str, str]) -> Iterator[str]:
+    """Lines about who was in an earlier run, and is not in the last one.
+
+    Args:
+        handed_in: By id, the names of what was handed in.
+    """
+    if not runs:
+        return
+    found, now = presence(runs), runs[-1][1]
+    for old, new in found.superseded.items():
+        if new in now:
+            yield f"{old}: {printable(PurePath(now[new]).name)} came as {new} now, and {old} is on no list any more"
+    absent = sorted({*handed_in} - {*now} - {*found.superseded})
+    if absent:
+        yield f"in none of these downloads, with the results of an earlier run: {', '.join(absent)}"

@@ -1,0 +1,124 @@
+"""Several runs into one results folder: whose a download is stays so, nobody is there twice, and nobody gets lost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from grader.grading.presence import presence
+from grader.grading.ranking import standings
+from grader.ledger.results_folder import open_results
+from tests.grader.engines import TESTS, MadeUp, graded, noted, scored
+
+UNSAFE = "graded without a sandbox"
+NO_MORE = "is no more among the downloads that it was in"
+
+
+@pytest.fixture
+def run(tmp_path, rules):
+    """Grades a folder into one results folder, and returns who is on the list, with the flags."""
+
+    def once(folder, rules=rules):
+        graded(folder, tmp_path / "results", rules, MadeUp(lambda job: scored()))
+        with open_results(tmp_path / "results", secret=TESTS) as opened:
+            found = standings(opened.ledger, opened.rules)
+        return {each.student: (each.source, [flag for flag in each.flags if flag != UNSAFE]) for each in found}
+
+    return once
+
+
+@pytest.fixture
+def hand_in(write_submission, tmp_path):
+    """Writes a submission of somebody who says an id, into a folder."""
+
+    def write(name, own_id, section="a"):
+        folder = tmp_path / section / name
+        if not folder.exists():
+            write_submission(name, parent=tmp_path / section)
+        (folder / "student.yaml").write_text(f"id: {own_id}\nname: Name of {own_id}\n")
+        return tmp_path / section
+
+    return write
+
+
+@pytest.mark.parametrize("theirs, before", [("bob", "bob"), ("work", "work"), ("work", "bob")])
+@pytest.mark.parametrize("section", ["a", "b"])
+@pytest.mark.parametrize("impostor", ["alice", "zoe"])
+def test_who_says_another_s_id_in_a_later_run_takes_nothing(theirs, before, section, impostor, hand_in, run):
+    """Also where the other is in another part of the class; folders are read in the order of their names."""
+    student = "bob"
+    assert run(hand_in(theirs, student)) == {student: (theirs, [])}
+    found = run(hand_in(impostor, student, section))
+    assert found.keys() == {student, impostor} and found[student] == (theirs, [])
+    assert found[impostor][0] == impostor and "another's id" in found[impostor][1][0]
+
+
+def test_who_changes_the_id_between_runs_is_on_the_list_once(hand_in, run, capsys):
+    other = hand_in("kim", "kim")
+    for own_id in ("eve1", "eve2", "eve3"):
+        found = run(hand_in("hand-in", own_id))
+        assert found == {"kim": ("kim", []), own_id: ("hand-in", [])}
+    assert "eve2: hand-in came as eve3 now, and eve2 is on no list any more" in capsys.readouterr().out
+    assert run(hand_in("hand-in", "eve1")).keys() == {"kim", "eve1"}, "the way back"
+    assert other.exists()
+
+
+def test_a_run_over_a_part_of_the_class_loses_nobody(hand_in, run, capsys):
+    first, second = hand_in("kim", "kim"), hand_in("lee", "lee", "b")
+    hand_in("park", "park")
+    run(first), run(second)
+    everybody = {"kim": ("kim", []), "lee": ("lee", []), "park": ("park", [])}
+    assert run(first / "kim") == everybody
+    assert "in none of these downloads, with the results of an earlier run: lee, park" in capsys.readouterr().out
+    assert run(first) == everybody
+
+
+def test_whose_download_is_gone_is_told_and_marked(hand_in, run, capsys):
+    folder = hand_in("kim", "kim")
+    run(hand_in("hand-in", "eve"))
+    (folder / "hand-in").rename(folder / "other")
+    hand_in("other", "eve4")
+    assert run(folder) == {"kim": ("kim", []), "eve": ("hand-in", [NO_MORE]), "eve4": ("other", [])}
+    assert "in none of these downloads, with the results of an earlier run: eve" in capsys.readouterr().out
+
+
+def test_downloads_that_were_moved_are_the_same_students(hand_in, run, tmp_path):
+    run(hand_in("work", "kim"))
+    (tmp_path / "a").rename(tmp_path / "moved")
+    assert run(tmp_path / "moved") == {"kim": ("work", [])}
+    hand_in("work", "kim5", "moved")
+    found = run(tmp_path / "moved")
+    assert found == {"kim5": ("work", [])}
+
+
+def test_a_new_download_of_another_id_by_the_same_name_is_marked(hand_in, run):
+    run(hand_in("work", "eve1"))
+    found = run(hand_in("work", "eve2", "again"))
+    assert found == {"eve1": ("work", ["a download of the same name came later as eve2"]), "eve2": ("work", [])}
+
+
+def test_a_group_that_handed_in_together_stays_together():
+    both = ("/d", {"kim": "/d/x", "lee": "/d/x"})
+    assert presence([both, both]) == presence([both])
+    alone = presence([both, ("/d", {"lee": "/d/x"})])
+    assert not alone.superseded and alone.flags == {"kim": NO_MORE}
+
+
+def test_what_only_a_claim_said_in_time_is_not_the_attempt_of_who_is_known(hand_in, run, rules):
+    """Alice said bob's id before he handed in: late, he is late, and gets neither her accuracy nor her time."""
+    deadline = datetime.now(UTC) + timedelta(seconds=-60)
+    folder, rules = hand_in("alice", "bob"), rules.but(deadline=deadline)
+    (folder / "times.csv").write_text("file,submitted\nalice,2026-11-01T00:00:00Z\n")
+    assert run(folder, rules).keys() == {"bob"}
+    hand_in("bob", "bob")
+    (folder / "times.csv").write_text("file,submitted\nalice,2026-11-01T00:00:00Z\nbob,2027-11-01T00:00:00Z\n")
+    found = run(folder, rules)
+    assert found["bob"][0] == "bob" and found["alice"][0] == "alice"
+
+
+def test_a_ledger_without_runs_says_nothing_of_them(tmp_path):
+    with open_results(tmp_path, new=True, secret=TESTS) as opened:
+        opened.ledger.note("2026", noted("kim"))
+        assert presence(opened.ledger.runs()) == presence([])
+        for _ in range(2):
+            opened.ledger.note_run("2026", "/d", {"kim": "/d/kim"})
+        assert opened.ledger.runs() == [("/d", {"kim": "/d/kim"})]
