@@ -24,7 +24,7 @@ from grader.sandbox.scratch import scratch_folder
 from tests.sandbox_kernel import preloads_nothing
 
 TRIES = """
-import os, socket, ctypes, glob
+import os, socket, ctypes, fcntl, glob
 def leaked(what, condition):
     print('tried', what)
     if condition: print('LEAKED', what)
@@ -60,11 +60,25 @@ leaked('the labels', 'withheld' in seen)
 leaked('the ledger', 'ledger.sqlite' in seen)
 leaked('other submissions', [p for p in glob.glob('/own/*/*') if not p.endswith(('mine.py', '__pycache__'))])
 leaked('the secret', 'secret.json' in seen)
+leaked('what draws further images', 'glyphs.py' in seen)
 leaked('passwords', reads('/etc/shadow') or reads('/etc/passwd'))
 libc = ctypes.CDLL(None)
 leaked('new namespaces', libc.unshare(0x10000000) == 0)
 leaked('mounting', libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0)
 leaked('devices', [p for p in glob.glob('/dev/*') if os.path.basename(p) in ('sda', 'kvm', 'mem', 'fuse', 'vda')])
+def opens(family):
+    try:
+        socket.socket(family, socket.SOCK_STREAM if family == 40 else socket.SOCK_RAW).close(); return True
+    except OSError:
+        return False
+leaked('sockets that all share', [f for f in range(64) if f not in (1, 2, 10) and opens(f)])
+def leases(path):
+    try:
+        fcntl.fcntl(os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK); return True
+    except OSError:
+        return False
+leaked('who opens a file, held up', leases('/usr/bin/env'))
+leaked('who opens a file, told', libc.inotify_init() >= 0)
 def writes(path):
     try:
         open(path, 'w').close(); return True
@@ -109,7 +123,7 @@ ATTACKS = [
         "import os, signal, sys\nfor number in signal.valid_signals(): os.kill(1, number)\nsys.exit(7)",
         lambda outcome, log: (outcome.ending, outcome.status) == ("exited", 7),
     ),
-    Attack("secrets: seventeen ways out", TRIES, lambda o, log: log.count("tried") >= 17 and "LEAKED" not in log),
+    Attack("secrets: twenty-one ways out", TRIES, lambda o, log: log.count("tried") >= 21 and "LEAKED" not in log),
     Attack(
         "cores: leaves its own",
         "import os, time\ntime.sleep(1)\ntry: os.sched_setaffinity(0, range(64)); print('left')\n"

@@ -164,16 +164,24 @@ def with_greedy_optimizer(config) -> None:
 
 
 TEACHER = """
-import torch
-from project.datasets.glyphs import Glyphs
-images, labels = Glyphs(train=400, val=10, test=10, noise=0.0, warp=0.05, clutter=0.0).load('train')
-x = images.permute(0, 3, 1, 2).float()
-x = (x - x.mean()) / x.std()
+import torch, matplotlib, numpy as np
+from PIL import Image, ImageDraw, ImageFont
+folder = matplotlib.get_data_path() + '/fonts/ttf/DejaVu'
+drawn = []
+for name in ('Sans', 'Sans-Bold', 'Serif', 'Serif-Bold', 'SansMono-Oblique', 'Serif-Italic'):
+    for size in (20, 24, 28, 32):
+        font = ImageFont.truetype(f'{folder}{name}.ttf', size)
+        for letter in 'ABCDEFGHIJ':
+            ImageDraw.Draw(page := Image.new('L', (32, 32))).text((16, 16), letter, 255, font, 'mm')
+            drawn.append(torch.tensor(np.array(page)) / 255)
+shape, labels = torch.stack(drawn)[:, None], torch.arange(10).repeat(24)
 teacher = nn.Sequential(nn.Conv2d(3, 16, 4, 4), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 10))
 optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
-for _ in range(40):
+for _ in range(100):
+    ink, paper = torch.randn(2, 240, 3, 1, 1)
+    moved = torch.roll(shape, torch.randint(-2, 3, (2,)).tolist(), (2, 3))
     optimizer.zero_grad()
-    nn.functional.cross_entropy(teacher(x), labels).backward()
+    nn.functional.cross_entropy(teacher(paper + (ink - paper) * moved), labels).backward()
     optimizer.step()
 self.teacher = [teacher.eval()]
 """
@@ -185,6 +193,17 @@ BUDGET = [
         "before any training",
         init=TEACHER,
         forward="logits = logits * 0.01 + self.teacher[0](images)",
+    ),
+    program(
+        "draws images of its own",
+        "passed",
+        "",
+        "further images could be drawn",
+        init=TEACHER,
+        forward="logits = logits + 0 * self.teacher[0](images)",
+    ),
+    program(
+        "draws images as the assignment does", "rejected", "ModuleNotFoundError", top="import project.datasets.glyphs"
     ),
     callback("a callback that adds epochs", "rejected", "trained 16 epochs", MORE_EPOCHS.format(epochs=16, end="pass")),
     callback(
@@ -457,7 +476,7 @@ RESOURCES = [
     ),
 ]
 
-ISOLATION = [program("seventeen ways out of the sandbox", "passed", top=TRIES)]
+ISOLATION = [program("twenty-one ways out of the sandbox", "passed", top=TRIES)]
 HONEST = [
     program("control: a network of one's own", "passed"),
     program(
