@@ -1,19 +1,25 @@
 """One submission, read, kept and checked. It runs in a process of its own (`grader.apart`), and imports no torch."""
 
+import errno
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from grader.apart import OurFault
-from grader.intake.checks import look
+from grader.intake.blanking import blanked_modules
+from grader.intake.checks import Finding, look
 from grader.intake.reports import PAGED, suffix
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import Submission, identity, take_in, unusable
 from grader.intake.time_estimate import estimated_work
-from grader.ledger.submission_store import document_texts, keep
-from grader.safe_text import storable
+from grader.ledger.submission_store import document_texts, keep, keep_code
+from grader.safe_text import printable, storable
+
+OF_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOENT, errno.ENOTDIR)  # what no folder takes
 
 
 class Examined(BaseModel):
@@ -94,7 +100,28 @@ def examined(submission: Submission, results: Path, max_epochs: int, texts: dict
         {key: storable(text) for key, text in asdict(finding).items()}
         for finding in look(submission, max_epochs, texts or {})
     ]
+    if submission.modules and not any(finding["severity"] == "reject" for finding in findings):
+        findings += [asdict(finding) for finding in code_kept(submission, results)]
     return found.model_copy(update={"findings": findings, "work": estimated_work(submission)})
+
+
+def code_kept(submission: Submission, results: Path) -> Iterator[Finding]:
+    """Keep the code as a training sees it, and lay it out as for one. Nobody parses it again; what fails here is told."""
+    mend = "hand in modules of short names that `python -m py_compile` takes"
+    try:
+        code = blanked_modules(submission.modules)
+        with TemporaryDirectory() as folder:
+            for path, content in code.items():
+                Path(folder, path).write_bytes(content)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        said = printable(str(error)) or type(error).__name__
+        yield Finding("*.py", f"cannot be prepared for a training: {said}", mend)
+    except OSError as error:
+        if error.errno not in OF_NAMES:
+            raise
+        yield Finding("*.py", f"cannot be laid out for a training: {error.strerror}", mend)
+    else:
+        keep_code(results, submission.digest, code)
 
 
 def paged(submission: Submission) -> list[str]:

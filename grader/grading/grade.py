@@ -17,7 +17,7 @@ from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
-from grader.ledger.submission_store import kept
+from grader.ledger.submission_store import kept_for_training
 from grader.rerun.grading_data import GradingData, prepare
 from grader.rerun.job import Job
 from grader.rules import Rules
@@ -152,7 +152,8 @@ class Walk:
         if row := graded.rows.get(task.index):
             place += f"-after-{row}"
         results, settings = self.opened.folder, self.settings
-        submission = Submission(results, graded.student, graded.name, kept(results, graded.digest)).without_documents
+        files = kept_for_training(results, graded.digest)
+        submission = Submission(results, graded.student, graded.name, files).without_documents
         seed, folder = training_seed(self.opened.secret, task.index), results / "attempts" / graded.student / place
         job = Job(submission, seed, self.rules, self.data, settings.device, folder, settings.sandboxed)
         self.running[job] = task, graded, now()

@@ -1,8 +1,10 @@
 """`check --try`: what the census of a training says, without the training."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from grader.intake.blanking import blanked_modules
 from grader.intake.submission import Submission
 from grader.ledger.measurement import Measurement
 from grader.rerun.grading_data import prepare
@@ -23,5 +25,6 @@ def tried(submission: Submission, rules: Rules, sandboxed: bool = True) -> Measu
         raise UserError(f"--try: no sandbox: {reason} To run the code without one, add --unsafe-no-sandbox")
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(rules, Secret(bytes(BYTES)), Path(folder))
-        job = Job(submission, 0, rules, data, "cpu", Path(folder, "trial"), sandboxed, trial=True)
+        as_trained = replace(submission, files={**submission.files, **blanked_modules(submission.modules)})
+        job = Job(as_trained, 0, rules, data, "cpu", Path(folder, "trial"), sandboxed, trial=True)
         return run_job(job, lambda line: None, Slot())

@@ -7,6 +7,7 @@ import ast
 import io
 import tokenize
 import warnings
+from collections.abc import Mapping
 
 Span = tuple[tuple[int, int], tuple[int, int]]  # (line, column in bytes) of the start and of the end
 
@@ -26,6 +27,11 @@ def blanked(content: bytes) -> bytes:
         left = b"" if comment else b'""' + b"\\\n" * (last - first)
         lines[first - 1 : last] = [*(lines[first - 1][:begin] + left + lines[last - 1][end:]).splitlines(keepends=True)]
     return b"".join(lines)
+
+
+def blanked_modules(modules: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same for each of a submission's modules, by file name: what a training sees of them. Raises as `blanked`."""
+    return {path: blanked(content) for path, content in modules.items()}
 
 
 def comments(lines: list[bytes]) -> list[Span]:

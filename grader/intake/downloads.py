@@ -35,6 +35,7 @@ CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 CANVAS_S, MOODLE_S = "Canvas's account", "Moodle's account"
+LIKE_A_SYSTEM_S = "a name like a system's"
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -125,7 +126,9 @@ def of_one_system(downloads: list[Download]) -> list[Download]:
     if len({each.whose_by for each in downloads}) <= 1:
         return downloads
     return [
-        replace(dated_by_file(each), doubted=True) if each.whose_by in (CANVAS_S, MOODLE_S) else each
+        replace(dated_by_file(each), doubted=True, whose_by=LIKE_A_SYSTEM_S)
+        if each.whose_by in (CANVAS_S, MOODLE_S)
+        else each
         for each in downloads
     ]
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from project.support.errors import note
+from project.support.errors import UserError, note
 from project.support.files import open_atomically, write_atomically
 
 DAMAGE = (
@@ -44,6 +44,27 @@ def kept(results: Path, digest: str) -> dict[str, bytes]:
     except DAMAGE as error:
         note(f"{archive}: is damaged ({error}); a run over its submission keeps it anew")
         return {}
+
+
+def keep_code(results: Path, digest: str, code: Mapping[str, bytes]) -> None:
+    """Keep a submission's modules as a training sees them, by file name. They are UTF-8."""
+    texts = {path: content.decode() for path, content in code.items()}
+    write_atomically(place(results, digest, "code.json"), json.dumps(texts, ensure_ascii=False))
+
+
+def kept_for_training(results: Path, digest: str) -> dict[str, bytes]:
+    """All files of a submission, with its modules as a training sees them. Raises UserError where these were not kept."""
+    files, path = kept(results, digest), place(results, digest, "code.json")
+    modules = {name for name in files if name.endswith(".py")}
+    if not modules:
+        return files
+    try:
+        code = {str(name): str(text).encode() for name, text in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, AttributeError):
+        code = {}
+    if code.keys() != modules:
+        raise UserError(f"{path}: is missing or damaged; a run over the submission writes it anew")
+    return files | code
 
 
 def kept_text(files: Mapping[str, bytes], name: str) -> str:

@@ -72,8 +72,8 @@ def worksheet(
             if not entry.known_as:
                 continue
             on_list = (listed or {}).get(entry.student)
-            known = number(entry) or (on_list.number if on_list and not CANVAS.fullmatch(entry.source) else "")
-            identifier = f"Participant {known}" if known else entry.student
+            place = number(entry) or (on_list.number if on_list and not CANVAS.fullmatch(entry.source) else "")
+            identifier = f"Participant {place}" if place else entry.student
             made.append(
                 [identifier, on_list.name if on_list else entry.name, grade(entry), "-", feedbacks[entry.student]]
             )

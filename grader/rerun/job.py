@@ -23,6 +23,7 @@ class Job:
     """What to rerun, and how. A job equals only itself, so that it can be a key.
 
     Attributes:
+        submission: With its modules as a training sees them.
         device: `cuda` or `cpu`.
         folder: Where the log, the configuration and the curves are kept.
         trial: End where the training would begin, with what the census says.

@@ -18,7 +18,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from grader.intake.blanking import blanked
 from grader.intake.grammar import classes_for
 from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
@@ -273,7 +272,7 @@ class Rerun:
         given, output = folder / "given", folder / "out"
         output.mkdir(parents=True)
         for path, content in job.submission.modules.items():
-            write(given / "own" / "submission" / path, blanked(content))
+            write(given / "own" / "submission" / path, content)  # nothing of it is parsed here
         write(given / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         shutil.copyfile(given / "config.yaml", job.folder / f"{stage}.yaml")
         place = seen("/job", given)

@@ -15,7 +15,7 @@ from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept
+from grader.ledger.submission_store import kept, kept_for_training
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
 from grader.rerun.mounted_code import REPOSITORY
@@ -46,6 +46,7 @@ def ablate(opened: OpenResults, student: str, seeds: int | None, settings: Setti
         raise UserError(f"{student}: has no accuracy to explain; only what was trained and scored can be taken apart")
     if images_key(rules, opened.secret) != graded.images:
         raise UserError(f"{student}: was graded on other images than the rules name now; grade it again first")
+    files = kept_for_training(opened.folder, graded.digest)
     run_variants(opened, graded, files, max(seeds or 1, len(graded.measurements)), settings)
     rows = contributions(opened.ledger.variants(graded), list(graded.measurements.values()), rules.families)
     figure = opened.folder / "ablations" / f"{student}.png"

@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 import unicodedata
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -132,14 +133,13 @@ def forbidden(monkeypatch):
     """Makes a folder one that may not be listed; permissions alone do not stop root."""
 
     def forbid(folder):
+        def asked(there, path="."):
+            if str(path) == str(folder):
+                raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+            return there(path)
+
         for name in ("listdir", "scandir"):
-
-            def asked(path=".", there=getattr(os, name)):
-                if str(path) == str(folder):
-                    raise PermissionError(errno.EACCES, "Permission denied", str(folder))
-                return there(path)
-
-            monkeypatch.setattr(os, name, asked)
+            monkeypatch.setattr(os, name, partial(asked, getattr(os, name)))
 
     return forbid
 

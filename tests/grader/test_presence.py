@@ -4,24 +4,28 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from grader.grading.presence import presence
+from grader.grading.hand_ins import hand_ins
+from grader.grading.presence import held, presence, said_of_others
 from grader.grading.ranking import standings
+from grader.grading.register_submissions import note_run, register
 from grader.ledger.results_folder import open_results
-from tests.grader.engines import TESTS, MadeUp, graded, noted, scored
+from tests.grader.engines import TESTS, noted
 
-UNSAFE = "graded without a sandbox"
 NO_MORE = "is no more among the downloads that it was in"
 
 
 @pytest.fixture
 def run(tmp_path, rules):
-    """Grades a folder into one results folder, and returns who is on the list, with the flags."""
+    """Takes a folder into one results folder, as a run does, and returns who is on the list, with the flags."""
 
     def once(folder, rules=rules):
-        graded(folder, tmp_path / "results", rules, MadeUp(lambda job: scored()))
-        with open_results(tmp_path / "results", secret=TESTS) as opened:
-            found = standings(opened.ledger, opened.rules)
-        return {each.student: (each.source, [flag for flag in each.flags if flag != UNSAFE]) for each in found}
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            ledger = opened.ledger
+            downloads = hand_ins(folder, rules, None, held(ledger.runs(), ledger.held()))
+            register(downloads, opened, rules)
+            note_run(folder, downloads, opened)
+            print(*said_of_others(ledger.runs(), ledger.held()), sep="\n")
+            return {each.student: (each.source, each.flags) for each in standings(ledger, rules)}
 
     return once
 

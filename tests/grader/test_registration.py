@@ -6,6 +6,7 @@ import random
 import re
 import tarfile
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from grader.apart import Apart
+from grader.grading import examination
 from grader.grading.hand_ins import hand_ins
 from grader.grading.register_submissions import examined, register
 from grader.intake.downloads import Download
 from grader.intake.submission import take_in
 from grader.ledger.results_folder import open_results
+from grader.ledger.submission_store import kept_for_training
 from grader.sandbox.supervision import Outcome
+from project.support.errors import UserError
 from tests.grader.engines import TESTS, MadeUp, graded, scored
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -245,3 +249,37 @@ def test_the_same_files_downloaded_again_after_the_deadline_stay_in_time(write_s
             register([Download(folder, time)], opened, rules)
             (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
     assert noted.submitted == BEFORE
+
+
+def prepared(submission, results):
+    (results / "submissions").mkdir(parents=True, exist_ok=True)
+    return [f["what"] for f in examination.examined(submission, results, 15, {}).findings if f["severity"] == "reject"]
+
+
+def test_code_is_kept_as_a_training_sees_it_and_nobody_parses_it_again(write_submission, tmp_path, rules):
+    folder = write_submission(mine_py="x = 1  # SECRET\n")
+    jobs = []
+    graded(folder.parent, tmp_path / "results", rules, MadeUp(lambda job: jobs.append(job) or scored()))
+    ((name, content),) = jobs[0].submission.modules.items()
+    assert name == "mine.py" and b"x = 1" in content and b"SECRET" not in content
+    assert not [file for file in Path("grader/rerun").rglob("*.py") if re.search("blank|ast\\.", file.read_text())]
+    digest = take_in(folder).digest
+    (tmp_path / "results" / "submissions" / f"{digest}.code.json").unlink()
+    with pytest.raises(UserError, match="is missing or damaged; a run over the submission writes it anew"):
+        kept_for_training(tmp_path / "results", digest)
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), SyntaxError("no"), ValueError("\0")])
+def test_code_that_cannot_be_prepared_is_the_submission_s_verdict(error, write_submission, tmp_path, monkeypatch):
+    def fails(modules):
+        raise error
+
+    monkeypatch.setattr(examination, "blanked_modules", fails)
+    (said,) = prepared(take_in(write_submission(mine_py="x = 1\n")), tmp_path)
+    assert said.startswith("cannot be prepared for a training")
+
+
+def test_code_that_cannot_be_laid_out_is_the_submission_s_verdict(write_submission, tmp_path):
+    taken = take_in(write_submission())
+    (said,) = prepared(replace(taken, files={**taken.files, "가" * 90 + ".py": b"x = 1\n"}), tmp_path)
+    assert said == "cannot be laid out for a training: File name too long"
