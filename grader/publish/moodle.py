@@ -58,10 +58,12 @@ def worksheet(
     if path is None:
         made = [["Identifier", "Full name", "Grade", MODIFIED["en"], "Feedback comments"]]
         for entry in entries:
-            row = (listed or {}).get(entry.student)
-            known = number(entry) or (row.number if row and not CANVAS.fullmatch(entry.source) else "")
+            person = (listed or {}).get(entry.student)
+            known = number(entry) or (person.number if person and not CANVAS.fullmatch(entry.source) else "")
             identifier = f"Participant {known}" if known else entry.student
-            made.append([identifier, row.name if row else entry.name, grade(entry), "-", feedbacks[entry.student]])
+            made.append(
+                [identifier, person.name if person else entry.name, grade(entry), "-", feedbacks[entry.student]]
+            )
         return Filled(csv_text(made))
     book = Gradebook.read(path)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks import hand_in_systems as systems
+from benchmarks.hand_in_systems import HandIn, zipped
 from grader.cli import main
 from grader.grading.dry_run import dry_run
 from grader.grading.settings import Settings
@@ -17,8 +19,6 @@ from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
 from project.support.errors import UserError
-from benchmarks import hand_in_systems as systems
-from benchmarks.hand_in_systems import HandIn, zipped
 from tests.grader.engines import MadeUp, graded, scored
 
 DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=timezone(timedelta(hours=9)))

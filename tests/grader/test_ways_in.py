@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import hand_in_systems as systems
+from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
 from grader.grading.hand_ins import ask_about_times, hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
@@ -25,8 +27,6 @@ from grader.intake.time_sources import (
 )
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
-from benchmarks import hand_in_systems as systems
-from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
 from tests.grader.conftest import needs_sandbox
 from tests.grader.engines import TESTS
 
