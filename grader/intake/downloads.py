@@ -47,6 +47,7 @@ class Download:
         about: What the system says of the student, by kind: id, number, login, github, name.
         order: Of one student's downloads from one system, which came later.
         flags: What a person should look at: about whose it is.
+        parts: Where several files together are the hand-in: all of them, `source` among them.
     """
 
     source: Path
@@ -61,6 +62,7 @@ class Download:
     about: Mapping[str, str] = field(default_factory=dict)
     order: int = 0
     flags: tuple[str, ...] = ()
+    parts: tuple[Path, ...] = ()
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:

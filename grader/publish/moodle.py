@@ -59,8 +59,8 @@ def worksheet(
         made = [["Identifier", "Full name", "Grade", MODIFIED["en"], "Feedback comments"]]
         for entry in entries:
             person = (listed or {}).get(entry.student)
-            known = number(entry) or (person.number if person and not CANVAS.fullmatch(entry.source) else "")
-            identifier = f"Participant {known}" if known else entry.student
+            called = number(entry) or (person.number if person and not CANVAS.fullmatch(entry.source) else "")
+            identifier = f"Participant {called}" if called else entry.student
             made.append(
                 [identifier, person.name if person else entry.name, grade(entry), "-", feedbacks[entry.student]]
             )
