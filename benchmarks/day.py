@@ -232,7 +232,8 @@ def exposed(members: list[Member], entries: list[Entry], results: Path) -> list[
         wide = "\n".join(token for token in known if WIDE.search(token))
         met = (known & words) | ({f"{a} {b}" for a, b in zip(tokens, tokens[1:])} & pairs)
         for secret in met | {part for part in parts if part in wide}:
-            found[f"{secret} is published, as in {place}"] += 1
+            around = re.search(rf".{{0,30}}{re.escape(secret)}.{{0,30}}", text, re.IGNORECASE)
+            found[f"{secret} is published, as in {place}{f': {around[0]!r}' if around else ''}"] += 1
             words.discard(secret), pairs.discard(secret), parts.discard(secret)
     return [*found]
 

@@ -164,9 +164,7 @@ def crashes(one: Member, other: Member) -> None:
 
 
 def misses(one: Member, other: Member) -> None:
-    one.outcome = lambda member: Measurement(
-        outcome="scored", accuracy=0.41, samples=100, epochs=15, parameters=10, seconds=60.0
-    )
+    one.outcome = lambda member: scored(0.41, epochs=15, seconds=60.0)
 
 
 def lost(one: Member, other: Member) -> None:
