@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from benchmarks.hand_in_systems import HandIn, zipped
+from benchmarks.made_up import scored
 from grader.ledger.measurement import Measurement
 
 DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=timezone(timedelta(hours=9)))
