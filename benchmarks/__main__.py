@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering|day --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -18,6 +18,7 @@ ABOUT = {
     "grading": "the grader's wall-clock against the same trainings run bare",
     "simulation": "a course on a cluster that is made up: utilisation, what is lost, the grader's own cost",
     "rendering": "leaderboard and pages of large courses: seconds and memory",
+    "day": "a class with odd students hands in by each way: what becomes of whom, and seconds of each step",
 }
 ROUNDS = {
     "epoch": 5,
@@ -29,6 +30,7 @@ ROUNDS = {
     "grading": 3,
     "simulation": 1,
     "rendering": 3,
+    "day": 1,
 }
 
 
@@ -46,6 +48,8 @@ def main(args: list[str]) -> int:
         command.add_argument(
             "--submissions", default="1000,10000", help="of simulation and rendering: sizes, by commas"
         )
+        command.add_argument("--students", default="200", help="of day: sizes of the class, separated by commas")
+        command.add_argument("--way", help="of day: canvas, moodle, ..., separated by commas; all of them by default")
     options = parser.parse_args(args)
     if options.command == "target" and not options.images:
         parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
@@ -76,11 +80,12 @@ def main(args: list[str]) -> int:
         "grading": (options.rounds,),
         "simulation": (sizes, options.rounds),
         "rendering": (sizes, options.rounds),
+        "day": (options.way.split(",") if options.way else None, [int(size) for size in options.students.split(",")]),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])
     if options.json:
         write(options.json, {"machine": about, **result})
-    return 0
+    return int(bool(result.get("problems")))
 
 
 if __name__ == "__main__":

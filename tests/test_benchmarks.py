@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import epoch, rendering, startup, step, template
+from benchmarks import day, epoch, odd_students, rendering, startup, step, template
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
+from benchmarks.odd_students import ARCHIVES, WAYS, Odd
+from grader.sandbox.bubblewrap import unavailable
+from project.training.command_line import complete_config
 
 
 @pytest.mark.parametrize(
@@ -66,3 +69,26 @@ def test_target_asks_for_images(capsys):
 
 def test_ratios_are_those_of_the_rounds():
     assert ratio([2.0, 6.0, 3.0], [1.0, 2.0, 3.0]) == {"median": 2.0, "low": 1.0, "high": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("way", "size"),
+    [*((way, 20) for way in WAYS), *(pytest.param(way, 200, marks=pytest.mark.slow) for way in WAYS)],
+)
+def test_nobody_is_missing_mistaken_or_exposed_after_a_day(way, size, tmp_path, monkeypatch):
+    if way not in ARCHIVES and (reason := unavailable()):
+        pytest.skip(f"git runs in a sandbox only: {reason}")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    config = complete_config(["--config", "configs/quickstart.yaml"])
+    acted = day.acted_out(way, size, config, tmp_path)
+    assert not acted.problems
+    assert len(acted.odd) >= size // 5 and all(where.count(",") >= 4 for *_, where in acted.odd)
+
+
+def test_a_day_tells_what_is_not_as_it_must_be(tmp_path, monkeypatch):
+    """Whoever is made less odd than announced, or named on a page, is a problem."""
+    monkeypatch.setattr(odd_students, "ODD", (Odd("a fault", lambda one, other: None, "failed"),))
+    monkeypatch.setattr("grader.publish.pages.rendering.class_list", lambda entries, results: {})
+    problems = day.acted_out("canvas", 4, complete_config(["--config", "configs/quickstart.yaml"]), tmp_path).problems
+    assert sum("a fault: passed" in problem for problem in problems) == 1
+    assert sum("is published, as in site/" in problem for problem in problems) >= 4

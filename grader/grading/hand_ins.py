@@ -11,6 +11,7 @@ from grader.grading.git_to_tar import NoSandbox, exported
 from grader.intake.downloads import Download, counted, find_downloads, is_late
 from grader.intake.git_repositories import has_files
 from grader.intake.identity import identified, place_of
+from grader.intake.loose_files import put_together
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import Unusable
 from grader.intake.time_sources import BY_COMMIT, BY_FILE, BY_GIT, BY_MEMBERS, RECORDED
@@ -43,7 +44,7 @@ def hand_ins(
         UserError: There are none, or a table among them cannot be read.
     """
     zone = zone_of(rules)
-    found = dated_by_git(find_downloads(folder, zone, roster))
+    found = dated_by_git(put_together(find_downloads(folder, zone, roster)))
     dated, claims = [], dict[str, tuple[str, str]]()
     with Apart("grader.grading.examination") as apart:
         for each in found:

@@ -12,6 +12,7 @@ from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_time
 from grader.intake.downloads import Download
 from grader.intake.identity import of_roster, place_of
+from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Noted, now
@@ -104,7 +105,7 @@ def in_time(noted: Noted, rules: Rules) -> bool:
 
 def kept_examined(apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int) -> Examined | None:
     """An earlier attempt, examined as it was kept; None where it could not be read then, or its files are gone."""
-    archive = replace(download, source=place(results, noted.digest), student=noted.student, name=noted.name)
+    archive = replace(download, source=place(results, noted.digest), parts=(), student=noted.student, name=noted.name)
     if not archive.source.exists():
         return None
     found = examined(apart, archive, results, max_epochs)
@@ -116,7 +117,7 @@ def examined(apart: Apart, download: Download, results: Path, max_epochs: int) -
     source, student, name = download.source.absolute(), download.student, download.name
     with scratch_folder() as scratch:
         try:
-            packed = exported(source, scratch)
+            packed = as_zip(download.parts, scratch) if download.parts else exported(source, scratch)
             about = (str(source), None if packed == source else str(packed), student, name, download.told)
             given = (*about, str(results.absolute()), max_epochs)
             found = Examined(**apart.call("examine", *given, None))

@@ -59,6 +59,7 @@ class Download:
         doubted: Whether the name looks like that of a system that the folder is not from: anybody can call a file so.
         order: Of one student's downloads from one system, which came later.
         flags: What a person should look at: about whose it is.
+        parts: Where several files together are the hand-in: all of them, `source` among them.
     """
 
     source: Path
@@ -75,6 +76,7 @@ class Download:
     doubted: bool = False
     order: int = 0
     flags: tuple[str, ...] = ()
+    parts: tuple[Path, ...] = ()
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:

@@ -127,6 +127,43 @@ def test_canvas_without_a_roster_and_without_names(files, rules, tmp_path):
     assert [each.late for each in found.values()].count(True) == 1
 
 
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_files_that_were_not_zipped_are_one_submission(anonymous, files, rules, tmp_path):
+    students = [
+        HandIn("김민지", 101, {**files, "model-2.py": b"x = 1\n"}),
+        HandIn("이바다", 102, {name.replace(".", "-1."): content for name, content in files.items()}),
+        HandIn("박구름", 103, {"config.yaml": files["config.yaml"], "과제.zip": zipped(files)}),
+        HandIn("최나무", 104, {"a.py": b"", "b.py": b"", "text.html": b"<p>"}),
+        HandIn("정노을", 105, {"report.pdf": b"%PDF-"}),
+    ]
+    folder = systems.canvas(tmp_path / "canvas", students, anonymous)
+    (late_link,) = folder.glob("*104_*b.py") if not anonymous else [None]
+    found = hand_ins(folder, rules)
+    assert [len(each.parts) for each in found] == [5, 4, 0, 2, 0] and [each.attempts for each in found] == [
+        0,
+        0,
+        1,
+        1,
+        0,
+    ]
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(found, opened, rules)
+        ranked = {entry.student[-3:]: entry for entry in standings(opened.ledger, rules)}
+    if not anonymous:
+        assert {student: entry.verdict for student, entry in ranked.items()} == {
+            **dict.fromkeys(("101", "102", "103"), "pending"),
+            **dict.fromkeys(("104", "105"), "rejected"),
+        }
+        assert "config.yaml: is missing" in ranked["104"].own_reason
+        assert "neither a folder nor" in ranked["105"].own_reason
+        late_link.unlink()
+        late_link.symlink_to("/etc/passwd")
+        with open_results(tmp_path / "again", new=True, secret=TESTS) as opened:
+            register(hand_ins(folder, rules), opened, rules)
+            (entry,) = (each for each in standings(opened.ledger, rules) if each.student == "104")
+        assert "is a link or a device" in entry.own_reason
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8", "cp949"])
 @pytest.mark.parametrize("korean", [False, True])
 def test_moodle(korean, encoding, files, rules, tmp_path):
