@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grader.intake import checks, packing
 from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
+from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
 from grader.rules import Rules
 from grader.safe_text import escaped, in_words, printable, table_row
@@ -70,6 +71,9 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(check, "Say what the grader will say of a submission, before any training.", rules, trial)
     add("path", type=Path, help="the submission: a folder, zip or tar")
     add("--summary", type=Path, metavar="FILE", help="append the same to this file, as Markdown")
+    add(
+        "--changed", type=Path, metavar="FILE", help="path is a class's repository, in which this changes (git diff -z)"
+    )
 
     add = command(pack, "Check a submission, and write the archive to hand in.", rules, trial)
     add("path", type=Path, help="the submission's folder")
@@ -139,6 +143,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def check(options: argparse.Namespace) -> int:
+    if options.changed:
+        try:
+            options.path = folder_of_pull_request(options)
+        except UserError as error:
+            if options.summary:
+                with output("--summary", options.summary), open(options.summary, "a", encoding="utf-8") as summary:
+                    summary.write(f"## {escaped(str(error))}\n")
+            raise
     _, findings, said = checked(options)
     if options.summary:  # such as the one that GitHub shows for a workflow's run
         lines = [f"## {escaped(said)}", ""]
@@ -148,6 +160,16 @@ def check(options: argparse.Namespace) -> int:
         with output("--summary", options.summary), open(options.summary, "a", encoding="utf-8") as summary:
             summary.write("\n".join(lines) + "\n")
     return int(bool(checks.rejections(findings)))
+
+
+def folder_of_pull_request(options: argparse.Namespace) -> Path:
+    """The student's folder that a pull request changes. Raises UserError where it is not that alone, or is gone."""
+    listed = existing(options.changed).read_bytes()
+    folder = own_folder(changed_paths(listed), Rules.load(options.rules).student_folders)
+    if not os.path.lexists(options.path / folder):
+        raise UserError(f"the pull request leaves nothing in {printable(folder)}; put your files into it")
+    path: Path = options.path / folder
+    return path
 
 
 def pack(options: argparse.Namespace) -> int:

@@ -104,6 +104,7 @@ class Rules(Section, Assignment):
     """The assignment, and how it is graded.
 
     Attributes:
+        student_folders: In a class's repository, where students' folders are: a pull request may change one of them.
         seeds: Trainings of each submission, each with a seed of its own, the same for everybody; their median ranks.
         seeds_near_target: Trainings of those whose accuracy cannot be told from the target by `seeds` of them.
         deadline: When submissions are due, with its time zone; of several attempts the last before it counts.
@@ -121,6 +122,7 @@ class Rules(Section, Assignment):
         site: What the published pages show.
     """
 
+    student_folders: str = Field("students/*", pattern=r"^[^/]+(/[^/]+)*$")
     seeds: int = Field(1, ge=1, le=99)
     seeds_near_target: int = Field(3, ge=1, le=99)
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)

@@ -26,8 +26,9 @@ WORKFLOWS = sorted(map(str, ROOT.glob(".github/workflows/*.yml")))
         ["lint-imports", "--no-cache", "--no-logo"],
         ["zizmor", "--offline", "--no-progress", *WORKFLOWS],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
+        ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(ROOT / "docs/examples/gitlab-ci.yml")],
     ],
-    ids=lambda command: " ".join(command[:2]),
+    ids=lambda command: " ".join(command[:3]),
 )
 def test_linters_find_nothing(command, tmp_path):
     assert WORKFLOWS

@@ -9,10 +9,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 VEILED = "▒▒▒"
+MOST_KEPT = 20_000  # people of whom it is remembered what to look for
 MOST_BETWEEN = 4  # characters that are no letters, between two letters of a name
 SHORTEST_ACCOUNT = 4  # letters of another's account; a shorter one is a word of most texts
 SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
@@ -58,12 +60,13 @@ def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
 
 
 def terms_of(author: Person, others: Iterable[Person]) -> Terms:
-    words = {term for other in others for term in whole(other, SHORTEST_ACCOUNT)} | whole(author) | parts(author)
-    words = {word for word in words if not word.isdecimal() or len(word) >= SHORTEST_NUMBER}
-    return Terms(frozenset(words), tuple(sorted({*map(len, words)}, reverse=True)))
+    words = whole(author).union(parts(author), *(whole(other, SHORTEST_ACCOUNT) for other in others))
+    words = frozenset(word for word in words if not word.isdecimal() or len(word) >= SHORTEST_NUMBER)
+    return Terms(words, tuple(sorted({*map(len, words)}, reverse=True)))
 
 
-def whole(person: Person, shortest: int = 1) -> set[str]:
+@lru_cache(maxsize=MOST_KEPT)  # everybody is looked for in everybody else's texts
+def whole(person: Person, shortest: int = 1) -> frozenset[str]:
     """Id, name and numbers, and the name turned round; where it is written in two scripts, each.
 
     `shortest` is how many letters that it is known as besides must have in a script with spaces.
@@ -75,7 +78,7 @@ def whole(person: Person, shortest: int = 1) -> set[str]:
         found |= {letters(run), letters("".join(reversed(words)))}
         if len(words) == 1 and WIDE.match(run):
             found |= {given + family for family, given in split(letters(run))}
-    return found - {""}
+    return frozenset(found - {""})
 
 
 def parts(person: Person) -> set[str]:

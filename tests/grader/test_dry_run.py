@@ -119,16 +119,17 @@ def test_numbers_of_the_roster_are_in_gradebooks_made_without_a_file(write_submi
 
 
 def test_what_the_roster_says_of_a_student_is_on_no_page(write_submission, rules, tmp_path):
-    said = "Kim (002610024, number 730101, minji.k, gh-minji, an) and 박구름 (730103, gh-cloud)"
+    said = "Kim (002610024, number 730101, minji.k, gh-minji, an) and 박구름 (730103, gh-cloud), 777123 Nick Klaimd"
     report = f"{said}: an epoch is a pass over the images. " * 20
-    write_submission("kim", **{"REPORT.md": report, "CONCLUSION.md": report})
+    claim = "id: '777123'\nname: Nick Klaimd\n"
+    write_submission("kim", **{"REPORT.md": report, "CONCLUSION.md": report, "student.yaml": claim})
     folder, results = tmp_path / "submissions", tmp_path / "results"
     rows = "002610024,김민지,730101,minji.k@x.kr,gh-minji\n20260003,박구름,730103,,gh-cloud\n20260004,A Nobody,730104,,an\n"
     (folder / "roster.csv").write_text("id,name,LMS number,login,github\n" + rows, encoding="utf-8")
     (folder / "kim").rename(folder / "002610024")
     graded(folder, results, rules, MadeUp(lambda job: scored()))
     pages = "".join(page.read_text() for page in (results / "site").rglob("*.html"))
-    for secret in ("002610024", "730101", "minji.k", "gh-minji", "박구름", "730103", "gh-cloud"):
+    for secret in ("002610024", "730101", "minji.k", "gh-minji", "박구름", "730103", "gh-cloud", "777123", "Klaimd"):
         assert secret not in pages, secret
     assert "an epoch is a pass over the images" in pages, "two letters are a word, and no account"
     (results / "roster.json").write_text("[{]")
