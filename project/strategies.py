@@ -27,6 +27,7 @@ from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
 from project.datasets.source import Split, shape_words
 from project.regularization import Regularizer, changes_batches
+from project.support.comparison import logits_differ
 from project.support.errors import UserError, gpu_cure
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
@@ -124,6 +125,9 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     return Census(strategies, remarks)
 
 
+WITHIN = ("regularization", "normalization")  # families whose strategies the logits show
+
+
 def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, steps: int) -> list[str]:
     """Names of the strategies that had an effect when the census was taken, and show none any more.
 
@@ -145,6 +149,10 @@ def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, s
         look(dropout(seen))
         look(regularizers(classifier, seen, epochs, []))
         look(normalization(seen))
+        if not logits_differ(
+            seen.logits_NK, seen.logits_NK.roll(1, 0)
+        ):  # a network that diverged shows nothing any more
+            now.update(strategy.name for family in WITHIN for strategy in before.strategies[family])
     families = (found for family, found in before.strategies.items() if family != "initialization")
     return [strategy.name for found in families for strategy in found if strategy.name not in now]
 
@@ -177,6 +185,8 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
     elif network.mixes_images_in_evaluation():
         cure = "it may use no statistics of a batch then"
         yield f"in evaluation, what {name} says of an image depends on the others of its batch: grading refuses it; {cure}"
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.network.modules()):
+        yield f"{name} has scripted layers: what normalizes or drops within them is not seen, and counts for nothing"
     if not network.repeatable:
         yield f"{name} changes from call to call by what cannot be set back, which may hide what else is in effect"
     tensors = [tensor for tensor in network.network.state_dict().values() if isinstance(tensor, Tensor)]

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from main import main
+from project.training import parser_errors
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
 from project.training.parser_errors import explain
@@ -404,3 +405,10 @@ def test_a_complete_configuration_has_the_numbers_that_torchvision_asks_for(degr
     assert yaml.safe_load(complete)["data"]["augmentation"][0]["init_args"]["degrees"] == yaml.safe_load(degrees)
     (tmp_path / "config.yaml").write_text(complete)
     assert complete_config(["--config", str(tmp_path / "config.yaml")]) == complete
+
+
+def test_a_wrong_class_is_told_where_datasets_are_not_there(monkeypatch):
+    """As in a grading, whose trainings see no datasets but their own."""
+    missing = {"Gone": "project.datasets.no_such_module.Gone", "Lost": "project.datasets.Lost"}
+    monkeypatch.setattr(parser_errors, "FULL_NAMES", {**parser_errors.FULL_NAMES, **missing})
+    assert "SGD" in parser_errors.allowed("typing.Callable[[X], torch.optim.optimizer.Optimizer]")

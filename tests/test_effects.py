@@ -462,6 +462,13 @@ def test_a_layer_that_no_gradient_reaches_is_told(data):
     assert any("first will not learn" in remark for remark in taken(data, Stuck).remarks)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore::DeprecationWarning")
+def test_what_scripted_layers_hide_is_told(data):
+    scripted = taken(data, own(between=lambda: torch.jit.script(nn.BatchNorm1d(16))))
+    assert any("scripted layers" in remark for remark in scripted.remarks)
+    assert not any("scripted layers" in remark for remark in taken(data, own()).remarks)
+
+
 # Optimization.
 
 
@@ -790,6 +797,17 @@ def test_strategies_that_stop_after_the_census_are_told(name, monkeypatch):
 
 
 @pytest.mark.slow
+def test_of_a_network_that_diverged_nothing_is_said_to_be_gone(data):
+    """Its logits are the same for all images, so that no dropout changes them: nobody has taken it away."""
+    classifier = Classifier(own(between=functools.partial(nn.Dropout, 0.5)), functools.partial(SGD, lr=0.1))
+    images = prepared()
+    before = census(classifier, images, 15, 75)
+    assert names(before, "regularization") == ["dropout"]
+    with torch.no_grad():
+        classifier.network.head.bias.normal_(0, 1e6)
+    assert gone(before, classifier, images, 15, 75) == []
+
+
 def test_no_strategy_of_the_course_is_gone_after_a_training(tmp_path):
     """Whatever it has done to the weights."""
     kinds = (

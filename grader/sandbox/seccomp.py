@@ -2,7 +2,7 @@
 
 Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
 target. It also shuts what no namespace does: sockets of a virtual machine to its host, leases that hold up whoever opens
-a file, and news of who opens it. A program cannot leave the cores that it is held to either. A refused call fails with
+a file, news of who opens it, and pseudoterminals, whose lines the kernel edits on everybody's cores. A program cannot leave the cores that it is held to either. A refused call fails with
 "operation not permitted", a refused family of sockets as one that the kernel does not know.
 """
 
@@ -44,32 +44,37 @@ AARCH64 = {
 REFUSED = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
 
 
-class Allowed(NamedTuple):
-    """Values of one argument, a C int, with which a call is allowed; with all others it fails.
+class ByArgument(NamedTuple):
+    """A call that one argument, a C int, decides about.
 
     Attributes:
         calls: Kind of processor -> the call's number.
         argument: Which one, from 0.
-        below: All values below this one are allowed.
-        values: Those that are allowed besides.
-        error: What it fails with.
+        error: What it fails with where it is refused.
+        values: Those with which it is allowed.
+        below: All values below this one are allowed, too.
+        refused: Those with which it is refused, where it is allowed with all others.
     """
 
     calls: dict[str, int]
     argument: int
-    below: int
-    values: tuple[int, ...]
     error: int
+    values: tuple[int, ...] = ()
+    below: int = 0
+    refused: tuple[int, ...] = ()
 
 
 # Linux's own commands begin at 1024. Of these, what concerns nobody else: F_DUPFD_QUERY, F_DUPFD_CLOEXEC, sizes of pipes
 # and seals; neither F_SETLEASE, F_NOTIFY, nor what newer kernels add.
-FCNTL = Allowed({"x86_64": 72, "aarch64": 25}, 1, 1024, (1027, 1030, 1031, 1032, 1033, 1034), errno.EPERM)
+FCNTL = ByArgument({"x86_64": 72, "aarch64": 25}, 1, errno.EPERM, (1027, 1030, 1031, 1032, 1033, 1034), below=1024)
+# TIOCSPTLCK and TIOCGPTPEER, without which nobody opens a pseudoterminal's other end; and TIOCSTI, which types into one.
+IOCTL = ByArgument({"x86_64": 16, "aarch64": 29}, 1, errno.EPERM, refused=(0x40045431, 0x5441, 0x5412))
 FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)  # of which each sandbox has its own
 SOCKETS = tuple(
-    Allowed(calls, 0, 0, FAMILIES, errno.EAFNOSUPPORT)
+    ByArgument(calls, 0, errno.EAFNOSUPPORT, FAMILIES)
     for calls in ({"x86_64": 41, "aarch64": 198}, {"x86_64": 53, "aarch64": 199})  # socket, socketpair
 )
+BY_ARGUMENT = (FCNTL, IOCTL, *SOCKETS)
 
 # linux/bpf_common.h, linux/seccomp.h
 LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_NOT_LESS, RETURN = 0x20, 0x15, 0x35, 0x06
@@ -97,20 +102,23 @@ def program(machine: str = platform.machine()) -> bytes | None:
     ]
     for number in sorted(calls.values()):
         steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
-    for allowed in (FCNTL, *SOCKETS):
-        choice = steps_for(allowed)
-        steps += [(JUMP_IF_EQUAL, 0, len(choice), allowed.calls[machine]), *choice]
+    for call in BY_ARGUMENT:
+        choice = steps_for(call)
+        steps += [(JUMP_IF_EQUAL, 0, len(choice), call.calls[machine]), *choice]
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
-def steps_for(allowed: Allowed) -> list[tuple[int, int, int, int]]:
+def steps_for(call: ByArgument) -> list[tuple[int, int, int, int]]:
     """What decides about a call by its argument. The kernel, too, heeds the lower half only."""
-    steps = [(LOAD_WORD, 0, 0, ARGUMENTS + 8 * allowed.argument)]
-    steps += [(JUMP_IF_NOT_LESS, 1, 0, allowed.below), (RETURN, 0, 0, ALLOW)]
-    for value in allowed.values:
+    steps = [(LOAD_WORD, 0, 0, ARGUMENTS + 8 * call.argument)]
+    if call.below:
+        steps += [(JUMP_IF_NOT_LESS, 1, 0, call.below), (RETURN, 0, 0, ALLOW)]
+    for value in call.values:
         steps += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW)]
-    return [*steps, (RETURN, 0, 0, ERROR | allowed.error)]
+    for value in call.refused:
+        steps += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, ERROR | call.error)]
+    return [*steps, (RETURN, 0, 0, ALLOW if call.refused else ERROR | call.error)]
 
 
 def open_filter() -> int | None:

@@ -96,13 +96,22 @@ def allowed(types: str) -> str:
     """What the types in a message allow: values, and classes by their short names."""
     found = [value for values in re.findall(r"Literal\[(.*?)\]", types) for value in values.split(", ")]
     others = re.sub(r"Literal\[.*?\]|\[\[.*?\]", "", types)  # not what a callable takes, either
-    bases = {name: {base.__name__ for base in resolved(path).__mro__} for name, path in FULL_NAMES.items()}
+    bases = {name: {base.__name__ for base in bases_of(path)} for name, path in FULL_NAMES.items()}
     for word in re.findall(r"\w+(?![\w.])", others):
         known = [name for name in FULL_NAMES if word in bases[name] and word != "Module"]  # which says too little
         found += known or ([] if word in STRUCTURE else ["null" if word == "NoneType" else word])
     *names, last = dict.fromkeys(found)
     listed = "a list of " if "list[" in types else ""
     return listed + (f"{', '.join(names)} or {last}" if names else last)
+
+
+def bases_of(name: str) -> tuple[type, ...]:
+    """The classes that a class of torch or of ours is one of; none where it is not there, as datasets are not in a grading."""
+    try:
+        found = resolved(name)
+    except (ImportError, AttributeError):
+        return ()
+    return found.__mro__ if isinstance(found, type) else ()
 
 
 def resolved(name: str) -> Any:

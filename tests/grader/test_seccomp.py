@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from grader.sandbox.seccomp import ALLOW, ERROR, FCNTL, KILL_PROCESS, REFUSED, SOCKETS, program
+from grader.sandbox.seccomp import ALLOW, BY_ARGUMENT, ERROR, FCNTL, IOCTL, KILL_PROCESS, REFUSED, SOCKETS, program
 
 ALLOWED = {
     "x86_64": {"read": 0, "mmap": 9, "clone": 56, "execve": 59},
@@ -35,7 +35,7 @@ def answer(machine: str, architecture: int, call: int, *arguments: int) -> int:
 def test_every_call_of_the_list_is_refused_and_no_other(machine):
     architecture, calls = REFUSED[machine]
     assert {answer(machine, architecture, number) for number in calls.values()} == {ERROR | errno.EPERM}
-    by_argument = {allowed.calls[machine] for allowed in (FCNTL, *SOCKETS)}
+    by_argument = {call.calls[machine] for call in BY_ARGUMENT}
     for number in set(range(500)) - by_argument:
         assert (answer(machine, architecture, number) == ALLOW) == (number not in calls.values())
     assert all(answer(machine, architecture, number) == ALLOW for number in ALLOWED[machine].values())
@@ -48,6 +48,10 @@ def test_of_some_calls_an_argument_decides(machine, upper_half):
     for command in [*range(0, 50), *range(1020, 1050), 0x7FFFFFFF, 0xFFFFFFFF]:
         own = command < 1024 or command in (1027, *range(1030, 1035))
         said = answer(machine, architecture, FCNTL.calls[machine], 3, command | upper_half)
+        assert said == (ALLOW if own else ERROR | errno.EPERM)
+    for request in (0x40045431, 0x5441, 0x5412, 0x5401, 0x541B, 0):  # the last: as isatty asks, and what can be read
+        own = request not in (0x40045431, 0x5441, 0x5412)
+        said = answer(machine, architecture, IOCTL.calls[machine], 3, request | upper_half)
         assert said == (ALLOW if own else ERROR | errno.EPERM)
     for call in (each.calls[machine] for each in SOCKETS):
         for family in [*range(60), 0xFFFFFFFF]:
