@@ -1,8 +1,10 @@
 """The sandbox: each limit and each wall, tried by a program that runs against it."""
 
+import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,11 @@ import psutil
 import pytest
 
 from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.disk import DEEPEST
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import ENVIRONMENT, Program, plainly
 from grader.sandbox.scratch import scratch_folder
-from grader.sandbox.supervision import run
+from grader.sandbox.supervision import LOG_BYTES, keep_log, run
 from tests.grader.conftest import needs_sandbox
 
 pytestmark = needs_sandbox
@@ -264,14 +267,36 @@ def test_what_a_program_leaves_is_copied_and_no_link_is_followed(execute):
         open("/out/closed", "w").write("x")
         os.chmod("/out/closed", 0)
         os.mkdir("/out/shut", 0)
-        for _ in range(300):
-            os.mkdir("deep")
-            os.chdir("deep")
+        for _ in range(19):
+            os.mkdir("d" * 200)
+            os.chdir("d" * 200)
         open("file", "w").write("x")
     """)
     assert (outcome.ending, outcome.status) == ("exited", 0)
     assert (execute.out / "a" / "b" / "file").read_bytes() == bytes(range(256)) * 10_000
-    assert {path.name for path in execute.out.iterdir()} - {"closed", "shut", "deep"} == {"a"}
+    assert {path.name for path in execute.out.iterdir()} - {"closed", "shut", "d" * 200} == {"a"}
+    assert not list(execute.out.glob("**/d*/file"))  # its path is too long for whoever would look at it
+
+
+@pytest.mark.parametrize(("folders", "ending"), [(DEEPEST, "exited"), (DEEPEST + 1, "output")])
+def test_folders_nest_only_so_deep(folders, ending, execute):
+    outcome, _ = execute(f"import os\nfor _ in range({folders}): os.mkdir('d'); os.chdir('d')\nopen('file', 'w')")
+    assert outcome.ending == ending
+    assert len(list(execute.out.glob("**/file"))) == (ending == "exited")
+
+
+def test_what_a_program_leaves_keeps_nobody_busy(execute):
+    """To open each file by way of all folders above would take the grader seconds."""
+    used = time.process_time()
+    execute("""
+        import os
+        for _ in range(490):
+            os.mkdir("d")
+            os.chdir("d")
+        for i in range(1500):
+            open(str(i), "w")
+    """)
+    assert time.process_time() - used < 0.5
 
 
 def test_what_a_limit_ended_leaves_what_it_wrote(execute):
@@ -283,6 +308,25 @@ def test_a_flood_of_output_is_cut_and_does_not_block(execute):
     outcome, log = execute("for i in range(300_000): print('x' * 20)")
     assert (outcome.ending, outcome.status) == ("exited", 0)
     assert 2_000_000 <= len(log) < 2_100_000
+
+
+@pytest.mark.parametrize(("flood", "kept"), [(b"\n" * 2**16, 50_000), (b"x" * 2**16, LOG_BYTES)])
+def test_a_flood_of_output_costs_the_grader_little(flood, kept, tmp_path):
+    told, writer = os.pipe()
+
+    def write():
+        with open(writer, "wb", buffering=0) as file:
+            for _ in range(100):
+                file.write(flood)
+
+    flooding = threading.Thread(target=write)
+    flooding.start()
+    used, heard = time.thread_time(), []
+    with open(told, "rb") as stream, open(tmp_path / "log", "w") as log:
+        keep_log(stream, log, [heard.append])
+    assert time.thread_time() - used < 1
+    flooding.join()
+    assert len(heard) < 200_000 and kept <= (tmp_path / "log").stat().st_size <= LOG_BYTES + 5000
 
 
 @pytest.mark.parametrize("ends", [BrokenPipeError, SystemExit])  # of a pipe; what rich makes of it
