@@ -19,6 +19,8 @@ from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
 from grader.sandbox.sandboxed_program import Launch, Program, Running
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
+LINE_BYTES = 20  # that a line counts at least: a million empty ones would keep the grader busy for seconds
+BLOCK = 1 << 16
 POLL_SECONDS = 0.2
 # Escape sequences, all control characters but the newline, and those that change the direction of writing
 CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -105,7 +107,7 @@ def run(
 
     Args:
         log: File for the first LOG_BYTES of what it prints.
-        watch: Called with each line that it prints, without control characters.
+        watch: Called with each line that is kept in the log, without control characters.
 
     Raises Stopped where its `stop` is set, and OSError where the log cannot be written.
     """
@@ -222,18 +224,20 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 def keep_log(stream: IO[bytes], log: TextIO, listeners: Iterable[Callable[[str], None]]) -> None:
     """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer never waits for us; close it.
 
+    Only what is kept is heard: the rest is not even split into lines, which would cost us more than its writer.
     Control characters become spaces: a log must not steer the terminal that shows it. Whatever fails here, such as a
     full disk or a closed terminal, must not fail the writer.
     """
     kept = 0
     with stream:
-        while chunk := stream.readline(4096):
+        while kept < LOG_BYTES and (chunk := stream.readline(4096)):
             line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
             for hear in listeners:
                 with suppress(Exception, SystemExit):  # SystemExit: what rich makes of a broken pipe
                     hear(line)
-            if kept < LOG_BYTES:
-                kept += len(line)
-                with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
-                    log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
-                    log.flush()
+            kept += max(len(line), LINE_BYTES)
+            with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
+                log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
+                log.flush()
+        while stream.read(BLOCK):
+            pass
