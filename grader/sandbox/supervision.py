@@ -1,5 +1,6 @@
 """Watches a program until it ends or reaches a limit; then nothing of it is left."""
 
+import os
 import re
 import shutil
 import threading
@@ -20,7 +21,7 @@ from grader.sandbox.sandboxed_program import Launch, Program, Running
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
 LINE_BYTES = 20  # that a line counts at least: a million empty ones would keep the grader busy for seconds
-BLOCK = 1 << 16
+BLOCK, PAUSE = 1 << 16, 1e-3  # bytes and seconds: what is thrown away is read in these steps, 60 MB a second
 POLL_SECONDS = 0.2
 # Escape sequences, all control characters but the newline, and those that change the direction of writing
 CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -222,9 +223,10 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 
 
 def keep_log(stream: IO[bytes], log: TextIO, listeners: Iterable[Callable[[str], None]]) -> None:
-    """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer never waits for us; close it.
+    """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer is not held up; close it.
 
-    Only what is kept is heard: the rest is not even split into lines, which would cost us more than its writer.
+    Only what is kept is heard. The rest is not even split into lines, and read no faster than anything honest is printed:
+    a flood would cost us as much as its writer.
     Control characters become spaces: a log must not steer the terminal that shows it. Whatever fails here, such as a
     full disk or a closed terminal, must not fail the writer.
     """
@@ -239,5 +241,5 @@ def keep_log(stream: IO[bytes], log: TextIO, listeners: Iterable[Callable[[str],
             with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
                 log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
                 log.flush()
-        while stream.read(BLOCK):
-            pass
+        while os.read(stream.fileno(), BLOCK):
+            time.sleep(PAUSE)
