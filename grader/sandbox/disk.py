@@ -17,6 +17,8 @@ from typing import NamedTuple
 from grader.sandbox.resource_limits import ResourceLimits
 
 PAGE, CHUNK = 4096, 1 << 20
+PRIVATE = {"/tmp": 2 * 10**9, "/dev/shm": 10**9}  # places of a program's own, and their bytes
+PRIVATE_FILES = 20_000  # in each of them: an inode without a byte takes a kilobyte of the kernel's memory
 LONGEST = 1000  # bytes of the path of a file that is copied: ours have a hundred
 DEEPEST = 20  # folders within one another: ours have three
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

@@ -14,6 +14,7 @@ from typing import IO, Literal, TextIO
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import ControlGroup, control_group
 from grader.sandbox.cores import pin
+from grader.sandbox.disk import PRIVATE_FILES
 from grader.sandbox.lost_time import LostTime
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
@@ -156,7 +157,7 @@ def run(
             reader.join(5)
         seconds, status = stopwatch.seconds, running.status
         if running.disk and ending == "exited":
-            ending = over_limit(limits, 0.0, 0, 0, *running.disk.used()) or ending
+            ending = over_limit(limits, 0.0, 0, 0, *written(running, program, limits)) or ending
         if running.disk and not running.disk.copy(program.output, limits) and ending == "exited":
             ending = "output"
         if group and ending == "exited" and status != 0:
@@ -202,7 +203,9 @@ def fault_of_ours(
 
 
 def written(running: Running, program: Program, limits: ResourceLimits) -> tuple[int, int]:
-    """Bytes that a program has written, and files and folders."""
+    """Bytes that a program has written, and files and folders: too many where another place of its own has."""
+    if any(disk.used()[1] > PRIVATE_FILES for disk in running.private):
+        return 0, limits.output_files + 1
     if running.disk:
         return running.disk.used()
     used, files = folder_contents(program.output, limits.output_files)

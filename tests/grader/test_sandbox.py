@@ -246,6 +246,13 @@ def test_no_byte_is_written_beyond_the_limit(code, execute, monkeypatch):
     assert sum(path.stat().st_size for path in copied) <= LIMITS.output_bytes + 1 and len(copied) <= LIMITS.output_files
 
 
+@pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
+def test_files_without_a_byte_count_in_private_places_too(place, execute):
+    """Each takes a kilobyte of the kernel's memory, which nobody counts where there is no control group."""
+    outcome, log = execute(f"for i in range(300_000): open(f'{place}/{{i}}', 'wb').close()")
+    assert outcome.ending == "output" or (outcome.status == 1 and "No space left on device" in log)
+
+
 def test_who_lacks_room_is_to_blame_though_the_disk_is_full_for_all(execute, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
     outcome, log = execute(
