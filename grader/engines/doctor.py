@@ -14,6 +14,7 @@ from grader.rerun.mounted_code import PRELOAD, PROGRAMS, REPOSITORY, VisibleCode
 from grader.sandbox import bubblewrap, supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import parent_group
+from grader.sandbox.disk import PRIVATE
 from grader.sandbox.fork_server import ForkServer
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Launch, Program
@@ -91,7 +92,7 @@ def walls() -> list[Finding]:
         Finding("rights", plain, True, f"user {found['uid']}, {'no' if plain else 'some'} capabilities"),
         Finding("namespaces", not nested, True, "can be nested" if nested else "no new ones"),
         Finding("system calls", found["seccomp"] and not found["traces"], False, f"seccomp filter: {filtered}"),
-        Finding("/dev/shm", shm_bytes <= 1.01 * bubblewrap.SHM_BYTES, True, f"{shm_bytes / 1e9:.1f} GB of its own"),
+        Finding("/dev/shm", shm_bytes <= 1.01 * PRIVATE["/dev/shm"], True, f"{shm_bytes / 1e9:.1f} GB of its own"),
     ]
     if gpu is not None:
         findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))

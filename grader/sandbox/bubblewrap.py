@@ -14,13 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grader.sandbox.control_group import ControlGroup
-from grader.sandbox.disk import FOLDER, Disk, size_for
+from grader.sandbox.disk import FOLDER, PRIVATE, Disk, size_for
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import ENVIRONMENT, PYTHON_OPTIONS, TELL_AND_WAIT, Process, Program
 from grader.sandbox.seccomp import open_filter
 
-TMP_BYTES = 2 * 10**9
-SHM_BYTES = 10**9
 SECONDS_TO_START = 30
 HERE = b"here\n"
 ONE_PROGRAM = ("--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL")
@@ -77,8 +75,8 @@ def isolation(gpu: int | None) -> list[str]:
     """bubblewrap's options for what all sandboxes have in common."""
     arguments = [
         *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"),
-        *("--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),
-        *("--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"),
+        *("--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"),
+        *(option for place, size in PRIVATE.items() for option in ("--size", str(size), "--tmpfs", place)),
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
         *("--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"),
     ]
@@ -138,6 +136,7 @@ class Bubblewrapped(Process):
         first = json.loads(self.status_file.readline())["child-pid"]
         self.inner = os.pidfd_open(first)
         self.disk = Disk(os.open(f"/proc/{first}/root/out", FOLDER))
+        self.private = [Disk(os.open(f"/proc/{first}/root{place}", FOLDER)) for place in PRIVATE]
         self.tell("go")
 
     def kill(self) -> None:

@@ -9,13 +9,18 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from grader.sandbox.resource_limits import ResourceLimits
 
 PAGE, CHUNK = 4096, 1 << 20
+PRIVATE = {"/tmp": 2 * 10**9, "/dev/shm": 10**9}  # places of a program's own, and their bytes
+PRIVATE_FILES = 20_000  # in each of them: an inode without a byte takes a kilobyte of the kernel's memory
 LONGEST = 1000  # bytes of the path of a file that is copied: ours have a hundred
+DEEPEST = 20  # folders within one another: ours have three
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what fails where the copy is written
@@ -48,69 +53,86 @@ class Disk:
         return (told.f_blocks - told.f_bfree) * told.f_frsize, told.f_files - told.f_ffree - 1
 
     def copy(self, target: Path, limits: ResourceLimits) -> bool:
-        """Copy its files into a folder, up to the limits; False where there are more.
+        """Copy its files into a folder, up to the limits; False where there are more, or deeper ones.
 
         Only regular files and folders are copied, and no link is followed. Each name of a file counts, since it becomes a
         file of its own. Raises OSError where the disk of the target is full or failing.
         """
-        bytes_left, entries_left = limits.output_bytes, limits.output_files
-        pending = [Path()]
-        while pending:
-            folder = pending.pop()
-            for name in self.names(folder):
-                path = folder / name
-                entries_left -= 1
-                if entries_left < 0:
-                    return False
-                if len(os.fsencode(path)) > LONGEST:
-                    continue
-                try:
-                    if self.is_folder(path):
-                        (target / path).mkdir(exist_ok=True)
-                        pending.append(path)
-                    else:
-                        bytes_left -= self.copy_file(path, target / path, bytes_left)
-                except OSError as error:  # such as a file that nobody may read
-                    if error.errno in OURS:
-                        raise
-                if bytes_left < 0:
-                    return False
+        try:
+            copy_folder(self.descriptor, Path(), target, Left(limits.output_bytes, limits.output_files))
+        except TooMuch:
+            return False
         return True
-
-    def names(self, folder: Path) -> list[str]:
-        """What is in a folder; nothing where nobody may look."""
-        try:
-            with self.opened(folder, FOLDER) as descriptor:
-                return sorted(os.listdir(descriptor))
-        except PermissionError:
-            return []
-
-    def is_folder(self, path: Path) -> bool:
-        with self.opened(path.parent, FOLDER) as parent:
-            return stat.S_ISDIR(os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode)
-
-    def copy_file(self, path: Path, target: Path, most: int) -> int:
-        """Copy a regular file, or so many bytes and one more. Returns the bytes; none for anything else, such as a pipe."""
-        copied = 0
-        with self.opened(path, FILE) as descriptor:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                with open(target, "wb") as file:
-                    while copied <= most and (chunk := os.read(descriptor, min(CHUNK, most + 1 - copied))):
-                        copied += file.write(chunk)
-        return copied
-
-    @contextmanager
-    def opened(self, path: Path, how: int) -> Iterator[int]:
-        """Open a file or folder of it, from one folder to the next, so that no link leads out of it."""
-        descriptor = os.dup(self.descriptor)
-        try:
-            for number, name in enumerate(path.parts, start=1):
-                inner = os.open(name, how if number == len(path.parts) else FOLDER, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = inner
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+@dataclass
+class Left:
+    """What may still be copied."""
+
+    bytes: int
+    entries: int
+
+    def take(self, bytes: int = 0, entries: int = 0) -> None:
+        """Raises TooMuch where that is more than there is."""
+        self.bytes -= bytes
+        self.entries -= entries
+        if self.bytes < 0 or self.entries < 0:
+            raise TooMuch
+
+
+class TooMuch(Exception):
+    """More than may be copied."""
+
+
+def copy_folder(folder: int, inside: Path, target: Path, left: Left) -> None:
+    """Copy what is in an open folder.
+
+    Each folder is opened once, from the one above it: the work does not grow with the depth, and no link leads out.
+
+    Args:
+        inside: Its path within what is copied.
+        target: Where all is copied to.
+    """
+    with os.scandir(folder) as found:
+        entries = sorted(islice(found, left.entries + 1), key=lambda entry: entry.name)
+    for entry in entries:
+        left.take(entries=1)
+        path = inside / entry.name
+        if len(os.fsencode(path)) > LONGEST:
+            continue
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                with opened(entry.name, FILE, folder) as file:
+                    left.take(copy_file(file, target / path, left.bytes))
+            elif len(path.parts) > DEEPEST:
+                raise TooMuch
+            else:
+                (target / path).mkdir(exist_ok=True)
+                with opened(entry.name, FOLDER, folder) as inner:
+                    copy_folder(inner, path, target, left)
+        except OSError as error:  # such as a file that nobody may read
+            if error.errno in OURS:
+                raise
+
+
+def copy_file(descriptor: int, target: Path, most: int) -> int:
+    """Copy a regular file, or so many bytes and one more. Returns the bytes; none for anything else, such as a pipe."""
+    copied = 0
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(target, "wb") as file:
+            while copied <= most and (chunk := os.read(descriptor, min(CHUNK, most + 1 - copied))):
+                copied += file.write(chunk)
+    return copied
+
+
+@contextmanager
+def opened(name: str, how: int, folder: int) -> Iterator[int]:
+    """Open a file or folder in an open folder."""
+    descriptor = os.open(name, how, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

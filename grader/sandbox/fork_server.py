@@ -15,9 +15,9 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from grader.sandbox.bubblewrap import SHM_BYTES, TMP_BYTES, prefixes, read_only, sandboxed_python
+from grader.sandbox.bubblewrap import prefixes, read_only, sandboxed_python
 from grader.sandbox.control_group import ControlGroup, parent_group
-from grader.sandbox.disk import Disk, size_for
+from grader.sandbox.disk import PRIVATE, PRIVATE_FILES, Disk, Size, size_for
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import Program, Running
 from grader.sandbox.scratch import Scratch
@@ -141,7 +141,7 @@ class Forked(Running):
             "output": size_for(limits),
             "shelf": SHELF,
             "kept": [prefix for prefix in prefixes() if Path(prefix).is_relative_to("/tmp")],
-            "sizes": {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES},
+            "sizes": {place: Size(bytes, PRIVATE_FILES) for place, bytes in PRIVATE.items()},
         }
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)

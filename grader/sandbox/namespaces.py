@@ -41,7 +41,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
 
 
 def mount_view(
-    read_only: dict[str, str], output: list[int], shelf: str, sizes: dict[str, int], kept: list[str]
+    read_only: dict[str, str], output: list[int], shelf: str, sizes: dict[str, list[int]], kept: list[str]
 ) -> None:
     """Mount what the program may see: its inputs, and private places to write.
 
@@ -49,7 +49,7 @@ def mount_view(
         read_only: Its inputs: path that it sees -> path below the shelf. The former exist already.
         output: Maximum bytes and inodes of /out, in memory.
         shelf: Where the inputs of all programs are; out of reach from then on.
-        sizes: Places in memory: path -> maximum bytes.
+        sizes: Places in memory: path -> maximum bytes and inodes.
         kept: Folders within those places that stay visible, read-only.
     """
     call("unshare", NEW_CGROUP)
@@ -61,8 +61,8 @@ def mount_view(
     mount("tmpfs", "/out", "tmpfs", NO_SETUID | NO_DEVICES, f"mode=700,size={size},nr_inodes={inodes}")
     call("umount2", shelf.encode(), DETACH)
     folders = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in kept}
-    for place, size in sizes.items():
-        mount("tmpfs", place, "tmpfs", NO_SETUID | NO_DEVICES, f"mode=1777,size={size}")
+    for place, (size, inodes) in sizes.items():
+        mount("tmpfs", place, "tmpfs", NO_SETUID | NO_DEVICES, f"mode=1777,size={size},nr_inodes={inodes}")
     for folder, descriptor in folders.items():
         os.makedirs(folder)
         mount(f"/proc/self/fd/{descriptor}", folder, None, BIND)

@@ -83,6 +83,7 @@ class Running(ABC):
         output: What it prints.
         status: Its exit status, negative for a signal; None while it runs.
         disk: The file system of its own that it writes to; None where it writes to its output folder itself.
+        private: Its other places to write of which the kernel limits the bytes alone, not the number of files.
     """
 
     pid: int
@@ -90,6 +91,7 @@ class Running(ABC):
     output: IO[bytes]
     status: int | None = None
     disk: Disk | None = None
+    private: Sequence[Disk] = ()
 
     def begin(self) -> None:
         """Tell a program that waits for its turn to begin."""
@@ -120,8 +122,9 @@ class Running(ABC):
     def close(self) -> None:
         """Let go of what was needed to watch it."""
         self.input.close()
-        if self.disk:
-            self.disk.close()
+        for disk in (self.disk, *self.private):
+            if disk:
+                disk.close()
 
 
 # Raises OSError where it cannot start the program.

@@ -1,5 +1,6 @@
 """Watches a program until it ends or reaches a limit; then nothing of it is left."""
 
+import os
 import re
 import shutil
 import threading
@@ -13,12 +14,15 @@ from typing import IO, Literal, TextIO
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.control_group import ControlGroup, control_group
 from grader.sandbox.cores import pin
+from grader.sandbox.disk import PRIVATE_FILES
 from grader.sandbox.lost_time import LostTime
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.resource_usage import folder_contents, unlinked_bytes, usage
 from grader.sandbox.sandboxed_program import Launch, Program, Running
 
 LOG_BYTES = 2 * 10**6  # kept of what a program prints; the rest is read and thrown away
+LINE_BYTES = 20  # that a line counts at least: a million empty ones would keep the grader busy for seconds
+BLOCK, PAUSE = 1 << 16, 1e-3  # bytes and seconds: what is thrown away is read in these steps, 60 MB a second
 POLL_SECONDS = 0.2
 # Escape sequences, all control characters but the newline, and those that change the direction of writing
 CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -105,7 +109,7 @@ def run(
 
     Args:
         log: File for the first LOG_BYTES of what it prints.
-        watch: Called with each line that it prints, without control characters.
+        watch: Called with each line that is kept in the log, without control characters.
 
     Raises Stopped where its `stop` is set, and OSError where the log cannot be written.
     """
@@ -153,7 +157,7 @@ def run(
             reader.join(5)
         seconds, status = stopwatch.seconds, running.status
         if running.disk and ending == "exited":
-            ending = over_limit(limits, 0.0, 0, 0, *running.disk.used()) or ending
+            ending = over_limit(limits, 0.0, 0, 0, *written(running, program, limits)) or ending
         if running.disk and not running.disk.copy(program.output, limits) and ending == "exited":
             ending = "output"
         if group and ending == "exited" and status != 0:
@@ -199,7 +203,9 @@ def fault_of_ours(
 
 
 def written(running: Running, program: Program, limits: ResourceLimits) -> tuple[int, int]:
-    """Bytes that a program has written, and files and folders."""
+    """Bytes that a program has written, and files and folders: too many where another place of its own has."""
+    if any(disk.used()[1] > PRIVATE_FILES for disk in running.private):
+        return 0, limits.output_files + 1
     if running.disk:
         return running.disk.used()
     used, files = folder_contents(program.output, limits.output_files)
@@ -220,20 +226,23 @@ def over_limit(limits: ResourceLimits, seconds: float, memory: int, tasks: int, 
 
 
 def keep_log(stream: IO[bytes], log: TextIO, listeners: Iterable[Callable[[str], None]]) -> None:
-    """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer never waits for us; close it.
+    """Copy a stream's first LOG_BYTES to a log, and read the rest, so that its writer is not held up; close it.
 
+    Only what is kept is heard. The rest is not even split into lines, and read no faster than anything honest is printed:
+    a flood would cost us as much as its writer.
     Control characters become spaces: a log must not steer the terminal that shows it. Whatever fails here, such as a
     full disk or a closed terminal, must not fail the writer.
     """
     kept = 0
     with stream:
-        while chunk := stream.readline(4096):
+        while kept < LOG_BYTES and (chunk := stream.readline(4096)):
             line = CONTROL.sub(" ", chunk.decode("utf-8", "replace"))
             for hear in listeners:
                 with suppress(Exception, SystemExit):  # SystemExit: what rich makes of a broken pipe
                     hear(line)
-            if kept < LOG_BYTES:
-                kept += len(line)
-                with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
-                    log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
-                    log.flush()
+            kept += max(len(line), LINE_BYTES)
+            with suppress(OSError, ValueError):  # ValueError: closed, since the reader did not end in time
+                log.write(line if kept < LOG_BYTES else line + "\n[the rest is left out]\n")
+                log.flush()
+        while os.read(stream.fileno(), BLOCK):
+            time.sleep(PAUSE)

@@ -1,8 +1,10 @@
 """The sandbox: each limit and each wall, tried by a program that runs against it."""
 
+import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,11 @@ import psutil
 import pytest
 
 from grader.sandbox.bubblewrap import Bubblewrapped
+from grader.sandbox.disk import DEEPEST
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import ENVIRONMENT, Program, plainly
 from grader.sandbox.scratch import scratch_folder
-from grader.sandbox.supervision import run
+from grader.sandbox.supervision import LINE_BYTES, LOG_BYTES, keep_log, run
 from tests.grader.conftest import needs_sandbox
 
 pytestmark = needs_sandbox
@@ -243,6 +246,13 @@ def test_no_byte_is_written_beyond_the_limit(code, execute, monkeypatch):
     assert sum(path.stat().st_size for path in copied) <= LIMITS.output_bytes + 1 and len(copied) <= LIMITS.output_files
 
 
+@pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
+def test_files_without_a_byte_count_in_private_places_too(place, execute):
+    """Each takes a kilobyte of the kernel's memory, which nobody counts where there is no control group."""
+    outcome, log = execute(f"for i in range(300_000): open(f'{place}/{{i}}', 'wb').close()")
+    assert outcome.ending == "output" or (outcome.status == 1 and "No space left on device" in log)
+
+
 def test_who_lacks_room_is_to_blame_though_the_disk_is_full_for_all(execute, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
     outcome, log = execute(
@@ -264,14 +274,36 @@ def test_what_a_program_leaves_is_copied_and_no_link_is_followed(execute):
         open("/out/closed", "w").write("x")
         os.chmod("/out/closed", 0)
         os.mkdir("/out/shut", 0)
-        for _ in range(300):
-            os.mkdir("deep")
-            os.chdir("deep")
+        for _ in range(19):
+            os.mkdir("d" * 200)
+            os.chdir("d" * 200)
         open("file", "w").write("x")
     """)
     assert (outcome.ending, outcome.status) == ("exited", 0)
     assert (execute.out / "a" / "b" / "file").read_bytes() == bytes(range(256)) * 10_000
-    assert {path.name for path in execute.out.iterdir()} - {"closed", "shut", "deep"} == {"a"}
+    assert {path.name for path in execute.out.iterdir()} - {"closed", "shut", "d" * 200} == {"a"}
+    assert not list(execute.out.glob("**/d*/file"))  # its path is too long for whoever would look at it
+
+
+@pytest.mark.parametrize(("folders", "ending"), [(DEEPEST, "exited"), (DEEPEST + 1, "output")])
+def test_folders_nest_only_so_deep(folders, ending, execute):
+    outcome, _ = execute(f"import os\nfor _ in range({folders}): os.mkdir('d'); os.chdir('d')\nopen('file', 'w')")
+    assert outcome.ending == ending
+    assert len(list(execute.out.glob("**/file"))) == (ending == "exited")
+
+
+def test_what_a_program_leaves_keeps_nobody_busy(execute):
+    """To open each file by way of all folders above would take the grader seconds."""
+    used = time.process_time()
+    execute("""
+        import os
+        for _ in range(490):
+            os.mkdir("d")
+            os.chdir("d")
+        for i in range(1500):
+            open(str(i), "w")
+    """)
+    assert time.process_time() - used < 0.5
 
 
 def test_what_a_limit_ended_leaves_what_it_wrote(execute):
@@ -283,6 +315,27 @@ def test_a_flood_of_output_is_cut_and_does_not_block(execute):
     outcome, log = execute("for i in range(300_000): print('x' * 20)")
     assert (outcome.ending, outcome.status) == ("exited", 0)
     assert 2_000_000 <= len(log) < 2_100_000
+
+
+@pytest.mark.parametrize(("flood", "seconds"), [(b"\n" * 2**16, 1.0), (b"x" * 2**16, 0.25)], ids=["lines", "bytes"])
+def test_a_flood_of_output_costs_the_grader_little(flood, seconds, tmp_path):
+    told, writer = os.pipe()
+
+    def write():
+        end = time.monotonic() + 2
+        with open(writer, "wb", buffering=0) as file:
+            while time.monotonic() < end:
+                file.write(flood)
+
+    flooding = threading.Thread(target=write)
+    flooding.start()
+    used, heard = time.thread_time(), []
+    with open(told, "rb") as stream, open(tmp_path / "log", "w") as log:
+        keep_log(stream, log, [heard.append])
+    used = time.thread_time() - used
+    flooding.join()
+    assert used < seconds
+    assert len(heard) <= LOG_BYTES / LINE_BYTES <= (tmp_path / "log").stat().st_size <= LOG_BYTES + 5000
 
 
 @pytest.mark.parametrize("ends", [BrokenPipeError, SystemExit])  # of a pipe; what rich makes of it
