@@ -207,7 +207,7 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     momentum = f", momentum {group['momentum']:g}" if group.get("momentum") else ""
     if type(optimizer) is SGD and momentum:
         name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
-    if not steps_like_plain_sgd(classifier.optimizer, classifier.network):
+    if not steps_like_plain_sgd(classifier.make_optimizer, classifier.network):
         yield Strategy(name, f"{type(optimizer).__name__}, lr {group['lr']:g}{momentum}")
     elif name != "SGD":
         remarks.append(

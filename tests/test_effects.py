@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop, lr_scheduler
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
@@ -474,9 +474,39 @@ class OwnMomentum(SGD):
         super().__init__(params, lr=lr, momentum=0.9)
 
 
+class Several(Optimizer):
+    """Others behind one optimizer, which does without torch's constructor."""
+
+    def __init__(self, params, lr=0.1, kinds=(AdamW, SGD)):
+        params = [p for group in params for p in group["params"]]
+        of_kinds = [[p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]]
+        self.parts = [kind(of_kind, lr=lr) for kind, of_kind in zip(kinds, of_kinds)]
+        self.state, self.defaults = self.parts[0].state, {"lr": lr}
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for part in self.parts:
+            part.step()
+        return loss
+
+
+class SeveralWithoutDefaults(Several):
+    def __init__(self, params):
+        super().__init__(params)
+        del self.defaults
+
+    def zero_grad(self, set_to_none=True):
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "expected"),
     [
+        (Several, ["Several"]),
+        (SeveralWithoutDefaults, ["SeveralWithoutDefaults"]),
+        (functools.partial(Several, kinds=(SGD, SGD)), []),
         (functools.partial(Renamed, lr=0.1), []),
         (functools.partial(SGD, lr=0.1, weight_decay=0.1), []),
         (functools.partial(SGD, lr=0.1, momentum=0.0011), []),
