@@ -1234,12 +1234,12 @@ class NoiseElsewhere(Noise):
 
 
 class NoiseAtFirst(Noise):
-    """Works for the first images of a process."""
+    """Works for the first images of a worker process."""
 
     seen = 0
 
     def transform(self, image, parameters):
-        self.seen += 1
+        self.seen += get_worker_info() is not None
         return image if self.seen > 600 else super().transform(image, parameters)
 
 
