@@ -301,7 +301,7 @@ class Classifier(LightningModule):
             for decay, parameters in groups.items()
         ]
         try:
-            made = self.optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
+            made = self.make_optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
         if "closure" not in inspect.signature(made.step).parameters:
@@ -309,6 +309,16 @@ class Classifier(LightningModule):
                 "write `def step(self, closure=None)`, and call closure, if there is one, with gradients enabled first"
             )
             raise UserError(f"model.optimizer: {type(made).__name__}.step takes no closure; {cure}")
+        return made
+
+    def make_optimizer(self, groups: list[dict[str, Any]], **settings: Any) -> Optimizer:
+        """The optimizer of any groups of parameters, with torch's hooks also where it holds others and is no more itself."""
+        made = self.optimizer(groups, **settings)
+        try:
+            made.register_step_post_hook(lambda *_: None).remove()
+        except AttributeError:  # its constructor leaves out super().__init__
+            vars(made).setdefault("defaults", {})
+            Optimizer.__setstate__(made, {})  # adds what is missing, as for an optimizer that an older torch pickled
         return made
 
     def build_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:

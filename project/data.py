@@ -132,6 +132,16 @@ class ImageData(LightningDataModule):
         split = Split(images_NHWC[chosen], labels_N[chosen])
         return next(iter(ResidentBatches(split, count, self.mean, self.std)))[0]
 
+    def trial_batches(self, augmentation: list[Augmentation | v2.Transform]) -> Batches:
+        """Training batches with an augmentation to look at, on the CPU, made by worker processes where a training has them."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        workers = self.num_workers if self.why_streamed("train", device) else 0
+        assert self.mean and self.std, "set up"
+        split, size = self.split("train"), self.batch_size
+        return StreamedBatches(
+            split, size, self.mean, self.std, training=True, augmentation=augmentation, num_workers=workers
+        )
+
     def train_dataloader(self) -> Batches:
         self.training_batches = self.batches("train", training=True)
         if self.resumed:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
 from project.assignment import too_large
-from project.batches.worker_processes import AugmentedBatches
+from project.batches.base import Batches
 from project.classifier import Classifier, monitored, steps_each_batch
 from project.data import ImageData
-from project.datasets.source import Split, shape_words
+from project.datasets.source import shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.comparison import logits_differ
 from project.support.errors import UserError, gpu_cure
@@ -141,7 +141,7 @@ def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, s
 
     look(optimization(classifier, epochs, steps, []))
     look(weight_decay(classifier))
-    look(augmentations(data, []))
+    look(augmentations(data, [], data.training_batches))
     with (
         suppress(Exception),
         observed(classifier.network, sample(classifier, data), *classifier.regularization) as seen,
@@ -217,7 +217,7 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     momentum = f", momentum {group['momentum']:g}" if group.get("momentum") else ""
     if type(optimizer) is SGD and momentum:
         name = f"SGD with {'Nesterov ' if group['nesterov'] else ''}momentum"
-    if not steps_like_plain_sgd(classifier.optimizer, classifier.network):
+    if not steps_like_plain_sgd(classifier.make_optimizer, classifier.network):
         yield Strategy(name, f"{type(optimizer).__name__}, lr {group['lr']:g}{momentum}")
     elif name != "SGD":
         remarks.append(
@@ -342,29 +342,29 @@ def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> st
     return f"in the training: {names}"
 
 
-def augmentations(data: ImageData, remarks: list[str]) -> Iterator[Strategy]:
-    images_NHWC, labels_N = data.split("train")
-    chosen_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:IMAGES]
-    split = Split(images_NHWC[chosen_N], labels_N[chosen_N])
-    together = changed_by(data.augmentation, split)
-    for augmentation in data.augmentation:
-        changed = min(changed_by([augmentation], split), together)
-        name, shown = type(augmentation).__name__, f"{changed} of {len(chosen_N)} images from draw to draw"
-        if 2 * changed >= len(chosen_N):
+def augmentations(data: ImageData, remarks: list[str], trained: Batches | None = None) -> Iterator[Strategy]:
+    """`trained` are the batches of a training that is over: of those who make them, each may have stopped to change images."""
+    images_NHWC, chosen = data.split("train").images_NHWC, data.augmentation
+    numbers_N = torch.randperm(len(images_NHWC), generator=torch.Generator().manual_seed(0))[:IMAGES]
+    of_all = [data.trial_batches(chosen), *([trained] if trained else [])] if chosen else []
+    together = min((changed_by(batches, numbers_N) for batches in of_all), default=0)
+    for augmentation in chosen:
+        changed = min(changed_by(data.trial_batches([augmentation]), numbers_N), together)
+        name, shown = type(augmentation).__name__, f"{changed} of {len(numbers_N)} images from draw to draw"
+        if 2 * changed >= len(numbers_N):
             yield Strategy(name, f"changes {shown}, of {DRAWS}")
         else:
             remarks.append(f"{name}: changes {shown}, of {DRAWS}: it counts for nothing")
 
 
-def changed_by(augmentation: list[Any], split: Split) -> int:
+def changed_by(batches: Batches, numbers_N: Tensor) -> int:
     """How many images come out of at least one of DRAWS draws otherwise than of the first: one that does the same to an
     image each time gives the network no image more."""
-    augmented, numbers_N = AugmentedBatches(split, augmentation), torch.arange(len(split.labels_N))
-    norms_N = split.images_NHWC.flatten(1).float().norm(dim=1)
+    norms_N = batches.split.images_NHWC[numbers_N].flatten(1).float().norm(dim=1)
     changed_N = torch.zeros(len(numbers_N), dtype=torch.bool)
-    first_ND = augmented[numbers_N, 0, 0][0].flatten(1).float()
-    for draw in range(1, DRAWS):
-        after_ND = augmented[numbers_N, draw, draw][0].flatten(1).float()
+    with torch.random.fork_rng(devices=[]):  # a DataLoader draws a seed for its workers
+        first_ND, *others = (batches.drawn(numbers_N, draw, draw).cpu().flatten(1).float() for draw in range(DRAWS))
+    for after_ND in others:
         changed_N |= (after_ND - first_ND).norm(dim=1) > LEAST_CHANGE * norms_N
     return int(changed_N.sum())
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop, lr_scheduler
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import get_worker_info
 from torchvision.ops import StochasticDepth
 from torchvision.transforms import v2
 
@@ -481,9 +482,39 @@ class OwnMomentum(SGD):
         super().__init__(params, lr=lr, momentum=0.9)
 
 
+class Several(Optimizer):
+    """Others behind one optimizer, which does without torch's constructor."""
+
+    def __init__(self, params, lr=0.1, kinds=(AdamW, SGD)):
+        params = [p for group in params for p in group["params"]]
+        of_kinds = [[p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]]
+        self.parts = [kind(of_kind, lr=lr) for kind, of_kind in zip(kinds, of_kinds)]
+        self.state, self.defaults = self.parts[0].state, {"lr": lr}
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for part in self.parts:
+            part.step()
+        return loss
+
+
+class SeveralWithoutDefaults(Several):
+    def __init__(self, params):
+        super().__init__(params)
+        del self.defaults
+
+    def zero_grad(self, set_to_none=True):
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "expected"),
     [
+        (Several, ["Several"]),
+        (SeveralWithoutDefaults, ["SeveralWithoutDefaults"]),
+        (functools.partial(Several, kinds=(SGD, SGD)), []),
         (functools.partial(Renamed, lr=0.1), []),
         (functools.partial(SGD, lr=0.1, weight_decay=0.1), []),
         (functools.partial(SGD, lr=0.1, momentum=0.0011), []),
@@ -1208,23 +1239,63 @@ def test_a_network_that_changes_from_call_to_call_draws_nothing(data):
     assert not any(taken(data, Mutating).strategies.values())
 
 
+class Noise(v2.Transform):
+    def transform(self, image, parameters):
+        return (image + torch.randint(-40, 40, image.shape)).clamp(0, 255).to(image.dtype)
+
+
+class NoiseElsewhere(Noise):
+    """Works in no process that makes batches for a training."""
+
+    def transform(self, image, parameters):
+        return image if get_worker_info() else super().transform(image, parameters)
+
+
+class NoiseAtFirst(Noise):
+    """Works for the first images of a worker process."""
+
+    seen = 0
+
+    def transform(self, image, parameters):
+        self.seen += get_worker_info() is not None
+        return image if self.seen > 600 else super().transform(image, parameters)
+
+
+class Blackened(v2.Transform):
+    def transform(self, image, parameters):
+        return 0 * image
+
+
+class LastBit(v2.Transform):
+    def transform(self, image, parameters):
+        image = image.clone()
+        image[..., 0, 0] ^= torch.randint(2, ()).to(image.dtype)
+        return image
+
+
 def test_augmentations_that_undo_each_other_or_change_next_to_nothing_do_not_count():
-    class Flipped(v2.Transform):
-        def transform(self, image, parameters):
-            return image.flip(-1)
-
-    class FlippedBack(Flipped):
-        pass
-
-    class LastBit(v2.Transform):
-        def transform(self, image, parameters):
-            image = image.clone()
-            image[..., 0, 0] ^= 1
-            return image
-
-    assert names(taken(prepared(augmentation=[Flipped(), FlippedBack()])), "regularization") == []
+    assert names(taken(prepared(augmentation=[Noise(), Blackened()])), "regularization") == []
     assert names(taken(prepared(augmentation=[LastBit()])), "regularization") == []
-    assert names(taken(prepared(augmentation=[Flipped()])), "regularization") == ["Flipped"]
+    assert names(taken(prepared(augmentation=[Noise()])), "regularization") == ["Noise"]
+
+
+def test_augmentations_are_looked_at_where_batches_are_made():
+    for workers, expected in ((0, ["NoiseElsewhere", "ColorJitter"]), (1, ["ColorJitter"])):
+        images = prepared(augmentation=[NoiseElsewhere(), v2.ColorJitter(0.5)], num_workers=workers)
+        state = torch.get_rng_state()
+        assert [found.name for found in strategies.augmentations(images, [])] == expected
+        assert torch.equal(state, torch.get_rng_state())
+
+
+def test_an_augmentation_that_stops_in_the_worker_that_makes_the_batches_is_told(tmp_path):
+    images = prepared(augmentation=[NoiseAtFirst()], num_workers=1)
+    classifier = Classifier(ConvNet, PLAIN)
+    before = census(classifier, images, 7, 35)
+    assert names(before, "regularization") == ["NoiseAtFirst"]
+    Trainer(max_epochs=7, logger=False, accelerator="cpu", enable_checkpointing=False, default_root_dir=tmp_path).fit(
+        classifier, datamodule=images
+    )
+    assert gone(before, classifier, images, 7, 35) == ["NoiseAtFirst"]
 
 
 def test_large_layers_are_looked_at_quickly():

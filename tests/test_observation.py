@@ -433,3 +433,35 @@ def test_nothing_that_only_looked_is_left_after_the_training(data):
     assert classifier.network.step == 0 and classifier.network.drop.p == 0.3
     classifier.network.step = 1000
     assert gone(before, classifier, data, 15, 75) == []
+
+
+class Mapped(nn.Module):
+    """Calls a function or module with one row after another, in torch.func.vmap."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return torch.func.vmap(self.inner, randomness="different")(x)
+
+
+class Centred(nn.Module):
+    def forward(self, row):
+        return (row - row.mean()) / (row.std() + 1e-5)
+
+
+MAPPED = {
+    "layer": (lambda: nn.LayerNorm(16), {"normalization": ["layer normalization"]}),
+    "affine": (lambda: lambda row: F.batch_norm(row[None], torch.zeros(16), torch.ones(16))[0], {}),
+    "nothing": (lambda: lambda row: F.layer_norm(row, (16,), eps=1e9) * 0 + row, {}),
+    "own": (Centred, {"normalization": ["own normalization"]}),
+    "dropout": (lambda: nn.Dropout(0.5), {"regularization": ["dropout"]}),
+    "linear": (lambda: nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16)), {"normalization": ["layer normalization"]}),
+}
+
+
+@pytest.mark.parametrize("inner", MAPPED)
+def test_a_network_may_map_its_layers_over_a_batch(inner, data):
+    make, expected = MAPPED[inner]
+    assert used(taken(data, own(between=lambda: Mapped(make())))) == expected

@@ -73,6 +73,11 @@ class Batches(ABC):
     def made(self, batches: list[tuple[Tensor, int]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches on the device, images (N, H, W, C) from 0 to 255; of each, its samples' numbers and seed are given."""
 
+    def drawn(self, numbers_N: Tensor, seed: int, epoch: int) -> Tensor:
+        """Images (N, H, W, C), from 0 to 255, of the samples of these numbers: as one batch, beside those of any epoch."""
+        ((images_NHWC, _),) = self.made([(numbers_N, seed)], epoch)
+        return images_NHWC
+
     def state_dict(self) -> dict[str, int]:
         """For checkpoints: how many batches of the epoch were given."""
         return {"done": self.done}

@@ -12,7 +12,7 @@ SPLITS = 500
 
 def differ(first: Tensor, second: Tensor) -> bool:
     """Whether tensors differ by more than rounding can explain."""
-    return distance(*map(plain, (first, second))) > LEAST
+    return bool(distance(*map(plain, (first, second))) > LEAST)
 
 
 def logits_differ(first: Tensor, second: Tensor) -> bool:
@@ -47,14 +47,16 @@ def plain(tensor: Tensor) -> Tensor:
     return torch.nan_to_num(tensor.detach().cpu().double(), 0.0, 1e30, -1e30)
 
 
-def distance(first: Tensor, second: Tensor) -> float:
-    """Relative; 0 of zeros."""
-    return ((first - second).norm() / max(first.norm(), second.norm()).clamp(min=1e-300)).item()
+def distance(first: Tensor, second: Tensor) -> Tensor:
+    """Relative; 0 of zeros. It has no dimensions, and is left a tensor: within torch.func.vmap nobody can see its value."""
+    return (first - second).norm() / torch.maximum(first.norm(), second.norm()).clamp(min=1e-300)
 
 
 def unevenly(x: Tensor) -> Tensor:
     """Each number multiplied by another factor between 1 and 2: what a sign does not notice, and a normalization does."""
-    return x * (1 + torch.rand(x.shape, generator=torch.Generator().manual_seed(0))).to(x)
+    # Drawing is not allowed everywhere within torch.func.vmap; multiples of an irrational number spread as evenly.
+    factors = 1 + torch.arange(x.numel(), dtype=torch.float64) * 0.5**0.5 % 1
+    return x * factors.view(x.shape).to(x)
 
 
 def unnormalized(x: Tensor, normalized: Tensor) -> Tensor:

@@ -249,9 +249,12 @@ class Observation:
             hook.remove()
         found = []
         for module, x in sorted(seen.items(), key=lambda item: len(list(item[0].modules())))[:TRIED]:
-            with torch.enable_grad(), Watch(DROPS):
-                once, twice, other = (module(given.clone()).detach() for given in (x, 2 * x, unevenly(x)))
-            if differ(once, twice) or not differ(once, other):
+            try:
+                with torch.enable_grad(), Watch(DROPS):
+                    once, twice, other = (module(given.clone()).detach() for given in (x, 2 * x, unevenly(x)))
+                if differ(once, twice) or not differ(once, other):
+                    continue
+            except Exception:  # called alone it may fail: what it got within torch.func.vmap is nothing outside
                 continue
 
             def without(seed: int, module: nn.Module = module) -> Tensor:

@@ -22,10 +22,12 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from grader.programs.evidence import PASSES_OF_THE_CENSUS, Evidence, compiles
 from project import strategies
+from project.classifier import Classifier
 from project.optimization import SAM, Muon
 from project.regularization import Dropout
 from project.support import observation
 from project.support.watched_functions import KINDS, Watch
+from tests.test_effects import Several, SeveralWithoutDefaults
 
 
 def made(patch, **chosen) -> Evidence:
@@ -221,6 +223,13 @@ class Lookahead(OwnSAM):
 def test_a_step_within_an_optimizer_s_own_is_no_step_more(optimizer, evidence):
     network = nn.Linear(4, 2)
     assert trained(evidence, network, optimizer(network.parameters()))["steps"] == 3
+
+
+@pytest.mark.parametrize("optimizer", [Several, SeveralWithoutDefaults])
+def test_steps_of_others_behind_one_optimizer_are_one_however_it_is_made(optimizer, evidence):
+    classifier = Classifier(lambda: nn.Linear(4, 2), optimizer)
+    strategies.steps_like_plain_sgd(classifier.make_optimizer, classifier.network)  # which the census asks
+    assert trained(evidence, classifier.network, classifier.build_optimizer())["steps"] == 3
 
 
 class Restless(nn.Module):
