@@ -1,10 +1,12 @@
 """Whose each download is: by the roster, the system's account, or the place where it lies.
 
 What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
-it is a flag on whoever claims it, and costs nobody else anything. Their order decides nothing but numbers behind equal names.
+it is a flag on whoever claims it, and costs nobody else anything. A name that several downloads have is nobody's. Their order
+decides nothing but numbers behind equal names.
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -18,6 +20,7 @@ from grader.tables import normal
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
+ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
@@ -42,19 +45,25 @@ def identified(
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
     listed = {student.student for student in roster.students} if roster else set()
-    taken = listed | {each.student for each in known if each.student} | {said[place].student for place in accepted}
+    names = Counter(called for called, _ in places.values())
+    alike = {called for called, number in names.items() if number > 1}
+    taken = (
+        listed | alike | {each.student for each in known if each.student} | {said[place].student for place in accepted}
+    )
     whose: dict[str, tuple[str, str, str, tuple[str, ...]]] = {}  # id, name, what tells them, flags
     flags: tuple[str, ...]
     for place, (called, name) in places.items():
         claim = said.get(place, NOBODY)
         if place in accepted:
             flags = ((ALONE if claim.student in listed else NOT_LISTED),) if roster else ()
-            by = BY_PLACE if claim.student == called else BY_CLAIM
+            flags += (ALIKE,) if claim.student in alike else ()
+            by = BY_PLACE if claim.student == called and called not in alike else BY_CLAIM
             whose[place] = claim.student, claim.name or name or claim.student, by, flags
         else:
             student = free_id(called, taken)
             taken.add(student)
             flags = (ANOTHERS.format(printable(claims[place][0])),) if claim.student else ()
+            flags += (ALIKE,) if called in alike else ()
             flags += (NOT_LISTED,) if roster else ()
             name = name or ("" if claim.student else claim.name) or student
             whose[place] = student, name, BY_PLACE, flags
@@ -137,8 +146,8 @@ def counting(
     for student, all_of_them in claimants.items():
         called = [place for place, (own, _) in places.items() if own == student]
         before = [place for place in all_of_them if student in held and is_same(place, held[student])]
-        # Who is called so, or else who was so before, and only of an id that nobody ever had, who says so.
-        some = called or (before if student in held else all_of_them)
+        # Who alone is called so, or else who was so before, and only of an id that nobody ever had, who says so.
+        some = called if len(called) == 1 else before if called or student in held else all_of_them
         if len(some) == 1 and some[0] in all_of_them:
             found.add(some[0])
     return found

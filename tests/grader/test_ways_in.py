@@ -14,6 +14,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.downloads import is_late
+from grader.intake.identity import place_of
 from grader.intake.roster import Roster
 from grader.intake.time_sources import (
     BY_COMMIT,
@@ -292,6 +293,24 @@ def test_a_claim_costs_nobody_else_anything(said, ids, files, rules, tmp_path):
     assert all(each.name != f"Name of {said[each.source.name]}" for each in found.values() if each.flags)
 
 
+@pytest.mark.parametrize(
+    ("names", "own_ids"),
+    [
+        (("bob.tar.zip", "bob.zip"), ("bob", "bob")),
+        (("bob.tar.zip", "bob.zip"), ("bob", "x y z")),
+        (("B-ob.zip", "b-ob.zip"), ("b-ob", "b-ob")),
+        (("김.a.zip", "김.zip"), ("", "")),
+    ],
+)
+def test_a_name_that_two_have_is_nobody_s(names, own_ids, files, rules, tmp_path):
+    """Whichever comes first in the order of the names."""
+    found = hand_ins(plain(tmp_path / "in", files, dict(zip(names, own_ids))), rules)
+    refused = [each for each in found if each.student != "x-y-z"]
+    assert not any(each.known_as for each in found)
+    assert all(each.flags and each.student[-2:] in ("-2", "-3") for each in refused)
+    assert len(refused) == (1 if "x y z" in own_ids else 2)
+
+
 def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_path):
     folder = plain(tmp_path / "in", files, {"m.zip": "kim"})
     (first,) = hand_ins(folder, rules)
@@ -299,6 +318,14 @@ def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_pat
     found = hand_ins(folder, rules, held={first.student: "m.zip"})
     assert {each.source.name: each.student for each in found} == {"a.zip": "a", "m.zip": "kim", "z.zip": "z"}
     assert [bool(each.flags) for each in found] == [True, False, True]
+
+
+def test_who_had_an_id_before_keeps_it_whoever_is_called_so_now(files, rules, tmp_path):
+    folder = plain(tmp_path / "in", files, {"kim.zip": "kim"})
+    (first,) = hand_ins(folder, rules)
+    found = hand_ins(plain(folder, files, {"kim.a.zip": "kim"}), rules, held={first.student: place_of(first)})
+    assert {each.source.name: each.student for each in found} == {"kim.a.zip": "kim-2", "kim.zip": "kim"}
+    assert all(each.flags and not each.known_as for each in found)
 
 
 def test_a_claim_beside_a_roster_is_flagged_even_where_it_counts(files, rules, tmp_path, capsys):
