@@ -48,7 +48,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             odd = str(error)
         work = register(downloads, opened, rules)
         note_run(folder, downloads, opened)
-        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held())]
+        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags())]
         missing = note_missing(roster, opened, rules) if roster else []
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}

@@ -7,7 +7,7 @@ decides nothing but numbers behind equal names.
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -146,11 +146,19 @@ def counting(
     for student, all_of_them in claimants.items():
         called = [place for place, (own, _) in places.items() if own == student]
         before = [place for place in all_of_them if student in held and is_same(place, held[student])]
+        if student in held and len(all_of_them) == 1 and said.get(held[student], NOBODY).student not in ("", student):
+            before = all_of_them  # what lay there is another's by its own word: the names have shifted
         # Who alone is called so, or else who was so before, and only of an id that nobody ever had, who says so.
         some = called if len(called) == 1 else before if called or student in held else all_of_them
         if len(some) == 1 and some[0] in all_of_them:
             found.add(some[0])
     return found
+
+
+def refused_ids(flags: Iterable[str]) -> set[str]:
+    """The ids that somebody's student.yaml says, and that nobody got for it, as flags tell them."""
+    before, after = ANOTHERS.split("{}")
+    return {safe_id(flag.removeprefix(before).removesuffix(after)) for flag in flags if flag.endswith(after)}
 
 
 def is_same(place: str, before: str) -> bool:
