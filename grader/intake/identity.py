@@ -71,10 +71,10 @@ def identified(
 
 
 def told(download: Download, student: str, name: str, by: str, flags: tuple[str, ...]) -> Download:
-    """With whose it is. Where the place says it, and not the student, that is what it is known as."""
-    own = by == BY_PLACE and student == named_by_source(download.source)[0]
+    """With whose it is. Where the place says it beyond doubt, and not the student, that is what it is known as."""
+    own = by == BY_PLACE and not download.flags and student == named_by_source(download.source)[0]
     known_as = {"id": [student]} if own else {}
-    return replace(download, student=student, name=name, whose_by=by, flags=flags, known_as=known_as)
+    return replace(download, student=student, name=name, whose_by=by, flags=download.flags + flags, known_as=known_as)
 
 
 def place_of(download: Download) -> str:
@@ -108,7 +108,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
             student = free_id(each.student, listed)  # the account's, which may be what the roster calls another
-            each = replace(each, student=student, flags=(SHARED if shared else NOT_LISTED,))
+            each = replace(each, student=student, flags=each.flags + (SHARED if shared else NOT_LISTED,))
         known.append(each)
     return known
 
