@@ -48,7 +48,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             odd = str(error)
         work = register(downloads, opened, rules)
         note_run(folder, downloads, opened)
-        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held())]
+        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags())]
         missing = note_missing(roster, opened, rules) if roster else []
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}
@@ -58,7 +58,8 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
                 continue  # of an earlier run alone
             trainings = len(pending_trainings(graded, rules))
             total += (minutes := trainings * seconds / 60)
-            said = verdict.reason if verdict.name in ("rejected", "missing") else found_by_checks(graded)
+            refused = verdict.name in ("rejected", "missing")
+            said = "; ".join([verdict.reason if refused else found_by_checks(graded), *graded.flags])
             rows.append([*about(graded, by_student.get(graded.student)), said, str(trainings), f"{minutes:.1f}"])
     device = settings.engine.about(settings.device)["device"]
     listed = f"{counted(len(downloads), 'student')} handed in something"
@@ -131,7 +132,7 @@ def about(graded: Graded, download: Download | None) -> list[str]:
 def found_by_checks(graded: Graded) -> str:
     """What the checks say of one that is not rejected."""
     warnings = sum(finding["severity"] != "reject" for finding in graded.findings or [])
-    return "; ".join([counted(warnings, "warning") if warnings else "ok", *graded.flags])
+    return counted(warnings, "warning") if warnings else "ok"
 
 
 def as_table(rows: list[list[str]]) -> str:

@@ -59,7 +59,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
-        for line in said_of_others(opened.ledger.runs(), opened.ledger.held()):
+        for line in said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags()):
             print(line)
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")

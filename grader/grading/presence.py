@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from grader.intake.identity import ALONE, refused_ids
 from grader.safe_text import printable
 
 NO_MORE = "is no more among the downloads that it was in"
 CAME_ANEW = "a download of the same name came later as {}"
 
+Noted = Mapping[str, Sequence[str]]  # of each student, the flags of what was handed in last
 Runs = Sequence[tuple[str, Mapping[str, str]]]  # of each the folder, and where each student's hand-in lay
 
 
@@ -25,29 +27,40 @@ class Presence:
     flags: dict[str, str] = field(default_factory=dict)
 
 
-def presence(runs: Runs) -> Presence:
+def presence(runs: Runs, noted: Noted | None = None) -> Presence:
     """What later runs tell of who was in earlier ones.
 
-    A run over another folder, such as another part of the class, tells nothing of who was never in that folder.
+    A run over another folder, such as another part of the class, tells nothing of who was never in that folder. Where the
+    download of one is another's now, that was a change of the id only if that one came from nowhere else, and if the earlier
+    id is neither on the roster nor said by anybody.
     """
+    stays = {student for student, flags in (noted or {}).items() if ALONE in flags}
+    stays |= refused_ids(flag for flags in (noted or {}).values() for flag in flags)
     last = {student: number for number, (_, hand_ins) in enumerate(runs) for student in hand_ins}
     found = Presence()
     for student, number in last.items():
         before = runs[number][1]
         place, later = before[student], runs[number + 1 :]
         others = [
-            (other, lay)
-            for _, hand_ins in later
+            (other, lay, when)
+            for when, (_, hand_ins) in enumerate(later, number + 1)
             for other, lay in hand_ins.items()
             if before.get(other) != place  # who handed it in together with the student, then
         ]
-        if same := [other for other, lay in others if lay == place]:
+        same = [other for other, lay, when in others if lay == place and came_from(runs[:when], other, place) == place]
+        if same and student not in stays:
             found.superseded[student] = same[-1]
         elif any(PurePath(place).is_relative_to(folder) for folder, _ in later):
             found.flags[student] = NO_MORE
-        elif named := [other for other, lay in others if PurePath(lay).name == PurePath(place).name]:
+        elif named := [other for other, lay, _ in others if PurePath(lay).name == PurePath(place).name]:
             found.flags[student] = CAME_ANEW.format(named[-1])
     return found
+
+
+def came_from(runs: Runs, student: str, place: str) -> str:
+    """Where in the same folder a student's hand-in lay before; `place` where there was none."""
+    lay = [hand_ins[student] for _, hand_ins in runs if student in hand_ins]
+    return next((each for each in reversed(lay) if PurePath(each).parent == PurePath(place).parent), place)
 
 
 def held(runs: Runs, sources: Mapping[str, str]) -> dict[str, str]:
@@ -60,7 +73,7 @@ def held(runs: Runs, sources: Mapping[str, str]) -> dict[str, str]:
     return {student: lay.get(student, source) for student, source in sources.items()}
 
 
-def said_of_others(runs: Runs, handed_in: Mapping[str, str]) -> Iterator[str]:
+def said_of_others(runs: Runs, handed_in: Mapping[str, str], noted: Noted) -> Iterator[str]:
     """Lines about who was in an earlier run, and is not in the last one.
 
     Args:
@@ -68,7 +81,7 @@ def said_of_others(runs: Runs, handed_in: Mapping[str, str]) -> Iterator[str]:
     """
     if not runs:
         return
-    found, now = presence(runs), runs[-1][1]
+    found, now = presence(runs, noted), runs[-1][1]
     for old, new in found.superseded.items():
         if new in now:
             yield f"{old}: {printable(PurePath(now[new]).name)} came as {new} now, and {old} is on no list any more"

@@ -86,7 +86,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     Of one who handed the same download in under several ids, the last one counts.
     """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
-    found = Presence() if student else presence(ledger.runs())
+    found = Presence() if student else presence(ledger.runs(), ledger.flags())
     for graded in ledger.graded(checks_by(rules), student):
         if graded.student in found.superseded:
             continue

@@ -7,6 +7,7 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -32,9 +33,13 @@ from project.support.errors import UserError, note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
-MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?")
+MOODLE, MOODLE_AT_LAST = (
+    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?") for way in ("?", "")
+)
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 CANVAS_S, MOODLE_S = "Canvas's account", "Moodle's account"
+TWO_WAYS = "by its name it may be that of {}"
+NOT_AS_MOST = "its name is not {}'s, as most of these downloads' names are"
 LIKE_A_SYSTEM_S = "a name like a system's"
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
@@ -56,7 +61,8 @@ class Download:
         about: What the system says of the student, by kind: id, number, login, github, name; and the number that it gave, by
             the system: canvas, moodle.
         known_as: What others than the student call the student, by kind, as the ledger notes it.
-        doubted: Whether the name looks like that of a system that the folder is not from: anybody can call a file so.
+        doubted: Whether the name looks like that of a system that the folder is not from, or tells of two: anybody can call a
+            file so.
         order: Of one student's downloads from one system, which came later.
         flags: What a person should look at: about whose it is.
         parts: Where several files together are the hand-in: all of them, `source` among them.
@@ -109,7 +115,7 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     for entry in sorted(folder.iterdir()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             continue
-        if (moodle := MOODLE.fullmatch(normal(entry.name))) and moodle["kind"] != "file":
+        if (ways := moodle_s(normal(entry.name))) and all(way["kind"] != "file" for way in ways):
             continue  # what the system has added to the files handed in
         download = read_name(entry, records, prefix)
         told = bool(download.student or (roster and roster.match_text(entry.name.split(".")[0])[0]))
@@ -124,15 +130,17 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
 
 
 def of_one_system(downloads: list[Download]) -> list[Download]:
-    """What a name like Canvas's or Moodle's tells is the system's where all names are; else a student may have written it."""
-    if len({each.whose_by for each in downloads}) <= 1:
-        return downloads
-    return [
-        replace(dated_by_file(each), doubted=True, whose_by=LIKE_A_SYSTEM_S)
-        if each.whose_by in (CANVAS_S, MOODLE_S)
-        else each
-        for each in downloads
-    ]
+    """What a name like Canvas's or Moodle's tells is the system's where most names are; else a student may have written it."""
+    ((most, number),) = Counter(each.whose_by for each in downloads if not each.doubted).most_common(1) or [("", 0)]
+    most = most if number > sum(not each.doubted for each in downloads) / 2 else ""
+    checked = []
+    for each in downloads:
+        if each.whose_by in (CANVAS_S, MOODLE_S) and each.whose_by != most:
+            each = replace(dated_by_file(each), doubted=True, whose_by=LIKE_A_SYSTEM_S)
+        if most and each.whose_by != most and not each.flags:
+            each = replace(each, flags=(*each.flags, NOT_AS_MOST.format(most.partition("'")[0])))
+        checked.append(each)
+    return checked
 
 
 def dated_by_file(download: Download) -> Download:
@@ -206,15 +214,22 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
         return (
             found if record else replace(found, submitted=None, time_by=BY_MARK)
         )  # its files have the download's time
-    if match := MOODLE.fullmatch(name):
+    if len(ways := moodle_s(name)) > 1:
+        return nobody_s(download, TWO_WAYS.format(" or ".join(printable(way["id"]) for way in ways)))
+    if ways:
+        match = ways[0]
         known = records.by_number.get(match["id"])
         about = {"name": match["name"], "moodle": match["id"], **(known.about if known else {})}
         student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
         found = replace(download, student=student, name=printable(match["name"]), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
-    user = records.user_of(name)
-    if not user and prefix and name.startswith(normal(prefix)):
-        user = name.removeprefix(normal(prefix))
+    prefix = normal(prefix)
+    users = records.users_of(name, prefix.casefold())
+    if len(users) > 1:
+        return nobody_s(download, TWO_WAYS.format(" or ".join(map(printable, sorted(users)))))
+    user = users[0] if users else ""
+    if not user and prefix and name.casefold().startswith(prefix.casefold()):
+        user = name[len(prefix) :]
     if user and entry.is_dir():
         known = records.by_user.get(user)
         about = known.about if known else {"github": user}
@@ -223,6 +238,17 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
     if record and record.about:
         return of_account(replace(download, whose_by="Gradescope's account"), record.about)
     return download
+
+
+def moodle_s(name: str) -> list[re.Match[str]]:
+    """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
+    found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]
+    return found[:1] if len({match.span("id") for match in found}) == 1 else found
+
+
+def nobody_s(download: Download, why: str) -> Download:
+    """As one whose name tells nothing of whose it is."""
+    return replace(download, doubted=True, flags=(why,))
 
 
 def of_account(download: Download, about: Mapping[str, str]) -> Download:

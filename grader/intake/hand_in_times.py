@@ -52,7 +52,7 @@ class Records:
     Attributes:
         by_name: By the download's name, in its normal form.
         by_number: Of Moodle's worksheet, by the number in the download's name.
-        by_user: Of Classroom 50, by the user at the end of the download's name.
+        by_user: Of Classroom 50, by the user, in lower case.
         tables: Names of the files that this was read from.
     """
 
@@ -61,9 +61,16 @@ class Records:
     by_user: dict[str, Record] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
 
-    def user_of(self, name: str) -> str:
-        """The user whose repository has this name, `<classroom>-<assignment>-<user>`; empty where nobody's has."""
-        return max((user for user in self.by_user if name.casefold().endswith(f"-{user}")), key=len, default="")
+    def users_of(self, name: str, prefix: str = "") -> list[str]:
+        """The users whose repository may have this name, `<classroom>-<assignment>-<user>`: several where none is sure.
+
+        Args:
+            prefix: All that stands before the user, where the folder's name tells it.
+        """
+        name = name.casefold()
+        if prefix and name.startswith(prefix):
+            return [user for user in (name.removeprefix(prefix),) if user in self.by_user]
+        return [user for user in self.by_user if name.endswith(f"-{user}")]
 
 
 def read_records(folder: Path, zone: tzinfo) -> Records:

@@ -1,11 +1,13 @@
 """Whose each download is: by the roster, the system's account, or the place where it lies.
 
 What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
-it is a flag on whoever claims it, and costs nobody else anything. Their order decides nothing but numbers behind equal names.
+it is a flag on whoever claims it, and costs nobody else anything. A name that several downloads have is nobody's. Their order
+decides nothing but numbers behind equal names.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -18,6 +20,7 @@ from grader.tables import normal
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
+ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
@@ -42,19 +45,25 @@ def identified(
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
     listed = {student.student for student in roster.students} if roster else set()
-    taken = listed | {each.student for each in known if each.student} | {said[place].student for place in accepted}
+    names = Counter(called for called, _ in places.values())
+    alike = {called for called, number in names.items() if number > 1}
+    taken = (
+        listed | alike | {each.student for each in known if each.student} | {said[place].student for place in accepted}
+    )
     whose: dict[str, tuple[str, str, str, tuple[str, ...]]] = {}  # id, name, what tells them, flags
     flags: tuple[str, ...]
     for place, (called, name) in places.items():
         claim = said.get(place, NOBODY)
         if place in accepted:
             flags = ((ALONE if claim.student in listed else NOT_LISTED),) if roster else ()
-            by = BY_PLACE if claim.student == called else BY_CLAIM
+            flags += (ALIKE,) if claim.student in alike else ()
+            by = BY_PLACE if claim.student == called and called not in alike else BY_CLAIM
             whose[place] = claim.student, claim.name or name or claim.student, by, flags
         else:
             student = free_id(called, taken)
             taken.add(student)
             flags = (ANOTHERS.format(printable(claims[place][0])),) if claim.student else ()
+            flags += (ALIKE,) if called in alike else ()
             flags += (NOT_LISTED,) if roster else ()
             name = name or ("" if claim.student else claim.name) or student
             whose[place] = student, name, BY_PLACE, flags
@@ -62,10 +71,10 @@ def identified(
 
 
 def told(download: Download, student: str, name: str, by: str, flags: tuple[str, ...]) -> Download:
-    """With whose it is. Where the place says it, and not the student, that is what it is known as."""
-    own = by == BY_PLACE and student == named_by_source(download.source)[0]
+    """With whose it is. Where the place says it beyond doubt, and not the student, that is what it is known as."""
+    own = by == BY_PLACE and not download.flags and student == named_by_source(download.source)[0]
     known_as = {"id": [student]} if own else {}
-    return replace(download, student=student, name=name, whose_by=by, flags=flags, known_as=known_as)
+    return replace(download, student=student, name=name, whose_by=by, flags=download.flags + flags, known_as=known_as)
 
 
 def place_of(download: Download) -> str:
@@ -99,7 +108,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
             student = free_id(each.student, listed)  # the account's, which may be what the roster calls another
-            each = replace(each, student=student, flags=(SHARED if shared else NOT_LISTED,))
+            each = replace(each, student=student, flags=each.flags + (SHARED if shared else NOT_LISTED,))
         known.append(each)
     return known
 
@@ -137,11 +146,19 @@ def counting(
     for student, all_of_them in claimants.items():
         called = [place for place, (own, _) in places.items() if own == student]
         before = [place for place in all_of_them if student in held and is_same(place, held[student])]
-        # Who is called so, or else who was so before, and only of an id that nobody ever had, who says so.
-        some = called or (before if student in held else all_of_them)
+        if student in held and len(all_of_them) == 1 and said.get(held[student], NOBODY).student not in ("", student):
+            before = all_of_them  # what lay there is another's by its own word: the names have shifted
+        # Who alone is called so, or else who was so before, and only of an id that nobody ever had, who says so.
+        some = called if len(called) == 1 else before if called or student in held else all_of_them
         if len(some) == 1 and some[0] in all_of_them:
             found.add(some[0])
     return found
+
+
+def refused_ids(flags: Iterable[str]) -> set[str]:
+    """The ids that somebody's student.yaml says, and that nobody got for it, as flags tell them."""
+    before, after = ANOTHERS.split("{}")
+    return {safe_id(flag.removeprefix(before).removesuffix(after)) for flag in flags if flag.endswith(after)}
 
 
 def is_same(place: str, before: str) -> bool:

@@ -31,6 +31,8 @@ LEFT JOIN measurements m ON m.student = s.student AND m.digest = s.digest AND m.
 WHERE s.id = (SELECT max(id) FROM submissions WHERE student = s.student)
 """
 
+NEWEST = "SELECT student, source, digest, flags FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
+
 
 @dataclass(frozen=True)
 class Noted:
@@ -222,9 +224,11 @@ class Ledger:
 
     def held(self) -> dict[str, str]:
         """Who handed in something, with the name of what was handed in last."""
-        last = "SELECT student, source, digest FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
-        rows = self.database.execute(last)
-        return {row["student"]: row["source"] for row in rows if row["digest"]}
+        return {row["student"]: row["source"] for row in self.database.execute(NEWEST) if row["digest"]}
+
+    def flags(self) -> dict[str, list[str]]:
+        """By student, what a person should look at of what was handed in last."""
+        return {row["student"]: json.loads(row["flags"]) for row in self.database.execute(NEWEST)}
 
     def in_order_of_arrival(self) -> list[str]:
         """The ids of all who have handed anything in, who came first first."""

@@ -61,6 +61,19 @@ def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
     assert "of CPU: made up. Nothing was trained or written." in said
 
 
+@pytest.mark.parametrize("epochs", [15, 16])
+def test_it_says_whose_a_hand_in_only_claims_to_be_also_of_a_rejected_one(epochs, write_submission, rules, tmp_path):
+    for name in ("eve", "kim"):
+        folder = write_submission(name)
+        (folder / "student.yaml").write_text("id: kim\nname: Kim\n")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["trainer"]["max_epochs"] = epochs
+    (tmp_path / "submissions" / "eve" / "config.yaml").write_text(yaml.safe_dump(config))
+    said = dry_run(tmp_path / "submissions", None, rules, Settings("cpu", False, engine=MadeUp(lambda job: scored())))
+    (row,) = [line for line in said.splitlines() if line.startswith("eve ")]
+    assert "its student.yaml says kim" in row and ("max_epochs" in row) == (epochs == 16), row
+
+
 def test_after_a_run_it_says_what_is_left_by_what_was_measured(course, rules, tmp_path):
     engine = MadeUp(lambda job: scored(0.9, seconds=60.0))
     graded(course, tmp_path / "results", rules, engine)

@@ -8,6 +8,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.presence import held, presence, said_of_others
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_run, register
+from grader.intake.roster import Roster
 from grader.ledger.results_folder import open_results
 from tests.grader.engines import TESTS, noted
 
@@ -18,13 +19,13 @@ NO_MORE = "is no more among the downloads that it was in"
 def run(tmp_path, rules):
     """Takes a folder into one results folder, as a run does, and returns who is on the list, with the flags."""
 
-    def once(folder, rules=rules):
+    def once(folder, rules=rules, roster=None):
         with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
             ledger = opened.ledger
-            downloads = hand_ins(folder, rules, None, held(ledger.runs(), ledger.held()))
+            downloads = hand_ins(folder, rules, roster, held(ledger.runs(), ledger.held()))
             register(downloads, opened, rules)
             note_run(folder, downloads, opened)
-            print(*said_of_others(ledger.runs(), ledger.held()), sep="\n")
+            print(*said_of_others(ledger.runs(), ledger.held(), ledger.flags()), sep="\n")
             return {each.student: (each.source, each.flags) for each in standings(ledger, rules)}
 
     return once
@@ -64,6 +65,37 @@ def test_who_changes_the_id_between_runs_is_on_the_list_once(hand_in, run, capsy
     assert "eve2: hand-in came as eve3 now, and eve2 is on no list any more" in capsys.readouterr().out
     assert run(hand_in("hand-in", "eve1")).keys() == {"kim", "eve1"}, "the way back"
     assert other.exists()
+
+
+def test_names_that_shift_when_somebody_is_first_leave_everybody_their_ids(hand_in, run):
+    """As a browser numbers files of one name, `submission (1)` is another's after one more came first."""
+    for name, own_id in {"work": "bob", "work-1": "carl"}.items():
+        folder = hand_in(name, own_id)
+    run(folder)
+    for name, own_id in {"work": "eve", "work-1": "bob", "work-2": "carl"}.items():
+        hand_in(name, own_id)
+    assert run(folder) == {"bob": ("work-1", []), "carl": ("work-2", []), "eve": ("work", [])}
+    for name, own_id in {"work": "carl", "work-1": "eve", "work-2": "bob"}.items():
+        hand_in(name, own_id)
+    assert run(folder) == {"bob": ("work-2", []), "carl": ("work", []), "eve": ("work-1", [])}
+
+
+@pytest.mark.parametrize("more", ["dan", "bob"])
+def test_whose_place_another_has_now_stays_on_the_list(more, hand_in, run):
+    """Where that other was known before, or where others say the id, too."""
+    hand_in("work", "bob")
+    run(hand_in("work-1", "carl"))
+    hand_in("work", "carl"), hand_in("work-1", "bob" if more == "bob" else "eve")
+    found = run(hand_in("work-2", more))
+    assert found["bob"] == ("work", [NO_MORE]) and found["carl"] == ("work", [])
+
+
+def test_who_is_on_the_roster_is_never_taken_off_the_list(hand_in, run, tmp_path):
+    roster = tmp_path / "roster.csv"
+    roster.write_text("id,name\nbob,Bob\n")
+    run(hand_in("work", "bob"), roster=Roster.read(roster))
+    found = run(hand_in("work", "eve"), roster=Roster.read(roster))
+    assert found.keys() == {"bob", "eve"} and NO_MORE in found["bob"][1]
 
 
 def test_a_run_over_a_part_of_the_class_loses_nobody(hand_in, run, capsys):

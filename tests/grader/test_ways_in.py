@@ -14,6 +14,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.downloads import is_late
+from grader.intake.identity import place_of
 from grader.intake.roster import Roster
 from grader.intake.time_sources import (
     BY_COMMIT,
@@ -238,6 +239,26 @@ def test_classroom_50(files, rules, tmp_path):
     assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
 
 
+@pytest.mark.parametrize(
+    ("folder", "users"),
+    [
+        ("dl-week4_submissions_2026_12_10_T_09_00_00", {"dl-week4-yuna": "yuna", "dl-week4-week4-yuna": "week4-yuna"}),
+        ("DL-Week4-submissions", {"dl-week4-yuna": "yuna", "dl-week4-kim": "kim"}),
+        ("clones", {"dl-week4-yuna": "", "dl-week4-kim": "kim"}),
+    ],
+)
+def test_a_user_is_all_that_follows_the_assignment(folder, users, files, rules, tmp_path):
+    """And where the folder does not tell it, a name in which two users fit is nobody's."""
+    for name in users:
+        for file, content in files.items():
+            systems.written(tmp_path / folder / name / "submission" / file, content)
+    times = [f"{user},2026-12-04T10:00:00Z,false" for user in ("yuna", "week4-yuna", "kim")]
+    systems.written(tmp_path / folder / "scores.csv", "\n".join(["username,datetime,late", *times]).encode())
+    found = {each.source.name: each for each in hand_ins(tmp_path / folder, rules)}
+    assert {name: each.about.get("github", "") for name, each in found.items()} == users
+    assert {name for name, each in found.items() if each.flags} == {name for name, user in users.items() if not user}
+
+
 @needs_sandbox
 def test_a_folder_of_git_repositories(files, rules, tmp_path):
     students = a_class(files)
@@ -292,6 +313,52 @@ def test_a_claim_costs_nobody_else_anything(said, ids, files, rules, tmp_path):
     assert all(each.name != f"Name of {said[each.source.name]}" for each in found.values() if each.flags)
 
 
+@pytest.mark.parametrize(
+    ("names", "own_ids"),
+    [
+        (("bob.tar.zip", "bob.zip"), ("bob", "bob")),
+        (("bob.tar.zip", "bob.zip"), ("bob", "x y z")),
+        (("B-ob.zip", "b-ob.zip"), ("b-ob", "b-ob")),
+        (("김.a.zip", "김.zip"), ("", "")),
+    ],
+)
+def test_a_name_that_two_have_is_nobody_s(names, own_ids, files, rules, tmp_path):
+    """Whichever comes first in the order of the names."""
+    found = hand_ins(plain(tmp_path / "in", files, dict(zip(names, own_ids))), rules)
+    refused = [each for each in found if each.student != "x-y-z"]
+    assert not any(each.known_as for each in found)
+    assert all(each.flags and each.student[-2:] in ("-2", "-3") for each in refused)
+    assert len(refused) == (1 if "x y z" in own_ids else 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Bob Brown_12_assignsubmission_file__13_assignsubmission_file_.zip",
+        "Bob Brown_12_assignsubmission_onlinetext__13_assignsubmission_file_.zip",
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_name_that_is_two_students_is_nobody_s(listed, name, files, rules, tmp_path):
+    folder = plain(tmp_path / "in", files, {"Bob Brown_12_assignsubmission_file_.zip": "bob", name: "eve"})
+    plain(folder, files, {"Kim_14_assignsubmission_file_.zip": "kim"})
+    roster = write_roster(tmp_path / "roster.csv", [HandIn("Bob Brown", 12, {}, sid="20240012")]) if listed else None
+    found = {each.source.name: each for each in hand_ins(folder, rules, roster)}
+    assert found[name].student == "eve" and found[name].flags and not found[name].known_as
+    assert found["Bob Brown_12_assignsubmission_file_.zip"].known_as["moodle"] == ["12"] and len(found) == 3
+
+
+@pytest.mark.parametrize("other", ["_eve_4_9003_hw.zip", "mailed.zip", "Bob_3_assignsubmission_file_.zip"])
+def test_one_name_unlike_all_others_is_doubted_and_they_are_not(other, files, rules, tmp_path):
+    names = ("bobbrown_3_9002_hw.zip", "kimminji_LATE_1_9001_hw.zip")
+    found = hand_ins(plain(tmp_path / "in", files, {**dict.fromkeys(names, "x"), other: "eve"}), rules)
+    assert {each.source.name: (each.known_as, each.late, bool(each.flags)) for each in found} == {
+        names[0]: ({"canvas": ["3"]}, False, False),
+        names[1]: ({"canvas": ["1"]}, True, False),
+        other: ({}, False, True),
+    }
+
+
 def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_path):
     folder = plain(tmp_path / "in", files, {"m.zip": "kim"})
     (first,) = hand_ins(folder, rules)
@@ -299,6 +366,14 @@ def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_pat
     found = hand_ins(folder, rules, held={first.student: "m.zip"})
     assert {each.source.name: each.student for each in found} == {"a.zip": "a", "m.zip": "kim", "z.zip": "z"}
     assert [bool(each.flags) for each in found] == [True, False, True]
+
+
+def test_who_had_an_id_before_keeps_it_whoever_is_called_so_now(files, rules, tmp_path):
+    folder = plain(tmp_path / "in", files, {"kim.zip": "kim"})
+    (first,) = hand_ins(folder, rules)
+    found = hand_ins(plain(folder, files, {"kim.a.zip": "kim"}), rules, held={first.student: place_of(first)})
+    assert {each.source.name: each.student for each in found} == {"kim.a.zip": "kim-2", "kim.zip": "kim"}
+    assert all(each.flags and not each.known_as for each in found)
 
 
 def test_a_claim_beside_a_roster_is_flagged_even_where_it_counts(files, rules, tmp_path, capsys):
