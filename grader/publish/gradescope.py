@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from grader.publish.gradescope_upload import FINAL, as_results, test
 from grader.publish.gradescope_upload import RULES as RULES_FILE
 from grader.rerun.mounted_code import REPOSITORY
 from grader.rules import Rules
+from project.support.errors import note
 
 UPLOAD = re.compile(r"submission_(\d+)(?:\..*)?")  # how an export of submissions names each
 NEEDED = ("pydantic", "PyYAML")  # by the checks
@@ -70,15 +72,27 @@ def results_json(entry: Entry, rules: Rules, output: str) -> dict[str, Any]:
 
 
 def final_results(entries: list[Entry], rules: Rules, told: dict[str, str]) -> list[dict[str, Any]]:
-    """What the autograder hands out: results of all that is graded, by the upload's number or else by what was handed in."""
+    """What the autograder hands out: results of all that is graded, by the upload's number, or else by what was handed in and
+    the mail addresses that roster or account tell. A note names the uploads whose members have different points."""
+    graded = [entry for entry in entries if points(entry) is not None]
+    members: dict[str, list[Entry]] = defaultdict(list)
+    for entry in graded:
+        if UPLOAD.fullmatch(entry.source):
+            members[entry.source].append(entry)
+    for source, group in members.items():
+        if len({points(entry) for entry in group}) > 1:
+            names = ", ".join(entry.student for entry in group)
+            note(
+                f"{source}: its members {names} have different points, and Gradescope one score for all: none is handed out"
+            )
     return [
         {
             "upload": found[1] if (found := UPLOAD.fullmatch(entry.source)) else "",
             "digest": entry.digest,
+            "mails": entry.known_as.get("login", []),
             "results": results_json(entry, rules, told[entry.student]),
         }
-        for entry in entries
-        if points(entry) is not None
+        for entry in graded
     ]
 
 

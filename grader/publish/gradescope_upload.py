@@ -42,7 +42,8 @@ def said(autograder: Path) -> dict[str, Any]:
     submission = replace(take_in(autograder / "submission", name=name), told=True)
     if (source / FINAL).exists():
         finals = json.loads((source / FINAL).read_text(encoding="utf-8"))
-        if (found := final(finals, str(metadata.get("id", "")), submission.digest)) is not None:
+        mails = {str(user.get("email") or "").casefold() for user in users} - {""}
+        if (found := final(finals, str(metadata.get("id", "")), submission.digest, mails)) is not None:
             return found
     return checked(submission, Rules.load(source / RULES))
 
@@ -56,11 +57,22 @@ def metadata_in(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def final(finals: list[dict[str, Any]], number: str, digest: str) -> dict[str, Any] | None:
-    """The final results of the upload with this number, else of the only one with these files; None where there are none."""
+def final(finals: list[dict[str, Any]], number: str, digest: str, mails: set[str]) -> dict[str, Any] | None:
+    """The final results of the upload with this number; else, where they are of another system's downloads, of these files
+    of somebody with one of these addresses, for anybody can upload another's. None where there are none.
+
+    A group's upload has one for each of its members. Where their points differ, no score is the group's.
+    """
     same = [each for each in finals if number and each["upload"] == number]
-    same = same or [each for each in finals if not each["upload"] and each["digest"] == digest]
-    return same[0]["results"] if len(same) == 1 else None
+    same = same or [
+        each
+        for each in finals
+        if not each["upload"] and each["digest"] == digest and mails & {mail.casefold() for mail in each["mails"]}
+    ]
+    if len({each["results"]["score"] for each in same}) != 1:
+        return None
+    outputs = dict.fromkeys(each["results"]["output"] for each in same)  # each with its own name on the pages
+    return same[0]["results"] | {"output": "\n---\n\n".join(outputs)}
 
 
 def checked(submission: Submission, rules: Rules) -> dict[str, Any]:

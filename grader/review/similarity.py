@@ -2,13 +2,15 @@
 
 What the course hands out is nobody's own. All else weighs by how rare it is, in bits: what everybody has weighs half a bit, what
 one in two has weighs one, what one in 16 or fewer have weighs four. The very same file is told whoever has it. Who is
-alike is told in clusters: in one, each is like some other of it.
+alike is told in clusters: in one, each is like each other. Who is like several who are not like each other is told apart, for
+a text that holds everybody's makes nobody else a copier.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from project.support.files import write_atomically
 WHOLE_CLASS = 30  # a smaller one says as little about what is rare as one of so many does
 MOST_BITS, LEAST_BITS = 4.0, 0.5
 SHARED = {"config": (0.6, 13), "code": (0.4, 21), "texts": (0.25, 21)}  # least share of the smaller, and least bits
+BRIDGE = 3  # so many who are not like each other; of fewer, each is in a cluster of two
 AT_ONCE = 4096  # features that are multiplied together
 
 
@@ -33,11 +36,11 @@ class Pair:
     """Two submissions that are alike.
 
     Attributes:
-        what: `files`, `config`, `code` or `texts`.
+        what: `config`, `code` or `texts`.
         share: How much the two have in common, of what the one that has less of its own has, in [0, 1]; what is rare weighs
             more.
         count: How many files, settings or fingerprints that is.
-        example: One of the settings, for configurations; the files' names.
+        example: One of the settings, for configurations.
     """
 
     first: str
@@ -50,11 +53,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Submissions each of which is like another one of them.
+    """Submissions each of which is like each other one; or, where there is a bridge, like that.
 
     Attributes:
-        what, count, example: As of the two that are most alike.
-        least, most: The shares of its pairs that are alike.
+        what: `files`, `config`, `code` or `texts`.
+        least, most: The shares of its pairs; of a bridge, with each of the others.
+        count, example: As of the two that are most alike; of files, how many all have, and their names.
+        bridge: Who of them is like the others, though these are not like each other. What they have of each other's, if
+            they do, is told in other clusters.
     """
 
     students: tuple[str, ...]
@@ -63,10 +69,11 @@ class Cluster:
     most: float
     count: int
     example: str
+    bridge: str = ""
 
 
-def similar(results: Path, entries: list[Entry], handout: Path | None = None) -> list[Pair]:
-    """Pairs that share more than chance explains, the most alike first. A `handout` is nobody's own, either."""
+def similar(results: Path, entries: list[Entry], handout: Path | None = None) -> list[Cluster]:
+    """Those who share more than chance explains, the most alike first. A `handout` is nobody's own, either."""
     given = handed_out(handout)
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
     files_of: dict[str, dict[str, str]] = {}
@@ -81,8 +88,8 @@ def similar(results: Path, entries: list[Entry], handout: Path | None = None) ->
                 for digest, name in read["files"].items()
                 if digest not in given.files and (name != "config.yaml" or features["config"][entry.student])
             }
-    pairs = [*same_files(files_of), *(pair for what in SHARED for pair in alike(what, features[what]))]
-    return sorted(pairs, key=lambda pair: (-pair.share, -pair.count, pair.first, pair.second))
+    found = [*same_files(files_of), *(each for what in SHARED for each in clusters([*alike(what, features[what])]))]
+    return sorted(found, key=lambda each: (-each.most, -each.count, each.students))
 
 
 def asked(apart: Apart, what: str, results: Path, entry: Entry) -> Any:
@@ -96,56 +103,95 @@ def asked(apart: Apart, what: str, results: Path, entry: Entry) -> Any:
 
 def list_similar(opened: OpenResults, handout: Path | None = None) -> str:
     """Write `similar.csv` beside the leaderboard, and return its clusters as lines."""
-    found = clusters(similar(opened.folder, standings(opened.ledger, opened.rules), handout))
+    found = similar(opened.folder, standings(opened.ledger, opened.rules), handout)
     rows, lines = [], []
     for each in found:
         together = "; ".join(each.students)
         share = f"{each.most:.0%}" if each.least == each.most else f"{each.least:.0%} to {each.most:.0%}"
-        rows.append((together, each.what, f"{each.least:.3f}", f"{each.most:.3f}", each.count, each.example))
-        lines.append(f"{together}  share {share} of their {each.what}  {each.example}".rstrip())
+        numbers = f"{each.least:.3f}", f"{each.most:.3f}", each.count
+        rows.append((together, each.what, *numbers, each.example, each.bridge))
+        if each.bridge:
+            others = "; ".join(student for student in each.students if student != each.bridge)
+            lines.append(
+                f"{each.bridge}  shares {share} of its {each.what} with several who are not like each other: {others}"
+            )
+        else:
+            lines.append(f"{together}  share {share} of their {each.what}  {each.example}".rstrip())
     write_atomically(opened.folder / "similar.csv", csv_text([Cluster.__dataclass_fields__, *rows]))
     return "\n".join(lines) or "No two submissions are alike."
 
 
 def clusters(pairs: list[Pair]) -> list[Cluster]:
-    """Pairs of one kind that have somebody in common, together; in the order of their most alike pairs."""
-    leader: dict[tuple[str, str], tuple[str, str]] = {}
+    """Pairs of one kind in clusters of which each is like each other, and one for each bridge: every pair is in one of them.
 
-    def first(member: tuple[str, str]) -> tuple[str, str]:
-        while leader.setdefault(member, member) != member:
-            leader[member] = leader[leader[member]]
-            member = leader[member]
-        return member
-
+    Someone may be in several. A cluster is begun with the most alike two that are in none, and takes in whoever is like all of
+    it, the most alike to these two first; the largest possible ones would take exponential time to find.
+    """
+    by_two = {frozenset((pair.first, pair.second)): pair for pair in pairs}
+    like: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
-        leader[first((pair.what, pair.first))] = first((pair.what, pair.second))
-    together: dict[tuple[str, str], list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        together[first((pair.what, pair.first))].append(pair)
-    made = []
-    for each in together.values():
-        best = max(each, key=lambda pair: pair.share)
-        shares = [pair.share for pair in each]
-        students = sorted({name for pair in each for name in (pair.first, pair.second)})
-        made.append(Cluster((*students,), best.what, min(shares), max(shares), best.count, best.example))
-    return made
+        like[pair.first].add(pair.second)
+        like[pair.second].add(pair.first)
+    found = [made([by_two[frozenset((each, other))] for other in like[each]], each) for each in sorted(bridges(like))]
+    for each in [cluster.bridge for cluster in found]:
+        for other in like.pop(each):
+            like[other].discard(each)
+    apart = {student: set(others) for student, others in like.items()}  # pairs that are in no cluster yet
+    for pair in sorted(pairs, key=lambda pair: (-pair.share, pair.first, pair.second)):
+        if pair.second not in apart.get(pair.first, ()):
+            continue
+        together, candidates = [pair.first, pair.second], like[pair.first] & like[pair.second]
+
+        def nearness(student: str, two: tuple[str, ...] = (pair.first, pair.second)) -> float:
+            return min(by_two[frozenset((student, each))].share for each in two)
+
+        for student in sorted(candidates, key=lambda each: (-nearness(each), each)):
+            if student in candidates:
+                together.append(student)
+                candidates &= like[student]
+        for student in together:
+            apart[student] -= {*together}
+        found.append(made([by_two[frozenset(two)] for two in combinations(together, 2)]))
+    return found
 
 
-def same_files(files_of: Mapping[str, Mapping[str, str]]) -> Iterator[Pair]:
-    """Students who handed in the very same file: of many, each beside the first of them.
+def made(pairs: list[Pair], bridge: str = "") -> Cluster:
+    best = max(pairs, key=lambda pair: pair.share)
+    shares = [pair.share for pair in pairs]
+    students = sorted({name for pair in pairs for name in (pair.first, pair.second)})
+    return Cluster((*students,), best.what, min(shares), max(shares), best.count, best.example, bridge)
+
+
+def bridges(like: Mapping[str, set[str]]) -> set[str]:
+    """Who is like BRIDGE others or more of whom no two are like each other."""
+    found = set()
+    for student, others in like.items():
+        unlike: list[str] = []
+        for other in sorted(others, key=lambda each: (len(like[each]), each)):  # other bridges last
+            if not like[other] & {*unlike}:
+                unlike.append(other)
+            if len(unlike) == BRIDGE:
+                found.add(student)
+                break
+    return found
+
+
+def same_files(files_of: Mapping[str, Mapping[str, str]]) -> Iterator[Cluster]:
+    """Students who handed in the very same file, with all files that these have in common.
 
     Args:
         files_of: The names of each student's files, by what they hold.
     """
-    first_with: dict[str, str] = {}
-    same: dict[tuple[str, str], list[str]] = defaultdict(list)
+    having: dict[str, list[str]] = defaultdict(list)
     for student, files in sorted(files_of.items()):
-        for digest, name in files.items():
-            if (first := first_with.setdefault(digest, student)) != student:
-                same[first, student].append(name)
-    for (first, second), names in same.items():
-        share = len(names) / min(len(files_of[first]), len(files_of[second]))
-        yield Pair(first, second, "files", share, len(names), ", ".join(sorted(names)))
+        for digest in files:
+            having[digest].append(student)
+    for students in sorted({tuple(each) for each in having.values() if len(each) > 1}):
+        common = set.intersection(*({*files_of[student]} for student in students))
+        sizes = sorted(len(files_of[student]) for student in students)
+        names = ", ".join(sorted(files_of[students[0]][digest] for digest in common))
+        # A share is of the one of two that has fewer: the least is that of the two that have most.
+        yield Cluster(students, "files", len(common) / sizes[-2], len(common) / sizes[0], len(common), names)
 
 
 def alike(what: str, features: Mapping[str, set[Any]]) -> Iterator[Pair]:

@@ -105,10 +105,10 @@ def container(tmp_path, image):
     return make
 
 
-def run(here: Path, files: dict[str, bytes], upload: int = 7) -> dict:
+def run(here: Path, files: dict[str, bytes], upload: int = 7, mail: str = "m@x.org") -> dict:
     for name, content in files.items():
         (here / "submission" / name).write_bytes(content)
-    about = {"id": upload, "created_at": "2026-11-24T10:00:00-08:00", "users": [{"name": "김민지", "email": "m@x.org"}]}
+    about = {"id": upload, "created_at": "2026-11-24T10:00:00-08:00", "users": [{"name": "김민지", "email": mail}]}
     (here / "submission_metadata.json").write_text(json.dumps(about))
     done = subprocess.run(
         [here / "run_autograder"], cwd=here, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}
@@ -180,10 +180,32 @@ def test_final_results_are_handed_out(container, write_submission, tmp_path, nam
             digest = take_in(tmp_path / "submissions" / "kim-minji").digest
             for table in ("submissions", "measurements", "findings"):
                 opened.ledger.database.execute(f"UPDATE {table} SET digest = ? WHERE student = 'kim'", [digest])
+            known = json.dumps({"login": ["M@x.org"]})
+            opened.ledger.database.execute("UPDATE submissions SET known_as = ? WHERE student = 'kim'", [known])
     here = container("--results", str(tmp_path / "results"), "--language", "ko")
     results = run(here, files)
     assert results["score"] == 91.0 and "정확도" in results["output"] and results["leaderboard"][0]["value"] == 91.0
+    assert named or run(here, files, mail="bob@x.org")["score"] == 0, "files are no proof of whose they are"
     assert run(here, {"config.yaml": b"a: 1"}, upload=8)["score"] == 0, "a later upload has no final result"
+
+
+def test_a_group_s_upload_has_the_result_of_all_its_members(container, write_submission, tmp_path, capsys):
+    members = [Student(name, name.title(), 0.9, source="submission_7") for name in ("ann", "ben")]
+    apart = [Student(name, name.title(), 0.8, source="submission_8") for name in ("cal", "dee")]
+    rules = Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
+    write_course(tmp_path / "results", members + apart, rules)
+    with open_results(tmp_path / "results") as opened:
+        given = (
+            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES ('now', 'kang', 'dee', 1, 1, '')"
+        )
+        opened.ledger.database.execute(given)
+    here = container("--results", str(tmp_path / "results"))
+    said = capsys.readouterr().err
+    assert "submission_8: its members cal, dee have different points" in said and "submission_7" not in said
+    files = contents(write_submission())
+    results = run(here, files)
+    assert results["score"] == 90.0 and "Ann" not in results["output"] and results["output"].count("# ") == 2
+    assert run(here, files, upload=8)["score"] == 0
 
 
 def test_setup_installs_what_the_checks_need_and_is_sound():

@@ -581,8 +581,8 @@ def test_a_long_report_is_shown_as_far_as_a_person_reads(handed_in):
 
 def test_near_copies_are_found_in_notebooks_and_pictures_are_none(handed_in):
     with open_results(handed_in) as opened:
-        pairs = similar(handed_in, standings(opened.ledger, opened.rules))
-    assert [(pair.first, pair.second) for pair in pairs if pair.what == "texts"] == [("kim", "lee")]
+        found = similar(handed_in, standings(opened.ledger, opened.rules))
+    assert [each.students for each in found if each.what == "texts"] == [("kim", "lee")]
 
 
 def test_what_is_no_notebook_says_so():

@@ -338,17 +338,37 @@ def test_many_copies_are_one_cluster_and_nobody_else_is_in_it(copies, everybody)
     assert found.students == tuple(f"s{n:03}" for n in range(copies)) and found.least > 0.999
 
 
-def test_a_chain_of_copies_is_one_cluster_and_says_how_far_its_ends_are(tmp_path, rules):
-    def text(*numbers: int) -> str:
-        return " ".join(map(own_text, numbers))
+def joined(*numbers: int) -> str:
+    return " ".join(map(own_text, numbers))
 
-    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": text(n + 20)}) for n in range(12)]
+
+def test_only_who_are_all_alike_are_one_cluster(tmp_path, rules):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": joined(n + 20)}) for n in range(12)]
     for n in range(4):  # each shares half with the one before
-        course[n].texts["REPORT.md"] = text(n, n + 1)
+        course[n].texts["REPORT.md"] = joined(n, n + 1)
     write_course(tmp_path, course, rules)
     assert main(["similar", str(tmp_path)]) == 0
-    (found,) = rows(tmp_path / "similar.csv")
-    assert found["students"] == "s0; s1; s2; s3" and 0.4 < float(found["least"]) <= float(found["most"]) < 0.6
+    found = rows(tmp_path / "similar.csv")
+    assert sorted(row["students"] for row in found) == ["s0; s1", "s1; s2", "s2; s3"]
+    assert all(0.4 < float(row["least"]) == float(row["most"]) < 0.6 and not row["bridge"] for row in found)
+
+
+@pytest.mark.parametrize("bridges", [1, 2])
+def test_a_report_that_holds_everybody_s_texts_makes_nobody_else_a_copier(bridges, tmp_path, rules, capsys):
+    course = [Student(f"honest{n}", f"S{n}", 0.8, texts={"REPORT.md": joined(n, n + 20)}) for n in range(8)]
+    for n in range(2):
+        course.append(Student(f"copier{n}", "C", 0.8, texts={"REPORT.md": joined(50, 51, 60 + n)}))
+    for n in range(bridges):
+        everybody = f"{joined(70 + n)} {joined(*range(8))} {joined(50, 51)}"
+        course.append(Student(f"eve{n}", "Eve", 0.8, texts={"REPORT.md": everybody}))
+    write_course(tmp_path, course, rules)
+    assert main(["similar", str(tmp_path)]) == 0
+    found = {row["bridge"]: row["students"].split("; ") for row in rows(tmp_path / "similar.csv")}
+    eves = [f"eve{n}" for n in range(bridges)]
+    assert found.pop("") == ["copier0", "copier1"] and sorted(found) == eves
+    assert all(set(each) == {student.id for student in course} for each in found.values())
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("eve0  "))
+    assert "with several who are not like each other: copier0; copier1; " in line
 
 
 def test_what_the_instructor_handed_out_besides_is_nobodys_own(tmp_path, rules, capsys):
