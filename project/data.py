@@ -133,9 +133,9 @@ class ImageData(LightningDataModule):
         return next(iter(ResidentBatches(split, count, self.mean, self.std)))[0]
 
     def trial_batches(self, augmentation: list[Augmentation | v2.Transform]) -> Batches:
-        """Training batches with an augmentation to look at, on the CPU, made by worker processes where a training has them."""
+        """Training batches with an augmentation to look at, on the CPU, made by a worker process where a training has any."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        workers = self.num_workers if self.why_streamed("train", device) else 0
+        workers = min(1, self.num_workers) if self.why_streamed("train", device) else 0  # each takes time to start
         assert self.mean and self.std, "set up"
         split, size = self.split("train"), self.batch_size
         return StreamedBatches(
