@@ -183,7 +183,11 @@ def look_at(day: Day, members: list[Member], entries: list[Entry], said: dict[st
             continue
         (entry,) = found
         rows = [line for line in table if entry.student in line.split()]
-        named = [name for name, text in lists.items() if names_entry(text, entry, member)]
+        if entry.known_as:
+            places = lists
+        else:  # nothing but the student says who that is: a gradebook leaves it out, and tells
+            places = lists | {f"{form}.csv": said[f"export {form}"] for form in ("canvas", "moodle")}
+        named = [name for name, text in places.items() if names_entry(text, entry, member)]
         day.problems += [f"{who}: is not in {name}" for name in lists if name not in named]
         if not (results / "feedback" / f"{entry.student}.md").is_file():
             day.problems.append(f"{who}: has no feedback")
