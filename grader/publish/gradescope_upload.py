@@ -72,7 +72,8 @@ def final(finals: list[dict[str, Any]], number: str, digest: str, mails: set[str
     if len({each["results"]["score"] for each in same}) != 1:
         return None
     outputs = dict.fromkeys(each["results"]["output"] for each in same)  # each with its own name on the pages
-    return same[0]["results"] | {"output": "\n---\n\n".join(outputs)}
+    results: dict[str, Any] = same[0]["results"]
+    return results | {"output": "\n---\n\n".join(outputs)}
 
 
 def checked(submission: Submission, rules: Rules) -> dict[str, Any]:
