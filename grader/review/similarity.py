@@ -28,6 +28,7 @@ WHOLE_CLASS = 30  # a smaller one says as little about what is rare as one of so
 MOST_BITS, LEAST_BITS = 4.0, 0.5
 SHARED = {"config": (0.6, 13), "code": (0.4, 21), "texts": (0.25, 21)}  # least share of the smaller, and least bits
 BRIDGE = 3  # so many who are not like each other; of fewer, each is in a cluster of two
+MOST_SECONDS = 10  # of a CPU's time for reading a piece; the costliest that is honest takes two
 AT_ONCE = 4096  # features that are multiplied together
 
 
@@ -77,7 +78,7 @@ def similar(results: Path, entries: list[Entry], handout: Path | None = None) ->
     given = handed_out(handout)
     features: dict[str, dict[str, set[Any]]] = {what: {} for what in SHARED}
     files_of: dict[str, dict[str, str]] = {}
-    with Apart("grader.review.submission_features") as apart:
+    with Apart("grader.review.submission_features", seconds=MOST_SECONDS) as apart:
         for entry in entries:
             read = {what: asked(apart, what, results, entry) for what in (*SHARED, "files")}
             read["config"] = settings(read["config"])

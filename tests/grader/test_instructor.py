@@ -419,6 +419,16 @@ def test_what_cannot_be_read_of_one_is_told_and_all_else_is_compared(tmp_path, r
     assert [row["students"] for row in found if row["what"] == "texts"] == ["s0; s2; s3; s4"]
 
 
+def test_what_takes_long_to_compare_is_told_and_all_else_is_compared(tmp_path, rules, capfd, monkeypatch):
+    course = [Student(f"s{n}", f"S{n}", 0.8, texts={"REPORT.md": own_text(99), "net.py": CODE}) for n in range(3)]
+    course[0].texts["net.py"] = "a b\n" * 1_000_000
+    write_course(tmp_path, course, rules)
+    monkeypatch.setattr("grader.review.similarity.MOST_SECONDS", 1)
+    assert main(["similar", str(tmp_path)]) == 0
+    assert "s0: code not compared, look at it yourself: reading that took longer than 1 s" in capfd.readouterr().err
+    assert ("s1; s2", "code") in {(row["students"], row["what"]) for row in rows(tmp_path / "similar.csv")}
+
+
 def test_code_that_is_no_python_has_no_tokens_and_no_fault():
     assert set(tokens("def (((" * 1000)) <= {"def", "("} and list(tokens("\0")) == []
     assert fingerprints(["a"] * 10) == set() and len(fingerprints(list("abcdefgh" * 20))) == 1

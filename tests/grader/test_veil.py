@@ -141,6 +141,25 @@ def test_nothing_is_veiled_for_two_thousand_students_in_long_texts_too_slowly():
     assert time.process_time() - started < 4
 
 
+def test_what_only_a_student_yaml_says_is_veiled_on_its_author_s_page_alone(tmp_path):
+    """Else anybody could take words out of everybody's texts."""
+    text = "The learning rate was raised with Ann Lee (ann7) and Park Jun, and accuracy grew. " * 9
+    told = {"bob": {"id": ["bob"]}, "the": {}, "ann": {"login": ["ann7@x.org"]}, "folder": {"id": ["folder"]}}
+    names = {"bob": "Bob Brown", "the": "learning rate", "ann": "Ann Lee", "folder": "accuracy"}
+    course = [Student(each, names[each], 0.9, texts={"REPORT.md": text}, source=f"{each}.zip") for each in told]
+    write_course(tmp_path, course, RULES.but(site=RULES.site.but(mistakes=0)))
+    with open_results(tmp_path) as opened:
+        for student, known in told.items():
+            change = "UPDATE submissions SET known_as = ? WHERE student = ?"
+            opened.ledger.database.execute(change, [json.dumps(known), student])
+        publish(opened)
+        names_shown = pseudonyms(told, opened.secret)
+    pages = {each: (tmp_path / "site" / "submissions" / f"{names_shown[each]}.html").read_text() for each in told}
+    assert "The learning rate was raised" in pages["bob"] and "and accuracy grew" in pages["bob"]
+    assert "Ann Lee" not in pages["bob"] and "ann7" not in pages["bob"]
+    assert "learning rate was" not in pages["the"] and f"and {VEILED} grew" in pages["folder"]
+
+
 def test_a_pseudonym_stays_when_others_join():
     ids = [f"s{number}" for number in range(400)]
     draw = random.Random(1)

@@ -120,13 +120,17 @@ class Pages:
         if not self.rules.site.reports:
             return {"parts": {}, "notebooks": []}
         try:
-            author = self.people.get(graded.student)
-            others = [each for student, each in self.people.items() if student != graded.student]
+            author, others = self.author_and_others(graded.student)
             found: Texts = apart.call("texts", str(self.opened.folder.absolute()), graded.digest, author, others)
             return found
         except Failed as error:
             note(f"{graded.student}: the page is without report and conclusion: reading them {error}")
             return NOT_SHOWN
+
+    def author_and_others(self, student: str) -> tuple[Person | None, list[Person]]:
+        """Whom a student's page must not name; nobody where pages go by names or ids."""
+        author = self.people[student][0] if self.people else None
+        return author, [told for each, (_, told) in self.people.items() if each != student]
 
     def submission(self, graded: Graded, texts: Texts, place: str) -> tuple[dict[str, str], list[float | None]]:
         """A submission's page by language, and its curve on the leaderboard: validation accuracy by epoch, of the median."""
@@ -185,8 +189,7 @@ class Pages:
     def comment(self, entry: Entry) -> str:
         """What the reader of the texts said; without names, where pages go by pseudonyms."""
         said = str(entry.points["comment"]) if entry.points else ""
-        author = self.people.get(entry.student)
-        others = [each for student, each in self.people.items() if student != entry.student]
+        author, others = self.author_and_others(entry.student)
         return veiled(said, author, others) if author else said
 
     def mistakes(self, student: str, drawn: dict[str, Any]) -> list[dict[str, Any]]:
@@ -205,20 +208,44 @@ class Pages:
             return []
 
 
-def class_list(entries: list[Entry], results: Path) -> dict[str, Person]:
-    """Everybody whom the pages must not name, by id."""
+def class_list(entries: list[Entry], results: Path) -> dict[str, tuple[Person, Person]]:
+    """Everybody whom the pages must not name, by id: as on the own page, and as on all others."""
     listed = kept_roster(results)
-    return {entry.student: person(entry, listed.get(entry.student)) for entry in entries}
+    return {
+        entry.student: (person(entry, found := listed.get(entry.student)), told_person(entry, found))
+        for entry in entries
+    }
 
 
 def person(entry: Entry, listed: Student | None = None) -> Person:
-    """Who an entry is about, as far as it is known: by the name of what was downloaded and by the roster, too."""
+    """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
     number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
-    known = [number["id"] if number else "", entry.source.rpartition(".")[0] or entry.source]
+    known = [
+        number["id"] if number else "",
+        entry.source.rpartition(".")[0] or entry.source,
+        *told_numbers(entry, listed),
+    ]
+    return Person(entry.student, entry.name, tuple(filter(None, known)))
+
+
+def told_person(entry: Entry, listed: Student | None = None) -> Person:
+    """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
+    take a word out of all texts by being called so."""
+    by_account = {*entry.known_as} - {"id"}  # a folder or file tells an id, and no name
+    name = listed.name if listed else entry.name if by_account else ""
+    # Whose name a GitHub account is, only the end of the repository's name tells.
+    told = listed or entry.known_as or entry.source.endswith(f"-{entry.student}")
+    return Person(entry.student if told else "", name, tuple(told_numbers(entry, listed)))
+
+
+def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
+    """What account and roster call a student besides; of a mail address what is before the @."""
+    known = [*entry.known_as.get("id", [])]
+    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]
-    return Person(entry.student, entry.name, tuple(filter(None, known)))
+    return [each for each in known if each]
 
 
 def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
