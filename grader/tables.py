@@ -42,6 +42,8 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         if best is None:
             raise ValueError("it is no text" if content.strip() else "it is empty")
         text = normal(str(best).removeprefix("\ufeff"))
+        if not text.strip():
+            raise ValueError("it is empty")
         first = text.lstrip().partition("\n")[0]
         separator = max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
         lines = [

@@ -77,6 +77,7 @@ def test_what_is_in_effect_is_said_with_remarks(write, rules):
 
 
 @needs_sandbox
+@pytest.mark.slow
 def test_answers_that_depend_on_the_batch_are_said_to_be_refused(write, rules):
     rules.families.remove("normalization")
     batch = "(lambda x: self.drop((x - x.mean(0)) / x.std(0)))"

@@ -33,6 +33,7 @@ def content(path):
 
 def files(top):
     for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if os.path.join(folder, name) != sys.prefix]  # libraries, wherever they lie
         for path in sorted(os.path.join(folder, name) for name in folders + names):
             told = os.lstat(path)
             yield path, oct(told.st_mode), told.st_nlink, told.st_uid, told.st_size if os.path.isfile(path) else None
