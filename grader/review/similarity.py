@@ -59,7 +59,8 @@ class Cluster:
     Attributes:
         what: `files`, `config`, `code` or `texts`.
         least, most: The shares of its pairs; of a bridge, with each of the others.
-        count, example: As of the two that are most alike; of files, how many all have, and their names.
+        count, example: As of the two that are most alike; of files, how many all have, and their names; of a bridge, the
+            example is the share with each of the others.
         bridge: Who of them is like the others, though these are not like each other. What they have of each other's, if
             they do, is told in other clusters.
     """
@@ -160,7 +161,11 @@ def made(pairs: list[Pair], bridge: str = "") -> Cluster:
     best = max(pairs, key=lambda pair: pair.share)
     shares = [pair.share for pair in pairs]
     students = sorted({name for pair in pairs for name in (pair.first, pair.second)})
-    return Cluster((*students,), best.what, min(shares), max(shares), best.count, best.example, bridge)
+    example = best.example
+    if bridge:
+        with_each = {pair.second if pair.first == bridge else pair.first: pair.share for pair in pairs}
+        example = ", ".join(f"{other} {share:.0%}" for other, share in sorted(with_each.items()))
+    return Cluster((*students,), best.what, min(shares), max(shares), best.count, example, bridge)
 
 
 def bridges(like: Mapping[str, set[str]]) -> set[str]:

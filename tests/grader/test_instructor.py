@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import re
 import sqlite3
 import zipfile
 from contextlib import closing
@@ -363,7 +364,10 @@ def test_a_report_that_holds_everybody_s_texts_makes_nobody_else_a_copier(bridge
         course.append(Student(f"eve{n}", "Eve", 0.8, texts={"REPORT.md": everybody}))
     write_course(tmp_path, course, rules)
     assert main(["similar", str(tmp_path)]) == 0
-    found = {row["bridge"]: row["students"].split("; ") for row in rows(tmp_path / "similar.csv")}
+    listed = rows(tmp_path / "similar.csv")
+    found = {row["bridge"]: row["students"].split("; ") for row in listed}
+    (shares,) = (row["example"] for row in listed if row["bridge"] == "eve0")
+    assert re.match(r"copier0 \d\d%, copier1 \d\d%, ", shares)
     eves = [f"eve{n}" for n in range(bridges)]
     assert found.pop("") == ["copier0", "copier1"] and sorted(found) == eves
     assert all(set(each) == {student.id for student in course} for each in found.values())
