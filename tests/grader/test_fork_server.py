@@ -48,7 +48,7 @@ def test_what_one_program_leaves_the_next_does_not_find(execute):
 
 
 def test_two_programs_at_once_do_not_meet(fork_server):
-    """A socket with an abstract name, shared memory with a key, and processes: none of it is common."""
+    """A socket with an abstract name, shared memory with a key, and processes: none is common. No terminal can be opened."""
     meet = """
         import ctypes, os, socket, time
         libc = ctypes.CDLL(None)
@@ -61,7 +61,10 @@ def test_two_programs_at_once_do_not_meet(fork_server):
             print("met: memory")
         time.sleep(1.5)
         others = [pid for pid in os.listdir("/proc") if pid.isdigit()]
-        print(len(others), "processes", os.ttyname(os.openpty()[1]))
+        try:
+            print(len(others), "processes", os.ttyname(os.openpty()[1]))
+        except PermissionError:
+            print(len(others), "processes, no terminal")
     """
     logs = []
 
@@ -74,7 +77,7 @@ def test_two_programs_at_once_do_not_meet(fork_server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert logs == ["2 processes /dev/pts/0\n"] * 2
+    assert logs == ["2 processes, no terminal\n"] * 2
 
 
 def test_the_first_process_of_a_program_is_out_of_its_reach(execute):
