@@ -19,6 +19,11 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def normal(name: str) -> str:
+    """A name as everything but macOS writes it (NFC): the same name, the same text."""
+    return unicodedata.normalize("NFC", name)
+
+
 def inert(text: str) -> str:
     """Text that a spreadsheet takes for text: an apostrophe before what could begin a formula. A hyphen alone cannot.
 

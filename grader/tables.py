@@ -9,17 +9,12 @@ from pathlib import Path
 import dateparser
 from charset_normalizer import from_bytes
 
-from grader.safe_text import printable
+from grader.safe_text import normal, printable
 from project.support.errors import UserError
 
 ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
 SEPARATORS = ",;\t"
 LANGUAGES = ["en", "ko"]  # of dates
-
-
-def normal(name: str) -> str:
-    """A name as everything but macOS writes it (NFC): the same name, the same text."""
-    return unicodedata.normalize("NFC", name)
 
 
 def heading(text: str) -> str:

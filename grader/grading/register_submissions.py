@@ -20,9 +20,8 @@ from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
-from grader.safe_text import printable, storable
+from grader.safe_text import normal, printable, storable
 from grader.sandbox.scratch import scratch_folder
-from grader.tables import normal
 from project.support.errors import note
 from project.support.files import write_atomically
 

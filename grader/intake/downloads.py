@@ -27,8 +27,7 @@ from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
 from grader.intake.time_sources import BY_FILE, BY_MARK
-from grader.safe_text import printable
-from grader.tables import normal
+from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
 
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")

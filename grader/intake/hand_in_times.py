@@ -13,8 +13,8 @@ import yaml
 
 from grader.intake.submission import safe_id
 from grader.intake.time_sources import BY_METADATA, BY_SCORES, BY_TABLE, BY_WORKSHEET
-from grader.safe_text import printable
-from grader.tables import heading, normal, read_table, read_time
+from grader.safe_text import normal, printable
+from grader.tables import heading, read_table, read_time
 from project.support.errors import UserError
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time

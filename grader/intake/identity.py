@@ -14,8 +14,7 @@ from pathlib import PurePath
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster, Student, name_keys
 from grader.intake.submission import named_by_source, safe_id
-from grader.safe_text import printable, storable
-from grader.tables import normal
+from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account

@@ -23,8 +23,7 @@ from grader.intake.submission import (
     Unusable,
     read_regular,
 )
-from grader.safe_text import printable
-from grader.tables import normal
+from grader.safe_text import normal, printable
 
 ENTRIES = ("text.html", "link.html")  # what Canvas writes of a text or an address that was entered
 NUMBERED = re.compile(r"^(config|student|REPORT|CONCLUSION|\w+(?=-\d+\.py$))-\d+(\.\w+)$")  # no module has a hyphen

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from grader.tables import normal
+from grader.safe_text import normal
 from project.support.errors import UserError
 from project.support.wording import counted
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.intake.submission import named_by_folder, safe_id
-from grader.safe_text import printable
-from grader.tables import heading, normal, read_table
+from grader.safe_text import normal, printable
+from grader.tables import heading, read_table
 from project.support.errors import UserError, note
 
 ROSTER = "roster.csv"

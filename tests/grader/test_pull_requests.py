@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def pulled(folder: Path, changes: dict[str, bytes | None]) -> tuple[str, str]:
 
 def bash(script: str, folder: Path, **variables: str) -> int:
     """As a runner has a script run."""
-    known = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull, **variables}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # whose python the steps call
+    known = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull, **variables}
     done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env=known, capture_output=True)
     return done.returncode
 
@@ -135,7 +137,9 @@ def test_the_container_has_what_the_grader_needs_and_nothing_else():
             assert subprocess.run(["bash", "-n", "-c", rest]).returncode == 0
     (entry,) = (json.loads(rest) for word, rest in instructions if word == "ENTRYPOINT")
     (command,) = (json.loads(rest) for word, rest in instructions if word == "CMD")
-    assert subprocess.run([*entry, *command, "--help"], cwd=ROOT, capture_output=True).returncode == 0
+    assert entry[0] == "python"
+    here = [sys.executable, *entry[1:], *command, "--help"]
+    assert subprocess.run(here, cwd=ROOT, capture_output=True).returncode == 0
     page = (ROOT / "docs" / "cluster.md").read_text()
     assert "docker build --file docs/Containerfile --tag fifteen-epochs ." in page
     assert "apptainer build fifteen-epochs.sif docker-archive:fifteen-epochs.tar" in page
