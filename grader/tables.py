@@ -39,8 +39,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         text = normal(str(best).removeprefix("\ufeff"))
         if not text.strip():
             raise ValueError("it is empty")
-        first = text.lstrip().partition("\n")[0]
-        separator = max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
+        separator = separator_of(text)
         lines = [
             [cell.strip() for cell in row]
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -52,6 +51,12 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if twice := [one for one in headings if one and headings.count(one) > 1]:
         raise UserError(f"{path}: two columns are headed {twice[0]!r}; leave one out")
     return headings, [dict(zip(headings, [*row, *[""] * len(headings)])) for row in rows]
+
+
+def separator_of(text: str) -> str:
+    """What divides a table's headings most often. Raises csv.Error."""
+    first = text.lstrip("\ufeff\r\n").partition("\n")[0]
+    return max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
 
 
 def read_time(text: str, zone: tzinfo) -> datetime | None:

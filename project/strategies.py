@@ -60,6 +60,7 @@ OF_WEIGHTS = {
     "weight_g": "weight normalization",  # before parametrizations
     "weight_orig": "spectral normalization",
 }
+WITHIN = ("regularization", "normalization")  # families whose strategies the logits show
 
 
 class Strategy(NamedTuple):
@@ -125,9 +126,6 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     return Census(strategies, remarks)
 
 
-WITHIN = ("regularization", "normalization")  # families whose strategies the logits show
-
-
 def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, steps: int) -> list[str]:
     """Names of the strategies that had an effect when the census was taken, and show none any more.
 
@@ -149,9 +147,8 @@ def gone(before: Census, classifier: Classifier, data: ImageData, epochs: int, s
         look(dropout(seen))
         look(regularizers(classifier, seen, epochs, []))
         look(normalization(seen))
-        if not logits_differ(
-            seen.logits_NK, seen.logits_NK.roll(1, 0)
-        ):  # a network that diverged shows nothing any more
+        # A network that diverged says the same of all images, and shows nothing any more.
+        if not logits_differ(seen.logits_NK, seen.logits_NK.roll(1, 0)):
             now.update(strategy.name for family in WITHIN for strategy in before.strategies[family])
     families = (found for family, found in before.strategies.items() if family != "initialization")
     return [strategy.name for found in families for strategy in found if strategy.name not in now]

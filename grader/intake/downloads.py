@@ -210,9 +210,8 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
         found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
         number = match["file"].partition("_")[0]
         found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
-        return (
-            found if record else replace(found, submitted=None, time_by=BY_MARK)
-        )  # its files have the download's time
+        # Its files have the download's time.
+        return found if record else replace(found, submitted=None, time_by=BY_MARK)
     if len(ways := moodle_s(name)) > 1:
         return nobody_s(download, TWO_WAYS.format(" or ".join(printable(way["id"]) for way in ways)))
     if ways:

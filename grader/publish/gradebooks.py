@@ -12,6 +12,7 @@ from grader.grading.ranking import Entry
 from grader.intake.roster import key
 from grader.intake.submission import safe_id
 from grader.safe_text import csv_text
+from grader.tables import separator_of
 from project.support.errors import UserError
 
 GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand; the others are ours to repeat
@@ -66,8 +67,7 @@ class Gradebook:
         try:
             content = path.read_bytes()
             text = decoded(content)
-            first_line = text.partition("\n")[0]
-            delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first_line], delimiter=mark), [])))
+            delimiter = separator_of(text)
             headings, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         except (OSError, ValueError, csv.Error) as error:
             said = "it is empty" if "unpack" in str(error) else str(error)

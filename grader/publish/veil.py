@@ -1,8 +1,8 @@
 """Names taken out of what people wrote, for pages that go by pseudonyms.
 
 Of the author: id, names and each word of them, numbers. Of everybody else in the class: whole names, ids and numbers that
-others than the student tell, since "Do" or "An" alone is a word of most texts, and anybody can say to be called so. Spaces, marks and invisible characters between letters hide nothing. Addresses
-of mail go whoever's they are.
+others than the student tell, since "Do" or "An" alone is a word of most texts, and anybody can say to be called so. Spaces,
+marks and invisible characters between letters hide nothing. Addresses of mail go whoever's they are.
 """
 
 import re

@@ -73,9 +73,8 @@ def are_plain_sgd(steps: list[Tensor]) -> bool:
             before. (4, M).
     """
     moved, *causes, _ = torch.cat(steps[1:], 1)
-    scales = torch.stack(
-        [cause.norm().clamp(min=1e-300) for cause in causes]
-    )  # many powers of ten may lie between them
+    # Many powers of ten may lie between them.
+    scales = torch.stack([cause.norm().clamp(min=1e-300) for cause in causes])
     factors = torch.linalg.lstsq(torch.stack(causes, 1) / scales, moved[:, None]).solution.flatten() / scales
     for number, (step, gradient, decay, weight) in enumerate(steps):
         expected = factors[0] * gradient + factors[1] * decay
