@@ -1,7 +1,6 @@
-"""The command line: `python -m grader check|pack|import|run|doctor|leaderboard|bonus|review|similar|ablate|export|gradescope|example`."""
+"""The command line: `python -m grader COMMAND`; `make_parser` and `decision_commands` have them all."""
 
 import argparse
-import getpass
 import os
 import shlex
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader.decision_commands import add_decision_commands, decider
 from grader.intake import checks, packing
 from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
@@ -89,6 +89,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="mixed into the key of a new RESULTS: N draws otherwise")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
+    add("--by", default="", help="who asks for a regrade (your user name)")
+    add("--reason", default="", help="why a student's results are made anew: kept with the decision")
     add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
     add("--roster", type=Path, metavar="CSV", help="who is in the class (roster.csv in the folder, if it is there)")
     add("--accept-times", action="store_true", help="take the times of the hand-ins as they are, however odd")
@@ -135,6 +137,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("autograder.zip"), metavar="ZIP", help="the archive (%(default)s)")
     add("--results", type=Path, metavar="RESULTS", help="hand out the final results of this folder, too")
     add("--language", choices=("en", "ko"), default="en", help="of the final results (en)")
+
+    add_decision_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -283,7 +287,8 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
         raise UserError(f"--max-hours {options.max_hours:g}: take more than 0")
-    more = {"regrade": tuple(options.regrade), "max_hours": options.max_hours}
+    more = {"regrade": tuple(options.regrade), "by": decider(options), "reason": options.reason}
+    more |= {"max_hours": options.max_hours}
     more |= {"roster": options.roster and existing(options.roster), "accept_times": options.accept_times}
     if options.dry_run:
         from grader.grading.dry_run import dry_run
@@ -377,7 +382,7 @@ def bonus(options: argparse.Namespace) -> None:
         raise UserError("bonus: name a STUDENT with --report, --conclusion or --comment, or else a --csv FILE")
     given = read_points(existing(options.csv)) if options.csv else [Given(options.student, *one)]
     with open_results(options.results) as opened:
-        give(opened.ledger, opened.rules, given, options.by or getpass.getuser(), now())
+        give(opened.ledger, opened.rules, given, decider(options), now())
         print(publish(opened))
         named = {each.student for each in given}
         for entry in standings(opened.ledger, opened.rules):
@@ -392,7 +397,7 @@ def review(options: argparse.Namespace) -> None:
 
     with open_results(options.results) as opened:
         try:
-            done = review(opened, options.by or getpass.getuser(), options.again)
+            done = review(opened, decider(options), options.again)
         finally:
             publish(opened)
     print(f"Reviewed: {done}. The leaderboard has the points.")

@@ -68,7 +68,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             if opened.ledger.round(student) and pending_trainings(before, rules):
                 print(f"{student}: goes on with the regrade that was begun")
             else:
-                opened.ledger.regrade(now(), student)
+                opened.ledger.regrade(now(), settings.by, student, settings.reason)
         Walk(work, opened, rules, settings, known).run(train)
 
 

@@ -25,6 +25,7 @@ class Settings:
         device: auto, cpu or cuda.
         sandboxed: False runs student code as plain processes.
         regrade: Ids of students whose results are to be made anew.
+        by, reason: Who decided that, and why.
         max_hours: No training begins after so many hours; None for no end.
         roster: A file that says who is in the class; by default `roster.csv` among the downloads, where there is one.
         accept_times: Whether the times of the downloads are taken as they are, however odd.
@@ -35,6 +36,8 @@ class Settings:
     device: str = "auto"
     sandboxed: bool = True
     regrade: tuple[str, ...] = ()
+    by: str = ""
+    reason: str = ""
     max_hours: float | None = None
     roster: Path | None = None
     accept_times: bool = False

@@ -1,4 +1,4 @@
-"""The ledger, in SQLite: every submission, every measurement and every note. Rows are added, never changed."""
+"""The ledger, in SQLite: every submission, measurement, note and decision. Rows are added, never changed."""
 
 import json
 import sqlite3
@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.safe_text import storable
@@ -24,10 +25,10 @@ SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late
     s.known_as, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
-LEFT JOIN (SELECT student, count(*) AS round FROM regrades GROUP BY student) r ON r.student = s.student
+LEFT JOIN json_each(?) r ON r.key = s.student
 LEFT JOIN findings f ON f.student = s.student AND f.digest = s.digest AND f.checks = ?
 LEFT JOIN measurements m ON m.student = s.student AND m.digest = s.digest AND m.images = s.images
-    AND m.round = coalesce(r.round, 0) AND m.variant = ''
+    AND m.round = coalesce(r.value, 0) AND m.variant = ''
 WHERE s.id = (SELECT max(id) FROM submissions WHERE student = s.student)
 """
 
@@ -92,6 +93,7 @@ class Ledger:
     def __init__(self, path: Path):
         self.database = sqlite3.connect(path, isolation_level=None)
         self.database.row_factory = sqlite3.Row
+        self.decisions = Decisions(self.database)
         try:
             self.database.execute("PRAGMA synchronous = FULL")
             prepare(self.database, path)
@@ -119,6 +121,7 @@ class Ledger:
             ("findings", "findings"),
             ("measurements", "measurement"),
             ("measurements", "circumstances"),
+            ("decisions", "value"),
         )
         question = " OR ".join(
             f"EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid({name}))" for table, name in columns
@@ -184,16 +187,10 @@ class Ledger:
             ],
         )
 
-    def regrade(self, when: str, student: str) -> None:
-        """Begin a new round for a student: everything is pending again."""
-        self.database.execute("INSERT INTO regrades (at, student) VALUES (?, ?)", [when, student])
-
-    def give_points(self, when: str, by: str, student: str, report: float, conclusion: float, comment: str) -> None:
-        """Note points for a student's texts. The last note counts, also after the student is graded anew."""
-        self.database.execute(
-            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES (?, ?, ?, ?, ?, ?)",
-            [when, storable(by), student, report, conclusion, storable(comment)],
-        )
+    def regrade(self, when: str, by: str, student: str, why: str = "") -> None:
+        """Begin a new round for a student: everything is pending again. Taken back, the round before counts again."""
+        begun = [each for each in self.decisions.history(student) if each.kind == "regrade"]
+        self.decisions.take(when, by, "regrade", student, {"round": len(begun) + 1}, why)
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -204,8 +201,8 @@ class Ledger:
 
     def points(self) -> dict[str, dict[str, Any]]:
         """The last points of each student: at, by, report, conclusion, comment."""
-        rows = self.database.execute("SELECT * FROM points WHERE id IN (SELECT max(id) FROM points GROUP BY student)")
-        return {row["student"]: dict(row) for row in rows}
+        given = self.decisions.in_force("points")
+        return {student: {"at": each.at, "by": each.by, **each.value} for student, each in given.items()}
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""
@@ -236,8 +233,12 @@ class Ledger:
         return [row[0] for row in self.database.execute(query)]
 
     def round(self, student: str) -> int:
-        """How often a student has been graded anew."""
-        return int(self.database.execute("SELECT count(*) FROM regrades WHERE student = ?", [student]).fetchone()[0])
+        """In which round of measurements a student is: 0 until somebody decides to grade anew."""
+        return self.rounds().get(student, 0)
+
+    def rounds(self) -> dict[str, int]:
+        """The same of everybody who is in a later one than the first."""
+        return {student: each.value["round"] for student, each in self.decisions.in_force("regrade").items()}
 
     def verified_epochs(self) -> list[tuple[str, float, float]]:
         """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""
@@ -253,7 +254,7 @@ class Ledger:
     def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
         """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory."""
         query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
-        found = self.database.execute(query, [checks, *([student] if student else [])])
+        found = self.database.execute(query, [json.dumps(self.rounds()), checks, *([student] if student else [])])
         for _, group in groupby(found, itemgetter("student")):
             rows: list[sqlite3.Row] = list(group)
             about = {

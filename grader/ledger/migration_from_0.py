@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.ledger.measurement import LimitName, Measurement, Outcome, drawing
+from grader.ledger.migration_from_2 import carry_over
 from grader.secret import EarlierSecret, drew
 from project.support.errors import UserError
 from project.support.files import write_atomically
@@ -80,8 +81,7 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
             "INSERT OR REPLACE INTO findings (student, digest, checks, findings) VALUES (?, ?, ?, ?)",
             [row["student"], row["digest"], f"1 max_epochs {max_epochs}", json.dumps(found)],
         )
-    database.executemany("INSERT INTO regrades VALUES (?, ?, ?)", old["regrades"])
-    database.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?)", old["bonuses"])
+    carry_over(database, old["regrades"], old["bonuses"])
 
 
 def renamed_images(results: Path, seeds: list[int]) -> list[str]:

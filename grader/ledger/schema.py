@@ -11,15 +11,21 @@ from pathlib import Path
 
 from grader.ledger.migration_from_0 import migrate as from_0
 from grader.ledger.migration_from_1 import migrate as from_1
+from grader.ledger.migration_from_2 import migrate as from_2
 from project.support.errors import UserError
 
 PUT_BACK = "put a copy in its place, or grade into another folder"
-VERSION = 2
-MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [from_0, from_1]  # from version 0 to 1, and so on
+VERSION = 3
+MIGRATIONS: list[Callable[[sqlite3.Connection, Path], None]] = [
+    from_0,
+    from_1,
+    from_2,
+]  # from version 0 to 1, and so on
 TABLES = [  # of each version
     {"ablations", "attempts", "bonuses", "regrades", "submissions"},
     {"findings", "measurements", "points", "regrades", "submissions"},
     {"findings", "measurements", "points", "regrades", "runs", "submissions"},
+    {"decisions", "findings", "measurements", "runs", "submissions"},
 ]
 
 

@@ -7,7 +7,9 @@
 -- - measurements: what trainings came to. `variant` names the variant in an ablation, and is empty for the submission.
 --   A row with `counts` decides about its training until another one replaces it: a limit had stopped the training, was
 --   raised, and the training was made again. Infrastructure rows are our own faults, and never count.
--- - regrades: each begins a new round of measurements for a student; those of earlier rounds stay.
+-- - decisions: what persons decided, with who, when and why. `value` is a JSON object, as the kind asks for. `student` is
+--   empty where it is about all. `undoes` is 0, or the decision that this one takes back. A `regrade` begins a new round of
+--   measurements for a student; those of earlier rounds stay.
 CREATE TABLE submissions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, taken_in TEXT NOT NULL,
     student TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, tier TEXT NOT NULL, source TEXT NOT NULL,
@@ -27,15 +29,11 @@ CREATE TABLE measurements (
     training INTEGER NOT NULL, seed INTEGER NOT NULL, round INTEGER NOT NULL, replaces INTEGER NOT NULL,
     counts INTEGER NOT NULL, measurement TEXT NOT NULL, circumstances TEXT NOT NULL
 );
-CREATE TABLE regrades (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT NOT NULL
-);
-CREATE TABLE points (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, student TEXT NOT NULL,
-    report REAL NOT NULL, conclusion REAL NOT NULL, comment TEXT NOT NULL
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, kind TEXT NOT NULL,
+    student TEXT NOT NULL, value TEXT NOT NULL, why TEXT NOT NULL, undoes INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX one_measurement
     ON measurements (student, digest, images, variant, seed, round, replaces) WHERE counts;
 CREATE INDEX measurements_by_student ON measurements (student, digest);
 CREATE INDEX submissions_by_student ON submissions (student);
-CREATE INDEX regrades_by_student ON regrades (student);

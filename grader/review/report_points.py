@@ -62,4 +62,4 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -
         for each in given:
             last = ledger.points().get(each.student, NOTHING)  # asked anew: a table may name a student twice
             note = {name: last[name] if (new := getattr(each, name)) is None else new for name in NOTHING}
-            ledger.give_points(when, by, each.student, **note)
+            ledger.decisions.take(when, by, "points", each.student, note)

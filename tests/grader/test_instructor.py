@@ -81,7 +81,7 @@ def test_points_are_kept_with_who_gave_them_and_do_not_move_ranks(course, capsys
     with open_results(course) as opened:
         notes = opened.ledger.database.execute("SELECT by, report, conclusion, comment FROM points").fetchall()
         assert [tuple(note) for note in notes] == [("kang", 3.0, 0.0, "clear"), ("kang", 3.0, 2.0, "clear")]
-        opened.ledger.regrade("now", "park-103")
+        opened.ledger.regrade("now", "kang", "park-103")
         assert opened.ledger.points()["park-103"]["report"] == 3.0
 
 

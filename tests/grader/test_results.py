@@ -19,6 +19,8 @@ from grader.rules import Rules
 from grader.secret import BYTES, Secret
 from tests.grader.engines import CRASHED, LOST, noted, scored
 
+GIVEN = {"report": 3.0, "conclusion": 4.0, "comment": ""}
+
 
 @pytest.fixture
 def ledger(tmp_path):
@@ -85,20 +87,20 @@ def test_where_a_commit_fails_nothing_is_written_and_the_ledger_stays_usable(led
     ledger.database.execute("PRAGMA busy_timeout = 0")
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT * FROM points").fetchall()  # who reads lets others begin to write, but not commit
+        reader.execute("SELECT * FROM decisions").fetchall()  # who reads lets others begin to write, but not commit
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             with ledger.all_or_nothing():
-                ledger.give_points("now", "me", "kim", 1.0, 2.0, "")
+                ledger.decisions.take("now", "me", "points", "kim", GIVEN)
     assert ledger.points() == {}
-    ledger.give_points("now", "me", "kim", 3.0, 4.0, "")
+    ledger.decisions.take("now", "me", "points", "kim", GIVEN)
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
-        assert reader.execute("SELECT report FROM points").fetchall() == [(3.0,)]
+        assert [json.loads(row[0]) for row in reader.execute("SELECT value FROM decisions")] == [GIVEN]
 
 
 def test_texts_that_are_no_unicode_come_back_as_texts_that_can_be_published(ledger):
     add(ledger, "kim")
     ledger.note_findings("kim", "d", CHECKS, [{"severity": "reject", "where": "\udcb1 김", "what": "x", "mend": "y"}])
-    ledger.give_points("now", "k\udcffang", "kim", 1.0, 2.0, "good\n\udcff")
+    ledger.decisions.take("now", "k\udcffang", "points", "kim", {**GIVEN, "comment": "good\n\udcff"})
     (entry,) = standings(ledger, RULES)
     assert entry.reason == "? 김: x; y" and (entry.points["by"], entry.points["comment"]) == ("k?ang", "good\n?")
 
@@ -153,7 +155,7 @@ def test_all_students_are_told_as_one_by_one(ledger):
     add(ledger, "a", LOST, LOST.but(said="lost"), digest="second")
     add(ledger, "c", passed(0.6), LOST)
     add(ledger, "d")
-    ledger.regrade("now", "c")
+    ledger.regrade("now", "kang", "c")
     ledger.record("then", of(ledger, "c"), 0, 100, passed(0.65), {})
     found = list(ledger.graded(CHECKS))
     assert [each.student for each in found] == ["a", "b", "c", "d"]

@@ -166,7 +166,8 @@ def test_a_page_tells_the_place_the_median_the_points_and_the_reader_s_words(tmp
     everyone = students(5)
     write_results(tmp_path, everyone, rules.but(site=rules.site.but(names="id")))
     with open_results(tmp_path) as opened:
-        opened.ledger.give_points("2026-11-25", "kang", everyone[0].id, 4, 2.5, "Clear <b>figures</b>")
+        given = {"report": 4, "conclusion": 2.5, "comment": "Clear <b>figures</b>"}
+        opened.ledger.decisions.take("2026-11-25", "kang", "points", everyone[0].id, given)
         publish(opened)
     scored = sorted(student.accuracy for student in everyone)
     for language in ("en", "ko"):

@@ -1,0 +1,69 @@
+"""Commands for what persons decide: each adds a row to the ledger, publishes anew, and trains nobody."""
+
+import argparse
+import getpass
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from grader.safe_text import printable
+
+if TYPE_CHECKING:
+    from grader.ledger.decisions import Decision
+
+Added = Callable[..., argparse.Action]
+
+
+def add_decision_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+    """Add them to the command line: `command(function, summary, *parents)` returns what adds arguments."""
+    who = argparse.ArgumentParser(add_help=False)
+    add_who(who)
+
+    add = command(history, "List what persons decided: who, when and why.", results)
+    add("student", nargs="?", help="only what is about this one; id on the leaderboard")
+
+    add = command(undo, "Take a decision back; nothing of it is erased.", results, who)
+    add("number", type=int, help="of the decision, as `history` lists it")
+
+
+def add_who(parser: argparse.ArgumentParser) -> None:
+    """Add who decides, and why."""
+    parser.add_argument("--by", default="", help="who decides (your user name)")
+    parser.add_argument("--reason", default="", help="why: kept with the decision")
+
+
+def decider(options: argparse.Namespace) -> str:
+    """Who decides."""
+    return options.by or getpass.getuser()
+
+
+def history(options: argparse.Namespace) -> None:
+    from grader.ledger.results_folder import open_results
+
+    with open_results(options.results) as opened:
+        decisions = opened.ledger.decisions.history(options.student)
+    print("\n".join(map(line, decisions)) or "Nobody has decided anything.")
+
+
+def undo(options: argparse.Namespace) -> None:
+    from grader.ledger.ledger import now
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
+
+    with open_results(options.results) as opened:
+        taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
+        print(publish(opened))
+    print(f"\nTaken back: {line(taken)}")
+
+
+def line(decision: "Decision") -> str:
+    """A decision as a line of `history`."""
+    value = ", ".join(f"{name} {said}" for name, said in decision.value.items() if said != "")
+    parts = [
+        f"{decision.id:>4}  {decision.at[:16].replace('T', ' ')}  {decision.by or 'unknown'}",
+        f"{decision.kind} {decision.undoes or ''}".rstrip(),
+        decision.student or "everybody",
+        *([value] if value else []),
+        *([f"because {decision.why}"] if decision.why else []),
+        *([] if decision.in_force else ["(taken back)"]),
+    ]
+    return printable("  ".join(parts))
