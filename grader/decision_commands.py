@@ -59,11 +59,13 @@ def line(decision: "Decision") -> str:
     """A decision as a line of `history`."""
     value = ", ".join(f"{name} {said}" for name, said in decision.value.items() if said != "")
     parts = [
-        f"{decision.id:>4}  {decision.at[:16].replace('T', ' ')}  {decision.by or 'unknown'}",
+        str(decision.id),
+        decision.at[:16].replace("T", " "),
+        decision.by or "unknown",
         f"{decision.kind} {decision.undoes or ''}".rstrip(),
         decision.student or "everybody",
         *([value] if value else []),
         *([f"because {decision.why}"] if decision.why else []),
         *([] if decision.in_force else ["(taken back)"]),
     ]
-    return printable("  ".join(parts))
+    return "  ".join(map(printable, parts))

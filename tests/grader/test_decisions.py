@@ -3,9 +3,10 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
@@ -53,9 +54,10 @@ def test_what_was_taken_back_cannot_be_taken_back_again(ledger):
         ledger.decisions.undo("3", "kang", number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=12))
-def test_history_only_grows_and_what_is_in_force_is_what_no_undo_in_force_takes_back(tmp_path_factory, moves):
-    with closing(Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")) as ledger:
+def test_history_only_grows_and_what_is_in_force_is_what_no_undo_in_force_takes_back(moves):
+    with closing(Ledger(Path(":memory:"))) as ledger:
         made: list[int] = []
         undoes: dict[int, int] = {}
 
@@ -122,7 +124,7 @@ def test_history_and_undo_at_the_command_line(course, capsys):
     capsys.readouterr()
     assert main(["history", str(course)]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert "kang  points  kim  report 3" in first and "lee" in second
+    assert "kang  points  kim" in first and "report 3" in first and "lee" in second
     assert main(["undo", str(course), second.split()[0], "--by", "kang", "--reason", "meant lee"]) == 0
     capsys.readouterr()
     table = {row["student"]: row for row in json.loads((course / "leaderboard.json").read_text())["entries"]}

@@ -79,8 +79,11 @@ def test_points_are_kept_with_who_gave_them_and_do_not_move_ranks(course, capsys
     found = entries(course)["park-103"]
     assert (found["bonus"], found["total"], found["rank"]) == (5.0, 75.0, 3)
     with open_results(course) as opened:
-        notes = opened.ledger.database.execute("SELECT by, report, conclusion, comment FROM points").fetchall()
-        assert [tuple(note) for note in notes] == [("kang", 3.0, 0.0, "clear"), ("kang", 3.0, 2.0, "clear")]
+        notes = [(each.by, each.value) for each in opened.ledger.decisions.history()]
+        assert notes == [
+            ("kang", {"report": 3.0, "conclusion": 0.0, "comment": "clear"}),
+            ("kang", {"report": 3.0, "conclusion": 2.0, "comment": "clear"}),
+        ]
         opened.ledger.regrade("now", "kang", "park-103")
         assert opened.ledger.points()["park-103"]["report"] == 3.0
 
@@ -235,7 +238,7 @@ def test_a_damaged_secret_is_one_line(text, tmp_path):
 FOREIGN = {
     "tables of another version": "PRAGMA user_version = 0",
     "no version": "PRAGMA user_version = -1",
-    "tables of another program": "DROP TABLE points; CREATE TABLE history (at)",
+    "tables of another program": "DROP TABLE decisions; CREATE TABLE history (at)",
     "a measurement of a newer grader": "UPDATE measurements SET measurement = '{\"version\": 2}'",
 }
 
