@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.decision_commands import add_decision_commands, decider
+from grader.grade_commands import add_grade_commands
 from grader.intake import checks, packing
 from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
@@ -20,12 +21,10 @@ from grader.secret import Secret
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
-from project.support.wording import counted
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
     from grader.grading.settings import Settings
-    from grader.ledger.results_folder import OpenResults
 
 TRAINED_AS = RULES.parents[1] / "submission"  # where main.py finds a submission's own modules
 MEND = {"family_missing": "see `python main.py fit`, which says what is in effect"}  # by how a trial ended
@@ -139,6 +138,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--language", choices=("en", "ko"), default="en", help="of the final results (en)")
 
     add_decision_commands(command, results)
+    add_grade_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -335,8 +335,8 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def leaderboard(options: argparse.Namespace) -> None:
-    from grader.grading.ranking import judged
-    from grader.grading.verdicts import pending_trainings
+    from grader.grading.changed_rules import on_the_same_images
+    from grader.grading.changes import next_trainings, wanted_by_all
     from grader.ledger.results_folder import open_results, store_rules
     from grader.publish.publishing import publish
 
@@ -344,30 +344,9 @@ def leaderboard(options: argparse.Namespace) -> None:
         if options.rules:
             store_rules(opened.folder, on_the_same_images(options.rules, opened))
         print(publish(opened))
-        rules = opened.rules
-        wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(opened.ledger, rules)}
-    if count := sum(wanted.values()):
-        print(
-            f"\nThe next run makes {counted(count, 'training')}: {', '.join(student for student, n in wanted.items() if n)}"
-        )
-
-
-def on_the_same_images(file: Path, opened: "OpenResults") -> Rules:
-    """The rules in a file, on the images that were graded on. Raises UserError where the file names others."""
-    from grader.rerun.grading_data import images_key
-
-    rules = Rules.load(file)
-    try:
-        before = opened.rules
-    except UserError:  # damaged, and to be written anew: the ledger knows the images
-        same = opened.ledger.last_images() in (None, images_key(rules, opened.secret))
-    else:
-        rules = rules.with_images_of(before)
-        same = (rules.dataset, rules.monitor_fraction) == (before.dataset, before.monitor_fraction)
-    if not same:
-        said = "names other images, or another split; `python -m grader run` trains and scores on them"
-        raise UserError(f"--rules {file}: {said}")
-    return rules
+        wanted = wanted_by_all(opened.ledger, opened.rules)
+    if said := next_trainings(wanted):
+        print(f"\n{said}")
 
 
 def bonus(options: argparse.Namespace) -> None:

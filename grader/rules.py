@@ -1,13 +1,23 @@
 """The rules: all that an instructor sets, read from `configs/assignment.yaml`."""
 
 import ast
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+)
 
 from project.assignment import Assignment
 
@@ -19,6 +29,14 @@ def no_number(value: Any) -> Any:
     if isinstance(value, (int, float)):
         raise ValueError("write it as 2026-12-04T23:59:00+09:00")
     return value
+
+
+Moment = Annotated[AwareDatetime | None, BeforeValidator(no_number)]  # a date and time with its zone
+
+
+def pair(value: Any) -> Any:
+    """What YAML writes as a list of two."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
@@ -73,11 +91,70 @@ class Points(Section):
     """The most points that a person may give for a part.
 
     Attributes:
-        report, conclusion: Points; the total on the leaderboard is 100 x accuracy + these.
+        report, conclusion: Points, which come on top of those for the accuracy.
     """
 
     report: float = Field(5, ge=0)
     conclusion: float = Field(5, ge=0)
+
+
+class LateWork(Section):
+    """What late work costs, and until when it is taken at all.
+
+    Attributes:
+        free_days: So many begun days after the deadline cost nothing; what comes on them is in time.
+        points_a_day: Points that each further begun day costs.
+        share_a_day: Share of the points that each costs instead, in [0, 1].
+        last_date: Until then late work is graded at that cost; what `late` says holds afterwards.
+    """
+
+    free_days: int = Field(0, ge=0, le=365)
+    points_a_day: float = Field(0, ge=0, le=10**4)
+    share_a_day: float = Field(0, ge=0, le=1)
+    last_date: Moment = Field(None, strict=False)
+
+    @field_validator("share_a_day")
+    @classmethod
+    def one_kind_of_cost(cls, share: float, others: ValidationInfo) -> float:
+        if share and others.data.get("points_a_day"):
+            raise ValueError("a day costs points_a_day or a share_a_day, not both; leave one out")
+        return share
+
+    @property
+    def costs(self) -> bool:
+        """Whether a late day costs anything."""
+        return self.points_a_day > 0 or self.share_a_day > 0
+
+
+class Grades(Section):
+    """How an accuracy becomes points.
+
+    Attributes:
+        cutoffs: Accuracies in [0, 1] with the points that they are worth, rising; below the first there are none. Without
+            any, the points are 100 x accuracy.
+        between: What is between two of them: `interpolated`, or the points of the lower one, in `steps`.
+    """
+
+    cutoffs: list[Annotated[tuple[float, float], BeforeValidator(pair)]] = []
+    between: Literal["interpolated", "steps"] = "interpolated"
+
+    @field_validator("cutoffs")
+    @classmethod
+    def rising(cls, cutoffs: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        if any(not 0 <= accuracy <= 1 or points < 0 for accuracy, points in cutoffs):
+            raise ValueError("write [accuracy, points], the accuracy from 0 to 1, and no points below 0")
+        for (accuracy, points), (higher, more) in zip(cutoffs, cutoffs[1:]):
+            if higher <= accuracy or more < points:
+                raise ValueError(
+                    f"accuracies must rise, and points not fall: [{higher:g}, {more:g}] is after "
+                    f"[{accuracy:g}, {points:g}]"
+                )
+        return cutoffs
+
+    @property
+    def most(self) -> float:
+        """The points of the highest accuracy."""
+        return self.cutoffs[-1][1] if self.cutoffs else 100.0
 
 
 class Pages(Section):
@@ -109,6 +186,7 @@ class Rules(Section, Assignment):
         seeds_near_target: Trainings of those whose accuracy cannot be told from the target by `seeds` of them.
         deadline: When submissions are due, with its time zone; of several attempts the last before it counts.
         late: What happens to a later one: `reject` it, or grade and `flag` it.
+        late_work: Days that cost nothing, what the others cost, and a last date.
         reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
             rules `demand` both, reject.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
@@ -118,6 +196,7 @@ class Rules(Section, Assignment):
         limits: What one training may use.
         trainings_per_gpu: How many trainings the grader may run at once on each GPU. Accuracy alone ranks; with more than
             one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
+        grades: How many points an accuracy is worth.
         bonus: The most points for report and conclusion.
         site: What the published pages show.
     """
@@ -125,8 +204,9 @@ class Rules(Section, Assignment):
     student_folders: str = Field("students/*", pattern=r"^[^/]+(/[^/]+)*$")
     seeds: int = Field(1, ge=1, le=99)
     seeds_near_target: int = Field(3, ge=1, le=99)
-    deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
+    deadline: Moment = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
+    late_work: LateWork = LateWork()
     reports: Literal["warn", "demand"] = "warn"
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     images: Literal["hidden", "public"] = "hidden"
@@ -136,19 +216,47 @@ class Rules(Section, Assignment):
     dataset_replaced: dict[str, JsonValue] | None = None
     limits: Limits = Limits()
     trainings_per_gpu: int = Field(1, ge=1, le=99)
+    grades: Grades = Grades()
     bonus: Points = Points()
     site: Pages = Pages()
+
+    @field_validator("late_work")
+    @classmethod
+    def fits_the_deadline(cls, late_work: LateWork, others: ValidationInfo) -> LateWork:
+        deadline, late, last = others.data.get("deadline"), others.data.get("late"), late_work.last_date
+        if deadline is None and late_work != LateWork():
+            raise ValueError("nothing is late without a deadline; write one")
+        if deadline and last and last <= deadline:
+            raise ValueError(f"last_date must lie after the deadline, {deadline.isoformat()}")
+        if late_work.costs and late == "reject" and last is None:
+            raise ValueError("late days cost something only where late work is graded; add a last_date, or late: flag")
+        return late_work
+
+    @property
+    def free_until(self) -> datetime | None:
+        """Until when a hand-in is in time: the deadline, and the free days after it."""
+        return self.deadline and self.deadline + timedelta(days=self.late_work.free_days)
+
+    @property
+    def taken_until(self) -> datetime | None:
+        """After which moment what `late` says holds."""
+        return self.late_work.last_date or self.free_until
 
     @property
     def of_images(self) -> str:
         """What a leaderboard says of the images that score; nothing where they are hidden."""
         return "The images that score are public: their labels can be looked up." if self.images == "public" else ""
 
-    def labels_shown(self, now: datetime) -> bool:
-        """Whether pages may show at that time, with its time zone, what tells labels of the images that score."""
+    def labels_shown(self, now: datetime, extended: datetime | None = None) -> bool:
+        """Whether pages may show at that time, with its time zone, what tells labels of the images that score.
+
+        Args:
+            extended: Until when somebody may still hand in by an extension.
+        """
         if self.images == "public" or self.site.labels == "always":
             return True
-        return self.deadline is not None and now > self.deadline
+        last = max(filter(None, (self.free_until, self.taken_until, extended)), default=None)
+        return last is not None and now > last
 
     def with_dataset(self, dataset: dict[str, Any]) -> Self:
         """The same on other images than their file names."""

@@ -9,21 +9,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
 from grader.grading.settings import Settings
+from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
 from grader.intake.downloads import Download
 from grader.ledger.ledger import Graded
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
 from grader.rules import Rules
-from grader.safe_text import printable
 from project.support.errors import UserError
 from project.support.wording import counted
 
@@ -40,10 +36,11 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     """
     roster = read_roster(folder, settings.roster)
     with copied(results) as opened:
-        downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()))
+        terms = opened.ledger.terms()
+        downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
         odd = ""
         try:
-            ask_about_times(downloads, rules, in_time_before(opened, rules))
+            ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
         except UserError as error:
             odd = str(error)
         work = register(downloads, opened, rules)
@@ -66,7 +63,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     if roster:
         listed += f", {len(missing)} of {len(roster.students)} on the roster nothing"
     lines = [
-        as_table(rows),
+        as_table(COLUMNS, rows),
         f"{listed}; trainings take {how} {total:.0f} minutes of {device}. Nothing was trained or written.",
     ]
     return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
@@ -133,13 +130,3 @@ def found_by_checks(graded: Graded) -> str:
     """What the checks say of one that is not rejected."""
     warnings = sum(finding["severity"] != "reject" for finding in graded.findings or [])
     return counted(warnings, "warning") if warnings else "ok"
-
-
-def as_table(rows: list[list[str]]) -> str:
-    table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(printable(cell, 300)) for cell in row))
-    console = Console(width=10_000, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())

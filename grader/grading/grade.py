@@ -6,6 +6,7 @@ from typing import Any
 
 from grader.engines.engine import Train
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
+from grader.grading.personal_rules import held_to
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
@@ -44,9 +45,10 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     unsafe = "" if settings.sandboxed else ", WITHOUT A SANDBOX"
     print(f"Training on {known['device']}{unsafe}; results in {opened.folder}/", flush=True)
     roster = read_roster(folder, settings.roster)
-    downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()))
+    terms = opened.ledger.terms()
+    downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
     if not settings.accept_times:
-        ask_about_times(downloads, rules, in_time_before(opened, rules))
+        ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
     for each in downloads:
         if each.attempts:
             print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
@@ -155,7 +157,8 @@ class Walk:
         files = kept_for_training(results, graded.digest)
         submission = Submission(results, graded.student, graded.name, files).without_documents
         seed, folder = training_seed(self.opened.secret, task.index), results / "attempts" / graded.student / place
-        job = Job(submission, seed, self.rules, self.data, settings.device, folder, settings.sandboxed)
+        rules = held_to(self.rules, graded.terms)
+        job = Job(submission, seed, rules, self.data, settings.device, folder, settings.sandboxed)
         self.running[job] = task, graded, now()
         self.status.begin(task.label)
         return job

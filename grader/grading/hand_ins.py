@@ -1,6 +1,6 @@
 """What counts of a folder of downloads: whose it is, which attempt, and when it was handed in. Nothing of it is executed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -8,13 +8,15 @@ from pathlib import Path
 from grader.apart import Apart, Failed
 from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
-from grader.intake.downloads import Download, counted, find_downloads, is_late
+from grader.grading.personal_rules import lateness
+from grader.intake.downloads import Download, counted, find_downloads
 from grader.intake.git_repositories import has_files
 from grader.intake.identity import identified, place_of
 from grader.intake.loose_files import put_together
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import Unusable
 from grader.intake.time_sources import BY_COMMIT, BY_FILE, BY_GIT, BY_MEMBERS, RECORDED
+from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.scratch import scratch_folder
@@ -33,12 +35,17 @@ def read_roster(folder: Path, named: Path | None) -> Roster | None:
 
 
 def hand_ins(
-    folder: Path, rules: Rules, roster: Roster | None = None, held: dict[str, str] | None = None
+    folder: Path,
+    rules: Rules,
+    roster: Roster | None = None,
+    held: dict[str, str] | None = None,
+    terms: Mapping[str, Terms] | None = None,
 ) -> list[Download]:
     """The downloads that count, one for each student, in the order of the ids.
 
     Args:
         held: Ids of an earlier run, with the names of what was handed in under them.
+        terms: By id, what was decided for single students: who has an extension is in time for longer.
 
     Raises:
         UserError: There are none, or a table among them cannot be read.
@@ -55,7 +62,13 @@ def hand_ins(
     if not dated:
         raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
     known = identified(dated, claims, roster, held)
-    return sorted(counted(known, rules.deadline), key=lambda each: each.student)
+    return sorted(counted(known, lambda each: is_late(each, rules, terms or {})), key=lambda each: each.student)
+
+
+def is_late(download: Download, rules: Rules, terms: Mapping[str, Terms]) -> bool:
+    """By the system's own mark, or by its time."""
+    own = terms.get(download.student, NO_TERMS)
+    return bool(lateness(download.submitted, download.late, download.time_by, rules, own))
 
 
 def zone_of(rules: Rules) -> tzinfo:
@@ -104,18 +117,25 @@ def looked_into(download: Download, apart: Apart, zone: tzinfo) -> tuple[Downloa
     return download, (said["id"], said["name"])
 
 
-def ask_about_times(downloads: Sequence[Download], rules: Rules, in_time_before: Collection[str] = ()) -> None:
+def ask_about_times(
+    downloads: Sequence[Download],
+    rules: Rules,
+    in_time_before: Collection[str] = (),
+    terms: Mapping[str, Terms] | None = None,
+) -> None:
     """Stop where times would reject much of a class, or are nothing but the download's.
 
     Args:
         in_time_before: Whose earlier attempt was in time, and counts on.
+        terms: As for `hand_ins`.
 
     Raises:
         UserError: It says what is odd, and how to go on.
     """
     if rules.deadline is None or len(downloads) < FEWEST:
         return
-    late = [each for each in downloads if is_late(each, rules.deadline) and each.student not in in_time_before]
+    known = terms or {}
+    late = [each for each in downloads if is_late(each, rules, known) and each.student not in in_time_before]
     guessed = [each.submitted for each in late if each.submitted and each.time_by not in RECORDED]
     odd = ""
     if len(late) > MOST_LATE * len(downloads):

@@ -8,13 +8,23 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.attempts import counting
+from grader.grading.grades import Grade, grade
+from grader.grading.personal_rules import held_to
 from grader.grading.presence import Presence, presence
 from grader.grading.slowness import Epoch
-from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
+from grader.grading.verdicts import Verdict, accuracy, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 
-UNRANKED = ("failed", "rejected", "missing", "infrastructure", "pending")  # in the order in which they are listed
+UNRANKED = (
+    "failed",
+    "rejected",
+    "disqualified",
+    "missing",
+    "infrastructure",
+    "pending",
+)  # in the order in which they are listed
 
 
 class Entry(BaseModel):
@@ -29,7 +39,9 @@ class Entry(BaseModel):
         decided_by: How many trainings decided about the target: more, where fewer could not.
         decided_accuracy: Their median.
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
-        bonus, total: Points; the total is 100 x accuracy + bonus.
+        bonus: Points for report and conclusion.
+        penalty: Points that being late costs.
+        total: All points together: those for the accuracy + bonus - penalty.
         excellent: Passed, and among the best ranks that the rules let be marked.
         reason: Why it did not pass, without the student's code; grader.publish.public_words makes of it what anybody may read.
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
@@ -39,6 +51,7 @@ class Entry(BaseModel):
         remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
         digest, source, known_as: Of the submission, as the ledger notes it.
         points: The last note on its report and conclusion, if there is one.
+        grade: What the total is made of, where there is one.
     """
 
     version: int = 1
@@ -62,6 +75,7 @@ class Entry(BaseModel):
     strategies: dict[str, list[str]] = {}
     flags: list[str] = []
     bonus: float = 0.0
+    penalty: float = 0.0
     total: float | None = None
     reason: str = ""
     excellent: bool = False
@@ -73,6 +87,7 @@ class Entry(BaseModel):
     warnings: list[str] = Field([], exclude=True)
     remarks: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)
+    grade: Grade | None = Field(None, exclude=True)
 
     @property
     def own_reason(self) -> str:
@@ -87,7 +102,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
     found = Presence() if student else presence(ledger.runs(), ledger.flags())
-    for graded in ledger.graded(checks_by(rules), student):
+    for graded in counting(ledger, rules, student):
         if graded.student in found.superseded:
             continue
         if flag := found.flags.get(graded.student):
@@ -100,11 +115,7 @@ def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     points = ledger.points()
     found = []
     for graded, said in judged(ledger, rules):
-        made = entry(graded, said, rules)
-        if given := points.get(graded.student):
-            made.points, made.bonus = given, given["report"] + given["conclusion"]
-            made.total = None if made.total is None else round(made.total + made.bonus, 4)
-        found.append(made)
+        found.append(entry(graded, said, rules, points.get(graded.student)))
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
     place(ranked, rules.site.best)
     rest = (e for e in found if e.accuracy is None)
@@ -128,23 +139,28 @@ def place(ranked: list[Entry], best: int) -> None:
         entry.excellent = entry.verdict == "passed" and entry.rank <= best
 
 
-def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
-    """An entry without a rank."""
+def entry(graded: Graded, said: Verdict, rules: Rules, given: dict[str, Any] | None = None) -> Entry:
+    """An entry without a rank. `given` are the points for its report and conclusion."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
-    made.known_as = graded.known_as
+    made.known_as, made.points, made.bonus = (
+        graded.known_as,
+        given,
+        given["report"] + given["conclusion"] if given else 0.0,
+    )
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
         made.strategies, made.remarks = seen.names, seen.remarks
     if (ranked := said.ranked) and (decided := said.decided):
         made.accuracy = accuracy(ranked)
         made.accuracy_low, made.accuracy_high = wilson_interval(made.accuracy, ranked.samples or 1)
-        made.seeds = len(first_ones(graded, rules.seeds, rules))
+        made.seeds = len(first_ones(graded, rules.seeds, held_to(rules, graded.terms)))
         made.decided_by, made.decided_accuracy = said.decided_by, decided.accuracy
         above = (epoch for epoch, each in enumerate(ranked.val_accuracy, 1) if (each or 0.0) > rules.target_accuracy)
         made.epochs, made.epochs_to_target = ranked.epochs, next(above, None)
         made.seconds, made.parameters = ranked.seconds, ranked.parameters
-        made.total = round(100 * made.accuracy, 4)
+        made.grade = grade(made.accuracy, graded, graded.terms, rules, given)
+        made.penalty, made.total = made.grade.penalty, made.grade.total
     return made
 
 

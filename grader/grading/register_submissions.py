@@ -5,17 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.apart import Apart, Failed
+from grader.grading.attempts import counting, of_the_same
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
+from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
-from grader.intake.checks import check_time
 from grader.intake.downloads import Download
 from grader.intake.identity import of_roster, place_of
 from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
-from grader.ledger.ledger import Noted, now
+from grader.ledger.ledger import Graded, Noted, now
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
 from grader.rerun.grading_data import images_key
@@ -31,7 +32,7 @@ AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late", "ti
 def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
     """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
-    One that came late takes the place of none that was in time, also when that was downloaded before.
+    One that came late takes the place of none that was in time, also when that was downloaded before; it is noted before that one.
     What a fault of ours keeps from being read is passed over, with a note.
 
     Args:
@@ -49,12 +50,14 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
             noted = about(found, download, opened, rules)
-            before = next(opened.ledger.graded(checks_by(rules), found.student), None)
-            if before and of_the_same(before, noted) and in_time(before, rules) and not in_time(noted, rules):
+            before = next(counting(opened.ledger, rules, found.student), None)
+            if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules):
                 if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
                     if found.digest != before.digest:
                         late = printable(download.source.name)
                         note(f"{found.student}: {late} came late; {before.source}, which was in time, still counts")
+                        opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
+                        opened.ledger.note_passed_over(now(), noted)
                     found, noted = again, replace(noted, **{name: getattr(before, name) for name in AS_BEFORE})
             opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
             opened.ledger.note(now(), noted)
@@ -78,7 +81,7 @@ def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -
 
 def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
     """Who has an attempt in the ledger that was in time."""
-    return {each.student for each in opened.ledger.graded(checks_by(rules)) if each.digest and in_time(each, rules)}
+    return {each.student for each in counting(opened.ledger, rules) if each.digest and in_time(each, rules, each.terms)}
 
 
 def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Student]:
@@ -93,13 +96,9 @@ def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Stud
     return missing
 
 
-def of_the_same(before: Noted, noted: Noted) -> bool:
-    """Whether an earlier attempt is this student's: not where only it said so, and now others than the student tell."""
-    return before.source == noted.source or bool(before.known_as) or not noted.known_as
-
-
-def in_time(noted: Noted, rules: Rules) -> bool:
-    return not list(check_time(noted.submitted, noted.marked_late, rules, noted.time_by))
+def only_before_in_time(before: Graded, noted: Noted, rules: Rules) -> bool:
+    """Whether of two attempts of a student the earlier one alone was in time."""
+    return in_time(before, rules, before.terms) and not in_time(noted, rules, before.terms)
 
 
 def kept_examined(apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int) -> Examined | None:

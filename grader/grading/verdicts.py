@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from grader.confidence_intervals import wilson_interval
+from grader.grading.personal_rules import held_to, lateness
 from grader.grading.slowness import Epoch, slowness
-from grader.intake.checks import Finding, check_time, rejections
+from grader.intake.checks import Finding, rejections
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
 from grader.rules import Rules
@@ -19,6 +20,7 @@ from grader.safe_text import in_words
 
 MOST_FAULTS_ALONE = 2
 NOTHING = "handed in nothing"
+DISQUALIFIED = "disqualified by a person"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Verdict:
     """What is said of a submission.
 
     Attributes:
-        name: passed, below_target, rejected, failed, missing, infrastructure or pending.
+        name: passed, below_target, rejected, failed, disqualified, missing, infrastructure or pending.
         reason: Why, in one line, for the student and the instructor; empty for passed.
         ranked: The measurement that ranks it; None where there is no accuracy.
         decided: The measurement that decided about the target.
@@ -55,17 +57,22 @@ def checks_by(rules: Rules) -> str:
 
 def verdict(graded: Graded, rules: Rules, epochs: Iterable[Epoch] = ()) -> Verdict:
     """The verdict on what is known. Audited trainings far slower than these `epochs` of verified ones get a flag."""
+    terms = graded.terms
+    if terms.disqualified is not None:
+        because = f"{DISQUALIFIED}: {terms.disqualified}" if terms.disqualified else DISQUALIFIED
+        return Verdict("disqualified", because, flags=graded.flags, publicly=DISQUALIFIED)
+    late = lateness(graded.submitted, graded.marked_late, graded.time_by, rules, terms)
+    rules = held_to(rules, terms)
     noted = [Finding(**finding).by_rules(rules) for finding in graded.findings or []]  # type: ignore[arg-type]  # texts
-    said = judged_by_checks_and_trainings(graded, noted, rules, epochs)
+    said = judged_by_checks_and_trainings(graded, late, noted, rules, epochs)
     return replace(said, warnings=[str(finding) for finding in noted if finding.severity == "warn"])
 
 
 def judged_by_checks_and_trainings(
-    graded: Graded, noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
+    graded: Graded, late: list[Finding], noted: list[Finding], rules: Rules, epochs: Iterable[Epoch]
 ) -> Verdict:
     if not graded.digest:
         return Verdict("missing", NOTHING)
-    late = list(check_time(graded.submitted, graded.marked_late, rules, graded.time_by))
     flags = [*(finding.what for finding in late), *graded.flags]
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
@@ -152,8 +159,9 @@ def wanted_trainings(graded: Graded, rules: Rules) -> int:
 
 def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     """The numbers of the trainings that are wanted and not there; none where the verdict needs no other."""
-    if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed", "missing"):
+    if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed", "disqualified", "missing"):
         return []
+    rules = held_to(rules, graded.terms)
     wanted = range(wanted_trainings(graded, rules))
     found = graded.measurements
     return [index for index in wanted if index not in found or lifted(found[index], rules)]

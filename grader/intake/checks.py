@@ -111,13 +111,15 @@ def rejections(findings: list[Finding]) -> list[Finding]:
 
 
 def check_time(submitted: datetime | None, marked_late: bool, rules: Rules, time_by: str = "") -> Iterator[Finding]:
-    deadline, mend = rules.deadline, "ask your instructor"
-    if deadline and submitted and submitted > deadline:
+    """What is wrong with when it was handed in; nothing where that costs nothing."""
+    deadline, free_until, taken_until, mend = rules.deadline, rules.free_until, rules.taken_until, "ask your instructor"
+    if deadline and free_until and taken_until and submitted and submitted > min(free_until, taken_until):
         after = timedelta(seconds=int((submitted - deadline).total_seconds()))
         what = f"came {after} after the deadline, {deadline.isoformat()}"
-        yield Finding("time", what, mend, "reject" if rules.late == "reject" else "warn")
+        yield Finding("time", what, mend, "reject" if rules.late == "reject" and submitted > taken_until else "warn")
     elif marked_late:  # which stands for the deadline where nothing else says when
-        by_mark = deadline and time_by == BY_MARK and rules.late == "reject"
+        grace = rules.taken_until != deadline  # nobody knows whether it came within that
+        by_mark = deadline and time_by == BY_MARK and rules.late == "reject" and not grace
         severity: Literal["reject", "warn"] = "reject" if by_mark else "warn"
         yield Finding("time", "is marked as late by the system that it was handed in to", mend, severity)
 

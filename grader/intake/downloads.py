@@ -8,7 +8,7 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -268,29 +268,24 @@ def recorded(download: Download, record: Record | None) -> Download:
     return replace(download, submitted=record.submitted, late=record.late, time_by=record.by)
 
 
-def counted(downloads: Iterable[Download], deadline: datetime | None = None) -> list[Download]:
+def counted(downloads: Iterable[Download], is_late: Callable[[Download], bool]) -> list[Download]:
     """The attempts that count, in the order of the downloads.
 
-    Of those that may be read, the last before the deadline; where there is none, the last.
+    Of those that may be read, the last in time; where there is none, the last.
     """
     by_student: dict[str, list[Download]] = {}
     for download in downloads:
         by_student.setdefault(download.student or normal(str(download.source)), []).append(download)
-    return [replace(last_in_time(attempts, deadline), attempts=len(attempts) - 1) for attempts in by_student.values()]
+    return [replace(last_in_time(attempts, is_late), attempts=len(attempts) - 1) for attempts in by_student.values()]
 
 
-def last_in_time(attempts: list[Download], deadline: datetime | None) -> Download:
+def last_in_time(attempts: list[Download], is_late: Callable[[Download], bool]) -> Download:
     readable = [each for each in attempts if is_readable(each.source)] or attempts
-    in_time = [each for each in readable if not is_late(each, deadline)]
+    in_time = [each for each in readable if not is_late(each)]
     return max(
         in_time or readable,
         key=lambda each: (each.submitted or datetime.min.replace(tzinfo=UTC), each.order, each.source.name),
     )
-
-
-def is_late(download: Download, deadline: datetime | None) -> bool:
-    """By the system's own mark, or by its time."""
-    return download.late or bool(deadline and download.submitted and download.submitted > deadline)
 
 
 def modified(path: Path) -> datetime:

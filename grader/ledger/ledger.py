@@ -14,22 +14,34 @@ from typing import Any
 from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
+from grader.ledger.terms import NO_TERMS, Terms, terms_of
 from grader.safe_text import storable
 from project.support.errors import UserError
 
+ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
-# Every student's newest submission, with all measurements of it in the student's newest round.
+# Every student's newest submission, or the one that is chosen, with all measurements of it in the student's newest round.
 GRADED = """
 SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags,
     s.known_as, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM submissions s
 LEFT JOIN json_each(?) r ON r.key = s.student
+LEFT JOIN json_each(?) c ON c.key = s.student
 LEFT JOIN findings f ON f.student = s.student AND f.digest = s.digest AND f.checks = ?
 LEFT JOIN measurements m ON m.student = s.student AND m.digest = s.digest AND m.images = s.images
     AND m.round = coalesce(r.value, 0) AND m.variant = ''
-WHERE s.id = (SELECT max(id) FROM submissions WHERE student = s.student)
+WHERE s.id = coalesce(c.value, (SELECT max(id) FROM submissions WHERE student = s.student))
+"""
+
+# All that students handed in on the images of the newest, each once, as it was noted last.
+ATTEMPTS = """
+SELECT s.*, max(s.id) AS newest, NULL AS findings, EXISTS (SELECT 1 FROM measurements m WHERE m.student = s.student
+    AND m.digest = s.digest AND m.images = s.images AND m.counts AND m.variant = '') AS measured
+FROM submissions s
+WHERE s.digest != ''
+    AND s.images = (SELECT images FROM submissions WHERE student = s.student ORDER BY id DESC LIMIT 1)
 """
 
 NEWEST = "SELECT student, source, digest, flags FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
@@ -65,10 +77,24 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Graded(Noted):
-    """A student's newest submission, and what came of it since the student was last graded anew.
+class Attempt(Noted):
+    """One of the submissions of a student.
 
     Attributes:
+        row: Its id in the ledger.
+        measured: Whether it was trained.
+    """
+
+    row: int = 0
+    measured: bool = False
+
+
+@dataclass(frozen=True)
+class Graded(Noted):
+    """The submission of a student that counts, and what came of it since the student was last graded anew.
+
+    Attributes:
+        terms: What was decided for the student in place of what the rules say to all.
         findings: What the checks said; None where these checks have not been made.
         measurements: Those that count, by the number of their training, in this order.
         rows: The ids of these measurements in the ledger.
@@ -76,6 +102,7 @@ class Graded(Noted):
         faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
     """
 
+    terms: Terms = NO_TERMS
     findings: list[dict[str, str]] | None = None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
@@ -143,6 +170,28 @@ class Ledger:
             insert = f"INSERT INTO submissions (taken_in, {columns}) VALUES (?{', ?' * len(row)})"
             self.database.execute(insert, [when, *row.values()])
 
+    def note_passed_over(self, when: str, noted: Noted) -> None:
+        """Note an attempt that another one comes before, once: by a decision it may count later. Note the other one next."""
+        known = {(each.digest, each.submitted, each.marked_late) for each in self.attempts(noted.student)}
+        if (noted.digest, noted.submitted, noted.marked_late) not in known:
+            self.note(when, noted)
+
+    def attempts(self, student: str | None = None) -> Iterator[Attempt]:
+        """All that students (or one) handed in on the images of the newest, each once, in order of ids, the newest last."""
+        query = (
+            ATTEMPTS
+            + ("AND s.student = ? " if student else "")
+            + "GROUP BY s.student, s.digest ORDER BY s.student, newest"
+        )
+        for row in self.database.execute(query, [student] if student else []):
+            notes = {name: value for name, value in read_notes(row).items() if name != "findings"}
+            about = {name: row[name] for name in ABOUT}
+            yield Attempt(**about, **notes, row=row["id"], measured=bool(row["measured"]))
+
+    def terms(self) -> dict[str, Terms]:
+        """By student, what was decided in place of what the rules say to all."""
+        return terms_of(self.decisions.history())
+
     def note_findings(self, student: str, digest: str, checks: str, findings: list[dict[str, str]]) -> None:
         """Note what checks said of a submission; once is enough, for they would say the same again."""
         self.database.execute(
@@ -193,6 +242,15 @@ class Ledger:
         self.decisions.take(when, by, "regrade", student, {"round": len(begun) + 1}, why)
 
     @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """What is written while this lasts is there until its end, and then never was."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self.database.execute("ROLLBACK")
+
+    @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What is written while this lasts is written at its end, or not at all."""
         with self.database:  # commits; rolls back after any error, one of the commit included
@@ -218,6 +276,10 @@ class Ledger:
     def students(self) -> set[str]:
         """The ids of all who have handed anything in."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE digest != ''")}
+
+    def ids(self) -> set[str]:
+        """The ids of all who are in it, also of those who handed in nothing."""
+        return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}
 
     def held(self) -> dict[str, str]:
         """Who handed in something, with the name of what was handed in last."""
@@ -251,21 +313,27 @@ class Ledger:
         )
         return [(row["images"], row["operations"], row["seconds"] / row["epochs"]) for row in rows]
 
-    def graded(self, checks: str, student: str | None = None) -> Iterator[Graded]:
-        """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory."""
+    def graded(
+        self, checks: str, student: str | None = None, chosen: Mapping[str, int] | None = None
+    ) -> Iterator[Graded]:
+        """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory.
+
+        Args:
+            chosen: By student, the row of the submission that counts, where that is not the newest.
+        """
         query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
-        found = self.database.execute(query, [json.dumps(self.rounds()), checks, *([student] if student else [])])
+        given = [json.dumps(self.rounds()), json.dumps(dict(chosen or {})), checks, *([student] if student else [])]
+        found, terms = self.database.execute(query, given), self.terms()
         for _, group in groupby(found, itemgetter("student")):
             rows: list[sqlite3.Row] = list(group)
-            about = {
-                name: rows[0][name] for name in ("student", "name", "digest", "tier", "source", "images", "time_by")
-            }
+            about = {name: rows[0][name] for name in ABOUT}
             told = [(row, measured(row)) for row in rows if row["measurement"]]
             counting = {row["training"]: (row["id"], measurement) for row, measurement in told if row["counts"]}
             ours = [(row, measurement) for row, measurement in told if not row["counts"]]
             yield Graded(
                 **about,
                 **read_notes(rows[0]),
+                terms=terms.get(rows[0]["student"], NO_TERMS),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
                 infrastructure=ours[-1][1] if ours else None,

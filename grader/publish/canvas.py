@@ -46,7 +46,12 @@ def made_row(entry: Entry, listed: Student | None) -> list[str]:
 
 
 def gradebook(
-    entries: list[Entry], path: Path | None, column: str, most: float, listed: Mapping[str, Student] | None = None
+    entries: list[Entry],
+    path: Path | None,
+    column: str,
+    most: float,
+    listed: Mapping[str, Student] | None = None,
+    full: float = 100.0,
 ) -> Filled:
     """A CSV to import into Canvas's gradebook: the exported one with the assignment's column filled in.
 
@@ -57,6 +62,7 @@ def gradebook(
         path: The gradebook as Canvas exports it. Without one, rows are made of what the downloads' names and the roster tell.
         column: The heading of the assignment's column, or the beginning of that heading.
         most: The highest total that the rules allow.
+        full: The same without points for texts.
         listed: The roster's students, by id.
     """
     if path is None:
@@ -71,7 +77,7 @@ def gradebook(
     names = [at[name] for name in NAMES if name in at]
     possible = next((row for row in book.rows if POINTS_POSSIBLE in row[0]), None)
     maximum = numeral(possible[wanted]) if possible else None
-    book.check_maximum(maximum, most)
+    book.check_maximum(maximum, full, most)
     people = [row for row in book.rows if POINTS_POSSIBLE not in row[0] and row[at["ID"]].strip()]
     ids = [at[name] for name in ("SIS User ID", "SIS Login ID") if name in at]
     found, told = book.matched(people, entries, "canvas", at["ID"], ids)

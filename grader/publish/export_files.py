@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grader.grading.grades import highest_total
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
-from grader.publish.gradebooks import FULL, Filled
+from grader.publish.gradebooks import Filled
 from grader.publish.gradescope import autograder, final_results, results_json
 from grader.publish.leaderboard_files import write_leaderboard
 from grader.publish.markdown import rendered
@@ -56,14 +57,14 @@ def write_export(
     entries = standings(opened.ledger, opened.rules)
     told = feedbacks(opened, entries, language)
     target = out or opened.folder / ({**FILES, **NAMES}.get(form, form))
-    most = highest_total(opened.rules)
+    most, full, roster = highest_total(opened.rules), opened.rules.grades.most, kept_roster(opened.folder)
     filled = Filled("")
     if form == "canvas":
-        filled = canvas.gradebook(entries, gradebook, column or ASSIGNMENT, most, kept_roster(opened.folder))
+        filled = canvas.gradebook(entries, gradebook, column or ASSIGNMENT, most, roster, full)
         contents = {target: filled.text.encode()}
     elif form == "moodle":
         as_html = {student: rendered(text) for student, text in told.items()}
-        filled = moodle.worksheet(entries, gradebook, column, as_html, most, kept_roster(opened.folder))
+        filled = moodle.worksheet(entries, gradebook, column, as_html, most, roster, full)
         contents = {target: filled.text.encode()}
     elif form in NAMES:
         name_of = (canvas if form.startswith("canvas") else moodle).feedback_name
@@ -115,11 +116,6 @@ def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[
     rules, ranked = opened.rules, sum(entry.rank is not None for entry in entries)
     shown = shown_names(entries, rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
     return {entry.student: feedback(entry, rules, ranked, shown[entry.student], language) for entry in entries}
-
-
-def highest_total(rules: Rules) -> float:
-    """The most points that anybody can have."""
-    return FULL + rules.bonus.report + rules.bonus.conclusion
 
 
 def as_page(text: str, language: str) -> str:

@@ -68,7 +68,16 @@ def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
         f"- {label['epochs']}: {entry.epochs}{reached}",
         f"- {label['seconds']}: {entry.seconds:.0f}",
         f"- {label['total']}: {entry.total:.2f}",
+        *late(entry, label),
     ]
+
+
+def late(entry: Entry, label: dict[str, str]) -> list[str]:
+    """A line about begun days after the deadline; none where there are none."""
+    if not entry.grade or not entry.grade.days_late:
+        return []
+    days = label["late"].format(days=entry.grade.days_late, free=entry.grade.days_free)
+    return [f"- {days}: {-entry.grade.penalty:.2f}" if entry.grade.penalty else f"- {days}"]
 
 
 def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str]) -> list[str]:

@@ -15,8 +15,13 @@ from grader.safe_text import csv_text
 from grader.tables import separator_of
 from project.support.errors import UserError
 
-GRADED = ("passed", "below_target", "rejected", "failed")  # verdicts that stand; the others are ours to repeat
-FULL = 100.0  # points, of an accuracy of 1; the bonus comes on top
+GRADED = (
+    "passed",
+    "below_target",
+    "rejected",
+    "failed",
+    "disqualified",
+)  # verdicts that stand; the others are ours to repeat
 ENCODINGS = ("utf-8-sig", "cp949")  # what the systems write, and what a Korean Excel makes of it
 
 LEVELS = 3  # of what tells a student: a number, a whole id or login, a part of one
@@ -39,7 +44,7 @@ class Filled:
 
 
 def points(entry: Entry) -> float | None:
-    """What goes into a gradebook: the total; 0 for what is rejected or failed; None for what is not graded yet."""
+    """What goes into a gradebook: the total; 0 for what has none; None for what is not graded yet."""
     if entry.verdict not in GRADED:
         return None
     return 0.0 if entry.total is None else round(entry.total, 2)
@@ -131,9 +136,10 @@ class Gradebook:
             left = [entry for entry in left if not fits[entry.student]]
         return found, told
 
-    def check_maximum(self, maximum: float | None, most: float) -> None:
-        """Raises UserError where an assignment of so many points cannot hold the totals, which go from 0 to `most`."""
-        if maximum is not None and maximum < FULL:
+    def check_maximum(self, maximum: float | None, full: float, most: float) -> None:
+        """Raises UserError where an assignment of so many points cannot hold the totals, which go from 0 to `most`, or to
+        `full` without points for texts."""
+        if maximum is not None and maximum < full:
             what = f"the assignment has {maximum:g} points, and totals here go to {most:g}"
             raise self.fault(f"{what}; give it {most:g} points there, and export the file again")
 

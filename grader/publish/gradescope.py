@@ -50,7 +50,7 @@ exec "$here/venv/bin/python" -m grader.publish.gradescope_upload "$here"
 
 def results_json(entry: Entry, rules: Rules, output: str) -> dict[str, Any]:
     """One submission's results.json; `output` is Markdown for the student."""
-    kept = entry.verdict != "rejected"
+    kept = entry.verdict not in ("rejected", "disqualified")
     tests = [test("rules and format", kept, "kept" if kept else entry.own_reason)]
     board: list[dict[str, Any]] = []
     if entry.accuracy is not None:

@@ -54,6 +54,7 @@ def worksheet(
     feedbacks: dict[str, str],
     most: float,
     listed: Mapping[str, Student] | None = None,
+    full: float = 100.0,
 ) -> Filled:
     """A CSV to import into Moodle: its grading worksheet with grades and comments, or one made of the names.
 
@@ -64,6 +65,7 @@ def worksheet(
         column: The heading of its grades, or its beginning; by default the English or the Korean one.
         feedbacks: Feedback comments by student, as HTML, in which Moodle keeps them.
         most: The highest total that the rules allow.
+        full: The same without points for texts.
         listed: The roster's students, by id.
     """
     if path is None:
@@ -92,7 +94,7 @@ def worksheet(
     maximum_at, changeable, comments = at(MAXIMUM), at(CHANGEABLE), at(FEEDBACK)
     maxima = [] if maximum_at is None else [numeral(row[maximum_at]) for row in book.rows]
     maximum = min((each for each in maxima if each is not None), default=None)
-    book.check_maximum(maximum, most)
+    book.check_maximum(maximum, full, most)
     names = range(2, wanted)  # the second is the full name, which proves nothing
     found, told = book.matched(book.rows, entries, "moodle", 0, [*names])
     known = []

@@ -38,6 +38,7 @@ SLOTS = {  # what may stand in a sentence's free places
 REASONS = {
     "not graded yet": None,
     "handed in nothing": None,
+    "disqualified by a person": None,
     "accuracy {number} is not above {number}": None,
     "accuracy {number} is not above {number}, by the median of {number} trainings": None,
     "trained {number} epochs, more than the {number} of the rules": None,
@@ -86,6 +87,7 @@ OTHER_REASONS = {  # by verdict
     "below_target": "the accuracy is not above the target",
     "rejected": "what was handed in is not accepted",
     "failed": "what its training left cannot be scored",
+    "disqualified": "disqualified by a person",
     "missing": "handed in nothing",
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",

@@ -12,9 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from grader.cli import main
+from grader.grading.hand_ins import is_late
 from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import counted, find_downloads, modified
 from grader.intake.submission import take_in
+from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
 
@@ -68,7 +70,8 @@ def test_a_classroom_s_folder_tells_the_user(tmp_path):
 def test_the_last_attempt_before_the_deadline_counts(tmp_path, days, deadline, counts):
     for number, day in enumerate(days):
         download(tmp_path, f"Kim Minji_12345_assignsubmission_file_{number}.zip", day)
-    (found,) = counted(find_downloads(tmp_path), deadline and at(deadline))
+    rules = Rules(deadline=deadline and at(deadline))
+    (found,) = counted(find_downloads(tmp_path), lambda each: is_late(each, rules, {}))
     assert (found.submitted, found.attempts) == (at(counts), len(days) - 1)
 
 
@@ -76,7 +79,7 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
     download(tmp_path, "kimminji_1_2_a.zip", day=1)
     download(tmp_path, "kimminji_1_3_b.zip", day=2)
     (tmp_path / "times.csv").write_text("file,submitted\nkimminji_1_2_a.zip,2026-12-09T00:00:00+00:00\n")
-    (found,) = counted(find_downloads(tmp_path))
+    (found,) = counted(find_downloads(tmp_path), lambda each: False)
     assert (found.source.name, found.submitted) == ("kimminji_1_2_a.zip", at(9))
     for row, said in (
         ("kimminji_1_2_a.zip,yesterday", "yesterday"),

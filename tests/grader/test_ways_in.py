@@ -10,10 +10,9 @@ import pytest
 
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
-from grader.grading.hand_ins import ask_about_times, hand_ins
+from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
-from grader.intake.downloads import is_late
 from grader.intake.identity import place_of
 from grader.intake.roster import Roster
 from grader.intake.time_sources import (
@@ -177,7 +176,7 @@ def test_moodle(korean, encoding, files, rules, tmp_path):
     assert {each.time_by for each in found.values()} == {BY_WORKSHEET}
     for one in students[:-1]:
         assert found[one.sid].submitted == one.submitted.replace(second=0), one
-    late = {student for student, each in found.items() if is_late(each, DEADLINE)}
+    late = {student for student, each in found.items() if is_late(each, rules.but(deadline=DEADLINE), {})}
     assert late == {"20260004"}
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
 from grader.grading.kept_roster import kept_roster
+from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
@@ -52,7 +53,8 @@ class Pages:
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
         self.people = class_list(entries, opened.folder) if shown == "pseudonym" else {}
-        self.labels_shown = self.rules.labels_shown(datetime.now().astimezone())
+        extended = open_until(self.rules, opened.ledger.terms().values())
+        self.labels_shown = self.rules.labels_shown(datetime.now().astimezone(), extended)
         graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
         about = {
             "rules": self.rules,

@@ -1,0 +1,47 @@
+"""Which of a student's attempts counts, by the rules and by what was decided: asked at any time, and noted nowhere."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+
+from grader.grading.personal_rules import in_time
+from grader.grading.verdicts import checks_by
+from grader.ledger.ledger import Attempt, Graded, Ledger, Noted
+from grader.ledger.terms import NO_TERMS, Terms
+from grader.rules import LateWork, Rules
+
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def counting(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[Graded]:
+    """Every student's submission that counts (or one student's), with what is known of it, in order of the ids."""
+    known, chosen = ledger.terms(), {}
+    for one, group in groupby(ledger.attempts(student), attrgetter("student")):
+        attempts = list(group)
+        counts = counting_one(attempts, rules, known.get(one, NO_TERMS))
+        if counts != attempts[-1]:
+            chosen[one] = counts.row
+    return ledger.graded(checks_by(rules), student, chosen)
+
+
+def counting_one(attempts: list[Attempt], rules: Rules, terms: Terms) -> Attempt:
+    """The attempt that counts, of those of one student in the order in which they were noted.
+
+    That is the newest, for who takes submissions in keeps a late one from taking the place of one in time. But where free
+    days or a decision make late ones be in time, the last of these; and where the newest is late by now, the last one that
+    was in time and measured.
+    """
+    newest = attempts[-1]
+    found = [each for each in attempts if of_the_same(each, newest) and in_time(each, rules, terms)]
+    without_grace = rules.but(late_work=LateWork())
+    if by_grace := [each for each in found if not in_time(each, without_grace, NO_TERMS)]:
+        return max(by_grace, key=lambda each: (each.submitted or NO_TIME, each.marked_late, each.row))
+    if newest in found:
+        return newest
+    return next((each for each in reversed(found) if each.measured), newest)
+
+
+def of_the_same(before: Noted, noted: Noted) -> bool:
+    """Whether an earlier attempt is this student's: not where only it said so, and now others than the student tell."""
+    return before.source == noted.source or bool(before.known_as) or not noted.known_as

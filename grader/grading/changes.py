@@ -1,0 +1,91 @@
+"""What other rules or a decision change: whose verdict, grade and rank, by how much and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from grader.grading.ranking import Entry, judged, standings
+from grader.grading.text_table import as_table
+from grader.grading.verdicts import pending_trainings
+from grader.ledger.ledger import Ledger
+from grader.rules import Rules
+from project.support.wording import counted
+
+COLUMNS = ("student", "verdict", "total", "by", "rank", "why")
+OTHERS = "others' places change"
+
+
+@dataclass(frozen=True)
+class State:
+    """All that verdicts and grades come to at one moment.
+
+    Attributes:
+        entries: Everybody's, by id, in the order of the leaderboard.
+        wanted: As `wanted_by_all` gives it.
+    """
+
+    entries: dict[str, Entry]
+    wanted: dict[str, int]
+
+
+def state(ledger: Ledger, rules: Rules) -> State:
+    """What the ledger comes to by these rules."""
+    return State({entry.student: entry for entry in standings(ledger, rules)}, wanted_by_all(ledger, rules))
+
+
+def wanted_by_all(ledger: Ledger, rules: Rules) -> dict[str, int]:
+    """By id, how many trainings the next run makes; without those that want none."""
+    wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(ledger, rules)}
+    return {student: count for student, count in wanted.items() if count}
+
+
+def changes(before: State, after: State) -> list[list[str]]:
+    """A row under COLUMNS for each student whose verdict, total or rank changes, in the order of the new leaderboard."""
+    rows = []
+    for student, new in after.entries.items():
+        old = before.entries.get(student, new)
+        if (old.verdict, old.total, old.rank) == (new.verdict, new.total, new.rank):
+            continue
+        by = "" if old.total is None or new.total is None else f"{new.total - old.total:+.2f}"
+        shown = ((each.verdict, points(each.total), str(each.rank or "-")) for each in (old, new))
+        verdict, total, rank = (a if a == b else f"{a} -> {b}" for a, b in zip(*shown))
+        rows.append([student, verdict, total, by, rank, why(old, new)])
+    return rows
+
+
+def why(old: Entry, new: Entry) -> str:
+    """What the new grade is made of and the old one was not, or the other way around."""
+    was, now = [*parts(old)], [*parts(new)]
+    if came := [each for each in now if each not in was]:
+        return "; ".join(came)
+    return "; ".join(f"no more: {each}" for each in was if each not in now) or OTHERS
+
+
+def parts(entry: Entry) -> Iterator[str]:
+    """What made a verdict and a grade, part by part."""
+    if entry.own_reason:
+        yield entry.own_reason
+    if made := entry.grade:
+        yield f"{made.accuracy:.2f} for the accuracy"
+        if made.penalty:
+            yield f"-{made.penalty:.2f} for {counted(made.days_late - made.days_free, 'late day')}"
+        if entry.points:
+            yield f"{made.bonus:.2f} for the texts"
+
+
+def points(total: float | None) -> str:
+    return "-" if total is None else f"{total:.2f}"
+
+
+def in_words(before: State, after: State) -> str:
+    """The changes as a table, and the trainings that are wanted only now."""
+    rows = changes(before, after)
+    said = [as_table(COLUMNS, rows) if rows else "No verdict, grade or rank changes."]
+    if trainings := next_trainings(after.wanted):
+        said.append(trainings)
+    return "\n\n".join(said)
+
+
+def next_trainings(wanted: dict[str, int]) -> str:
+    """What the next run trains; empty for nothing."""
+    made = f"The next run makes {counted(sum(wanted.values()), 'training')}: {', '.join(wanted)}"
+    return made if wanted else ""

@@ -1,0 +1,91 @@
+"""A grade, line by line, from what was measured to the total."""
+
+from collections.abc import Iterator
+
+from grader.grading.grades import Grade, highest_total
+from grader.grading.personal_rules import extended, held_to
+from grader.grading.ranking import Entry, band
+from grader.grading.verdicts import Verdict
+from grader.ledger.ledger import Graded
+from grader.ledger.measurement import Measurement
+from grader.ledger.terms import LATE
+from grader.rules import Grades, Rules
+from grader.secret import Secret, training_seed
+from project.support.wording import counted
+
+
+def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret: Secret) -> str:
+    """The lines of one student. What the student's own code wrote is in them; they are for an instructor's terminal."""
+    lines = [*time(graded, rules), *trainings(graded, said, rules, secret)]
+    if (decided := said.decided) and entry.accuracy is not None:
+        by = f" by the median of {counted(said.decided_by, 'training')}, {decided.accuracy:.2%}"
+        above = "above" if said.name == "passed" else "not above"
+        lines.append(("accuracy", f"{entry.accuracy:.2%}, the median of {counted(entry.seeds, 'training')}"))
+        lines.append(("target", f"{above} {rules.target}{by}; rank {band(entry)}"))
+    lines.append(("verdict", said.name + (f": {said.reason}" if said.reason else "")))
+    lines += (
+        made_of(entry, entry.grade, rules) if entry.grade else [("total", "none, as there is no accuracy that counts")]
+    )
+    return "\n".join(f"{heading:<11} {text}" for heading, text in lines)
+
+
+def time(graded: Graded, rules: Rules) -> Iterator[tuple[str, str]]:
+    """When it was handed in, and when it was due."""
+    if graded.digest:
+        when = graded.submitted.isoformat(" ", "minutes") if graded.submitted else "nothing tells when"
+        by, mark = f", by {graded.time_by}" * bool(graded.time_by), ", marked as late" * graded.marked_late
+        yield "handed in", f"{graded.source or graded.digest[:12]}: {when}{by}{mark}"
+    if rules.deadline:
+        due, terms, free = extended(rules, graded.terms), graded.terms, rules.late_work.free_days
+        own = f", extended to {due.isoformat(' ', 'minutes')}" if due else ""
+        own = ", which this student is exempt from" if LATE in terms.exempt else own
+        last = held_to(rules, terms).late_work.last_date
+        yield (
+            "deadline",
+            f"{rules.deadline.isoformat(' ', 'minutes')}{own}"
+            + (f"; {counted(free, 'day')} free" if free else "")
+            + (f"; last date {last.isoformat(' ', 'minutes')}" if last else ""),
+        )
+
+
+def trainings(graded: Graded, said: Verdict, rules: Rules, secret: Secret) -> Iterator[tuple[str, str]]:
+    """What each training came to."""
+    for index, measurement in graded.measurements.items():
+        ranks = " (ranks)" if measurement is said.ranked else ""
+        yield f"training {index + 1}", f"seed {training_seed(secret, index)}: {came_to(measurement, rules)}{ranks}"
+
+
+def came_to(measurement: Measurement, rules: Rules) -> str:
+    """The accuracy, or what stood in its way; and what of the limits was used."""
+    used = [
+        f"{measurement.epochs} of {rules.max_epochs} epochs" if measurement.epochs else "",
+        f"{measurement.seconds / 60:.2f} of {rules.limits.minutes:g} minutes" if measurement.seconds else "",
+        f"{measurement.peak_memory / 1e9:.2f} of {rules.limits.memory_gb:g} GB" if measurement.peak_memory else "",
+    ]
+    first = (
+        f"{measurement.outcome}: {measurement.said}" if measurement.accuracy is None else f"{measurement.accuracy:.2%}"
+    )
+    return ", ".join(filter(None, [first, *used]))
+
+
+def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[tuple[str, str]]:
+    """What a total is made of."""
+    yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
+    for part, given in (("report", made.report), ("conclusion", made.conclusion)):
+        by = f", by {entry.points['by']}" if entry.points and entry.points["by"] else ""
+        yield part, f"{given:.2f} of {getattr(rules.bonus, part):g}{by}" if entry.points else "not read yet"
+    if made.days_late:
+        each = f"{rules.late_work.points_a_day:g} points"
+        if rules.late_work.share_a_day:
+            each = f"{100 * rules.late_work.share_a_day:g} % of the points"
+        free = f", {made.days_free} of them free" if made.days_free else ""
+        yield "late", f"-{made.penalty:.2f} for {counted(made.days_late, 'begun day')}{free}, at {each} a day"
+    yield "total", f"{made.total:.2f} of {highest_total(rules):g} at most"
+
+
+def by_cutoffs(grades: Grades) -> str:
+    """How an accuracy becomes points."""
+    if not grades.cutoffs:
+        return "100 x accuracy"
+    steps = ", ".join(f"{points:g} from {100 * accuracy:g} %" for accuracy, points in grades.cutoffs)
+    return f"by the cut-offs: {steps}; {'interpolated' if grades.between == 'interpolated' else 'in steps'}"
