@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from grader.confidence_intervals import wilson_interval
 from grader.grading.presence import Presence, presence
+from grader.grading.readings import points_that_count
 from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
@@ -38,7 +39,7 @@ class Entry(BaseModel):
         warnings: What the checks said that settles nothing.
         remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
         digest, source, known_as: Of the submission, as the ledger notes it.
-        points: The last note on its report and conclusion, if there is one.
+        points: What counts of the notes on its report and conclusion, if there is one.
     """
 
     version: int = 1
@@ -97,7 +98,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     """Every student's newest submission, best first, then those without an accuracy."""
-    points = ledger.points()
+    points = points_that_count(ledger, rules)
     found = []
     for graded, said in judged(ledger, rules):
         made = entry(graded, said, rules)
