@@ -15,6 +15,7 @@ from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
+from grader.reading_commands import add_reading_commands
 from grader.rules import Rules
 from grader.safe_text import escaped, in_words, printable, table_row
 from grader.secret import Secret
@@ -107,12 +108,22 @@ def make_parser() -> argparse.ArgumentParser:
     add("student", nargs="?", help="id on the leaderboard")
     add("--report", type=float, metavar="POINTS")
     add("--conclusion", type=float, metavar="POINTS")
+    add(
+        "--criterion",
+        action="append",
+        default=[],
+        metavar="'report: NAME=POINTS'",
+        help="of the rules' rubric; repeatable",
+    )
     add("--comment", help="for the student")
-    add("--csv", type=Path, metavar="FILE", help="columns: student, report, conclusion, comment")
+    add("--csv", type=Path, metavar="FILE", help="columns: student, report, conclusion, comment, or those of criteria")
     add("--by", help="who gives them (your user name)")
 
-    add = command(review, "Walk through reports and conclusions, and give points.", results)
+    add = command(
+        review, "Walk through reports and conclusions, and give points; whose they are, the end tells.", results
+    )
     add("--again", action="store_true", help="those who have points already, too")
+    add("--open", action="store_true", help="tell whose each is, its verdict and accuracy, the best first")
     add("--by", help="who gives the points (your user name)")
 
     add = command(similar, "List near-copies among submissions, for a person to judge.", results)
@@ -139,6 +150,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add_decision_commands(command, results)
     add_grade_commands(command, results)
+    add_reading_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -273,6 +285,7 @@ def run(options: argparse.Namespace) -> None:
     from grader.grading.grade import grade
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
+    from grader.publish.release import page_to_publish
     from grader.publish.wandb_runs import mirror
 
     existing(options.folder)
@@ -299,10 +312,10 @@ def run(options: argparse.Namespace) -> None:
     settings = chosen_settings(options, rules, **more)
     with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
         grade(options.folder, opened, rules, settings)
-        table = publish(opened)
+        table, page = publish(opened), page_to_publish(opened)
     if said := mirror(options.out, options.wandb, options.wandb_project):
         print(said)
-    print(f"\n{table}\n\n{options.out / 'site' / 'index.html'} is the page to publish.")
+    print(f"\n{table}\n\n{page} is the page to publish.")
 
 
 def chosen_settings(options: argparse.Namespace, rules: Rules, **more: Any) -> "Settings":
@@ -351,15 +364,17 @@ def leaderboard(options: argparse.Namespace) -> None:
 
 def bonus(options: argparse.Namespace) -> None:
     from grader.grading.ranking import standings
+    from grader.grading.readings import far_apart
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.review.report_points import Given, give, read_points
+    from grader.review.report_points import Given, give, read_criteria, read_points
 
-    one = (options.report, options.conclusion, options.comment)
-    if bool(options.csv) == bool(options.student) or (options.student and one == (None, None, None)):
-        raise UserError("bonus: name a STUDENT with --report, --conclusion or --comment, or else a --csv FILE")
-    given = read_points(existing(options.csv)) if options.csv else [Given(options.student, *one)]
+    one = Given(options.student, options.report, options.conclusion, options.comment, read_criteria(options.criterion))
+    if bool(options.csv) == bool(options.student) or (options.student and one == Given(options.student)):
+        what = "--report, --conclusion, --criterion or --comment"
+        raise UserError(f"bonus: name a STUDENT with {what}, or else a --csv FILE")
+    given = read_points(existing(options.csv)) if options.csv else [one]
     with open_results(options.results) as opened:
         give(opened.ledger, opened.rules, given, decider(options), now())
         print(publish(opened))
@@ -367,18 +382,23 @@ def bonus(options: argparse.Namespace) -> None:
         for entry in standings(opened.ledger, opened.rules):
             if entry.student in named and entry.bonus and entry.total is None:
                 print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
+        for line in far_apart(opened.ledger, opened.rules):
+            print(f"note    {line}")
 
 
 def review(options: argparse.Namespace) -> None:
+    from grader.grading.readings import far_apart
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.review.report_review import review
 
     with open_results(options.results) as opened:
         try:
-            done = review(opened, decider(options), options.again)
+            done = review(opened, decider(options), options.again, options.open)
         finally:
             publish(opened)
+        for line in far_apart(opened.ledger, opened.rules):
+            print(f"note    {line}")
     print(f"Reviewed: {done}. The leaderboard has the points.")
 
 
@@ -395,19 +415,19 @@ def ablate(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.review.ablation import ablate
 
-    with open_results(options.results) as opened:
+    with open_results(options.results, alone=True) as opened:
         table, figure = ablate(opened, options.student, options.seeds, chosen_settings(options, opened.rules))
         publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
 
 
 def export(options: argparse.Namespace) -> int:
-    from grader.ledger.results_folder import open_results
+    from grader.ledger.results_folder import open_results, publishing
     from grader.publish.export_files import write_export
 
     given = (options.out, options.gradebook, options.column, options.language)
-    with open_results(options.results) as opened:
-        written = write_export(opened, options.format, *given)
+    with open_results(options.results) as opened, publishing(opened) as now:
+        written = write_export(now, options.format, *given)
     for line in written.told:
         print(f"note    {printable(line, 2000)}")
     print(written.place)

@@ -3,13 +3,14 @@
 import argparse
 import getpass
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grader.safe_text import printable
 
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision
 
+MOST_OF_A_LINE = 500  # characters; a comment may be long
 Added = Callable[..., argparse.Action]
 
 
@@ -50,14 +51,15 @@ def undo(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
 
     with open_results(options.results) as opened:
-        taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
+        with opened.ledger.all_or_nothing():  # two who undo the same at once
+            taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
         print(publish(opened))
     print(f"\nTaken back: {line(taken)}")
 
 
 def line(decision: "Decision") -> str:
     """A decision as a line of `history`."""
-    value = ", ".join(f"{name} {said}" for name, said in decision.value.items() if said != "")
+    value = in_short(decision.value)
     parts = [
         str(decision.id),
         decision.at[:16].replace("T", " "),
@@ -68,4 +70,11 @@ def line(decision: "Decision") -> str:
         *([f"because {decision.why}"] if decision.why else []),
         *([] if decision.in_force else ["(taken back)"]),
     ]
-    return "  ".join(map(printable, parts))
+    return "  ".join(printable(part, MOST_OF_A_LINE) for part in parts)
+
+
+def in_short(value: Any) -> str:
+    """What was decided, as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {in_short(said)}" for name, said in value.items() if said != "")
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -4,6 +4,7 @@ import ast
 from datetime import datetime, timedelta
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,10 +18,12 @@ from pydantic import (
     JsonValue,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from project.assignment import Assignment
 
+PARTS = ("report", "conclusion")  # what a person reads, and gives points for
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
 
 
@@ -87,15 +90,69 @@ class Limits(Section):
     processes: int = Field(256, gt=0, le=10**5)
 
 
+class Criterion(Section):
+    """One of the things that a reader gives points for.
+
+    Attributes:
+        name: The criterion's heading; `korean` is the heading in Korean, if there is another.
+        points: The most points for it.
+        seek: What a reader looks for, in a line.
+    """
+
+    name: str = Field(pattern=r"^[^\s:]([^\n:]{0,58}[^\s:])?$")
+    korean: str = Field("", max_length=60)
+    points: float = Field(gt=0)
+    seek: str = Field("", max_length=300)
+
+    def heading(self, language: str) -> str:
+        """Its name in a language: en or ko."""
+        return self.korean or self.name if language == "ko" else self.name
+
+
+class Rubric(Section):
+    """The criteria by which a part is read; without any, it gets points as a whole."""
+
+    report: tuple[Criterion, ...] = Field((), strict=False)
+    conclusion: tuple[Criterion, ...] = Field((), strict=False)
+
+    @model_validator(mode="after")
+    def names_differ(self) -> Self:
+        for part in PARTS:
+            names = [each.name for each in getattr(self, part)]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"the {part}'s criterion {twice[0]} is there twice")
+        return self
+
+
 class Points(Section):
     """The most points that a person may give for a part.
 
     Attributes:
-        report, conclusion: Points, which come on top of those for the accuracy.
+        report, conclusion: Points, which come on top of those for the accuracy. With a rubric, the sum of its points.
+        rubric: The criteria of each part.
+        readers: Where several gave points for a text, the `last` ones count, or the `mean` of what each gave last.
+        far_apart: Points for a part by which two readers may differ before that is told.
     """
 
     report: float = Field(5, ge=0)
     conclusion: float = Field(5, ge=0)
+    rubric: Rubric = Rubric()
+    readers: Literal["last", "mean"] = "last"
+    far_apart: float = Field(2, ge=0)
+
+    @model_validator(mode="after")
+    def rubric_has_the_points(self) -> Self:
+        for part in PARTS:
+            if criteria := getattr(self.rubric, part):
+                points = sum(each.points for each in criteria)
+                if part not in self.model_fields_set:
+                    object.__setattr__(self, part, points)  # before anybody has seen it
+                elif not isclose(points, getattr(self, part)):
+                    said = (
+                        f"the {part}'s criteria have {points:g} points together, and the {part} {getattr(self, part):g}"
+                    )
+                    raise ValueError(f"{said}; leave that out, or make them equal")
+        return self
 
 
 class LateWork(Section):
@@ -168,6 +225,7 @@ class Pages(Section):
             where `images` are public.
         mistakes: How many of the images that it got wrong with the most confidence, with their labels.
         best: How many of the highest ranks are marked as excellent.
+        release: Whether pages and feedback are published `at_once`, or, where it is `manual`, when somebody releases them.
     """
 
     names: Literal["pseudonym", "name", "id"] = "pseudonym"
@@ -175,6 +233,7 @@ class Pages(Section):
     labels: Literal["after_deadline", "always"] = "after_deadline"
     mistakes: int = Field(12, ge=0)
     best: int = Field(3, ge=0)
+    release: Literal["at_once", "manual"] = "at_once"
 
 
 class Rules(Section, Assignment):
@@ -197,7 +256,7 @@ class Rules(Section, Assignment):
         trainings_per_gpu: How many trainings the grader may run at once on each GPU. Accuracy alone ranks; with more than
             one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
         grades: How many points an accuracy is worth.
-        bonus: The most points for report and conclusion.
+        bonus: The most points for report and conclusion, and how they are given.
         site: What the published pages show.
     """
 

@@ -12,6 +12,7 @@ from grader.grading.attempts import counting
 from grader.grading.grades import Grade, grade
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import Presence, presence
+from grader.grading.readings import points_that_count
 from grader.grading.slowness import Epoch
 from grader.grading.verdicts import Verdict, accuracy, first_ones, verdict
 from grader.ledger.ledger import Graded, Ledger
@@ -50,7 +51,7 @@ class Entry(BaseModel):
         warnings: What the checks said that settles nothing.
         remarks: What the census said besides the strategies: what has no effect, and likely mistakes.
         digest, source, known_as: Of the submission, as the ledger notes it.
-        points: The last note on its report and conclusion, if there is one.
+        points: What counts of the notes on its report and conclusion, if there is one.
         grade: What the total is made of, where there is one.
     """
 
@@ -112,7 +113,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     """Every student's newest submission, best first, then those without an accuracy."""
-    points = ledger.points()
+    points = points_that_count(ledger, rules)
     found = []
     for graded, said in judged(ledger, rules):
         found.append(entry(graded, said, rules, points.get(graded.student)))

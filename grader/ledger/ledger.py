@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -19,6 +19,8 @@ from grader.safe_text import storable
 from project.support.errors import UserError
 
 ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
+NO_POINTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # where nobody gave any
+PATIENCE = 20  # seconds to wait for others, who write a row at a time
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
 # Every student's newest submission, or the one that is chosen, with all measurements of it in the student's newest round.
@@ -122,6 +124,7 @@ class Ledger:
         self.database.row_factory = sqlite3.Row
         self.decisions = Decisions(self.database)
         try:
+            self.database.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE}")
             self.database.execute("PRAGMA synchronous = FULL")
             prepare(self.database, path)
             whole = self.is_whole()
@@ -238,8 +241,9 @@ class Ledger:
 
     def regrade(self, when: str, by: str, student: str, why: str = "") -> None:
         """Begin a new round for a student: everything is pending again. Taken back, the round before counts again."""
-        begun = [each for each in self.decisions.history(student) if each.kind == "regrade"]
-        self.decisions.take(when, by, "regrade", student, {"round": len(begun) + 1}, why)
+        with self.all_or_nothing():
+            begun = [each for each in self.decisions.history(student) if each.kind == "regrade"]
+            self.decisions.take(when, by, "regrade", student, {"round": len(begun) + 1}, why)
 
     @contextmanager
     def taken_back(self) -> Iterator[None]:
@@ -257,10 +261,17 @@ class Ledger:
             self.database.execute("BEGIN IMMEDIATE")
             yield
 
+    @contextmanager
+    def copied(self) -> Iterator["Ledger"]:
+        """A copy in memory, in which nothing changes while others go on writing; what is written to it is lost."""
+        with closing(Ledger(Path(":memory:"))) as copy:
+            self.database.backup(copy.database)
+            yield copy
+
     def points(self) -> dict[str, dict[str, Any]]:
-        """The last points of each student: at, by, report, conclusion, comment."""
+        """The last points of each student: at, by, report, conclusion, comment, and those by criterion, if there are."""
         given = self.decisions.in_force("points")
-        return {student: {"at": each.at, "by": each.by, **each.value} for student, each in given.items()}
+        return {s: {"at": each.at, "by": each.by, **NO_POINTS, **each.value} for s, each in given.items()}
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""

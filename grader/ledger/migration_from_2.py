@@ -28,7 +28,7 @@ def migrate(database: sqlite3.Connection, results: Path) -> None:
 def carry_over(database: sqlite3.Connection, regrades: Iterable[Any], points: Iterable[Any]) -> None:
     """Write rows of the earlier tables as decisions, in the order of their times."""
     rounds: dict[str, int] = {}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in regrades:
         rounds[row["student"]] = rounds.get(row["student"], 0) + 1
         rows.append((row["at"], "", "regrade", row["student"], json.dumps({"round": rounds[row["student"]]})))

@@ -1,11 +1,14 @@
-"""The results folder: one grader at a time, what can go wrong in it, and the secret in it."""
+"""The results folder: one grader at a time, readers at any time, what can go wrong in it, and the secret in it.
+
+The ledger is locked for no longer than a row takes, so that several may read reports while a grader is at work.
+"""
 
 import errno
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.ledger.ledger import Ledger
@@ -27,7 +30,7 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 @dataclass(frozen=True)
 class OpenResults:
-    """A results folder in which no other grader is at work, with its ledger and its secret."""
+    """A results folder with its ledger and its secret."""
 
     folder: Path
     ledger: Ledger
@@ -45,14 +48,15 @@ class OpenResults:
 
 @contextmanager
 def open_results(
-    folder: Path, wait: bool = False, new: bool = False, secret: Secret | None = None
+    folder: Path, wait: bool = False, new: bool = False, secret: Secret | None = None, alone: bool = False
 ) -> Iterator[OpenResults]:
     """A results folder to work with.
 
     Args:
         wait: Wait until another grader is done.
-        new: Make it where it is missing.
+        new: Make it where it is missing; `alone`, too.
         secret: Of a new one; by default it is drawn. One that is there stays, and must have the same salt.
+        alone: Keep graders out until this one ends; whoever only reads and decides may be several.
 
     Raises:
         UserError: There is none, another grader is in it, it cannot be written, it was begun with another salt, or what it
@@ -61,7 +65,7 @@ def open_results(
     path = folder / LEDGER
     if not new and not path.is_file() and not (folder / RULES_FILE).exists():
         raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
-    with locked(folder, wait):
+    with locked(folder, wait) if new or alone else nullcontext(), mendable(folder):
         if (folder / RULES_FILE).exists() and not (path.is_file() and path.stat().st_size):
             raise UserError(f"{path}: is gone, or empty; {PUT_BACK}")
         if path.is_file() and not (folder / "secret.json").is_file():
@@ -84,7 +88,7 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
     """Keep other graders out of a results folder until this one ends. It is made where it is missing.
 
     Raises:
-        UserError: Another grader is in it, or it cannot be written, or its ledger is in use or damaged.
+        UserError: Another grader is in it, or it cannot be written.
     """
     with output("--out", results):
         results.mkdir(parents=True, exist_ok=True)
@@ -98,8 +102,17 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
                 raise UserError(f"--out {results}: {said}") from None
             print(f"Waiting for the grader that is at work in {results}/ ...", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
-        with mendable(results):
-            yield
+        yield
+
+
+@contextmanager
+def publishing(opened: OpenResults) -> Iterator[OpenResults]:
+    """The results folder as it is now, for whoever publishes: one process after the other, so that the last one has
+    read what all the others wrote. It reads a copy of the ledger, so that nobody who writes has to wait for pages."""
+    with open(opened.folder / ".lock-pages", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with opened.ledger.copied() as ledger:
+            yield replace(opened, ledger=ledger)
 
 
 @contextmanager

@@ -18,15 +18,13 @@ from grader.publish.gradescope import autograder, final_results, results_json
 from grader.publish.leaderboard_files import write_leaderboard
 from grader.publish.markdown import rendered
 from grader.publish.pseudonyms import shown_names
+from grader.publish.release import EXPORTS, is_released, place_to_publish
 from grader.rules import Rules
 from project.support.errors import UserError
 from project.support.files import open_atomically, output
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
-NAMES = {"canvas": "canvas.csv", "moodle": "moodle.csv"} | {
-    f"{system}-feedback": f"{system}-feedback.zip" for system in ("canvas", "moodle")
-}
-FORMS = [*FILES, "gradescope", *NAMES, "feedback"]
+FORMS = [*FILES, *EXPORTS]
 ASSIGNMENT = "Fifteen Epochs"  # how its column in a gradebook begins
 
 
@@ -56,7 +54,7 @@ def write_export(
     """
     entries = standings(opened.ledger, opened.rules)
     told = feedbacks(opened, entries, language)
-    target = out or opened.folder / ({**FILES, **NAMES}.get(form, form))
+    target = out or (opened.folder / FILES[form] if form in FILES else place_to_publish(opened) / EXPORTS[form])
     most, full, roster = highest_total(opened.rules), opened.rules.grades.most, kept_roster(opened.folder)
     filled = Filled("")
     if form == "canvas":
@@ -66,7 +64,7 @@ def write_export(
         as_html = {student: rendered(text) for student, text in told.items()}
         filled = moodle.worksheet(entries, gradebook, column, as_html, most, roster, full)
         contents = {target: filled.text.encode()}
-    elif form in NAMES:
+    elif form.endswith("-feedback"):
         name_of = (canvas if form.startswith("canvas") else moodle).feedback_name
         named = {entry.student: name_of(entry) for entry in entries}
         pages = {name: as_page(told[student], language) for student, name in named.items() if name}
@@ -89,6 +87,8 @@ def write_export(
                 file.write(content)
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
+    if form in EXPORTS and not is_released(opened):
+        filled.told.append("results are not released (site.release: manual): keep this to yourself until `release`")
     return Written(target, filled.left_out, filled.told)
 
 
@@ -96,11 +96,13 @@ def write_autograder(rules: Path, opened: OpenResults | None, out: Path, languag
     """Write Gradescope's autograder, with the final results of a results folder, if one is given.
 
     Raises:
-        UserError: The rules are none, or the file cannot be written.
+        UserError: The rules are none, the results are not released, or the file cannot be written.
     """
     Rules.load(rules)
     finals: list[dict[str, Any]] = []
     if opened:
+        if not is_released(opened):
+            raise UserError(f"--results {opened.folder}: results are not released; `python -m grader release` does it")
         entries = standings(opened.ledger, opened.rules)
         finals = final_results(entries, opened.rules, feedbacks(opened, entries, language))
     with output("--out", out), open_atomically(out) as file:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from grader.grading.ranking import Entry, decision
+from grader.grading.readings import by_criterion
 from grader.rules import Rules
 from grader.safe_text import escaped
 
@@ -43,7 +44,7 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     if entry.warnings:
         lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
     if entry.points:
-        lines += ["", *bonus(entry.points, rules, label)]
+        lines += ["", *bonus(entry.points, rules, label, language)]
     lines += ["", texts["tiers"][entry.tier]] if entry.tier else []  # of nothing there is none
     lines += ["", label["name"].format(name=escaped(shown_name))]
     return "\n".join(lines) + "\n"
@@ -80,8 +81,13 @@ def late(entry: Entry, label: dict[str, str]) -> list[str]:
     return [f"- {days}: {-entry.grade.penalty:.2f}" if entry.grade.penalty else f"- {days}"]
 
 
-def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str]) -> list[str]:
+def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str], language: str) -> list[str]:
     most = {"report": rules.bonus.report, "conclusion": rules.bonus.conclusion}
     points = ", ".join(f"{label[part]} {given[part]:g} {label['of']} {most[part]:g}" for part in most)
     comment = ["", *(f"> {line}" for line in given["comment"].splitlines())] if given["comment"] else []
-    return [f"{label['bonus']}: {points}", *comment]
+    criteria = [
+        f"- {label[each.part]}, {escaped(each.criterion.heading(language))}: "
+        f"{'-' if each.points is None else format(each.points, 'g')} {label['of']} {each.criterion.points:g}"
+        for each in by_criterion(given, rules)
+    ]
+    return [f"{label['bonus']}: {points}", *([""] if criteria else []), *criteria, *comment]

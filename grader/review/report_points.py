@@ -1,65 +1,130 @@
 """Points that a person gives for a report and a conclusion: within the rules' limits, kept for good, with who and when."""
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from grader.grading.readings import key, readers_notes
 from grader.ledger.ledger import Ledger
-from grader.rules import Rules
+from grader.rules import PARTS, Rules
+from grader.safe_text import in_words
 from project.support.errors import UserError
-
-PARTS = ("report", "conclusion")
-NOTHING = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # what is noted of a student before the first points
 
 
 @dataclass(frozen=True)
 class Given:
-    """Points for a student; None leaves those that there are."""
+    """Points for a student; None leaves those that there are, and so does a criterion that is not named."""
 
     student: str
     report: float | None = None
     conclusion: float | None = None
     comment: str | None = None
+    criteria: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_points(table: Path) -> list[Given]:
-    """Points from a CSV file with the columns student, report, conclusion, comment; empty cells leave what there is."""
+    """Points from a CSV file with the columns student, report, conclusion, comment, or instead of a part's its
+    criteria's, such as `report: evidence`; empty cells leave what there is."""
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{table}: cannot be read ({error})") from None
-    if not rows or "student" not in rows[0] or not rows[0].keys() & PARTS:
+    columns = {name: name if name in PARTS else of_criterion(name) for name in rows[0] if name} if rows else {}
+    if "student" not in columns or not any(columns.values()):
         raise UserError(f"{table}: expected rows under the columns student, report, conclusion and comment")
     given = []
     for line, row in enumerate(rows, start=2):
         points: dict[str, float] = {}
-        for part in PARTS:
-            try:
-                if text := (row.get(part) or "").strip():
-                    points[part] = float(text)
-            except ValueError:
-                raise UserError(f"{table}, line {line}: {part} {text!r} is no number") from None
-        given.append(Given((row["student"] or "").strip(), **points, comment=row.get("comment") or None))
+        for column, name in columns.items():
+            if name and (text := (row.get(column) or "").strip()):
+                points[name] = number(text, f"{table}, line {line}: {name}")
+        parts = {part: points.pop(part) for part in PARTS if part in points}
+        comment = row.get("comment") or None
+        given.append(Given((row["student"] or "").strip(), **parts, comment=comment, criteria=points))
     return given
 
 
-def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str) -> None:
+def read_criteria(texts: Iterable[str]) -> dict[str, float]:
+    """Points by criterion, from texts such as `report: evidence=2`. Raises UserError for another text."""
+    found = {}
+    for text in texts:
+        name, _, points = text.rpartition("=")
+        if not (criterion := of_criterion(name)):
+            raise UserError(f"--criterion {text!r}: write it as 'report: evidence=2'")
+        found[criterion] = number(points, f"--criterion {criterion}:")
+    return found
+
+
+def of_criterion(text: str) -> str:
+    """A criterion's name as the ledger has it; empty for a text that names none."""
+    part, _, name = map(str.strip, text.partition(":"))
+    return f"{part}: {name}" if part in PARTS and name else ""
+
+
+def number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{what} {text!r} is no number") from None
+
+
+def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, why: str = "") -> None:
     """Note all of these points, or none of them.
 
     Raises:
-        UserError: A student is unknown, or points are beyond the rules' limits.
+        UserError: A student is unknown, a part with criteria is given points as a whole, or a criterion is unknown or
+            points are beyond the rules' limits.
     """
     known = ledger.students()
     for each in given:
         if each.student not in known:
             raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
-        for part in PARTS:
-            points, most = getattr(each, part), getattr(rules.bonus, part)
-            if points is not None and not 0 <= points <= most:
-                raise UserError(f"{each.student}: {points:g} points for the {part} are not 0 to {most:g}")
+        check(each, rules)
     with ledger.all_or_nothing():
-        for each in given:
-            last = ledger.points().get(each.student, NOTHING)  # asked anew: a table may name a student twice
-            note = {name: last[name] if (new := getattr(each, name)) is None else new for name in NOTHING}
-            ledger.decisions.take(when, by, "points", each.student, note)
+        for each in given:  # asked anew for each: a table may name a student twice
+            note = merged(note_before(ledger, rules, each.student, by), each, rules)
+            ledger.decisions.take(when, by, "points", each.student, note, why)
+
+
+def check(given: Given, rules: Rules) -> None:
+    """Raises UserError for points that the rules do not let be given."""
+    most = {key(part, each): each.points for part in PARTS for each in getattr(rules.bonus.rubric, part)}
+    for part in PARTS:
+        points, limit = getattr(given, part), getattr(rules.bonus, part)
+        if points is not None and not 0 <= points <= limit:
+            raise UserError(f"{given.student}: {points:g} points for the {part} are not 0 to {limit:g}")
+        if points is not None and getattr(rules.bonus.rubric, part):
+            names = in_words([name for name in most if name.startswith(f"{part}:")])
+            raise UserError(f"{given.student}: the {part} gets its points by criteria; give them for {names}")
+    for name, points in given.criteria.items():
+        if name not in most:
+            mend = f"there are {in_words([*most])}" if most else "the rules have no `bonus.rubric`"
+            raise UserError(f"{given.student}: {name!r} is no criterion of the rules; {mend}")
+        if not 0 <= points <= most[name]:
+            raise UserError(f"{given.student}: {points:g} points for {name!r} are not 0 to {most[name]:g}")
+
+
+def note_before(ledger: Ledger, rules: Rules, student: str, by: str) -> dict[str, Any]:
+    """The note that points not named are kept from: the last one's, or where readers are averaged the reader's own."""
+    notes = readers_notes(ledger).get(student, {})
+    if rules.bonus.readers == "mean":
+        notes = {by: notes[by]} if by in notes else {}
+    return max(notes.values(), key=lambda note: note.id).value if notes else {}
+
+
+def merged(before: Mapping[str, Any], given: Given, rules: Rules) -> dict[str, Any]:
+    """A note with what is given in the place of what was there; a part with criteria has the sum of theirs."""
+    named = {name: getattr(given, name) for name in (*PARTS, "comment")}
+    note = {**before, **{name: value for name, value in named.items() if value is not None}}
+    if given.criteria:
+        note["criteria"] = criteria = {**before.get("criteria", {}), **given.criteria}
+        for part in PARTS:
+            points = [
+                criteria[name] for each in getattr(rules.bonus.rubric, part) if (name := key(part, each)) in criteria
+            ]
+            if points:
+                note[part] = sum(points)
+    return note

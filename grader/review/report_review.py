@@ -1,14 +1,22 @@
-"""Walks an instructor through reports and conclusions, one submission after another, in the terminal."""
+"""Walks a reader through reports and conclusions, one submission after another, in the terminal."""
+
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
 from grader.apart import Apart, Failed
+from grader.grading.class_list import class_list
 from grader.grading.ranking import Entry, band, standings
+from grader.grading.readings import key, readers_notes
+from grader.intake.veil import Person
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import place
-from grader.review.report_points import PARTS, Given, give
+from grader.review.reading_list import assigned, is_read, numbers, to_read
+from grader.review.report_points import Given, give, note_before
 from grader.review.report_texts import Terminal
+from grader.rules import PARTS, Rules
 
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
 
@@ -17,58 +25,124 @@ class Skip(Exception):
     """Not this student."""
 
 
-def review(opened: OpenResults, by: str, again: bool = False, console: Console | None = None) -> int:
-    """Show texts and ask for points, the best first; `again` also of those who have points already.
+@dataclass(frozen=True)
+class Reading:
+    """A submission to read.
 
-    Points count as soon as they are given. Returns the number of students who got points.
+    Attributes:
+        title: What the reader is told that it is.
+        file: How the files begin that a person has to open.
+        about: What is known of it, for a reader who may know that.
+        veil: Whom the texts must not name: the author, then the others; None where the reader may know who that is.
+    """
+
+    entry: Entry
+    title: str
+    file: str
+    about: str = ""
+    veil: tuple[Person, list[Person]] | None = None
+
+
+def review(
+    opened: OpenResults, by: str, again: bool = False, named: bool = False, console: Console | None = None
+) -> int:
+    """Show texts and ask for points; `again` also of what has points already.
+
+    Points count as soon as they are given. Several readers may be at work at once.
+
+    Args:
+        named: Tell whose each is, its verdict and accuracy, the best first. Else it has a number, and names are veiled.
+
+    Returns:
+        The number of students who got points.
     """
     console = console or Console(highlight=False)
     ledger, rules = opened.ledger, opened.rules
-    waiting = [entry for entry in standings(ledger, rules) if again or entry.points is None]
-    done = 0
+    waiting = to_read(opened, by, again)
+    readings = [openly(entry) for entry in waiting] if named else blindly(waiting, opened)
+    done: list[Reading] = []
     with Apart("grader.review.report_texts") as apart:
-        for number, entry in enumerate(waiting, start=1):
-            if not show(console, apart, entry, opened, f"{number} of {len(waiting)}"):
+        for number, reading in enumerate(readings, start=1):
+            student = reading.entry.student
+            if not again and is_read(student, by, assigned(ledger), readers_notes(ledger), rules):
+                continue  # by another reader, while this one read others
+            if not show(console, apart, reading, opened, f"{number} of {len(readings)}"):
                 continue
             try:
-                report, conclusion = (
-                    ask(console, part, getattr(rules.bonus, part), entry.points[part] if entry.points else None)
-                    for part in PARTS
-                )
-                comment = console.input("comment for the student (Enter for none): ").strip() or None
+                given = ask_all(console, student, rules, note_before(ledger, rules, student, by))
             except Skip:
                 continue
             except EOFError:
                 break
-            given = Given(entry.student, report, conclusion, comment)
-            if given != Given(entry.student):
+            if given != Given(student):
                 give(ledger, rules, [given], by, now())
-                done += 1
-    return done
+                done.append(reading)
+    if not named and done and not to_read(opened, by):
+        for reading in done:
+            console.print(f"{reading.title} is {reading.entry.student}", markup=False)
+    return len(done)
 
 
-def show(console: Console, apart: Apart, entry: Entry, opened: OpenResults, where: str) -> bool:
+def openly(entry: Entry) -> Reading:
+    accuracy = "" if entry.accuracy is None else f", {entry.accuracy:.2%}, rank {band(entry)}"
+    return Reading(entry, entry.student, entry.student, f"{entry.verdict}{accuracy}")
+
+
+def blindly(entries: list[Entry], opened: OpenResults) -> list[Reading]:
+    """The same under numbers, in their order: that of the ranks or of the ids would tell who is who."""
+    everybody = class_list(standings(opened.ledger, opened.rules), opened.folder)
+    number = numbers(opened.ledger.in_order_of_arrival(), opened.secret)
+    readings = []
+    for entry in sorted(entries, key=lambda entry: number[entry.student]):
+        others = [told for student, (_, told) in everybody.items() if student != entry.student]
+        called = number[entry.student]
+        veil = everybody[entry.student][0], others
+        readings.append(Reading(entry, f"No. {called}", str(called), veil=veil))
+    return readings
+
+
+def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, where: str) -> bool:
     """Show a submission's notebooks, report and conclusion. Returns whether it is there."""
     terminal = Terminal(width=console.width, colors=console.color_system)
+    digest = reading.entry.digest
     try:
-        shown = apart.call("shown", str(opened.folder), entry.digest, entry.student, terminal)
+        shown = apart.call("shown", str(opened.folder), digest, reading.file, terminal, *(reading.veil or ()))
     except Failed as error:
-        files = place(opened.folder, entry.digest)
+        files = place(opened.folder, digest)
         shown = f"Its texts cannot be shown: reading them {error}; its files are in {files}\n"
     if shown is None:
         return False
-    accuracy = "" if entry.accuracy is None else f", {entry.accuracy:.2%}, rank {band(entry)}"
-    console.rule(f"{where}: {entry.student}", characters="=")
-    console.print(f"{entry.verdict}{accuracy}", markup=False)
+    console.rule(f"{where}: {reading.title}", characters="=")
+    if reading.about:
+        console.print(reading.about, markup=False)
     console.file.write(shown)
     return True
 
 
-def ask(console: Console, part: str, most: float, given: float | None) -> float | None:
-    """Points for a part; None to leave what there is. Asks again until the answer makes sense."""
+def ask_all(console: Console, student: str, rules: Rules, before: dict[str, Any]) -> Given:
+    """Points for each part, or for each of its criteria, and a comment. Raises Skip, or EOFError to stop."""
+    parts: dict[str, float | None] = {}
+    criteria: dict[str, float] = {}
+    given = before.get("criteria", {})
+    for part in PARTS:
+        rubric = getattr(rules.bonus.rubric, part)
+        for each in rubric:
+            name = key(part, each)
+            if each.seek:
+                console.print(f"{name}: {each.seek}", markup=False)
+            if (points := ask(console, name, each.points, given.get(name))) is not None:
+                criteria[name] = points
+        if not rubric:
+            parts[part] = ask(console, part, getattr(rules.bonus, part), before.get(part))
+    comment = console.input("comment for the student (Enter for none): ").strip() or None
+    return Given(student, **parts, comment=comment, criteria=criteria)
+
+
+def ask(console: Console, what: str, most: float, given: float | None) -> float | None:
+    """Points for a part or a criterion; None to leave what there is. Asks again until the answer makes sense."""
     so_far = "" if given is None else f", now {given:g}"
     while True:
-        answer = console.input(f"{part}, 0 to {most:g}{so_far} ({HELP}): ", markup=False).strip().lower()
+        answer = console.input(f"{what}, 0 to {most:g}{so_far} ({HELP}): ", markup=False).strip().lower()
         if answer == "q":
             raise EOFError  # as Ctrl-D does
         if answer == "s":

@@ -1,6 +1,8 @@
 """Notebooks, report and conclusion as lines for a terminal. It runs in another process (`grader.apart`), without torch."""
 
 import io
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,9 +15,12 @@ from rich.text import Text
 from grader.apart import OurFault
 from grader.intake.notebooks import Cell
 from grader.intake.reports import length, read_reports, suffix
+from grader.intake.veil import people, veiled
 from grader.ledger.submission_store import document_texts, kept
 from grader.safe_text import printable
 from project.support.files import open_atomically
+
+Hide = Callable[[str], str]  # gives a text without names
 
 MOST_SHOWN = 30_000  # characters of a notebook, of a text, or of what could be read of a document
 
@@ -27,10 +32,22 @@ class Terminal(TypedDict):
     colors: str | None
 
 
-def shown(results: str, digest: str, student: str, terminal: Terminal) -> str | None:
+def shown(
+    results: str,
+    digest: str,
+    called: str,
+    terminal: Terminal,
+    author: Sequence[Any] | None = None,
+    others: Sequence[Sequence[Any]] = (),
+) -> str | None:
     """A submission's notebooks, then its report and its conclusion; None where it is not kept.
 
     What only a person can open is put into the results folder. Orders to the terminal in it are ours alone: its colours.
+
+    Args:
+        called: How the names of the files begin that are put there.
+        author: Whose it is, as the fields of a Person, where the reader is not to know: then nobody is named in it. Else None.
+        others: Everybody else in the class.
     """
     files = kept(Path(results), digest)
     if not files:
@@ -40,29 +57,33 @@ def shown(results: str, digest: str, student: str, terminal: Terminal) -> str | 
     console = Console(
         file=out, width=terminal["width"], highlight=False, color_system=colors, force_terminal=bool(colors)
     )
+    hide: Hide = str
+    if author is not None:
+        own, rest = people(author, others, files)
+        hide = partial(veiled, author=own, others=rest)
     reports = read_reports(files)
     for name, cells in reports.notebooks.items():
-        console.print(Panel(notebook(cells), title=Text(f"{printable(name)}, {len(cells)} cells")))
+        console.print(Panel(notebook(cells, hide), title=Text(f"{printable(hide(name))}, {len(cells)} cells")))
     for name, said in reports.damaged.items():
-        console.print(f"{printable(name)}: {said}", markup=False)
+        console.print(f"{printable(hide(name))}: {said}", markup=False)
     read = document_texts(Path(results), digest) or {}
     for part, found in reports.parts.items():
         body: RenderableType = Text("Nothing was handed in.")
         said = ""
         if found.markdown is not None:
-            body, said = markdown(found.markdown), f", {length(found.markdown)} characters"
+            body, said = markdown(hide(found.markdown)), f", {length(found.markdown)} characters"
         elif found.files:
             for number, file in enumerate(found.files, 1):
-                place = to_open(Path(results), student, part, number, files[file], file)
+                place = to_open(Path(results), called, part, number, files[file], file)
                 console.print(f"{part}, to open: {place}", markup=False, soft_wrap=True)
-            text = clean("\n".join(read.get(file, "") for file in found.files))[:MOST_SHOWN].strip()
+            text = clean(hide("\n".join(read.get(file, "") for file in found.files)))[:MOST_SHOWN].strip()
             body = Text(f"What can be read of it without opening it:\n\n{text}" if text else "A document to open.")
-        title = Text(f"{part}: {printable(' '.join(found.files)) or 'missing'}{said}")
+        title = Text(f"{part}: {printable(hide(' '.join(found.files))) or 'missing'}{said}")
         console.print(Panel(body, title=title))
     return out.getvalue()
 
 
-def notebook(cells: list[Cell]) -> Group:
+def notebook(cells: list[Cell], hide: Hide = str) -> Group:
     """Cells for a terminal, as many as MOST_SHOWN characters hold."""
     lines: list[RenderableType] = []
     left = MOST_SHOWN
@@ -70,7 +91,7 @@ def notebook(cells: list[Cell]) -> Group:
         if left <= 0:
             lines.append(Text("(The other cells are left out.)"))
             break
-        source, output = clean(cell.source)[:left], clean(cell.output)[:left]
+        source, output = clean(hide(cell.source))[:left], clean(hide(cell.output))[:left]
         left -= len(source) + len(output)
         if cell.kind == "markdown":
             lines.append(Markdown(source, hyperlinks=False))
@@ -86,9 +107,9 @@ def markdown(text: str) -> RenderableType:
     return Group(body, Text("(The rest is left out.)")) if len(text) > MOST_SHOWN else body
 
 
-def to_open(results: Path, student: str, part: str, number: int, content: bytes, name: str) -> Path:
+def to_open(results: Path, called: str, part: str, number: int, content: bytes, name: str) -> Path:
     """A document as a file of the results folder, under a name of ours, for a person to open."""
-    place = results / "documents" / f"{student}-{part}-{number}{suffix(name)}"
+    place = results / "documents" / f"{called}-{part}-{number}{suffix(name)}"
     try:
         place.parent.mkdir(exist_ok=True)
         with open_atomically(place) as file:

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from benchmarks.course import Student, write_course
+from grader.intake.veil import VEILED, Person, veiled, veiled_html
 from grader.ledger.results_folder import open_results
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
-from grader.publish.veil import VEILED, Person, veiled, veiled_html
 from grader.rules import Rules
 from grader.secret import BYTES, Secret
 from tests.grader.conftest import TINY_GLYPHS

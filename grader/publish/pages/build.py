@@ -10,10 +10,14 @@ from grader.grading.ranking import Entry
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.assets import write_assets
 from grader.publish.pages.rendering import FOLDERS, Pages
+from grader.publish.release import SITE, place_to_publish
 
 
 def build(opened: OpenResults, entries: list[Entry]) -> None:
-    """Write `site/` in the results folder anew, with entries in this order; until it is complete, the old one stays."""
+    """Write `site/` anew, where what is published belongs now, with entries in this order; until it is complete, the old one stays.
+
+    Only one process may do so at a time (`grader.ledger.results_folder.publishing`).
+    """
     for left in opened.folder.glob(".site-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=opened.folder, ignore_cleanup_errors=True) as name:
@@ -24,7 +28,7 @@ def build(opened: OpenResults, entries: list[Entry]) -> None:
         Pages(site, opened, entries).write()
         (site / ".nojekyll").touch()
         site.chmod(0o755)
-        swap(site, opened.folder / "site")
+        swap(site, place_to_publish(opened) / SITE)
 
 
 def swap(new: Path, place: Path) -> None:

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
-from grader.grading.kept_roster import kept_roster
+from grader.grading.class_list import class_list
 from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, band, decision, judged
+from grader.grading.readings import by_criterion
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
-from grader.intake.downloads import CANVAS, MOODLE
-from grader.intake.roster import Student
+from grader.intake.veil import Person, veiled
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
@@ -28,7 +28,6 @@ from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_words import public, public_census, public_reason
-from grader.publish.veil import Person, veiled
 from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
@@ -155,6 +154,7 @@ class Pages:
             **self.of_class,
             "decision": decision(entry),
             "comment": self.comment(entry),
+            "criteria": by_criterion(entry.points, self.rules) if entry.points else [],
             "trained": trained,
             "census": public_census(seen.strategies if seen else {}, entry.tier),
             "limits": [  # what the hungriest training used, what it may use
@@ -208,46 +208,6 @@ class Pages:
         except (SafetensorError, IndexError, ValueError, TypeError) as error:
             note(f"{student}: the page is without images: {images} is damaged ({error})")
             return []
-
-
-def class_list(entries: list[Entry], results: Path) -> dict[str, tuple[Person, Person]]:
-    """Everybody whom the pages must not name, by id: as on the own page, and as on all others."""
-    listed = kept_roster(results)
-    return {
-        entry.student: (person(entry, found := listed.get(entry.student)), told_person(entry, found))
-        for entry in entries
-    }
-
-
-def person(entry: Entry, listed: Student | None = None) -> Person:
-    """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
-    known = [
-        number["id"] if number else "",
-        entry.source.rpartition(".")[0] or entry.source,
-        *told_numbers(entry, listed),
-    ]
-    return Person(entry.student, entry.name, tuple(filter(None, known)))
-
-
-def told_person(entry: Entry, listed: Student | None = None) -> Person:
-    """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
-    take a word out of all texts by being called so."""
-    by_account = {*entry.known_as} - {"id"}  # a folder or file tells an id, and no name
-    name = listed.name if listed else entry.name if by_account else ""
-    # Whose name a GitHub account is, only the end of the repository's name tells.
-    told = listed or entry.known_as or entry.source.endswith(f"-{entry.student}")
-    return Person(entry.student if told else "", name, tuple(told_numbers(entry, listed)))
-
-
-def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
-    """What account and roster call a student besides; of a mail address what is before the @."""
-    known = [*entry.known_as.get("id", [])]
-    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
-    if listed:
-        accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
-        known += [listed.name, listed.id, listed.number, *accounts]
-    return [each for each in known if each]
 
 
 def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:

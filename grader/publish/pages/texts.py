@@ -1,15 +1,13 @@
 """What a submission says in words, as HTML. It runs in another process (`grader.apart`), and imports no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 from grader.intake.reports import Part, read_reports
-from grader.intake.strict_yaml import StrictYamlError
-from grader.intake.submission import identity
+from grader.intake.veil import people, veiled_html
 from grader.ledger.submission_store import kept
 from grader.publish.markdown import rendered, rendered_notebook
-from grader.publish.veil import Person, veiled_html
 
 NOTHING, DOCUMENT = "<p>Nothing was handed in.</p>", "<p>It is a document, which a person opens and reads.</p>"
 
@@ -36,23 +34,13 @@ def texts(results: str, digest: str, author: Sequence[Any] | None, others: Seque
     parts = shown_texts(reports.parts) if files else {}
     notebooks = [rendered_notebook(cells) for cells in reports.notebooks.values()]
     if author is not None:
-        class_ = [Person(each[0], each[1], tuple(each[2])) for each in (author, *others)]
-        class_[0] = class_[0]._replace(known_as=(*class_[0].known_as, *said_in(files)))
-        parts = {title: veiled_html(html, class_[0], class_[1:]) for title, html in parts.items()}
-        notebooks = [veiled_html(html, class_[0], class_[1:]) for html in notebooks]
+        veiled_from = people(author, others, files)
+        parts = {title: veiled_html(html, *veiled_from) for title, html in parts.items()}
+        notebooks = [veiled_html(html, *veiled_from) for html in notebooks]
     return {
         "parts": {title: scrolling(html) for title, html in parts.items()},
         "notebooks": [scrolling(html) for html in notebooks],
     }
-
-
-def said_in(files: Mapping[str, bytes]) -> list[str]:
-    """Id and name in the author's student.yaml, which may be in the texts, whatever the class knows the author as."""
-    try:
-        own_id, own_name = identity(files)
-    except StrictYamlError:
-        return []
-    return [text for text in (own_id, own_name, *own_name.split()) if len(text) > 1]
 
 
 def scrolling(html: str) -> str:

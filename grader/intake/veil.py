@@ -1,4 +1,4 @@
-"""Names taken out of what people wrote, for pages that go by pseudonyms.
+"""Names taken out of what people wrote, for pages that go by pseudonyms and for readers who are not to know whose it is.
 
 Of the author: id, names and each word of them, numbers. Of everybody else in the class: whole names, ids and numbers that
 others than the student tell, since "Do" or "An" alone is a word of most texts, and anybody can say to be called so. Spaces,
@@ -7,11 +7,14 @@ marks and invisible characters between letters hide nothing. Addresses of mail g
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+from grader.intake.strict_yaml import StrictYamlError
+from grader.intake.submission import identity
 
 VEILED = "▒▒▒"
 MOST_KEPT = 20_000  # people of whom it is remembered what to look for
@@ -40,6 +43,23 @@ class Terms:
 
     words: frozenset[str]
     lengths: tuple[int, ...]
+
+
+def people(
+    author: Sequence[Any], others: Iterable[Sequence[Any]], files: Mapping[str, bytes]
+) -> tuple[Person, list[Person]]:
+    """Author and others, given as plain data, the author also as student.yaml among these files has it."""
+    own, *rest = (Person(each[0], each[1], tuple(each[2])) for each in (author, *others))
+    return own._replace(known_as=(*own.known_as, *said_in(files))), rest
+
+
+def said_in(files: Mapping[str, bytes]) -> list[str]:
+    """Id and name in the author's student.yaml, which may be in the texts, whatever the class knows the author as."""
+    try:
+        own_id, own_name = identity(files)
+    except StrictYamlError:
+        return []
+    return [text for text in (own_id, own_name, *own_name.split()) if len(text) > 1]
 
 
 def veiled(text: str, author: Person, others: Iterable[Person]) -> str:

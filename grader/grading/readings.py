@@ -1,0 +1,81 @@
+"""From what readers gave to the points that count: the last ones, or the mean over readers, as the rules say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from grader.ledger.decisions import Decision
+from grader.ledger.ledger import Ledger
+from grader.rules import PARTS, Criterion, Rules
+from grader.safe_text import in_words
+
+Notes = dict[str, dict[str, Decision]]  # by student and reader
+
+
+@dataclass(frozen=True)
+class CriterionPoints:
+    """What was given for a criterion; None where nobody has given anything yet."""
+
+    part: str
+    criterion: Criterion
+    points: float | None
+
+
+def key(part: str, criterion: Criterion) -> str:
+    """What a criterion is called in the ledger, in tables and on the command line."""
+    return f"{part}: {criterion.name}"
+
+
+def readers_notes(ledger: Ledger) -> Notes:
+    """What each reader gave last."""
+    found: Notes = {}
+    for note in ledger.decisions.all_in_force("points"):
+        found.setdefault(note.student, {})[note.by] = note
+    return found
+
+
+def points_that_count(ledger: Ledger, rules: Rules) -> dict[str, dict[str, Any]]:
+    """By student: at, by, report, conclusion, comment, and by `key` the criteria."""
+    if rules.bonus.readers == "last":
+        return ledger.points()
+    return {student: mean([*notes.values()]) for student, notes in readers_notes(ledger).items()}
+
+
+def mean(notes: Sequence[Decision]) -> dict[str, Any]:
+    """The mean of several readers' points, over those who gave any, and what all of them say."""
+    criteria: dict[str, list[float]] = {}
+    for note in notes:
+        for name, points in note.value.get("criteria", {}).items():
+            criteria.setdefault(name, []).append(points)
+    given = {part: [note.value[part] for note in notes if part in note.value] for part in PARTS}
+    comments = dict.fromkeys(note.value.get("comment", "") for note in notes)
+    return {
+        "at": max(note.at for note in notes),
+        "by": in_words(sorted(note.by for note in notes)),
+        **{part: round(fmean(points), 2) if points else 0.0 for part, points in given.items()},
+        "comment": "\n\n".join(filter(None, comments)),
+        "criteria": {name: round(fmean(points), 2) for name, points in criteria.items()},
+    }
+
+
+def by_criterion(points: dict[str, Any], rules: Rules) -> list[CriterionPoints]:
+    """The points of the rules' criteria, in their order."""
+    given = points.get("criteria", {})
+    return [
+        CriterionPoints(part, each, given.get(key(part, each)))
+        for part in PARTS
+        for each in getattr(rules.bonus.rubric, part)
+    ]
+
+
+def far_apart(ledger: Ledger, rules: Rules) -> list[str]:
+    """A line for each text of which readers think differently by more than the rules let pass untold."""
+    lines = []
+    for student, notes in sorted(readers_notes(ledger).items()) if rules.bonus.readers == "mean" else ():
+        for part in PARTS:
+            given = {by: note.value[part] for by, note in sorted(notes.items()) if part in note.value}
+            if given and max(given.values()) - min(given.values()) > rules.bonus.far_apart:
+                said = ", ".join(f"{by} gives {points:g}" for by, points in given.items())
+                lines.append(f"{student}: readers are far apart about the {part}: {said}")
+    return lines

@@ -1,0 +1,168 @@
+"""A folder with all that is known of one student's grade, for the student: nothing of others, and nothing that scores.
+
+A training's log is in it, a prediction's is not: a student's own code could have printed the images that score into it.
+Others' names are veiled wherever anybody but the grader wrote.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from grader.grading.class_list import class_list
+from grader.grading.ranking import Entry, judged, standings
+from grader.grading.verdicts import verdict
+from grader.intake.veil import Person, veiled
+from grader.ledger.ledger import Graded, Ledger, now
+from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
+from grader.ledger.results_folder import OpenResults
+from grader.publish.appeal_pages import as_markdown
+from grader.publish.pages.build import swap
+from grader.publish.public_words import FLAGS, OTHER_FLAG, derived
+from grader.rules import Rules
+from grader.secret import EarlierSecret
+from project.support.errors import UserError
+from project.support.files import output
+
+RECORD = "appeal.json"
+LOG = "trainee.log"
+NOBODY = Person("", "")
+PRIVATE = {"dataset", "dataset_replaced", "site", "student_folders"}  # of the rules
+Hide = Callable[[str], str]
+
+
+def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "en") -> None:
+    """Write the folder anew.
+
+    Raises:
+        UserError: The student is unknown, the folder cannot be written, or is there and none that was written so.
+    """
+    entries = standings(opened.ledger, opened.rules)
+    entry = next((each for each in entries if each.student == student), None)
+    if entry is None:
+        raise UserError(f"{student}: the ledger knows no such student; the ids are in leaderboard.csv")
+    if out.exists() and not (out / RECORD).is_file():
+        raise UserError(f"--out {out}: is there already, and no appeal; name a folder that is not")
+    found, logs = record(opened, entry, entries)
+    with output("--out", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".appeal-", dir=out.parent, ignore_cleanup_errors=True) as name:
+            made = Path(name)
+            made.chmod(0o755)
+            (made / "logs").mkdir()
+            for log, text in logs.items():
+                (made / log).write_text(text, encoding="utf-8")
+            (made / RECORD).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (made / "appeal.md").write_text(as_markdown(found, language), encoding="utf-8")
+            swap(made, out)
+
+
+def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dict[str, Any], dict[str, str]]:
+    """All that is known of one student, as plain data, and the logs by their place in the folder."""
+    ledger, rules = opened.ledger, opened.rules
+    others = [people for student, people in class_list(entries, opened.folder).items() if student != entry.student]
+    # By what roster and accounts tell: by what others call themselves, they could blot out words of the student's.
+    of_student = partial(veiled, author=NOBODY, others=[told for _, told in others])
+    of_staff = partial(veiled, author=NOBODY, others=[known for known, _ in others])  # who may have named anybody
+    past = past_measurements(ledger, entry.student)
+    logs = {each.id: opened.folder / each.measurement.folder / LOG for each in past if each.measurement.folder}
+    kept = {number: log for number, log in logs.items() if log.is_file()}
+    names = {each.id: log_name(each) for each in past if each.id in kept}
+    graded, _ = next(judged(ledger, rules, entry.student))
+    shown = seeds_may_be_told(opened)
+    found = {
+        "version": 1,
+        "student": entry.student,
+        "name": entry.name,
+        "written": now(),
+        "rules": rules.model_dump(mode="json", exclude=PRIVATE),
+        "result": result(entry, of_student, of_staff),
+        "handed_in": [hidden(each, of_student, "source") for each in past_hand_ins(ledger, entry.student)],
+        "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
+        "rounds": rounds(graded, past, rules, of_student),
+        "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
+        "decisions": decisions(ledger, entry.student, of_staff),
+    }
+    texts = {names[number]: of_student(log.read_text("utf-8", "replace")) for number, log in kept.items()}
+    return found, texts
+
+
+def seeds_may_be_told(opened: OpenResults) -> bool:
+    """Whether nobody can hand in any more who could train for these seeds, and they tell nothing of an earlier secret."""
+    deadline = opened.rules.deadline
+    return not isinstance(opened.secret, EarlierSecret) and (not deadline or datetime.now().astimezone() > deadline)
+
+
+def log_name(each: PastMeasurement) -> str:
+    variant = f"-{each.variant.replace(' ', '-')}" if each.variant else ""
+    return f"logs/training-{each.training + 1}{variant}-round-{each.round}-row-{each.id}.txt"
+
+
+def result(entry: Entry, of_student: Hide, of_staff: Hide) -> dict[str, Any]:
+    """What the grade is now."""
+    shown = entry.model_dump(mode="json", exclude={"version", "student", "name", "reason"})
+    points = dict(entry.points or {})
+    if points:
+        points["comment"] = of_staff(points["comment"])
+    return shown | {
+        "reason": of_student(entry.own_reason),
+        "flags": [*dict.fromkeys(derived(flag, FLAGS, OTHER_FLAG) for flag in entry.flags)],  # they can name others
+        "warnings": [*map(of_student, entry.warnings)],
+        "points": points,
+    }
+
+
+def rounds(graded: Graded, past: list[PastMeasurement], rules: Rules, hide: Hide) -> list[dict[str, Any]]:
+    """What each round of measurements comes to by the rules of today: the old against the new after a regrade."""
+    of_this = [each for each in past if (each.digest, each.images, each.variant) == (graded.digest, graded.images, "")]
+    found = []
+    for number in sorted({each.round for each in of_this}):
+        counting = {each.training: each.measurement for each in of_this if each.round == number and each.counts}
+        said = verdict(replace(graded, measurements=counting), rules)
+        accuracy = said.ranked.accuracy if said.ranked else None
+        found.append({"round": number, "verdict": said.name, "reason": hide(said.reason), "accuracy": accuracy})
+    return found
+
+
+def training(each: PastMeasurement, seeds_shown: bool, log: str, hide: Hide) -> dict[str, Any]:
+    """A measurement, and how it was made."""
+    measured = each.measurement.model_dump(mode="json", exclude={"folder", "publicly"})
+    measured["said"] = hide(each.measurement.said)
+    measured["flags"] = [derived(flag, FLAGS, OTHER_FLAG) for flag in each.measurement.flags]
+    for name in ("frames", "remarks"):
+        measured[name] = [*map(hide, measured[name])]
+    return {
+        **{name: getattr(each, name) for name in ("id", "started", "ended", "digest", "variant", "round", "counts")},
+        "training": each.training + 1,
+        "seed": each.seed if seeds_shown else None,
+        "measurement": measured,
+        "circumstances": each.circumstances,
+        "log": log,
+    }
+
+
+def decisions(ledger: Ledger, student: str, hide: Hide) -> list[dict[str, Any]]:
+    """What was decided about the student, or about everybody."""
+    return [
+        {name: getattr(each, name) for name in ("id", "at", "by", "kind", "undoes", "in_force")}
+        | {"about_all": not each.student, "value": hidden_within(each.value, hide), "why": hide(each.why)}
+        for each in ledger.decisions.history(student)
+    ]
+
+
+def hidden(values: dict[str, Any], hide: Hide, *names: str) -> dict[str, Any]:
+    """The same, with some of its texts veiled."""
+    return values | {name: hide(values[name]) for name in names}
+
+
+def hidden_within(value: Any, hide: Hide) -> Any:
+    """Plain data with all of its texts veiled."""
+    if isinstance(value, dict):
+        return {hide(name): hidden_within(each, hide) for name, each in value.items()}
+    if isinstance(value, list):
+        return [hidden_within(each, hide) for each in value]
+    return hide(value) if isinstance(value, str) else value
