@@ -13,19 +13,19 @@ from safetensors import SafetensorError
 from grader.apart import Apart, Failed
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, decision, judged
-from grader.grading.strategy_contributions import contributions
+from grader.grading.strategy_contributions import Contribution, contributions
 from grader.grading.verdicts import verdict
-from grader.intake.downloads import CANVAS, MOODLE
-from grader.intake.roster import Student
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.publish import feedback
+from grader.publish.class_list import class_list
 from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
+from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
 from grader.publish.veil import Person, veiled
 from project.support.errors import note
@@ -51,7 +51,7 @@ class Pages:
         self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
-        self.people = class_list(entries, opened.folder) if shown == "pseudonym" else {}
+        self.people = class_list(entries, kept_roster(opened.folder)) if shown == "pseudonym" else {}
         self.labels_shown = self.rules.labels_shown(datetime.now().astimezone())
         graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
         about = {
@@ -147,6 +147,7 @@ class Pages:
         seconds = max((each.seconds or 0 for each in measured), default=0)
         memory = max((each.peak_memory or 0 for each in measured), default=0)
         curves = [each.get("curves", []) for each in drawings]
+        contributed = contributions(variants, trained, list(self.rules.families)) if trained else []
         context = {
             "name": self.names[graded.student],
             "entry": entry,
@@ -161,23 +162,20 @@ class Pages:
             ],
             "mistakes": self.mistakes(graded.student, labels),
             "notebooks": texts["notebooks"],
-            "data": {
-                "target": self.rules.target_accuracy,
-                "curves": curves,
-                "middle": middle,
-                "classes": labels.get("classes", []),
-                "confusion": labels.get("confusion", []),
-                "contributions": [
-                    row | {"reason": public_reason(row["reason"])}
-                    for row in (contributions(variants, trained, list(self.rules.families)) if trained else [])
-                ],
-            },
+        }
+        data = {
+            "target": self.rules.target_accuracy,
+            "curves": curves,
+            "middle": middle,
+            "classes": labels.get("classes", []),
+            "confusion": labels.get("confusion", []),
         }
         measured_on = curves[middle or 0] if curves else []
         pages = {}
         for language in LANGUAGES:
             pages[language] = self.page["submission", language].render(
                 **context,
+                data=data | {"contributions": labelled(contributed, language)},
                 **ways(place, language),
                 said=feedback.TEXTS[language],
                 advice=feedback.advice(entry, language),
@@ -208,46 +206,6 @@ class Pages:
             return []
 
 
-def class_list(entries: list[Entry], results: Path) -> dict[str, tuple[Person, Person]]:
-    """Everybody whom the pages must not name, by id: as on the own page, and as on all others."""
-    listed = kept_roster(results)
-    return {
-        entry.student: (person(entry, found := listed.get(entry.student)), told_person(entry, found))
-        for entry in entries
-    }
-
-
-def person(entry: Entry, listed: Student | None = None) -> Person:
-    """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
-    known = [
-        number["id"] if number else "",
-        entry.source.rpartition(".")[0] or entry.source,
-        *told_numbers(entry, listed),
-    ]
-    return Person(entry.student, entry.name, tuple(filter(None, known)))
-
-
-def told_person(entry: Entry, listed: Student | None = None) -> Person:
-    """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
-    take a word out of all texts by being called so."""
-    by_account = {*entry.known_as} - {"id"}  # a folder or file tells an id, and no name
-    name = listed.name if listed else entry.name if by_account else ""
-    # Whose name a GitHub account is, only the end of the repository's name tells.
-    told = listed or entry.known_as or entry.source.endswith(f"-{entry.student}")
-    return Person(entry.student if told else "", name, tuple(told_numbers(entry, listed)))
-
-
-def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
-    """What account and roster call a student besides; of a mail address what is before the @."""
-    known = [*entry.known_as.get("id", [])]
-    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
-    if listed:
-        accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
-        known += [listed.name, listed.id, listed.number, *accounts]
-    return [each for each in known if each]
-
-
 def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
     """What templates are rendered in: texts are in the language, and what is inserted is escaped."""
     made = jinja2.Environment(
@@ -262,6 +220,7 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         "language": language,
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
+        "told": lambda text: in_language(text, language),
         "_": lambda text, **inserted: Markup(translated(text, language)).format(**inserted),
     }
     return made
@@ -282,6 +241,18 @@ def in_words(found: list[Obstacle], language: str) -> list[tuple[str, str]]:
         shown = {name: number_in_words(name, value) for name, value in numbers.items()}
         said.append((translated(measured, language).format(**shown), translated(helps, language) * in_the_way))
     return said
+
+
+def labelled(rows: list[Contribution], language: str) -> list[dict[str, Any]]:
+    """What each family contributes, with labels and reasons for the page."""
+    return [
+        {
+            **row,
+            "label": translated(row["label"], language),
+            "reason": in_language(public_reason(row["reason"]), language),
+        }
+        for row in rows
+    ]
 
 
 def number_in_words(name: str, value: float) -> str:
