@@ -31,7 +31,12 @@ SECRET = Secret(bytes(BYTES))
 
 @dataclass
 class Student:
-    """One made-up student. `accuracy` is of the first training; None is a rejected submission."""
+    """One made-up student. `accuracy` is of the first training; None is a rejected submission, or one that `crashed`.
+
+    Attributes:
+        reason: Of a rejected one, what a check says.
+        crashed: What is said of a training that crashed.
+    """
 
     id: str
     name: str
@@ -42,6 +47,7 @@ class Student:
     reason: str = "config.yaml: trainer.max_epochs: 16 is not 1 to 15"
     trainings: int = 1
     source: str = ""
+    crashed: str = ""
 
 
 def students(count: int) -> list[Student]:
@@ -103,7 +109,13 @@ def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: 
     where, _, what = student.reason.partition(": ")
     rejected = {"severity": "reject", "where": where, "what": what, "mend": "train again with 15 or fewer"}
     checks = checks_by(rules)
-    ledger.note_findings(student.id, digest, checks, [rejected] if student.accuracy is None else [])
+    ledger.note_findings(
+        student.id, digest, checks, [rejected] if student.accuracy is None and not student.crashed else []
+    )
+    if student.crashed:
+        (graded,) = ledger.graded(checks, student.id)
+        measurement = Measurement(outcome="crashed", said=student.crashed, flags=student.flags)
+        ledger.record("then", graded, 0, training_seed(SECRET, 0), measurement, CIRCUMSTANCES)
     if student.accuracy is None:
         return
     strategies = {family: draw.sample(names, 1 + draw.randrange(2)) for family, names in STRATEGIES.items()}

@@ -141,7 +141,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, help="file, or folder for gradescope and feedback (below RESULTS)")
     add("--gradebook", type=Path, metavar="CSV", help="canvas, moodle: the system's own file, to fill in")
     add("--column", help="canvas, moodle: heading of the column to fill in, or its beginning")
-    add("--language", choices=("en", "ko"), default="en", help="of the feedback (en)")
+    add("--language", choices=("en", "ko"), default="en", help="of the feedback and Gradescope's results (en)")
 
     add = command(gradescope, "Write an autograder for Gradescope: uploads are checked there, and graded here.", rules)
     add("--out", type=Path, default=Path("autograder.zip"), metavar="ZIP", help="the archive (%(default)s)")

@@ -1,42 +1,64 @@
-"""Everybody of the class, as a veil has to know them: by all that tells who an entry is about."""
+"""Whom pages under pseudonyms must not name: everybody in the class, by all that tells who it is."""
 
-from pathlib import Path
+from collections.abc import Iterable
 
-from grader.grading.kept_roster import kept_roster
+from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
 from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
-from grader.intake.veil import Person
+from grader.intake.veil import Person, letters
 
 
-def class_list(entries: list[Entry], results: Path) -> dict[str, tuple[Person, Person]]:
-    """Everybody, by id: as in the own texts, and as in all others'."""
-    listed = kept_roster(results)
+def class_list(entries: Iterable[Entry], listed: dict[str, Student]) -> dict[str, tuple[Person, Person]]:
+    """By id, everybody as on the own page, and as on all others.
+
+    Args:
+        listed: The roster, by id.
+    """
+    entries = [*entries]
+    common = CommonWords(stem(entry) for entry in entries)
     return {
-        entry.student: (person(entry, found := listed.get(entry.student)), told_person(entry, found))
+        entry.student: (person(entry, found := listed.get(entry.student), common), told_person(entry, found, common))
         for entry in entries
     }
 
 
-def person(entry: Entry, listed: Student | None = None) -> Person:
+def stem(entry: Entry) -> str:
+    """What was handed in is called, without the kind of file."""
+    return entry.source.rpartition(".")[0] or entry.source
+
+
+def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
     number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
-    known = [
-        number["id"] if number else "",
-        entry.source.rpartition(".")[0] or entry.source,
-        *told_numbers(entry, listed),
-    ]
-    return Person(entry.student, entry.name, tuple(filter(None, known)))
+    of_system, called = [number["id"]] if number else [], common.unless_common(stem(entry))
+    if listed:
+        return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))
+    name = common.unless_common(entry.name) if is_file_s(entry.name, entry) else entry.name
+    known = (*of_system, *map(common.unless_common, told_numbers(entry, listed)), called)
+    return Person(common.unless_common(entry.student), name, known)
 
 
-def told_person(entry: Entry, listed: Student | None = None) -> Person:
+def told_person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
     take a word out of all texts by being called so."""
-    by_account = {*entry.known_as} - {"id"}  # a folder or file tells an id, and no name
-    name = listed.name if listed else entry.name if by_account else ""
+    if listed:
+        return Person(entry.student, listed.name, tuple(told_numbers(entry, listed)))
+    name = ""
+    if {*entry.known_as} - {"id"}:  # by an account
+        name = entry.name
+    elif entry.known_as and is_file_s(entry.name, entry):
+        name = common.unless_common(entry.name)
     # Whose name a GitHub account is, only the end of the repository's name tells.
-    told = listed or entry.known_as or entry.source.endswith(f"-{entry.student}")
-    return Person(entry.student if told else "", name, tuple(told_numbers(entry, listed)))
+    told = entry.known_as or entry.source.endswith(f"-{entry.student}")
+    student = common.unless_common(entry.student) if told else ""
+    known = tuple(map(common.unless_common, told_numbers(entry, listed)))
+    return Person(student, name, known)
+
+
+def is_file_s(name: str, entry: Entry) -> bool:
+    """Whether a name is what the file or folder is called, and not what only student.yaml says."""
+    return letters(name) in letters(stem(entry))
 
 
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:

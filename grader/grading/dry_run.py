@@ -43,7 +43,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
         except UserError as error:
             odd = str(error)
-        work = register(downloads, opened, rules)
+        work = register(downloads, opened, rules, roster)
         note_run(folder, downloads, opened)
         others = [*said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags())]
         missing = note_missing(roster, opened, rules) if roster else []

@@ -29,6 +29,7 @@ class Examined(BaseModel):
         findings: What the checks said.
         work: An estimate of how long a training takes, in any unit.
         documents: Files whose texts are wanted before it can be checked; there are no findings then.
+        own_id: What its student.yaml says, which may be another's.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -40,6 +41,7 @@ class Examined(BaseModel):
     findings: list[dict[str, str]] = []
     work: float = 0.0
     documents: list[str] = []
+    own_id: str = ""
 
 
 def glance(source: str, packed: str | None) -> dict[str, str]:
@@ -49,12 +51,18 @@ def glance(source: str, packed: str | None) -> dict[str, str]:
         source, packed: As `take_in` has them.
     """
     submission = take_in(Path(source), Path(packed) if packed else None)
+    own_id, own_name = said_of_itself(submission)
+    changed = submission.changed.isoformat() if submission.changed else ""
+    return {"id": own_id, "name": own_name, "changed": changed}
+
+
+def said_of_itself(submission: Submission) -> tuple[str, str]:
+    """Id and name in its student.yaml; empty where there are none."""
     try:
         own_id, own_name = identity(submission.files)
     except StrictYamlError:  # the checks say what is wrong with it
-        own_id = own_name = ""
-    changed = submission.changed.isoformat() if submission.changed else ""
-    return {"id": storable(own_id), "name": storable(own_name), "changed": changed}
+        return "", ""
+    return storable(own_id), storable(own_name)
 
 
 def examine(
@@ -92,7 +100,8 @@ def refused(source: Path, reason: str, student: str, name: str, results: Path) -
 def examined(submission: Submission, results: Path, max_epochs: int, texts: dict[str, str] | None) -> Examined:
     digest = submission.digest
     keep(results, digest, submission.files)
-    found = Examined(student=submission.student, name=submission.name, digest=digest, tier=submission.tier)
+    student, name, own_id = submission.student, submission.name, said_of_itself(submission)[0]
+    found = Examined(student=student, name=name, digest=digest, tier=submission.tier, own_id=own_id)
     wanted = [] if submission.unusable else paged(submission)
     if texts is None and wanted and (texts := document_texts(results, digest)) is None:
         return found.model_copy(update={"documents": wanted})

@@ -52,12 +52,14 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     for each in downloads:
         if each.attempts:
             print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
-        for flag in each.flags:
-            print(f"{each.student}: {printable(each.source.name)} {flag}")
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
-        work = register(downloads, opened, rules)
+        work = register(downloads, opened, rules, roster)
         note_run(folder, downloads, opened)
+        handed_in, flags = opened.ledger.held(), opened.ledger.flags()
+        for student in work:
+            for flag in flags[student]:
+                print(f"{student}: {handed_in[student]} {flag}")
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")

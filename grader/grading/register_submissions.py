@@ -1,6 +1,6 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
 from grader.intake.downloads import Download
-from grader.intake.identity import of_roster, place_of
+from grader.intake.identity import KnownIds, of_roster, place_of
 from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
@@ -29,7 +29,9 @@ from project.support.files import write_atomically
 AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late", "time_by")
 
 
-def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -> dict[str, float]:
+def register(
+    downloads: Sequence[Download], opened: OpenResults, rules: Rules, roster: Roster | None = None
+) -> dict[str, float]:
     """Note each submission in the ledger, keep its files and check them. What is wrong with one is that one's verdict.
 
     One that came late takes the place of none that was in time, also when that was downloaded before; it is noted before that one.
@@ -37,11 +39,13 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
 
     Args:
         downloads: One for each student, as `grader.grading.hand_ins` gives them.
+        roster: Who else is in the class, whose id nobody else may say to have.
 
     Returns:
         By student, an estimate of how long a training takes, in any unit.
     """
     work: dict[str, float] = {}
+    known = KnownIds(downloads, roster)
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
             try:
@@ -59,6 +63,7 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
                         opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
                         opened.ledger.note_passed_over(now(), noted)
                     found, noted = again, replace(noted, **{name: getattr(before, name) for name in AS_BEFORE})
+            noted.flags.extend(known.flags(download, found.own_id))
             opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
             opened.ledger.note(now(), noted)
             work[found.student] = found.work

@@ -1,7 +1,7 @@
 """Whose each download is: by the roster, the system's account, or the place where it lies.
 
-What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else
-it is a flag on whoever claims it, and costs nobody else anything. A name that several downloads have is nobody's. Their order
+What a student.yaml says is a claim. It counts where nothing else tells, and nobody else is called so or says the same; else,
+and where it is another's id, it is a flag on whoever claims it, and costs nobody else anything. A name that several downloads have is nobody's. Their order
 decides nothing but numbers behind equal names.
 """
 
@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from grader.intake.downloads import Download
-from grader.intake.roster import Roster, Student, name_keys
+from grader.intake.roster import Roster, Student, key, name_keys
 from grader.intake.submission import named_by_source, safe_id
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
+OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
@@ -152,6 +153,32 @@ def counting(
         if len(some) == 1 and some[0] in all_of_them:
             found.add(some[0])
     return found
+
+
+class KnownIds:
+    """Who is called what, by others than the student: ids, accounts and numbers of a class."""
+
+    def __init__(self, downloads: Sequence[Download], roster: Roster | None):
+        self.whose: dict[str, set[str]] = {}
+        self.together: dict[PurePath, set[str]] = {}  # who handed in the same
+        for each in downloads:
+            self.together.setdefault(each.source, set()).add(each.student)
+            self.note(each.student, [each.student, *(text for some in each.known_as.values() for text in some)])
+        for student in roster.students if roster else ():
+            called = (text for some in of_roster(student).values() for text in some)
+            self.note(student.student, [student.student, student.github, *called])
+
+    def note(self, student: str, called: Iterable[str]) -> None:
+        for text in called:
+            for each in {key(text), key(text.partition("@")[0])} - {""}:
+                self.whose.setdefault(each, set()).add(student)
+
+    def flags(self, download: Download, own_id: str) -> tuple[str, ...]:
+        """What a person should look at where the student.yaml of a download whose student others tell has another's id."""
+        if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
+            return ()
+        meant = self.whose.get(key(own_id), set())
+        return (OF_ANOTHER.format(printable(own_id)),) if meant and not meant & self.together[download.source] else ()
 
 
 def refused_ids(flags: Iterable[str]) -> set[str]:

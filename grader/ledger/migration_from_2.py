@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -37,5 +38,5 @@ def carry_over(database: sqlite3.Connection, regrades: Iterable[Any], points: It
         rows.append((row["at"], row["by"], "points", row["student"], json.dumps(value, ensure_ascii=False)))
     database.executemany(
         "INSERT INTO decisions (at, by, kind, student, value, why, undoes) VALUES (?, ?, ?, ?, ?, '', 0)",
-        sorted(rows, key=lambda row: row[0]),
+        sorted(rows, key=itemgetter(0)),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.class_list import class_list
+from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
 from grader.intake.veil import Person, veiled
@@ -64,7 +65,11 @@ def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "
 def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dict[str, Any], dict[str, str]]:
     """All that is known of one student, as plain data, and the logs by their place in the folder."""
     ledger, rules = opened.ledger, opened.rules
-    others = [people for student, people in class_list(entries, opened.folder).items() if student != entry.student]
+    others = [
+        people
+        for student, people in class_list(entries, kept_roster(opened.folder)).items()
+        if student != entry.student
+    ]
     # By what roster and accounts tell: by what others call themselves, they could blot out words of the student's.
     of_student = partial(veiled, author=NOBODY, others=[told for _, told in others])
     of_staff = partial(veiled, author=NOBODY, others=[known for known, _ in others])  # who may have named anybody

@@ -47,7 +47,7 @@ def write_export(
         out: A file, or for gradescope and feedback a folder; by default in the results folder.
         gradebook: For canvas and moodle: the system's own file, to be filled in.
         column: For canvas and moodle: the heading of the column to fill in, or its beginning.
-        language: Of the feedback: en or ko.
+        language: Of the feedback and of Gradescope's results: en or ko.
 
     Raises:
         UserError: A file cannot be read or written, or the gradebook is none that can be filled in.
@@ -72,7 +72,9 @@ def write_export(
         contents = {target: zipped(pages)}
     elif form == "gradescope":
         contents = {
-            target / entry.student / "results.json": as_json(results_json(entry, opened.rules, told[entry.student]))
+            target / entry.student / "results.json": as_json(
+                results_json(entry, opened.rules, told[entry.student], language)
+            )
             for entry in entries
         }
     elif form == "feedback":
@@ -104,7 +106,7 @@ def write_autograder(rules: Path, opened: OpenResults | None, out: Path, languag
         if not is_released(opened):
             raise UserError(f"--results {opened.folder}: results are not released; `python -m grader release` does it")
         entries = standings(opened.ledger, opened.rules)
-        finals = final_results(entries, opened.rules, feedbacks(opened, entries, language))
+        finals = final_results(entries, opened.rules, feedbacks(opened, entries, language), language)
     with output("--out", out), open_atomically(out) as file:
         file.write(autograder(rules, finals))
 

@@ -7,6 +7,8 @@ import yaml
 
 from grader.grading.ranking import Entry, decision
 from grader.grading.readings import by_criterion
+from grader.publish.pages.languages import translated
+from grader.publish.public_korean import told_flag, told_reason
 from grader.rules import Rules
 from grader.safe_text import escaped
 
@@ -19,14 +21,14 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     Args:
         ranked: Number of submissions that have a rank.
         shown_name: The student's name on the published pages.
-        language: en or ko. Reasons and flags are quoted from the grader, in English.
+        language: en or ko. What quotes the student's files or code is in English there, too.
     """
     texts = TEXTS[language]
     label = texts["labels"]
-    verdict = f"**{label['verdict']}: {entry.verdict}.** {texts['verdicts'][entry.verdict]}"
+    verdict = f"**{label['verdict']}: {verdict_word(entry, language)}.** {texts['verdicts'][entry.verdict]}"
     lines = [f"# {label['title']}", "", verdict, ""]
     if entry.own_reason:
-        lines.append(f"- {label['reason']}: {escaped(entry.own_reason)}")
+        lines.append(f"- {label['reason']}: {escaped(told_reason(entry.own_reason, entry.verdict, language))}")
         if then := advice(entry, language):
             lines.append(f"- {label['advice']}: {then}")
     if entry.frames:
@@ -35,11 +37,12 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
         lines += numbers(entry, ranked, label)
     if entry.strategies:
         used = {family: ", ".join(entry.strategies.get(family, [])) or "-" for family in rules.families}
-        lines += ["", f"{label['families']}:", "", *(f"- {family}: {escaped(names)}" for family, names in used.items())]
+        families = (f"- {translated(family, language)}: {escaped(names)}" for family, names in used.items())
+        lines += ["", f"{label['families']}:", "", *families]
     if entry.remarks:
         lines += ["", f"{label['remarks']}:", "", *(f"- {escaped(remark)}" for remark in entry.remarks)]
     if entry.flags:
-        flags = (f"- {escaped(flag)}" for flag in entry.flags)
+        flags = (f"- {escaped(told_flag(flag, language))}" for flag in entry.flags)
         lines += ["", f"{label['flags']} ({texts['flags']})", "", *flags]
     if entry.warnings:
         lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
@@ -55,6 +58,11 @@ def advice(entry: Entry, language: str = "en") -> str:
     texts = TEXTS[language]
     part = next((part for part in texts["advice"] if part in entry.own_reason), "")
     return str(texts["mend_the_line"] if part == "crashed" and entry.frames else texts["advice"].get(part, ""))
+
+
+def verdict_word(entry: Entry, language: str) -> str:
+    """The verdict's name; in English as the leaderboard's files have it."""
+    return entry.verdict if language == "en" else translated(entry.verdict.replace("_", " "), language)
 
 
 def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:

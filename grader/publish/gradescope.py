@@ -17,6 +17,8 @@ from grader.grading.ranking import Entry
 from grader.publish.gradebooks import points
 from grader.publish.gradescope_upload import FINAL, as_results, test
 from grader.publish.gradescope_upload import RULES as RULES_FILE
+from grader.publish.pages.languages import translated
+from grader.publish.public_korean import told_reason
 from grader.rerun.mounted_code import REPOSITORY
 from grader.rules import Rules
 from project.support.errors import note
@@ -48,30 +50,37 @@ exec "$here/venv/bin/python" -m grader.publish.gradescope_upload "$here"
 """
 
 
-def results_json(entry: Entry, rules: Rules, output: str) -> dict[str, Any]:
-    """One submission's results.json; `output` is Markdown for the student."""
+def results_json(entry: Entry, rules: Rules, output: str, language: str = "en") -> dict[str, Any]:
+    """One submission's results.json; `output` is Markdown for the student, in this language."""
+
+    def _(text: str, **inserted: object) -> str:
+        return translated(text, language).format(**inserted)
+
     kept = entry.verdict not in ("rejected", "disqualified")
-    tests = [test("rules and format", kept, "kept" if kept else entry.own_reason)]
+    why = _("kept") if kept else told_reason(entry.own_reason, entry.verdict, language)
+    tests = [test(_("rules and format"), kept, why)]
     board: list[dict[str, Any]] = []
     if entry.accuracy is not None:
         epochs, seconds = entry.epochs or 0, entry.seconds or 0.0
         tests += [
-            test(f"accuracy above {rules.target}", entry.verdict == "passed", f"{entry.accuracy:.2%}"),
-            test(f"at most {rules.max_epochs} epochs", epochs <= rules.max_epochs, str(epochs)),
+            test(_("accuracy above {target}", target=rules.target), entry.verdict == "passed", f"{entry.accuracy:.2%}"),
+            test(_("at most {epochs} epochs", epochs=rules.max_epochs), epochs <= rules.max_epochs, str(epochs)),
         ]
         for family in rules.families:
             used = entry.strategies.get(family, [])
-            tests.append(test(family, bool(used), ", ".join(used)))
+            tests.append(test(_(family), bool(used), ", ".join(used)))
         board = [
-            {"name": "accuracy (%)", "value": round(100 * entry.accuracy, 2), "order": "desc"},
-            {"name": "epochs to target", "value": entry.epochs_to_target or "-", "order": "asc"},
-            {"name": "seconds", "value": round(seconds, 1), "order": "asc"},
-            {"name": "parameters", "value": entry.parameters, "order": "asc"},
+            {"name": _("accuracy (%)"), "value": round(100 * entry.accuracy, 2), "order": "desc"},
+            {"name": _("epochs to target"), "value": entry.epochs_to_target or "-", "order": "asc"},
+            {"name": _("seconds"), "value": round(seconds, 1), "order": "asc"},
+            {"name": _("parameters"), "value": entry.parameters, "order": "asc"},
         ]
     return as_results(tests, output, points(entry) or 0.0, leaderboard=board)
 
 
-def final_results(entries: list[Entry], rules: Rules, told: dict[str, str]) -> list[dict[str, Any]]:
+def final_results(
+    entries: list[Entry], rules: Rules, told: dict[str, str], language: str = "en"
+) -> list[dict[str, Any]]:
     """What the autograder hands out: results of all that is graded, by the upload's number, or else by what was handed in and
     the mail addresses that roster or account tell. A note names the uploads whose members have different points."""
     graded = [entry for entry in entries if points(entry) is not None]
@@ -90,7 +99,7 @@ def final_results(entries: list[Entry], rules: Rules, told: dict[str, str]) -> l
             "upload": found[1] if (found := UPLOAD.fullmatch(entry.source)) else "",
             "digest": entry.digest,
             "mails": entry.known_as.get("login", []),
-            "results": results_json(entry, rules, told[entry.student]),
+            "results": results_json(entry, rules, told[entry.student], language),
         }
         for entry in graded
     ]

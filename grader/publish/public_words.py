@@ -24,6 +24,7 @@ def one_of(words: Iterable[str]) -> str:
 ALLOWED = "in evaluation mode it may use no randomness, no statistics of a batch, and nothing of earlier images"
 FILES = ("summary", "census", "weights", "logits")  # that a training or a prediction leaves
 SETTINGS = {*CLASSES, *CLASS_LISTS, *VALUES}
+SLOT = re.compile(r"\{(\w+)\}")
 SLOTS = {  # what may stand in a sentence's free places
     "number": r"-?\d[\d,.]{0,14}%?",
     "doing": "training|predicting",
@@ -34,8 +35,8 @@ SLOTS = {  # what may stand in a sentence's free places
     "file": one_of(f"{kind}.{end}" for end in ("json", "safetensors") for kind in FILES),
     "any": ".*",
 }
-# What may be said, and, where that is not the same, what is published of it; \1 is what stands in the first free place.
-REASONS = {
+# What may be said, and, where that is not the same, what is published of it.
+REASONS: dict[str, str | None] = {
     "not graded yet": None,
     "handed in nothing": None,
     "disqualified by a person": None,
@@ -53,7 +54,7 @@ REASONS = {
     "{doing} crashed: it ended in {exception}": None,
     "{doing} crashed: the process died of signal {signal}": None,
     "{doing} crashed: it ended with status {number}": None,
-    "{doing} crashed: {any}": r"\1 crashed",
+    "{doing} crashed: {any}": "{doing} crashed",
     "the logits are not all finite: the training diverged": None,
     "the logits are not float32 {any}": "the logits have another shape or type",
     "its network did not answer for all images": None,
@@ -62,19 +63,19 @@ REASONS = {
     f"asked again in another order, its network answers differently (the logits differ by {{number}}): {ALLOWED}": None,
     "its weights hold {number} MB for {number} parameters, and may hold {number} bytes for each, and {number} MB of buffers": None,
     "its weights hold {number} MB for {number} parameters, and may hold {number} bytes for each, and {number} MB of buffers; numbers that stay as they were drawn can be an nn.Parameter with requires_grad=False": None,
-    "left no {file} {any}": r"left no \1",
-    "{file} {any}": r"\1 cannot be read",
+    "left no {file} {any}": "left no {file}",
+    "{file} {any}": "{file} cannot be read",
     "the sandbox failed": None,
     "others held {number} of the GPU's memory": None,
     "failed {number} times through faults that others did not meet meanwhile{any}": "a person has to look at it",
     "{setting}: its code raised {exception}": None,
     "{setting}: it ended in {exception}": None,
-    "{setting}: {any}": r"\1 cannot be used",
+    "{setting}: {any}": "{setting} cannot be used",
     "{setting} cannot be used": None,
     "its configuration: its code raised {exception}": None,
     "its configuration cannot be used": None,
     "cannot be taken out: {any}, in the code and not in the configuration": "cannot be taken out: it is in the code",
-    "config.yaml: {setting}{any}": r"config.yaml: \1 is not accepted",
+    "config.yaml: {setting}{any}": "config.yaml: {setting} is not accepted",
     "config.yaml: {any}": "config.yaml is not accepted",
     "student.yaml: {any}": "student.yaml does not say whose it is",
     "time: {any}": "came after the deadline",
@@ -92,7 +93,7 @@ OTHER_REASONS = {  # by verdict
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",
 }
-FLAGS = {
+FLAGS: dict[str, str | None] = {
     "graded without a sandbox": None,
     "left no metrics that can be read": None,
     "left no evidence of its training": None,
@@ -108,6 +109,7 @@ FLAGS = {
     "is marked as late by the system that it was handed in to": None,
     "came {any} after the deadline, {any}": "came after the deadline",
     "its student.yaml says {any}, which is another's id or is said by others, too": "its student.yaml has another's id",
+    "its student.yaml says {any}, which is another's id; whose it is was told without that": "its student.yaml has another's id",
     "nothing but its student.yaml says whose it is": None,
     "is not on the roster": None,
     "is not told from others of the same name": None,
@@ -120,6 +122,7 @@ FLAGS = {
     "failed {number} times through faults that others did not meet meanwhile": None,
     "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",
     "replaced {any}": "replaced functions of the library",
+    "its census is unproven: it replaced {any}": "its census is unproven: it replaced functions of the library",
 }
 OTHER_FLAG = "a person is asked to look at it"
 
@@ -153,7 +156,7 @@ def public(entry: Entry) -> Entry:
     return entry.model_copy(
         update={
             "reason": public_reason(entry.reason, entry.verdict),
-            "flags": [*dict.fromkeys(derived(flag, FLAGS, OTHER_FLAG) for flag in entry.flags)],
+            "flags": [*dict.fromkeys(map(public_flag, entry.flags))],
             "strategies": {f: [public_name(n) for n in names] for f, names in entry.strategies.items()},
             "remarks": entry.remarks if entry.tier == "verified" else [],
             "said": "",
@@ -167,6 +170,11 @@ def public(entry: Entry) -> Entry:
 def public_reason(reason: str, verdict: str = "failed") -> str:
     """Why something was not scored or did not pass, as anybody may read it; empty where nothing is to be said."""
     return derived(reason, REASONS, OTHER_REASONS[verdict]) if reason else ""
+
+
+def public_flag(flag: str) -> str:
+    """What a person should look at, as anybody may read it."""
+    return derived(flag, FLAGS, OTHER_FLAG)
 
 
 def public_census(census: dict[str, list[Strategy]], tier: str) -> dict[str, list[Strategy]]:
@@ -191,14 +199,26 @@ def known_names() -> set[str]:
 def derived(text: str, sentences: dict[str, str | None], otherwise: str) -> str:
     """What is published of a text: by the first of these sentences that it is, else `otherwise`."""
     for sentence, published in sentences.items():
-        if found := compiled(sentence).fullmatch(text):
-            return text if published is None else found.expand(published)
+        if (values := parsed(text, sentence)) is not None:
+            return text if published is None else filled(published, values)
     return otherwise
+
+
+def parsed(text: str, sentence: str) -> list[tuple[str, str]] | None:
+    """What stands in the free places of a sentence, each with its kind, in their order; None where a text is another one."""
+    found = compiled(sentence).fullmatch(text)
+    return None if found is None else [*zip(SLOT.findall(sentence), found.groups())]
+
+
+def filled(sentence: str, values: list[tuple[str, str]]) -> str:
+    """A sentence with these values in its free places: of each kind, in their order."""
+    left = {kind: iter([value for other, value in values if other == kind]) for kind, _ in values}
+    return SLOT.sub(lambda slot: next(left[slot[1]]), sentence)
 
 
 @functools.cache
 def compiled(sentence: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", sentence)  # words and names of slots in turn
+    parts = SLOT.split(sentence)  # words and names of slots in turn
     return re.compile(
         "".join(f"({SLOTS[part]})" if number % 2 else re.escape(part) for number, part in enumerate(parts)),
         re.DOTALL | re.ASCII,

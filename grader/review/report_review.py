@@ -7,6 +7,7 @@ from rich.console import Console
 
 from grader.apart import Apart, Failed
 from grader.grading.class_list import class_list
+from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, standings
 from grader.grading.readings import key, readers_notes
 from grader.intake.veil import Person
@@ -90,7 +91,7 @@ def openly(entry: Entry) -> Reading:
 
 def blindly(entries: list[Entry], opened: OpenResults) -> list[Reading]:
     """The same under numbers, in their order: that of the ranks or of the ids would tell who is who."""
-    everybody = class_list(standings(opened.ledger, opened.rules), opened.folder)
+    everybody = class_list(standings(opened.ledger, opened.rules), kept_roster(opened.folder))
     number = numbers(opened.ledger.in_order_of_arrival(), opened.secret)
     readings = []
     for entry in sorted(entries, key=lambda entry: number[entry.student]):

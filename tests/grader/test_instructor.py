@@ -528,7 +528,7 @@ def test_a_worksheet_of_moodle_is_filled_in_with_comments(course, tmp_path):
     assert main(["export", str(course), "--format", "moodle", "--gradebook", str(worksheet), "--language", "ko"]) == 1
     park, rex = rows(course / "moodle.csv")
     assert (park["Grade"], park["Last modified (grade)"], rex["Grade"]) == ("70.00", "-", "0.00")
-    assert "below_target" in park["Feedback comments"] and "정확도" in park["Feedback comments"]
+    assert "목표 미달" in park["Feedback comments"] and "정확도" in park["Feedback comments"]
 
 
 def test_without_a_gradebook_a_table_is_made_and_no_cell_is_a_formula(course):

@@ -4,13 +4,21 @@ import json
 import random
 import re
 import unicodedata
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
-from grader.intake.veil import VEILED, Person, veiled, veiled_html
+from grader.grading.class_list import class_list
+from grader.grading.common_words import course_words
+from grader.grading.ranking import Entry
+from grader.intake import roster
+from grader.intake.submission import safe_id
+from grader.intake.veil import VEILED, Person, letters, veiled, veiled_html
 from grader.ledger.results_folder import open_results
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
@@ -50,18 +58,18 @@ def named(tmp_path_factory) -> tuple[Path, list[str]]:
     """A published course, and all that may be in no byte of it."""
     results = tmp_path_factory.mktemp("named")
     people, everyone, secrets = generated(20), [], []
-    for at, (family, given) in enumerate(people):
-        number, name, friend = 48_000 + 37 * at, family + given, people[at - 1]
+    for at, (family, own) in enumerate(people):
+        number, name, friend = 48_000 + 37 * at, family + own, people[at - 1]
         student = Student(
             f"id2026{number}", name, 0.9 - at / 100, source=f"{name}_{number}_{number + 1}_숙제{name}.zip"
         )
-        text = report((family, given), friend, number)
+        text = report((family, own), friend, number)
         cells = [{"cell_type": kind, "source": text, "outputs": []} for kind in ("markdown", "code")]
         student.texts = {"REPORT.md": text, "CONCLUSION.md": text, f"{name}.ipynb": json.dumps({"cells": cells})}
         if at % 5 == 4:
             student.accuracy, student.reason = None, f"{student.source}: is no archive: {name}.7z"
         everyone.append(student)
-        secrets += [name, f"{family} {given}", f"{given}{family}", str(number), student.id, student.source]
+        secrets += [name, f"{family} {own}", f"{own}{family}", str(number), student.id, student.source]
     write_course(results, everyone, RULES.but(site=RULES.site.but(mistakes=0)))
     with open_results(results) as opened:
         opened.ledger.database.execute(
@@ -158,6 +166,80 @@ def test_what_only_a_student_yaml_says_is_veiled_on_its_author_s_page_alone(tmp_
     assert "The learning rate was raised" in pages["bob"] and "and accuracy grew" in pages["bob"]
     assert "Ann Lee" not in pages["bob"] and "ann7" not in pages["bob"]
     assert "learning rate was" not in pages["the"] and f"and {VEILED} grew" in pages["folder"]
+
+
+UPLOADS = ("submission", "Report (2)", "accuracy_final", "최종 제출물", "week-decay", "validation.loss", "1")
+
+
+def test_uploads_of_common_names_take_no_word_out_of_anybody_s_text(tmp_path):
+    """Also words that only many files' names have, or the handout. Who is called by a file's name is veiled."""
+    text = (
+        "The validation loss and accuracy of this submission are in the report. 최종 정확도가 높다. A kiwi grew. " * 9
+    )
+    files = [*UPLOADS, *(f"kiwi-{number}" for number in range(5)), "zofia"]
+    course = [
+        Student(f"file{n}", name, 0.9, texts={"REPORT.md": text + "Zofia"}, source=f"{name}.zip")
+        for n, name in enumerate(files)
+    ]
+    write_course(tmp_path, course, RULES.but(site=RULES.site.but(mistakes=0)))
+    with open_results(tmp_path) as opened:
+        for student in course:  # as a file's name is all that tells
+            change = "UPDATE submissions SET student = ?, name = ?, known_as = ? WHERE student = ?"
+            own = safe_id(student.name)
+            opened.ledger.database.execute(change, [own, student.name, json.dumps({"id": [own]}), student.id])
+        publish(opened)
+    pages = [path.read_text() for path in (tmp_path / "site" / "submissions").iterdir()]
+    assert len(pages) == len(files)
+    for page in pages:
+        assert (
+            "The validation loss and accuracy of this submission are in the report. 최종 정확도가 높다. A kiwi grew."
+            in page
+        )
+        assert "Zofia" not in page and VEILED in page
+
+
+LATIN = ("Ana", "Zoltán", "Minji", "Yunseo", "Oyelaran", "Nguyen", "Kwon", "Brzęczyszczykiewicz")
+VOCABULARY = sorted(word for word in course_words() if len(word) > 1)
+people = st.lists(
+    st.tuples(
+        st.one_of(
+            st.tuples(st.sampled_from(LATIN), st.sampled_from(LATIN)).map(" ".join),
+            st.tuples(st.sampled_from(KOREAN), st.sampled_from(KOREAN_GIVEN[:4])).map("".join),
+        ),
+        st.integers(20_260_000, 20_269_999),
+        st.sampled_from(("roster", "account", "file")),
+        st.sampled_from([*UPLOADS, ""]),
+    ),
+    min_size=2,
+    max_size=6,
+    unique_by=(itemgetter(0), itemgetter(1)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(people, st.lists(st.sampled_from(VOCABULARY), min_size=5, max_size=30))
+def test_whoever_is_in_the_class_nobody_is_named_and_the_pages_own_words_stay(class_, words):
+    """Whatever tells who they are, and whatever their files are called. A file that says who it is is called by name."""
+    entries, listed = [], {}
+    for name, number, told, upload in class_:
+        by_file = told == "file"
+        student = safe_id(name) or f"x{number}" if by_file else str(number)
+        source = f"{name}.zip" if by_file or not upload else f"{upload}.zip"
+        known = {"id": [student]} if by_file else {"canvas": [str(number)]}
+        entries.append(
+            Entry(student=student, name=name, verdict="passed", tier="verified", source=source, known_as=known)
+        )
+        if told == "roster":
+            listed[student] = roster.Student(student, name, id=str(number), logins=(f"m{number}@example.org",))
+    assume(not {letters(word) for entry in entries for word in entry.name.split()} & {*VOCABULARY})
+    found = class_list(entries, listed)
+    secrets = [name for name, *_ in class_] + [str(number) for _, number, told, _ in class_ if told != "file"]
+    words = [*words, *UPLOADS]
+    for own, _ in found.values():
+        others = [other for _, other in found.values() if other.student != own.student]
+        assert veiled(" ".join(words), own, others) == " ".join(words)
+        shown = veiled(". ".join([*words, *secrets, *words]), own, others)
+        assert [secret for secret in secrets if secret in shown] == []
 
 
 def test_a_pseudonym_stays_when_others_join():

@@ -87,11 +87,16 @@ def handed_in(folder, rules, roster):
 def entries(folder, results, rules, roster):
     rules = rules.but(deadline=DEADLINE)
     with open_results(results, new=True, secret=TESTS) as opened:
-        register(hand_ins(folder, rules, roster), opened, rules)
+        register(hand_ins(folder, rules, roster), opened, rules, roster)
         note_missing(roster, opened, rules)
         return {entry.student: entry for entry in standings(opened.ledger, rules)}
 
 
+SYSTEMS = {
+    "canvas": systems.canvas,
+    "moodle": lambda folder, students: systems.moodle(folder, students, "Grades.csv"),
+    "gradescope": systems.gradescope,
+}
 UNREADABLE = {"20260005", "20260006", "20260007"}
 
 
@@ -399,6 +404,33 @@ def test_a_claim_beside_a_roster_is_flagged_even_where_it_counts(files, rules, t
         "who.zip": ("is not on the roster",),
     }
     assert "notes.pdf: a file by itself is no submission; passed over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["canvas", "moodle", "gradescope"])
+@pytest.mark.parametrize("says", ["20260003", "ana", "ANA@example.org", "20260008"])
+def test_who_says_another_s_id_is_flagged_also_where_the_account_is_known(way, says, files, rules, tmp_path):
+    """Of one who handed in, and of one who did not. The other is not touched, and a partner of a group is no other."""
+    said = {**files, "student.yaml": f"id: {says}\nname: Ana\n".encode()}
+    students = a_class(files if way == "gradescope" else {"a.zip": zipped(files)})
+    students[1].files = said if way == "gradescope" else {"a.zip": zipped(said)}
+    students[0].partner = students[-1]
+    folder = SYSTEMS[way](tmp_path / way, students)
+    ranked = entries(folder, tmp_path / "results", rules, write_roster(tmp_path / "roster.csv", students))
+    flags = {student: entry.flags for student, entry in ranked.items() if student != "20260004"}
+    flag = f"its student.yaml says {says}, which is another's id; whose it is was told without that"
+    assert flags.pop("20260002") == [flag] and not any(flags.values())
+    assert ranked["20260002"].name == "김민지" and ranked["20260003"].verdict == "pending"
+
+
+def test_who_handed_in_with_another_may_say_either_id(files, rules, tmp_path):
+    students = a_class({**files, "student.yaml": b"id: '20260008'\nname: x\n"})
+    students[0].partner = students[-1]
+    for student in students[1:]:
+        student.files = {}
+    folder = systems.gradescope(tmp_path / "gradescope", students)
+    ranked = entries(folder, tmp_path / "results", rules, write_roster(tmp_path / "roster.csv", students))
+    assert [ranked[each].verdict for each in ("002610024", "20260008")] == ["pending"] * 2
+    assert not any(entry.flags for entry in ranked.values())
 
 
 def test_much_of_a_class_late_stops_and_asks(files, rules, tmp_path):

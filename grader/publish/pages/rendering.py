@@ -12,10 +12,11 @@ from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
 from grader.grading.class_list import class_list
+from grader.grading.kept_roster import kept_roster
 from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.readings import by_criterion
-from grader.grading.strategy_contributions import contributions
+from grader.grading.strategy_contributions import Contribution, contributions
 from grader.grading.verdicts import verdict
 from grader.intake.veil import Person, veiled
 from grader.ledger.ledger import Graded
@@ -27,6 +28,7 @@ from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, tra
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
+from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
 from project.support.errors import note
 
@@ -51,7 +53,7 @@ class Pages:
         self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
-        self.people = class_list(entries, opened.folder) if shown == "pseudonym" else {}
+        self.people = class_list(entries, kept_roster(opened.folder)) if shown == "pseudonym" else {}
         extended = open_until(self.rules, opened.ledger.terms().values())
         self.labels_shown = self.rules.labels_shown(datetime.now().astimezone(), extended)
         graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
@@ -148,6 +150,7 @@ class Pages:
         seconds = max((each.seconds or 0 for each in measured), default=0)
         memory = max((each.peak_memory or 0 for each in measured), default=0)
         curves = [each.get("curves", []) for each in drawings]
+        contributed = contributions(variants, trained, list(self.rules.families)) if trained else []
         context = {
             "name": self.names[graded.student],
             "entry": entry,
@@ -163,23 +166,20 @@ class Pages:
             ],
             "mistakes": self.mistakes(graded.student, labels),
             "notebooks": texts["notebooks"],
-            "data": {
-                "target": self.rules.target_accuracy,
-                "curves": curves,
-                "middle": middle,
-                "classes": labels.get("classes", []),
-                "confusion": labels.get("confusion", []),
-                "contributions": [
-                    row | {"reason": public_reason(row["reason"])}
-                    for row in (contributions(variants, trained, list(self.rules.families)) if trained else [])
-                ],
-            },
+        }
+        data = {
+            "target": self.rules.target_accuracy,
+            "curves": curves,
+            "middle": middle,
+            "classes": labels.get("classes", []),
+            "confusion": labels.get("confusion", []),
         }
         measured_on = curves[middle or 0] if curves else []
         pages = {}
         for language in LANGUAGES:
             pages[language] = self.page["submission", language].render(
                 **context,
+                data=data | {"contributions": labelled(contributed, language)},
                 **ways(place, language),
                 said=feedback.TEXTS[language],
                 advice=feedback.advice(entry, language),
@@ -224,6 +224,7 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         "language": language,
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
+        "told": lambda text: in_language(text, language),
         "_": lambda text, **inserted: Markup(translated(text, language)).format(**inserted),
     }
     return made
@@ -244,6 +245,18 @@ def in_words(found: list[Obstacle], language: str) -> list[tuple[str, str]]:
         shown = {name: number_in_words(name, value) for name, value in numbers.items()}
         said.append((translated(measured, language).format(**shown), translated(helps, language) * in_the_way))
     return said
+
+
+def labelled(rows: list[Contribution], language: str) -> list[dict[str, Any]]:
+    """What each family contributes, with labels and reasons for the page."""
+    return [
+        {
+            **row,
+            "label": translated(row["label"], language),
+            "reason": in_language(public_reason(row["reason"]), language),
+        }
+        for row in rows
+    ]
 
 
 def number_in_words(name: str, value: float) -> str:
