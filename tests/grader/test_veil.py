@@ -72,10 +72,8 @@ def named(tmp_path_factory) -> tuple[Path, list[str]]:
         secrets += [name, f"{family} {own}", f"{own}{family}", str(number), student.id, student.source]
     write_course(results, everyone, RULES.but(site=RULES.site.but(mistakes=0)))
     with open_results(results) as opened:
-        opened.ledger.database.execute(
-            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES ('now', 'kang', ?, 1, 1, ?)",
-            [everyone[0].id, f"{everyone[0].name}, 잘했어요"],
-        )
+        given_points = {"report": 1, "conclusion": 1, "comment": f"{everyone[0].name}, 잘했어요"}
+        opened.ledger.decisions.take("now", "kang", "points", everyone[0].id, given_points)
         publish(opened)
     return results, secrets
 
