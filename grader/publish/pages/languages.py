@@ -36,6 +36,11 @@ def translated(text: str, language: str) -> str:
     return text if language == "en" else KOREAN[text]
 
 
+def unbroken(text: str) -> str:
+    """Korean text with no line's end between a percent sign and what is joined to it; browsers put one there."""
+    return re.sub(r"%(?=[가-힣])", "%\u2060", text)
+
+
 def translated_html(html: str, language: str) -> str:
     """What stands on a page in the place of a student's text, in a language; the text itself as it is."""
     if html not in (NOTHING, DOCUMENT, "<p>They cannot be shown.</p>"):

@@ -24,7 +24,14 @@ from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
-from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
+from grader.publish.pages.languages import (
+    LANGUAGES,
+    OBSTACLES,
+    of_scripts,
+    translated,
+    translated_html,
+    unbroken,
+)
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
@@ -224,8 +231,8 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         "language": language,
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
-        "told": lambda text: in_language(text, language),
-        "_": lambda text, **inserted: Markup(translated(text, language)).format(**inserted),
+        "told": lambda text: unbroken(in_language(text, language)),
+        "_": lambda text, **inserted: Markup(unbroken(Markup(translated(text, language)).format(**inserted))),
     }
     return made
 
@@ -243,7 +250,9 @@ def in_words(found: list[Obstacle], language: str) -> list[tuple[str, str]]:
     for kind, numbers, in_the_way in found:
         measured, helps = OBSTACLES[kind]
         shown = {name: number_in_words(name, value) for name, value in numbers.items()}
-        said.append((translated(measured, language).format(**shown), translated(helps, language) * in_the_way))
+        said.append(
+            (unbroken(translated(measured, language).format(**shown)), translated(helps, language) * in_the_way)
+        )
     return said
 
 
@@ -266,4 +275,4 @@ def number_in_words(name: str, value: float) -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

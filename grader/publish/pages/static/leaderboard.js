@@ -41,11 +41,12 @@ function ranked(entry) {
   return cell;
 }
 
+// The name, of which a narrow screen may show a part, and the marks behind it.
 function named(entry) {
-  const cell = document.createElement("span");
+  const cell = element("span", "", { class: "named" });
   cell.append(element("a", entry.name, { href: entry.page }));
-  if (entry.excellent) cell.append(" ", element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
-  if (entry.flags) cell.append(" ", element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
+  if (entry.excellent) cell.append(element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
+  if (entry.flags) cell.append(element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
   return cell;
 }
 
