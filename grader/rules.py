@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from project.assignment import Assignment
 
+Column = Literal["epochs_to_target", "seconds", "parameters"]  # that others boards than that of accuracy go by
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
 
 
@@ -91,6 +92,7 @@ class Pages(Section):
             where `images` are public.
         mistakes: How many of the images that it got wrong with the most confidence, with their labels.
         best: How many of the highest ranks are marked as excellent.
+        boards: Columns of the leaderboard that have a page of their own, on which the lowest number is the best.
     """
 
     names: Literal["pseudonym", "name", "id"] = "pseudonym"
@@ -98,6 +100,7 @@ class Pages(Section):
     labels: Literal["after_deadline", "always"] = "after_deadline"
     mistakes: int = Field(12, ge=0)
     best: int = Field(3, ge=0)
+    boards: list[Column] = []
 
 
 class Rules(Section, Assignment):
@@ -111,6 +114,8 @@ class Rules(Section, Assignment):
         late: What happens to a later one: `reject` it, or grade and `flag` it.
         reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
             rules `demand` both, reject.
+        staff: Patterns, such as `baseline-*`, of ids, or of names of what was handed in, that are no students': graded and
+            shown without a rank, and in no gradebook. Who has another `role` than student on the roster is staff, too.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         images: `hidden`, or `public` where students can have the images that score: then the leaderboard says so.
         dataset: The images: `class_path` and `init_args` of a data source.
@@ -128,6 +133,7 @@ class Rules(Section, Assignment):
     deadline: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
     late: Literal["reject", "flag"] = "reject"
     reports: Literal["warn", "demand"] = "warn"
+    staff: list[str] = []
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     images: Literal["hidden", "public"] = "hidden"
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {

@@ -20,6 +20,7 @@ Use = Literal[
     "training",  # seed of a training: (index,)
     "pseudonym",  # (student,)
     "picture",  # name of a published image: (images, index)
+    "withdrawn",  # by what somebody who withdrew is known again: (student,)
 ]
 
 
@@ -82,7 +83,7 @@ class EarlierSecret(Secret):
                 return hashlib.sha256(f"{self.seed} {about[0]}".encode()).digest()
             case "images":
                 return hashlib.sha256(json.dumps([*about, self.seed], sort_keys=True).encode()).digest()
-            case "pseudonym" | "picture":
+            case "pseudonym" | "picture" | "withdrawn":
                 return hmac.digest(by_seed, " ".join(map(str, about)).encode(), hashlib.sha256)
             case _:
                 return (self.seed << 1).to_bytes(8, "big")

@@ -19,6 +19,7 @@ from grader.grading.ranking import judged
 from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
 from grader.grading.settings import Settings
 from grader.grading.verdicts import pending_trainings
+from grader.grading.withdrawals import without_withdrawn
 from grader.intake.downloads import Download
 from grader.ledger.ledger import Graded
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
@@ -41,6 +42,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     roster = read_roster(folder, settings.roster)
     with copied(results) as opened:
         downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()))
+        downloads, roster = without_withdrawn(downloads, roster, opened)
         odd = ""
         try:
             ask_about_times(downloads, rules, in_time_before(opened, rules))

@@ -8,6 +8,7 @@ from pathlib import Path
 from grader.apart import Apart, Failed
 from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
+from grader.grading.groups import for_groups
 from grader.intake.downloads import Download, counted, find_downloads, is_late
 from grader.intake.git_repositories import has_files
 from grader.intake.identity import identified, place_of
@@ -55,7 +56,7 @@ def hand_ins(
     if not dated:
         raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
     known = identified(dated, claims, roster, held)
-    return sorted(counted(known, rules.deadline), key=lambda each: each.student)
+    return for_groups(counted(known, rules.deadline), roster, rules.deadline)
 
 
 def zone_of(rules: Rules) -> tzinfo:

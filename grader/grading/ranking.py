@@ -10,18 +10,27 @@ from pydantic import BaseModel, Field
 from grader.confidence_intervals import wilson_interval
 from grader.grading.presence import Presence, presence
 from grader.grading.slowness import Epoch
-from grader.grading.verdicts import Verdict, accuracy, checks_by, first_ones, verdict
+from grader.grading.staff import is_staff
+from grader.grading.verdicts import WITHDREW, Verdict, accuracy, checks_by, first_ones, verdict
+from grader.ledger.erasure import withdrawn
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 
-UNRANKED = ("failed", "rejected", "missing", "infrastructure", "pending")  # in the order in which they are listed
+UNRANKED = (
+    "failed",
+    "rejected",
+    "missing",
+    "infrastructure",
+    "pending",
+    "withdrawn",
+)  # in the order in which they are listed
 
 
 class Entry(BaseModel):
     """One student on the leaderboard.
 
     Attributes:
-        rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy.
+        rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy, and of staff.
         rank_low, rank_high: The best and the worst rank among those whose intervals overlap with this one's.
         accuracy: Of the median of the first trainings, as many for everybody, in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
@@ -31,6 +40,7 @@ class Entry(BaseModel):
         epochs_to_target: The first epoch above the target, on the images that the training itself saw as validation.
         bonus, total: Points; the total is 100 x accuracy + bonus.
         excellent: Passed, and among the best ranks that the rules let be marked.
+        staff: Handed in by staff, or a baseline: it has no rank, and is in no gradebook.
         reason: Why it did not pass, without the student's code; grader.publish.public_words makes of it what anybody may read.
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
             is in no file of the leaderboard.
@@ -65,6 +75,7 @@ class Entry(BaseModel):
     total: float | None = None
     reason: str = ""
     excellent: bool = False
+    staff: bool = False
     said: str = Field("", exclude=True)
     frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
@@ -87,12 +98,21 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
     found = Presence() if student else presence(ledger.runs(), ledger.flags())
+    gone = withdrawn(ledger)
     for graded in ledger.graded(checks_by(rules), student):
         if graded.student in found.superseded:
             continue
         if flag := found.flags.get(graded.student):
             graded = replace(graded, flags=[*graded.flags, flag])
-        yield graded, verdict(graded, rules, epochs)
+        if graded.student in gone:
+            yield graded, Verdict("withdrawn", WITHDREW)
+        else:
+            yield graded, verdict(graded, rules, epochs)
+
+
+def for_students(entries: list[Entry]) -> list[Entry]:
+    """Those who get a grade: neither staff nor whoever has withdrawn."""
+    return [entry for entry in entries if not entry.staff and entry.verdict != "withdrawn"]
 
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
@@ -106,7 +126,7 @@ def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
             made.total = None if made.total is None else round(made.total + made.bonus, 4)
         found.append(made)
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
-    place(ranked, rules.site.best)
+    place([e for e in ranked if not e.staff], rules.site.best)
     rest = (e for e in found if e.accuracy is None)
     return ranked + sorted(rest, key=lambda e: (UNRANKED.index(e.verdict), e.student))
 
@@ -132,7 +152,7 @@ def entry(graded: Graded, said: Verdict, rules: Rules) -> Entry:
     """An entry without a rank."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
-    made.known_as = graded.known_as
+    made.known_as, made.staff = graded.known_as, is_staff(graded, rules)
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
         made.strategies, made.remarks = seen.names, seen.remarks

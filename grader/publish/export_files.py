@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.kept_roster import kept_roster
-from grader.grading.ranking import Entry, standings
+from grader.grading.ranking import Entry, for_students, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
@@ -53,7 +53,8 @@ def write_export(
     Raises:
         UserError: A file cannot be read or written, or the gradebook is none that can be filled in.
     """
-    entries = standings(opened.ledger, opened.rules)
+    everybody = standings(opened.ledger, opened.rules)
+    entries = for_students(everybody)
     told = feedbacks(opened, entries, language)
     target = out or opened.folder / ({**FILES, **NAMES}.get(form, form))
     most = highest_total(opened.rules)
@@ -79,7 +80,7 @@ def write_export(
     elif form == "feedback":
         contents = {target / f"{student}.md": text.encode() for student, text in told.items()}
     else:
-        write_leaderboard(opened, entries)
+        write_leaderboard(opened, everybody)
         contents = {target: (opened.folder / FILES[form]).read_bytes()}
     try:
         for path, content in contents.items():
@@ -100,7 +101,7 @@ def write_autograder(rules: Path, opened: OpenResults | None, out: Path, languag
     Rules.load(rules)
     finals: list[dict[str, Any]] = []
     if opened:
-        entries = standings(opened.ledger, opened.rules)
+        entries = for_students(standings(opened.ledger, opened.rules))
         finals = final_results(entries, opened.rules, feedbacks(opened, entries, language))
     with output("--out", out), open_atomically(out) as file:
         file.write(autograder(rules, finals))

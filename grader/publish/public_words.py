@@ -38,6 +38,7 @@ SLOTS = {  # what may stand in a sentence's free places
 REASONS = {
     "not graded yet": None,
     "handed in nothing": None,
+    "has withdrawn": None,
     "accuracy {number} is not above {number}": None,
     "accuracy {number} is not above {number}, by the median of {number} trainings": None,
     "trained {number} epochs, more than the {number} of the rules": None,
@@ -89,6 +90,7 @@ OTHER_REASONS = {  # by verdict
     "missing": "handed in nothing",
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",
+    "withdrawn": "has withdrawn",
 }
 FLAGS = {
     "graded without a sandbox": None,
@@ -117,6 +119,7 @@ FLAGS = {
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
     "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",
+    "counts for the group, and not what this member handed in": None,
     "replaced {any}": "replaced functions of the library",
 }
 OTHER_FLAG = "a person is asked to look at it"

@@ -11,18 +11,19 @@ from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
+from grader.grading.boards import board
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.strategy_contributions import contributions
 from grader.grading.verdicts import verdict
 from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
-from grader.ledger.ledger import Graded
+from grader.ledger.ledger import NO_NAMES, Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
-from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
+from grader.publish.pages.languages import BOARDS, LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
 from grader.publish.pseudonyms import shown_names
@@ -32,7 +33,7 @@ from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
-    " excellent"
+    " excellent staff"
 ).split()
 
 FOLDERS = {"en": "", "ko": "ko"}  # where the pages of each language are
@@ -45,7 +46,7 @@ class Pages:
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
         self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
-        scored = [entry.accuracy for entry in entries if entry.accuracy is not None]
+        scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
         arrived = opened.ledger.in_order_of_arrival()
         self.names = shown_names(entries, shown, opened.secret, arrived)
@@ -64,7 +65,7 @@ class Pages:
         environments = {language: environment(language, about) for language in LANGUAGES}
         self.page = {
             (name, language): made.get_template(f"{name}.html")
-            for name in ("leaderboard", "submission")
+            for name in ("leaderboard", "submission", "board")
             for language, made in environments.items()
         }
 
@@ -73,6 +74,9 @@ class Pages:
         curves = self.write_submissions()
         for language in LANGUAGES:
             self.place(language, "index.html").write_text(self.leaderboard(curves, language), encoding="utf-8")
+            for column in self.rules.site.boards:
+                page = f"{column}.html"
+                self.place(language, page).write_text(self.board(column, page, language), encoding="utf-8")
 
     def place(self, language: str, page: str) -> Path:
         """Where a page is in a language: at the root, or in a folder of its own."""
@@ -84,15 +88,25 @@ class Pages:
         return self.page["leaderboard", language].render(
             **ways("index.html", language),
             data={
-                "entries": [self.row(entry, curves[entry.student]) for entry in entries],
+                "entries": [self.row(entry, curves[entry.student]) | {"order": at} for at, entry in enumerate(entries)],
                 "target": self.rules.target_accuracy,
             },
             strategies={
                 family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
                 for family in self.rules.families
             },
+            boards={f"{column}.html": translated(BOARDS[column], language) for column in self.rules.site.boards},
             verdicts=Counter(entry.verdict for entry in entries),
         )
+
+    def board(self, column: str, page: str, language: str) -> str:
+        """The page of those who passed, by another column."""
+        rows = [
+            self.row(place.entry, []) | {"rank": place.rank, "value": in_column(place.value)}
+            for place in board([*self.entries.values()], column)
+        ]
+        heading = translated(BOARDS[column], language).format(target=self.rules.target)
+        return self.page["board", language].render(**ways(page, language), data={}, rows=rows, heading=heading)
 
     def row(self, entry: Entry, curve: list[float | None]) -> dict[str, Any]:
         """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
@@ -231,7 +245,7 @@ def person(entry: Entry, listed: Student | None = None) -> Person:
 def told_person(entry: Entry, listed: Student | None = None) -> Person:
     """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
     take a word out of all texts by being called so."""
-    by_account = {*entry.known_as} - {"id"}  # a folder or file tells an id, and no name
+    by_account = {*entry.known_as} - {"id", *NO_NAMES}  # a folder or file tells an id, and no name
     name = listed.name if listed else entry.name if by_account else ""
     # Whose name a GitHub account is, only the end of the repository's name tells.
     told = listed or entry.known_as or entry.source.endswith(f"-{entry.student}")
@@ -241,7 +255,8 @@ def told_person(entry: Entry, listed: Student | None = None) -> Person:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
+    others = (values for kind, values in entry.known_as.items() if kind not in ("id", *NO_NAMES))
+    known += [each.partition("@")[0] for values in others for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]
@@ -288,6 +303,11 @@ def number_in_words(name: str, value: float) -> str:
     if name in ("epoch", "epochs"):
         return str(value)
     return f"{value:.2f}" if name in ("begun", "soon") else percent(value, 1)
+
+
+def in_column(value: float) -> str:
+    """A number of a board: whole ones with commas."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
 def percent(share: float, digits: int = 2) -> str:
