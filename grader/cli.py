@@ -1,4 +1,4 @@
-"""The command line: `python -m grader COMMAND`; `make_parser` and `decision_commands` have them all."""
+"""The command line: `python -m grader COMMAND`; `make_parser`, `decision_commands` and `board_commands` have them all."""
 
 import argparse
 import os
@@ -6,8 +6,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from grader.board_commands import add_board_commands
 from grader.decision_commands import add_decision_commands, decider
 from grader.grade_commands import add_grade_commands
 from grader.intake import checks, packing
@@ -16,7 +17,7 @@ from grader.intake.git_repositories import is_packed
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
 from grader.reading_commands import add_reading_commands
-from grader.rules import Rules
+from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
 from grader.secret import Secret
 from project.assignment import RULES
@@ -103,6 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = command(leaderboard, "Print the leaderboard, and write its files and pages anew.", results)
     add("--rules", type=Path, metavar="YAML", help="take verdicts by these rules from now on; nothing is trained")
+    add("--by", choices=get_args(Column), help="print who passed by this column, the lowest first")
 
     add = command(bonus, "Give points for a student's report and conclusion, or many students' from a CSV.", results)
     add("student", nargs="?", help="id on the leaderboard")
@@ -151,6 +153,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_decision_commands(command, results)
     add_grade_commands(command, results)
     add_reading_commands(command, results)
+    add_board_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -356,7 +359,7 @@ def leaderboard(options: argparse.Namespace) -> None:
     with open_results(options.results) as opened:
         if options.rules:
             store_rules(opened.folder, on_the_same_images(options.rules, opened))
-        print(publish(opened))
+        print(publish(opened, options.by))
         wanted = wanted_by_all(opened.ledger, opened.rules)
     if said := next_trainings(wanted):
         print(f"\n{said}")

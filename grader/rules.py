@@ -24,6 +24,7 @@ from pydantic import (
 from project.assignment import Assignment
 
 PARTS = ("report", "conclusion")  # what a person reads, and gives points for
+Column = Literal["epochs_to_target", "seconds", "parameters"]  # that others boards than that of accuracy go by
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
 
 
@@ -226,6 +227,7 @@ class Pages(Section):
         mistakes: How many of the images that it got wrong with the most confidence, with their labels.
         best: How many of the highest ranks are marked as excellent.
         release: Whether pages and feedback are published `at_once`, or, where it is `manual`, when somebody releases them.
+        boards: Columns of the leaderboard that have a page of their own, on which the lowest number is the best.
     """
 
     names: Literal["pseudonym", "name", "id"] = "pseudonym"
@@ -234,6 +236,7 @@ class Pages(Section):
     mistakes: int = Field(12, ge=0)
     best: int = Field(3, ge=0)
     release: Literal["at_once", "manual"] = "at_once"
+    boards: list[Column] = []
 
 
 class Rules(Section, Assignment):
@@ -248,6 +251,8 @@ class Rules(Section, Assignment):
         late_work: Days that cost nothing, what the others cost, and a last date.
         reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
             rules `demand` both, reject.
+        staff: Patterns, such as `baseline-*`, of ids, or of names of what was handed in, that are no students': graded and
+            shown without a rank, and in no gradebook. Who has another `role` than student on the roster is staff, too.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         images: `hidden`, or `public` where students can have the images that score: then the leaderboard says so.
         dataset: The images: `class_path` and `init_args` of a data source.
@@ -267,6 +272,7 @@ class Rules(Section, Assignment):
     late: Literal["reject", "flag"] = "reject"
     late_work: LateWork = LateWork()
     reports: Literal["warn", "demand"] = "warn"
+    staff: list[str] = []
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     images: Literal["hidden", "public"] = "hidden"
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {

@@ -21,6 +21,7 @@ Use = Literal[
     "pseudonym",  # (student,)
     "reading",  # who reads what, and the number that a blind reader sees: (student, ...)
     "picture",  # name of a published image: (images, index)
+    "withdrawn",  # by what somebody who withdrew is known again: (student,)
 ]
 
 
@@ -83,7 +84,7 @@ class EarlierSecret(Secret):
                 return hashlib.sha256(f"{self.seed} {about[0]}".encode()).digest()
             case "images":
                 return hashlib.sha256(json.dumps([*about, self.seed], sort_keys=True).encode()).digest()
-            case "pseudonym" | "picture" | "reading":
+            case "pseudonym" | "picture" | "reading" | "withdrawn":
                 return hmac.digest(by_seed, " ".join(map(str, about)).encode(), hashlib.sha256)
             case _:
                 return (self.seed << 1).to_bytes(8, "big")

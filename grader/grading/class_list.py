@@ -7,6 +7,7 @@ from grader.grading.ranking import Entry
 from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
 from grader.intake.veil import Person, letters
+from grader.ledger.ledger import NO_NAMES
 
 
 def class_list(entries: Iterable[Entry], listed: dict[str, Student]) -> dict[str, tuple[Person, Person]]:
@@ -45,7 +46,7 @@ def told_person(entry: Entry, listed: Student | None, common: CommonWords) -> Pe
     if listed:
         return Person(entry.student, listed.name, tuple(told_numbers(entry, listed)))
     name = ""
-    if {*entry.known_as} - {"id"}:  # by an account
+    if {*entry.known_as} - {"id", *NO_NAMES}:  # by an account
         name = entry.name
     elif entry.known_as and is_file_s(entry.name, entry):
         name = common.unless_common(entry.name)
@@ -64,7 +65,8 @@ def is_file_s(name: str, entry: Entry) -> bool:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
+    others = (values for kind, values in entry.known_as.items() if kind not in ("id", *NO_NAMES))
+    known += [each.partition("@")[0] for values in others for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]

@@ -120,8 +120,9 @@ def of_account(download: Download) -> dict[str, list[str]]:
 
 
 def of_roster(student: Student) -> dict[str, list[str]]:
-    """What the roster calls a student."""
-    return {kind: [*values] for kind in ("id", "number", "login") if (values := student.values(kind))}
+    """What the roster says of a student."""
+    kinds = ("id", "number", "login", "group", "role")
+    return {kind: [*values] for kind in kinds if (values := student.values(kind))}
 
 
 def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from grader.grading.boards import Place
 from grader.grading.ranking import Entry, band, decision
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pseudonyms import called
@@ -67,6 +68,18 @@ def as_table(entries: list[Entry]) -> str:
     return "\n".join("  ".join(map(aligned, HEADINGS, row, widths)).rstrip() for row in rows)
 
 
+def as_board(places: list[Place], column: str) -> str:
+    """Another board for the terminal."""
+    rows = [["rank", "student", "name", column, "accuracy"]]
+    for rank, value, entry in places:
+        shown_value = f"{value:,.1f}" if column == "seconds" else f"{value:,}"
+        rows.append([shown(rank, "d"), *cells(entry, "")[1:3], shown_value, shown(entry.accuracy, ".2%")])
+    widths = [max(map(cell_len, each)) for each in zip(*rows)]
+    return "\n".join(
+        "  ".join(text + " " * (width - cell_len(text)) for text, width in zip(row, widths)).rstrip() for row in rows
+    )
+
+
 def aligned(heading: str, text: str, width: int) -> str:
     space = " " * (width - cell_len(text))
     return space + text if heading in ALIGNED_RIGHT else text + space
@@ -78,7 +91,7 @@ def cells(entry: Entry, reason: str) -> list[str]:
     return [
         band(entry) + (BEST if entry.excellent else ""),
         entry.student,
-        entry.name,
+        entry.name + " (staff)" * entry.staff,
         entry.verdict,
         entry.tier,
         shown(entry.accuracy, ".2%"),

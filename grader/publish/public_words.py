@@ -40,6 +40,7 @@ REASONS: dict[str, str | None] = {
     "not graded yet": None,
     "handed in nothing": None,
     "disqualified by a person": None,
+    "has withdrawn": None,
     "accuracy {number} is not above {number}": None,
     "accuracy {number} is not above {number}, by the median of {number} trainings": None,
     "trained {number} epochs, more than the {number} of the rules": None,
@@ -92,6 +93,7 @@ OTHER_REASONS = {  # by verdict
     "missing": "handed in nothing",
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",
+    "withdrawn": "has withdrawn",
 }
 FLAGS: dict[str, str | None] = {
     "graded without a sandbox": None,
@@ -121,6 +123,7 @@ FLAGS: dict[str, str | None] = {
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
     "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",
+    "counts for the group, and not what this member handed in": None,
     "replaced {any}": "replaced functions of the library",
     "its census is unproven: it replaced {any}": "its census is unproven: it replaced functions of the library",
 }

@@ -28,6 +28,7 @@ OBSTACLES = {  # what was measured, and what helps
         "Lower the rate, clip the gradients, or normalize.",
     ),
 }
+BOARDS = {"epochs_to_target": "Epochs to {target}", "seconds": "Seconds", "parameters": "Parameters"}
 ASKED = re.compile(r"""\b(?:_|filled)\("([^"]+)"[,)]""")
 
 
@@ -59,6 +60,7 @@ def of_scripts(language: str) -> dict[str, str]:
         "infrastructure",
         "pending",
         "missing",
+        "withdrawn",
         "verified",
         "audited",
     }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
+from grader.grading.boards import board
 from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.personal_rules import open_until
@@ -25,6 +26,7 @@ from grader.ledger.results_folder import OpenResults
 from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import (
+    BOARDS,
     LANGUAGES,
     OBSTACLES,
     of_scripts,
@@ -41,7 +43,7 @@ from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
-    " excellent"
+    " excellent staff"
 ).split()
 
 FOLDERS = {"en": "", "ko": "ko"}  # where the pages of each language are
@@ -54,7 +56,7 @@ class Pages:
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
         self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
-        scored = [entry.accuracy for entry in entries if entry.accuracy is not None]
+        scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
         arrived = opened.ledger.in_order_of_arrival()
         self.names = shown_names(entries, shown, opened.secret, arrived)
@@ -74,7 +76,7 @@ class Pages:
         environments = {language: environment(language, about) for language in LANGUAGES}
         self.page = {
             (name, language): made.get_template(f"{name}.html")
-            for name in ("leaderboard", "submission")
+            for name in ("leaderboard", "submission", "board")
             for language, made in environments.items()
         }
 
@@ -83,6 +85,9 @@ class Pages:
         curves = self.write_submissions()
         for language in LANGUAGES:
             self.place(language, "index.html").write_text(self.leaderboard(curves, language), encoding="utf-8")
+            for column in self.rules.site.boards:
+                page = f"{column}.html"
+                self.place(language, page).write_text(self.board(column, page, language), encoding="utf-8")
 
     def place(self, language: str, page: str) -> Path:
         """Where a page is in a language: at the root, or in a folder of its own."""
@@ -94,15 +99,25 @@ class Pages:
         return self.page["leaderboard", language].render(
             **ways("index.html", language),
             data={
-                "entries": [self.row(entry, curves[entry.student]) for entry in entries],
+                "entries": [self.row(entry, curves[entry.student]) | {"order": at} for at, entry in enumerate(entries)],
                 "target": self.rules.target_accuracy,
             },
             strategies={
                 family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
                 for family in self.rules.families
             },
+            boards={f"{column}.html": translated(BOARDS[column], language) for column in self.rules.site.boards},
             verdicts=Counter(entry.verdict for entry in entries),
         )
+
+    def board(self, column: str, page: str, language: str) -> str:
+        """The page of those who passed, by another column."""
+        rows = [
+            self.row(place.entry, []) | {"rank": place.rank, "value": in_column(place.value)}
+            for place in board([*self.entries.values()], column)
+        ]
+        heading = translated(BOARDS[column], language).format(target=self.rules.target)
+        return self.page["board", language].render(**ways(page, language), data={}, rows=rows, heading=heading)
 
     def row(self, entry: Entry, curve: list[float | None]) -> dict[str, Any]:
         """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
@@ -272,6 +287,11 @@ def number_in_words(name: str, value: float) -> str:
     if name in ("epoch", "epochs"):
         return str(value)
     return f"{value:.2f}" if name in ("begun", "soon") else percent(value, 1)
+
+
+def in_column(value: float) -> str:
+    """A number of a board: whole ones with commas."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -46,6 +46,7 @@ function named(entry) {
   const cell = element("span", "", { class: "named" });
   cell.append(element("a", entry.name, { href: entry.page }));
   if (entry.excellent) cell.append(element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
+  if (entry.staff) cell.append(element("span", _("staff"), { class: "tag" }));
   if (entry.flags) cell.append(element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
   return cell;
 }
@@ -53,7 +54,7 @@ function named(entry) {
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    column((entry) => last(entry.rank), ranked, { type: "num", className: "number", searchable: false }),
+    column((entry) => entry.order, ranked, { type: "num", className: "number", searchable: false }),
     column((entry) => entry.name, named),
     numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), ""),
     numbers((entry) => entry.accuracy_low ?? -1, ifScored((entry) => `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
