@@ -71,6 +71,7 @@ def erase_files(opened: OpenResults, student: str, number: str) -> None:
         results / "attempts" / student,
         ablations / student,
         ablations / f"{student}.png",
+        results / "appeals" / student,
         *runs,
         *(results / name for name in DERIVED),
     ):
