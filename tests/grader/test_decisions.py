@@ -122,7 +122,7 @@ def test_history_and_undo_at_the_command_line(course, capsys):
     capsys.readouterr()
     assert main(["history", str(course)]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert "kang  points  kim  report 3" in first and "lee" in second
+    assert "kang points kim report 3" in first and "lee" in second
     assert main(["undo", str(course), second.split()[0], "--by", "kang", "--reason", "meant lee"]) == 0
     capsys.readouterr()
     table = {row["student"]: row for row in json.loads((course / "leaderboard.json").read_text())["entries"]}
