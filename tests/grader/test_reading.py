@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -29,14 +31,15 @@ RUBRIC = {
         {"name": "method", "korean": "방법", "points": 2},
     ]
 }
-TEXT = "Kim Minji (kim-101) compared four runs with Lee Jun, and the gap closed. " * 9
+TEXT = "{name} ({id}) compared four runs with those of kim-101 and lee-102, and the gap closed. "
 
 
 @pytest.fixture
 def course(tmp_path, rules) -> Path:
+    kim, lee = (9 * TEXT.format(name=name, id=id) for name, id in (("Kim Minji", "kim-101"), ("Lee Jun", "lee-102")))
     everyone = [
-        Student("kim-101", "Kim Minji", 0.91, texts={"REPORT.md": TEXT, "CONCLUSION.md": TEXT}, source="kim-101.zip"),
-        Student("lee-102", "Lee Jun", 0.85, texts={"kim-101 own.pdf": "%PDF", "CONCLUSION.md": TEXT}),
+        Student("kim-101", "Kim Minji", 0.91, texts={"REPORT.md": kim, "CONCLUSION.md": kim}, source="kim-101.zip"),
+        Student("lee-102", "Lee Jun", 0.85, texts={"kim-101 own.pdf": "%PDF", "CONCLUSION.md": lee}),
         Student("park-103", "Park Ha", 0.8),
         Student("rex-104", "Rex Han", None),
     ]
@@ -237,7 +240,7 @@ def test_a_blind_reader_who_stops_is_told_nothing_and_an_open_one_all(course):
     console, said = answering("1", "1", "", "q")
     with open_results(course) as opened:
         assert review(opened, "kang", console=console) == 1
-    assert " is " not in said.getvalue().partition("comment")[2] and "kim-101" not in said.getvalue()
+    assert not re.search(r"No. \d+ is ", said.getvalue()) and "kim-101" not in said.getvalue()
     console, said = answering("q")
     with open_results(course) as opened:
         review(opened, "kang", again=True, named=True, console=console)
@@ -251,3 +254,31 @@ def test_numbers_stay_when_others_hand_in_and_none_is_there_twice(secret):
     assert len({*found.values()}) == 500 and {*found.values()} <= {*NUMBERS}
     assert numbers(ids[:100], secret) == {student: found[student] for student in ids[:100]}
     assert sorted(ids, key=found.get) != ids
+
+
+# the page
+
+
+def test_the_commands_that_the_page_on_reviewing_names(tmp_path, rules, monkeypatch, capsys):
+    page = Path("docs/reviewing.md").read_text(encoding="utf-8")
+    blocks: dict[str, list[str]] = {"yaml": [], "bash": []}
+    for kind, block in re.findall(r"```(yaml|bash)\n(.*?)```", page, re.DOTALL):
+        blocks[kind].append(block)
+    bonus = Points.model_validate(yaml.safe_load(blocks["yaml"][0])["bonus"])
+    site = rules.site.but(mistakes=0, release="manual")
+    results = tmp_path / "results"
+    write_course(results, [Student("kim", "Kim", 0.9), Student("lee", "Lee", 0.8)], rules.but(bonus=bonus, site=site))
+    (tmp_path / "points.csv").write_text("student,report: evidence,conclusion,comment\nkim,1,2,good\n")
+    commands = [shlex.split(line) for block in blocks["bash"] for line in block.splitlines()]
+    assert len(commands) == 10 and {command[3] for command in commands} >= {"assign", "review", "release", "appeal"}
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # a reader who stops at once
+    places = {"results": str(results), "points.csv": str(tmp_path / "points.csv"), "appeal-kim": str(tmp_path / "kim")}
+    for command in commands:
+        assert command[:3] == ["python", "-m", "grader"]
+        words = [places.get(word, word) for word in command[3:]]
+        if words[0] == "undo":
+            with open_results(results) as opened:
+                words[2] = str(opened.ledger.decisions.in_force("release")[""].id)
+        assert main(words) == 0, command
+    assert not (results / "site").exists() and (tmp_path / "kim" / "appeal.json").exists()
+    assert "kang gives 1, lee gives 2" not in capsys.readouterr().out
