@@ -21,7 +21,7 @@ from grader.publish.feedback import feedback
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
 from grader.review.report_points import Given, give
 from grader.review.report_review import review
-from grader.rules import Points, Rules
+from grader.rules import Limits, Points, Rules
 from grader.secret import EarlierSecret
 from project.support.errors import UserError
 
@@ -43,7 +43,7 @@ def course(tmp_path, rules) -> Path:
         Student("park-103", "Park Ha", 0.8),
         Student("rex-104", "Rex Han", None),
     ]
-    write_course(tmp_path / "results", everyone, rules.but(site=rules.site.but(mistakes=0)))
+    write_course(tmp_path / "results", everyone, rules.but(site=rules.site.but(mistakes=0), limits=Limits(minutes=30)))
     return tmp_path / "results"
 
 
