@@ -43,7 +43,7 @@ def attempts(options: argparse.Namespace) -> None:
             each.why,
             *([f"({each.verdict.reason})"] if each.verdict.reason else []),
         ]
-        print(printable("  ".join(parts), 400))
+        print("  ".join(printable(part, 400) for part in parts))
     if not made:
         print(f"{options.student}: handed in nothing")
 
@@ -53,10 +53,10 @@ def withdraw(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.withdrawal import mentioning, withdraw
 
+    if not options.yes:
+        what = "erases files, pages, name and id for good, and nothing brings them back"
+        raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
     with open_results(options.results) as opened:
-        if not options.yes:
-            what = "erases files, pages, name and id for good, and nothing brings them back"
-            raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
         erased = withdraw(opened, options.student, decider(options), options.reason)
         print(publish(opened))
         left = [str(path) for path in mentioning(opened.folder, erased)]

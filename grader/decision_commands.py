@@ -66,4 +66,4 @@ def line(decision: "Decision") -> str:
         *([f"because {decision.why}"] if decision.why else []),
         *([] if decision.in_force else ["(taken back)"]),
     ]
-    return printable("  ".join(parts))
+    return "  ".join(printable(part, 400) for part in parts)

@@ -81,6 +81,22 @@ class Points(Section):
     conclusion: float = Field(5, ge=0)
 
 
+class Practice(Section):
+    """A practice round before the deadline, whose results are no grades.
+
+    Attributes:
+        per_day, in_all: How many attempts of a student are trained, by the day in the deadline's time zone; null for any
+            number.
+        until: When it ends, with its time zone; by default with the deadline.
+        public: What its pages show: `ranks`, ranks and `accuracy`, or `all` that the final pages show.
+    """
+
+    per_day: int | None = Field(None, ge=1)
+    in_all: int | None = Field(None, ge=1)
+    until: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
+    public: Literal["ranks", "accuracy", "all"] = "all"
+
+
 class Pages(Section):
     """What the published pages show of a submission.
 
@@ -125,6 +141,7 @@ class Rules(Section, Assignment):
             one, the seconds on the leaderboard tell less, and a training that needs the whole memory may have to be tried again.
         bonus: The most points for report and conclusion.
         site: What the published pages show.
+        practice: How often students may practise, and what its pages show.
     """
 
     student_folders: str = Field("students/*", pattern=r"^[^/]+(/[^/]+)*$")
@@ -144,6 +161,7 @@ class Rules(Section, Assignment):
     trainings_per_gpu: int = Field(1, ge=1, le=99)
     bonus: Points = Points()
     site: Pages = Pages()
+    practice: Practice = Practice()
 
     @property
     def of_images(self) -> str:

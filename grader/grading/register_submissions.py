@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.apart import Apart, Failed
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
+from grader.grading.quotas import said_of
 from grader.grading.verdicts import checks_by
 from grader.intake.checks import check_time
 from grader.intake.downloads import Download
@@ -48,6 +50,11 @@ def register(downloads: Iterable[Download], opened: OpenResults, rules: Rules) -
             except NoSandbox as error:
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
+            if opened.secret.part == "practice":
+                if used := said_of(opened.ledger, found.student, rules, datetime.now(UTC), found.digest):
+                    note(f"{found.student}: {used}; what was trained before stays on the board")
+                    work[found.student] = found.work  # of which a training may still be wanted
+                    continue
             noted = about(found, download, opened, rules)
             before = next(opened.ledger.graded(checks_by(rules), found.student), None)
             if before and of_the_same(before, noted) and in_time(before, rules) and not in_time(noted, rules):

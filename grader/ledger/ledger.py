@@ -267,9 +267,13 @@ class Ledger:
         )
         return [(row["images"], row["operations"], row["seconds"] / row["epochs"]) for row in rows]
 
-    def attempts(self, student: str) -> list[tuple[str, str]]:
-        """The digests of all that a student handed in, as the last note on each came, and when each was first taken in."""
-        query = "SELECT digest, min(taken_in) FROM submissions WHERE student = ? GROUP BY digest ORDER BY max(id)"
+    def attempts(self, student: str, trained: bool = False) -> list[tuple[str, str]]:
+        """The digests of all that a student handed in, as the last note on each came, and when each was first taken in.
+
+        With `trained` only of what a training counts of.
+        """
+        counting = "AND digest IN (SELECT digest FROM measurements WHERE counts AND variant = '')" if trained else ""
+        query = f"SELECT digest, min(taken_in) FROM submissions WHERE student = ? {counting} GROUP BY digest ORDER BY max(id)"
         return [(row[0], row[1]) for row in self.database.execute(query, [student])]
 
     def graded(self, checks: str, student: str | None = None, every_attempt: bool = False) -> Iterator[Graded]:
