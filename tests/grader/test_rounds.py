@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grader.cli
+from benchmarks.course import Student, write_results
 from grader.cli import main
 from grader.grading.quotas import IN_ALL, TODAY, check_open, used_up
 from grader.ledger.results_folder import open_results
 from grader.ledger.rounds import new_secret, of_round
+from grader.publish.publishing import publish
 from grader.rerun.grading_data import images_key, prepare
-from grader.rules import Practice
+from grader.rules import Limits, Practice
 from grader.secret import Secret, read_secret
 from project.support.errors import UserError
 from tests.data.test_tables import drawn, written
@@ -140,3 +143,22 @@ def test_the_command_grades_each_round_in_its_own_folder(write_submission, tmp_p
     ]
     assert of == [0.7, 0.9]
     assert main([*command, "--round", "practice"]) == 2
+
+
+@pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])
+def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rules):
+    everyone = [Student("s1", "Kim", 0.91), Student("s2", "Lee", 0.87)]
+    write_results(tmp_path, everyone, rules.but(practice=Practice(public=public), limits=Limits()))
+    kept = json.loads((tmp_path / "secret.json").read_text()) | {"part": "practice"}
+    (tmp_path / "secret.json").write_text(json.dumps(kept))
+    with open_results(tmp_path) as opened:
+        publish(opened)
+    data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "site" / "index.html").read_text())[1])
+    assert [row["rank"] for row in data["entries"]] == [1, 2]
+    assert [row["accuracy"] is not None for row in data["entries"]] == [told, told]
+    for row in data["entries"]:
+        assert (row["page"], row["seconds"], row["parameters"], row["curve"]) == ("", None, None, [])
+        assert not any(row["strategies"].values())
+    assert not [*(tmp_path / "site").rglob("submissions/*.html")]
+    assert ("91.00%" in (tmp_path / "leaderboard.md").read_text()) is told
+    assert "0.91" in (tmp_path / "leaderboard.csv").read_text()
