@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import re
+import shlex
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +25,7 @@ from project.support.errors import UserError
 from tests.data.test_tables import drawn, written
 from tests.grader.engines import MadeUp, graded, scored
 from tests.grader.test_grading import rules_file
+from tests.grader.test_withdrawal import naming
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -122,8 +125,9 @@ def test_practice_ends_with_the_deadline_or_before(until, deadline, ended, rules
         check_open(rules, NOW)
 
 
-def test_the_command_grades_each_round_in_its_own_folder(write_submission, tmp_path, monkeypatch):
-    folder = write_submission("kim").parent
+@pytest.fixture
+def made_up(monkeypatch):
+    """The command line, with an engine that trains nothing."""
     monkeypatch.setattr("grader.grading.settings.Settings.checked", lambda self: self)
     engine = MadeUp(lambda job: scored(0.7 if "practice" in job.folder.parts else 0.9))
     real = grader.cli.chosen_settings
@@ -132,17 +136,27 @@ def test_the_command_grades_each_round_in_its_own_folder(write_submission, tmp_p
         return dataclasses.replace(real(*given, **more), engine=engine, device="cpu")
 
     monkeypatch.setattr(grader.cli, "chosen_settings", settings)
-    rules, results = rules_file(tmp_path / "rules.yaml"), tmp_path / "results"
-    command = ["run", str(folder), "--out", str(results), "--rules", str(rules), "--device", "cpu"]
-    assert main([*command, "--round", "practice"]) == 0
+
+
+def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_path, monkeypatch):
+    """Each round has a folder of its own, and whoever withdraws is in neither."""
+    page = Path("docs/rounds.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    write_submission("kim", parent=tmp_path / "downloads")
+    write_submission("lee", parent=tmp_path / "downloads")
+    rules_file(tmp_path / "rules.yaml")
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results"
+    practice, final, *others = [words[3:] for words in commands]
+    assert main(practice) == 0
     assert not (results / "leaderboard.json").exists() and (results / "practice" / "site" / "index.html").exists()
-    assert main(command) == 0
-    of = [
-        json.loads((place / "leaderboard.json").read_text())["entries"][0]["accuracy"]
-        for place in (results / "practice", results)
-    ]
-    assert of == [0.7, 0.9]
-    assert main([*command, "--round", "practice"]) == 2
+    assert main(final) == 0
+    boards = [json.loads((place / "leaderboard.json").read_text()) for place in (results / "practice", results)]
+    assert [board["entries"][0]["accuracy"] for board in boards] == [0.7, 0.9]
+    assert len(others) == 3 and [main(words) for words in others] == [0, 0, 0]
+    assert main(practice) == 2
+    assert naming(results, "kim", "Kim") == []
 
 
 @pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])
