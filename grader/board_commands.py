@@ -43,25 +43,34 @@ def attempts(options: argparse.Namespace) -> None:
             each.why,
             *([f"({each.verdict.reason})"] if each.verdict.reason else []),
         ]
-        print(printable("  ".join(parts), 400))
+        print("  ".join(printable(part, 400) for part in parts))
     if not made:
         print(f"{options.student}: handed in nothing")
 
 
 def withdraw(options: argparse.Namespace) -> None:
-    from grader.ledger.results_folder import open_results
+    from grader.ledger.results_folder import LEDGER, open_results
+    from grader.ledger.rounds import of_round
     from grader.publish.publishing import publish
     from grader.publish.withdrawal import mentioning, withdraw
 
-    with open_results(options.results, alone=True) as opened:
-        if not options.yes:
-            what = "erases files, pages, name and id for good, and nothing brings them back"
-            raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
-        erased = withdraw(opened, options.student, decider(options), options.reason)
-        print(publish(opened))
-        left = [str(path) for path in mentioning(opened.folder, erased)]
-    print(
-        f"\nErased; {erased.number} stands for it now. The downloads, and what was published or exported, are yours to delete."
-    )
+    if not options.yes:
+        what = "erases files, pages, name and id for good, and nothing brings them back"
+        raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
+    rounds = [of_round(options.results, "practice"), options.results]
+    erased, left, error = [], list[str](), None
+    for place in [each for each in rounds if (each / LEDGER).is_file()] or rounds[1:]:
+        with open_results(place, alone=True) as opened:
+            try:
+                traces = withdraw(opened, options.student, decider(options), options.reason)
+            except UserError as unknown:  # who came later is in no practice round
+                error = unknown
+                continue
+            print(publish(opened))
+            left += [str(path) for path in mentioning(place, traces)]
+            erased.append(f"{traces.number} stands for it in {place} now")
+    if error and not erased:
+        raise error
+    print(f"\nErased: {'; '.join(erased)}. The downloads, and what was published or exported, are yours to delete.")
     if left:
         print(f"note    still told in {', '.join(left)}")

@@ -1,10 +1,11 @@
-"""The command line: `python -m grader COMMAND`; `make_parser`, `decision_commands` and `board_commands` have them all."""
+"""The command line: `python -m grader COMMAND`; `make_parser`, with the files of commands beside this one, has them all."""
 
 import argparse
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,7 +20,6 @@ from grader.intake.submission import Submission, take_in
 from grader.reading_commands import add_reading_commands
 from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
-from grader.secret import Secret
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
@@ -87,6 +87,9 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
     add("--out", type=Path, metavar="RESULTS", help="folder of the ledger and leaderboard")
+    add(
+        "--round", choices=("practice", "final"), default="final", help="practice is graded in RESULTS/practice (final)"
+    )
     add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="mixed into the key of a new RESULTS: N draws otherwise")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
@@ -286,7 +289,9 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 
 def run(options: argparse.Namespace) -> None:
     from grader.grading.grade import grade
+    from grader.grading.quotas import check_open
     from grader.ledger.results_folder import open_results
+    from grader.ledger.rounds import new_secret, of_round
     from grader.publish.publishing import publish
     from grader.publish.release import page_to_publish
     from grader.publish.wandb_runs import mirror
@@ -299,6 +304,9 @@ def run(options: argparse.Namespace) -> None:
             f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
         )
     rules = with_dataset(Rules.load(options.rules), options.dataset)
+    if options.round == "practice":
+        check_open(rules, datetime.now(UTC))
+    out = options.out and of_round(options.out, options.round)
     if not 0 <= (options.secret_seed or 0) < 2**63:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
@@ -310,13 +318,14 @@ def run(options: argparse.Namespace) -> None:
         from grader.grading.dry_run import dry_run
 
         options.unsafe_no_sandbox = True  # of trainings, and there is none
-        print(dry_run(options.folder, options.out, rules, chosen_settings(options, rules, **more)))
+        print(dry_run(options.folder, out, rules, chosen_settings(options, rules, **more)))
         return
     settings = chosen_settings(options, rules, **more)
-    with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
+    secret = new_secret(options.out, options.round, options.secret_seed)
+    with open_results(out, options.wait, new=True, secret=secret) as opened:
         grade(options.folder, opened, rules, settings)
         table, page = publish(opened), page_to_publish(opened)
-    if said := mirror(options.out, options.wandb, options.wandb_project):
+    if said := mirror(out, options.wandb, options.wandb_project):
         print(said)
     print(f"\n{table}\n\n{page} is the page to publish.")
 

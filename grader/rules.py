@@ -215,6 +215,22 @@ class Grades(Section):
         return self.cutoffs[-1][1] if self.cutoffs else 100.0
 
 
+class Practice(Section):
+    """A practice round before the deadline, whose results are no grades.
+
+    Attributes:
+        per_day, in_all: How many attempts of a student are trained, by the day in the deadline's time zone; null for any
+            number.
+        until: When it ends, with its time zone; by default with the deadline.
+        public: What its pages show: `ranks`, ranks and `accuracy`, or `all` that the final pages show.
+    """
+
+    per_day: int | None = Field(None, ge=1)
+    in_all: int | None = Field(None, ge=1)
+    until: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
+    public: Literal["ranks", "accuracy", "all"] = "all"
+
+
 class Pages(Section):
     """What the published pages show of a submission.
 
@@ -263,6 +279,7 @@ class Rules(Section, Assignment):
         grades: How many points an accuracy is worth.
         bonus: The most points for report and conclusion, and how they are given.
         site: What the published pages show.
+        practice: How often students may practise, and what its pages show.
     """
 
     student_folders: str = Field("students/*", pattern=r"^[^/]+(/[^/]+)*$")
@@ -284,6 +301,7 @@ class Rules(Section, Assignment):
     grades: Grades = Grades()
     bonus: Points = Points()
     site: Pages = Pages()
+    practice: Practice = Practice()
 
     @field_validator("late_work")
     @classmethod

@@ -345,9 +345,13 @@ class Ledger:
         )
         return [(row["images"], row["operations"], row["seconds"] / row["epochs"]) for row in rows]
 
-    def first_taken_in(self, student: str) -> dict[str, str]:
-        """By the digest of all that a student handed in, when a run first took it in; in the order of the last notes."""
-        query = "SELECT digest, min(taken_in) FROM submissions WHERE student = ? GROUP BY digest ORDER BY max(id)"
+    def first_taken_in(self, student: str, trained: bool = False) -> dict[str, str]:
+        """By the digest of all that a student handed in, when a run first took it in; in the order of the last notes.
+
+        With `trained` only of what a training counts of.
+        """
+        counting = "AND digest IN (SELECT digest FROM measurements WHERE counts AND variant = '')" if trained else ""
+        query = f"SELECT digest, min(taken_in) FROM submissions WHERE student = ? {counting} GROUP BY digest ORDER BY max(id)"
         return {row[0]: row[1] for row in self.database.execute(query, [student])}
 
     def graded(

@@ -52,6 +52,8 @@ def write_export(
     Raises:
         UserError: A file cannot be read or written, or the gradebook is none that can be filled in.
     """
+    if opened.secret.part == "practice" and form not in FILES:
+        raise UserError(f"--format {form}: practice gives no grades; export the results of the final round")
     everybody = standings(opened.ledger, opened.rules)
     entries = for_students(everybody)
     told = feedbacks(opened, entries, language)

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from grader.grading.boards import Place
 from grader.grading.ranking import Entry, band, decision
 from grader.ledger.results_folder import OpenResults
+from grader.publish.practice_view import as_public
 from grader.publish.pseudonyms import called
 from grader.publish.public_words import public
 from grader.safe_text import csv_text, escaped, table_row
@@ -35,7 +36,9 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    named = called(entries, opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
+    named = called(
+        as_public(entries, opened), opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival()
+    )
     write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 

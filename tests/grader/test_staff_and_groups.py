@@ -127,9 +127,8 @@ def test_faults_and_failures_are_the_group_s_too(team, tmp_path, rules):
 
 def test_of_two_members_hand_ins_the_later_counts_and_it_is_told(team, write_submission, tmp_path, rules, capsys):
     write_submission("kim", lambda config: config["model"]["network"]["init_args"].update(width=5))
-    for name, hour in (("lee", 9), ("kim", 10)):
-        (team / "times.csv").open("a").write(f"{name},2026-11-30T{hour:02}:00:00+09:00\n")
-    (team / "times.csv").write_text("file,submitted\n" + (team / "times.csv").read_text())
+    times = "".join(f"{name},2026-11-30T{hour}:00:00+09:00\n" for name, hour in (("lee", 10), ("kim", 11)))
+    (team / "times.csv").write_text(f"file,submitted\n{times}")
     by_kim = lambda job: scored(0.9 if job.submission.student == "kim" else 0.8)  # noqa: E731
     graded(team, tmp_path / "results", rules, MadeUp(by_kim))
     assert f"lee: kim {NOT_THEIR_OWN}" in capsys.readouterr().out

@@ -86,7 +86,7 @@ def test_no_byte_of_the_results_names_who_withdrew_and_the_number_has_what_was_m
     }
     assert measured[0]["student"] == "withdrawn-1" and json.loads(measured[0]["measurement"])["accuracy"] == 0.95
     assert entries[1].points["comment"] == "see withdrawn-1"
-    (line,) = [text for text in said(course, capsys) if "  withdraw  " in text]
+    (line,) = [text for text in said(course, capsys) if "  withdraw  withdrawn-1" in text]
     assert "kang  withdraw  withdrawn-1" in line and "withdrawn-1 asked for it" in line
 
 

@@ -36,6 +36,7 @@ from grader.publish.pages.languages import (
 )
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
+from grader.publish.practice_view import as_public, in_full
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
@@ -55,7 +56,8 @@ class Pages:
 
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
-        self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
+        self.in_full, shown = in_full(opened), self.rules.site.names
+        self.entries = {entry.student: public(entry) for entry in as_public(entries, opened)}
         scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
         arrived = opened.ledger.in_order_of_arrival()
@@ -82,10 +84,10 @@ class Pages:
 
     def write(self) -> None:
         """Write every page in every language."""
-        curves = self.write_submissions()
+        curves = self.write_submissions() if self.in_full else {student: [] for student in self.entries}
         for language in LANGUAGES:
             self.place(language, "index.html").write_text(self.leaderboard(curves, language), encoding="utf-8")
-            for column in self.rules.site.boards:
+            for column in self.rules.site.boards if self.in_full else ():
                 page = f"{column}.html"
                 self.place(language, page).write_text(self.board(column, page, language), encoding="utf-8")
 
@@ -106,7 +108,11 @@ class Pages:
                 family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
                 for family in self.rules.families
             },
-            boards={f"{column}.html": translated(BOARDS[column], language) for column in self.rules.site.boards},
+            boards={
+                f"{column}.html": translated(BOARDS[column], language)
+                for column in self.rules.site.boards
+                if self.in_full
+            },
             verdicts=Counter(entry.verdict for entry in entries),
         )
 
@@ -123,7 +129,7 @@ class Pages:
         """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
         return {name: getattr(entry, name) for name in ON_THE_LEADERBOARD} | {
             "name": self.names[entry.student],
-            "page": f"submissions/{self.slugs[entry.student]}.html",
+            "page": f"submissions/{self.slugs[entry.student]}.html" if self.in_full else "",
             "band": band(entry),
             "flags": len(entry.flags),
             "curve": [None if accuracy is None else round(accuracy, 4) for accuracy in curve],  # as a chart can show it
