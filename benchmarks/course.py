@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.verdicts import checks_by
-from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.system_names import CANVAS, MOODLE
 from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import OpenResults, open_results, store_rules

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.intake.downloads import CANVAS, CANVAS_ANONYMOUS, Download
+from grader.intake.downloads import Download
 from grader.intake.submission import (
     ARCHIVES,
     MAX_ARCHIVE_BYTES,
@@ -23,6 +23,7 @@ from grader.intake.submission import (
     Unusable,
     read_regular,
 )
+from grader.intake.system_names import CANVAS, CANVAS_ANONYMOUS
 from grader.safe_text import normal, printable
 
 ENTRIES = ("text.html", "link.html")  # what Canvas writes of a text or an address that was entered

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
+from grader.intake.system_names import CANVAS, MOODLE
 from grader.publish.gradebooks import (
     Filled,
     Gradebook,

@@ -14,7 +14,8 @@ import pytest
 from grader.cli import main
 from grader.grading.hand_ins import is_late
 from grader.grading.register_submissions import read_submission
-from grader.intake.downloads import counted, find_downloads, modified
+from grader.intake.downloads import find_downloads, modified
+from grader.intake.last_in_time import counted
 from grader.intake.submission import take_in
 from grader.rules import Rules
 from project.support.errors import UserError
