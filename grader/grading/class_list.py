@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
 from grader.intake.roster import Student
-from grader.intake.system_names import CANVAS, MOODLE
+from grader.intake.system_names import MOODLE, canvas_s
 from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Person, letters
 
 
@@ -30,7 +30,7 @@ def stem(entry: Entry) -> str:
 
 def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
+    number = canvas_s(entry.source) or MOODLE.fullmatch(entry.source)
     of_system, called = [number["id"]] if number else [], common.unless_common(stem(entry))
     if listed:
         return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))

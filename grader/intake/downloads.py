@@ -26,7 +26,7 @@ from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
-from grader.intake.system_names import CANVAS, CANVAS_ANONYMOUS, CLASSROOM, moodle_s
+from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -201,7 +201,7 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
     download = Download(
         entry, record.submitted if record else modified(entry), time_by=record.by if record else BY_FILE
     )
-    if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
+    if match := canvas_s(name):  # it ends with what the student called it
         who = match.groupdict().get("name", "anon")
         student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
         about: Mapping[str, str] = (

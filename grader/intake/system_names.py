@@ -14,6 +14,12 @@ CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\
 OF_A_SYSTEM = re.compile(r"_\d+_\d+_|(^|_)anon_[^\W_]+_\d+_|_assignsubmission_")
 
 
+def canvas_s(name: str) -> re.Match[str] | None:
+    """How a name is Canvas's. Where Moodle's words come before, these are the system's, and what follows is the student's."""
+    found, moodle = CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name), MOODLE.fullmatch(name)
+    return None if found and moodle and moodle.start("id") < found.start("id") else found
+
+
 def moodle_s(name: str) -> list[re.Match[str]]:
     """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
     found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]
