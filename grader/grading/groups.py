@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from grader.intake.downloads import Download, digest, last_in_time
+from grader.intake.downloads import Download, digest
 from grader.intake.identity import of_roster
+from grader.intake.last_in_time import last_in_time
 from grader.intake.roster import Roster, Student
 from grader.ledger.ledger import HANDED_IN_BY
 

@@ -10,9 +10,10 @@ from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.groups import for_groups
 from grader.grading.personal_rules import lateness
-from grader.intake.downloads import Download, counted, find_downloads
+from grader.intake.downloads import Download, find_downloads
 from grader.intake.git_repositories import has_files
 from grader.intake.identity import identified, place_of
+from grader.intake.last_in_time import counted
 from grader.intake.loose_files import put_together
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import Unusable
