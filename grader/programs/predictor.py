@@ -31,6 +31,7 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    torch.multiprocessing.set_sharing_strategy("file_system")  # by names: no descriptor can be passed on in a sandbox
     if not job["audited"]:
         allow_only(job["classes"])
     print(PREPARES, flush=True)

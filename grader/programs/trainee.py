@@ -38,12 +38,12 @@ def main() -> None:
     from crash import told
     from operations import operations
 
-    from project.classifier import MOST_GRADIENTS
     from project.strategies import Census, gone
     from project.support.errors import UserError
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    torch.multiprocessing.set_sharing_strategy("file_system")  # by names: no descriptor can be passed on in a sandbox
     if not job["audited"]:
         allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None

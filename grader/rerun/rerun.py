@@ -283,7 +283,7 @@ class Rerun:
             "audited": job.submission.tier == "audited",
             "trial": job.trial,
             "gpu": job.device == "cuda",
-            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
+            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",
             "classes": classes_for(config),
             "families": job.rules.families,

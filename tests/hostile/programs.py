@@ -476,7 +476,7 @@ RESOURCES = [
     ),
 ]
 
-ISOLATION = [program("twenty-one ways out of the sandbox", "passed", top=TRIES)]
+ISOLATION = [program("twenty-four ways out of the sandbox", "passed", top=TRIES)]
 HONEST = [
     program("control: a network of one's own", "passed"),
     program(
