@@ -48,7 +48,7 @@ def main() -> None:
         allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
-        from evidence import Evidence, compiles
+        from evidence import Evidence, compiles, other_images
 
         del sys.modules["evidence"]  # whoever imports it gets another one
         evidence = Evidence(bool(config["model"].get("compile")) or compiles(Path(job["own"])))
@@ -68,7 +68,7 @@ def main() -> None:
             sys.exit()
         if evidence:
             leave_weights("fresh.safetensors")
-            evidence.watch(command_line.model.network)
+            evidence.watch(command_line.model.network, command_line.model)
         else:
             wait_for_turn()
 
@@ -93,16 +93,15 @@ def main() -> None:
                 evidence.look()
             command_line.fit()
 
-            trainer, network = command_line.trainer, command_line.model.network
+            network = command_line.model.network
             leave_weights("weights.safetensors")  # first: whatever comes of it belongs to the evidence
             if evidence and command_line.record:
-                batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
-                steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
-                counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
+                counts = evidence.counts()  # before it looks at the network once more
                 record, data = command_line.record, command_line.datamodule
                 lost = gone(record.census, command_line.model, data, record.epochs, record.steps)
                 helped = bool(data.why_streamed("train", command_line.model.device))
-                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped)
+                others = other_images(data.training_batches, config["data"]["source"]["init_args"]["path"])
+                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped, others)
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")
