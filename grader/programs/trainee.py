@@ -78,6 +78,7 @@ def main() -> None:
         weights = {  # clones, since safetensors refuses tensors that share memory
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in command_line.model.network.state_dict().items()
+            if isinstance(tensor, torch.Tensor)  # get_extra_state may return anything else
         }
         save_file(weights, Path(job["out"], name))
 

@@ -75,7 +75,8 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
         namespaces.keep_out(others=True)
         with suppress(ValueError):  # as sandboxed_program.py does for what starts anew
             resource.setrlimit(resource.RLIMIT_CORE, (CORE_BYTES, CORE_BYTES))
-        selectors.DefaultSelector = selectors.PollSelector  # chosen at its import; the filter knows no epoll
+        # Chosen when it was imported; the filter knows no epoll.
+        selectors.DefaultSelector = selectors.PollSelector  # type: ignore[misc, assignment]
         if program := seccomp.program():
             namespaces.filter_calls(program)
         # The kernel keeps from the first process what it does not handle. Python handles this one, by an exception.

@@ -144,7 +144,7 @@ from torch.nn import functional as F
 class Rewind(Callback):
     def setup(self, trainer, module, stage):
         if stage == "fit":
-            self.data, self.used = trainer.datamodule, 0
+            self.data = trainer.datamodule
             self.before()
 
     def before(self):
@@ -526,9 +526,36 @@ RESOURCES = [
     ),
 ]
 
+DOUBLE = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3):
+        super().__init__()
+        self.seen = 0
+        layers = [nn.Conv2d(in_channels, 16, 4, 4), nn.ReLU(), nn.Flatten(), nn.Linear(1024, num_classes)]
+        self.net = nn.Sequential(*layers).double()
+
+    def forward(self, images):
+        self.seen += len(images) if self.training else 0
+        return self.net(images.double()).float()
+
+    def get_extra_state(self):
+        return {"seen": self.seen}
+
+    def set_extra_state(self, state):
+        self.seen = state["seen"]
+"""
 ISOLATION = [program("twenty-four ways out of the sandbox", "passed", top=TRIES)]
 HONEST = [
     program("control: a network of one's own", "passed"),
+    Case(
+        "control: a network in 64 bits, with a state that is no tensor",
+        "passed",
+        change=own_network,
+        files={"mine.py": DOUBLE},
+    ),
     program(
         "control: a network that cannot predict before its training",
         "passed",
