@@ -174,7 +174,8 @@ class WeightStandardization(Normalization):
         self.scale = scale
 
     def after(self, layer: Layer) -> None:
-        parametrize.register_parametrization(layer, "weight", StandardizedWeight(channels_of(layer), self.scale))
+        standardized = like(layer, StandardizedWeight(channels_of(layer), self.scale))
+        parametrize.register_parametrization(layer, "weight", standardized)
 
 
 class StandardizedWeight(nn.Module):
@@ -225,13 +226,19 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
         note(f"{chosen} is left out: {type(network).__name__} has layer normalization of its own, on tokens")
     elif own and isinstance(normalization, NormalizedActivations):
         for path, norm in replaceable:
-            network.set_submodule(path, normalization.after(normalized_by(norm)) or nn.Identity())
+            network.set_submodule(path, like(norm, normalization.after(normalized_by(norm)) or nn.Identity()))
     else:
         for path, _ in replaceable:
             network.set_submodule(path, nn.Identity())
         for path, layer in [(path, module) for path, module in modules if isinstance(module, Layer)][:-1]:
             if after := normalization.after(layer):
-                network.set_submodule(path, nn.Sequential(layer, after))
+                network.set_submodule(path, nn.Sequential(layer, like(layer, after)))
+
+
+def like(layer: nn.Module, new: nn.Module) -> nn.Module:
+    """A new module, with its numbers of the kind and on the device of a layer's: a network may have called `.double()`."""
+    own = [tensor for tensor in (*layer.parameters(), *layer.buffers()) if tensor.is_floating_point()]
+    return new.to(own[0]) if own else new
 
 
 def normalized_by(norm: nn.Module) -> Layer:

@@ -20,6 +20,7 @@ from project.normalization import (
     RMSNormalization,
     WeightNormalization,
     WeightStandardization,
+    normalize,
 )
 
 ACTIVATIONS = [
@@ -170,3 +171,14 @@ def test_what_finds_no_place_is_told(capsys):
     Classifier(MLP, SGD, normalization=InstanceNormalization())
     said = capsys.readouterr().err
     assert said == "note: InstanceNormalization found no place in MLP\n"
+
+
+@pytest.mark.parametrize("has_its_own", [False, True])
+@pytest.mark.parametrize("normalization", ALL)
+def test_what_is_put_into_a_network_computes_in_its_numbers(normalization, has_its_own):
+    own = [nn.BatchNorm2d(8)] if has_its_own else []
+    layers = [nn.Conv2d(3, 8, 3), *own, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)]
+    network = nn.Sequential(*layers).double()
+    normalize(network, normalization())
+    assert {p.dtype for p in network.parameters()} == {torch.float64}
+    network(torch.randn(4, 3, 8, 8, dtype=torch.float64)).sum().backward()

@@ -17,7 +17,7 @@ from grader.sandbox.control_group import parent_group
 from grader.sandbox.disk import PRIVATE
 from grader.sandbox.fork_server import ForkServer
 from grader.sandbox.resource_limits import ResourceLimits
-from grader.sandbox.sandboxed_program import Launch, Program
+from grader.sandbox.sandboxed_program import CORE_BYTES, Launch, Program
 from grader.sandbox.scratch import scratch_folder
 from grader.sandbox.seccomp import FAMILIES
 from grader.sandbox.untrusted_files import Unreadable, read_json
@@ -25,6 +25,7 @@ from project.support.wording import counted
 
 PROBE = REPOSITORY / PROGRAMS / "sandbox_probe.py"
 LIMITS = ResourceLimits(60, 2 * 10**9, 20 * 10**6, processes=64)
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 FREE_GB = 5  # on the disk where runs write
 HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10**7))\n"
 BOMB = """\
@@ -81,11 +82,15 @@ def walls() -> list[Finding]:
     plain = found["uid"] == 1000 and not found["capabilities"]
     filtered = "on" if found["seccomp"] else "no filter is known for this kind of processor"
     shared = [socket_family(number) for number in found["families"] if number not in FAMILIES]
-    sockets = f"also {', '.join(shared)}, which others share" if shared else "of its own network only"
+    sockets = f"also {', '.join(shared)}, which others share" if shared else "between its own processes only"
+    shared_count = "can be passed on or watched: the kernel counts those of all programs together"
+    passed_on = shared_count if found["descriptors"] else "can be neither passed on nor watched"
     held_up = "can hold up who opens them, by a lease" if found["leases"] else "nobody is held up who opens them"
     findings = [
         Finding("network", not found["network"], True, "reachable" if found["network"] else "none inside"),
         Finding("sockets", not shared, False, sockets),
+        Finding("descriptors", not found["descriptors"], False, passed_on),
+        crashes(found["core_limit"]),
         Finding("files", not seen, True, f"sees {seen}" if seen else "the host's are out of sight"),
         Finding("inputs", not found["leases"], False, held_up),
         Finding("other processes", found["processes"] < 5, True, f"{found['processes']} in sight, its own"),
@@ -97,6 +102,17 @@ def walls() -> list[Finding]:
     if gpu is not None:
         findings.append(Finding("GPU inside", found["cuda"] == 0, True, f"cuInit said {found['cuda']}"))
     return findings
+
+
+def crashes(core_limit: int | None) -> Finding:
+    """What a program's crash starts on this machine, outside of all walls."""
+    pattern = CORE_PATTERN.read_text().strip()
+    if not pattern.startswith(("|", "@")):
+        return Finding("crashes", True, False, "start nothing on this machine")
+    if pattern.startswith("|") and core_limit == CORE_BYTES:
+        return Finding("crashes", True, False, f"start nothing, though core_pattern is {pattern}")
+    said = f"each has {pattern} run or read as root, outside of all limits: set kernel.core_pattern to a plain name"
+    return Finding("crashes", False, False, said)
 
 
 def socket_family(number: int) -> str:

@@ -34,13 +34,13 @@ CHANGING = (
     "__slotnames__",
     "__dict__",
 )  # Python itself writes there
-PASSES_OF_THE_CENSUS = 200  # at most, backward through a network or a small problem
+CHUNK = 1000  # images
 
 Parts = list[Any]  # of a value: none of them is another object as long as nobody changes it
 
 
 class Evidence:
-    """Counts optimizers' steps and passes backward, and notices what is replaced in libraries and in our code.
+    """Counts steps, passes backward and images, and notices what is replaced in libraries and in our code.
 
     To be made before the first line of a student's code is imported.
 
@@ -58,7 +58,7 @@ class Evidence:
             torch.compile(torch.nn.Identity(), backend="eager")(torch.zeros(1))
         make_optimizers()
         self.compiles = compiles
-        self.steps = self.called = self.depth = 0
+        self.steps = self.called = self.depth = self.images = self.batch = 0
         self.gradients: list[int] = []  # of each parameter that is watched
         self.computing = {inspect.getfile(owner) for owner in (torch.nn.Module, project.classifier)}
         for name in ("backward", "grad"):  # what torch's own functions and methods compute gradients with
@@ -91,8 +91,15 @@ class Evidence:
 
         return counted
 
-    def watch(self, network: Any) -> None:
-        """Count the gradients of a network's parameters: whoever computes them, each pass backward has one for each."""
+    def watch(self, network: Any, caller: Any = None) -> None:
+        """Count the gradients of a network's parameters, and the images that gradients go through.
+
+        Whoever computes them, each pass backward has a gradient for each parameter, and one for the logits of each batch.
+
+        Args:
+            caller: Module that gives images to the network; to be watched where the network takes no hooks.
+        """
+        import torch
 
         def count(number: int, gradient: Any) -> None:
             self.gradients[number] += 1
@@ -101,6 +108,18 @@ class Evidence:
             if parameter.requires_grad:
                 parameter.register_hook(functools.partial(count, len(self.gradients)))
                 self.gradients.append(0)
+
+        def outputs(module: Any, inputs: Any, logits_NK: Any) -> None:
+            def backward(gradient: Any) -> None:
+                self.images += images
+                self.batch = max(self.batch, images)
+
+            if isinstance(logits_NK, torch.Tensor) and logits_NK.requires_grad and logits_NK.ndim:
+                images = len(logits_NK)
+                logits_NK.register_hook(backward)
+
+        owner = caller if isinstance(network, torch.jit.ScriptModule) else network
+        owner.register_forward_hook(torch.compiler.disable(outputs) if self.compiles else outputs)
 
     @property
     def passes(self) -> int:
@@ -115,25 +134,50 @@ class Evidence:
         new = {name for name in now.keys() - self.before.keys() if of_ours(name)}
         self.replaced |= {name for name in new if not isinstance(now[name][0], ModuleType)}
 
-    def counts(self, expected_steps: int, most_passes: int) -> dict[str, int]:
-        """What was counted until now, beside what an honest training comes to."""
-        most = most_passes + PASSES_OF_THE_CENSUS
-        return {"steps": self.steps, "expected_steps": expected_steps, "passes": self.passes, "most_passes": most}
+    def counts(self) -> dict[str, int]:
+        """What was counted until now."""
+        return {"steps": self.steps, "passes": self.passes, "images": self.images, "batch": self.batch}
 
-    def write(self, path: Path, counts: dict[str, int], gone: Sequence[str] = (), helped: bool = False) -> None:
+    def write(
+        self,
+        path: Path,
+        counts: dict[str, int],
+        gone: Sequence[str] = (),
+        helped: bool = False,
+        others: bool = False,
+    ) -> None:
         """Write what was seen as JSON.
 
         Args:
             counts: See `counts`.
+            others: Whether batches were made of other images than those that were given.
             gone: Names of strategies that had an effect before the training and none after it.
             helped: Whether processes that nobody hides work for the training: those that make batches, or the compiler's.
         """
         self.look()
-        others = resource.getrusage(resource.RUSAGE_CHILDREN)  # that somebody waited for
-        processor = {"own": time.process_time(), "others": others.ru_utime + others.ru_stime}
-        seen = {"replaced": sorted(self.replaced)[:20], "gone": gone}
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)  # that somebody waited for
+        processor = {"own": time.process_time(), "others": children.ru_utime + children.ru_stime}
+        seen = {"replaced": sorted(self.replaced)[:20], "gone": gone, "other_images": others}
         record = {**counts, **seen, "processor": {**processor, "helped": helped or self.compiles}}
         path.write_text(json.dumps(record), encoding="utf-8")
+
+
+def other_images(batches: Any, folder: str) -> bool:
+    """Whether training batches are made of other images or labels than the training split of a TensorFolder."""
+    import torch
+    from safetensors import safe_open
+
+    images_NHWC, labels_N = batches.split
+    with (
+        suppress(Exception),
+        safe_open(Path(folder, "train.safetensors"), "pt") as file,
+    ):  # what it holds may be anything
+        given_NHWC, same = file.get_slice("images"), torch.equal(labels_N.cpu(), file.get_tensor("labels"))
+        for first in range(0, len(labels_N), CHUNK):  # all at once would need as much memory again
+            some = slice(first, first + CHUNK)
+            same = same and torch.equal(images_NHWC[some].cpu(), given_NHWC[some])
+        return not same
+    return True
 
 
 def compiles(code: Path) -> bool:

@@ -31,16 +31,20 @@ if __name__ == "__main__":
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    torch.multiprocessing.set_sharing_strategy("file_system")  # by names: no descriptor can be passed on in a sandbox
     if not job["audited"]:
         allow_only(job["classes"])
     print(PREPARES, flush=True)
     with told(Path(job["out"]), job["own"], job["project"]):
         command_line = made(read_overlay(job["config"]), "predict")
+        network = command_line.model.network
+        # What get_extra_state returns instead of a tensor does not come along: the network keeps its own.
+        others = {name: state for name, state in network.state_dict().items() if not isinstance(state, torch.Tensor)}
         with open(job["questions"], "rb") as questions, open(job["answers"], "wb") as answers:
             while kind := questions.read(1):
                 content = questions.read(int.from_bytes(questions.read(8), "big"))
                 if kind == WEIGHTS:
-                    command_line.model.network.load_state_dict(load(content), strict=True)
+                    network.load_state_dict({**others, **load(content)}, strict=True)
                     continue
                 images_NHWC = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(-1, *job["shape"])
                 unknown_N = torch.full((len(images_NHWC),), -1)

@@ -8,6 +8,8 @@ import errno
 import fcntl
 import json
 import os
+import resource
+import select
 import socket
 import sys
 from pathlib import Path
@@ -18,10 +20,13 @@ CLONE_NEWUSER, PTRACE_TRACEME = 0x10000000, 0
 def connects() -> bool:
     """Whether anything outside answers; a refusal would come from outside, too."""
     for address in (("192.0.2.1", 80), ("169.254.169.254", 80)):
-        with socket.socket() as tried:
-            tried.settimeout(2)
-            if tried.connect_ex(address) in (0, errno.ECONNREFUSED):
-                return True
+        try:
+            with socket.socket() as tried:
+                tried.settimeout(2)
+                if tried.connect_ex(address) in (0, errno.ECONNREFUSED):
+                    return True
+        except OSError:  # not even a socket
+            pass
     return False
 
 
@@ -36,6 +41,30 @@ def families() -> list[int]:
             except OSError:
                 pass
     return sorted(opened)
+
+
+def passes_descriptors() -> bool:
+    """Whether it can have descriptors on their way, of which the kernel counts all sandboxes' together; or epoll's watches."""
+    one, other = socket.socketpair()
+    with one, other:
+        for attempt in (lambda: socket.send_fds(one, [b"x"], [0]), select.epoll):
+            try:
+                attempt()
+                return True
+            except OSError:
+                pass
+    return False
+
+
+def core_limit() -> int | None:
+    """Bytes of a crashed process's memory that are kept; None where it can change that."""
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        return None
+    except (OSError, ValueError):
+        limits = Path("/proc/self/limits").read_text().splitlines()
+        said = next(line for line in limits if line.startswith("Max core file size")).split()[4]
+        return int(said) if said.isdigit() else -1
 
 
 def leases(path: str) -> bool:
@@ -68,6 +97,8 @@ if __name__ == "__main__":
         "new_namespace": libc.unshare(CLONE_NEWUSER) == 0,
         "network": connects(),
         "families": families(),
+        "descriptors": passes_descriptors(),
+        "core_limit": core_limit(),
         "leases": leases(sys.argv[0]),
         "host_files": [path for path in (sys.argv[1], "/etc/passwd", "/etc/shadow", "/var") if os.path.exists(path)],
         "processes": sum(name.isdigit() for name in os.listdir("/proc")),

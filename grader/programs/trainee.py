@@ -38,17 +38,17 @@ def main() -> None:
     from crash import told
     from operations import operations
 
-    from project.classifier import MOST_GRADIENTS
     from project.strategies import Census, gone
     from project.support.errors import UserError
     from project.training.command_line import made
     from project.training.configuration import read_overlay
 
+    torch.multiprocessing.set_sharing_strategy("file_system")  # by names: no descriptor can be passed on in a sandbox
     if not job["audited"]:
         allow_only(job["classes"])
     config, evidence = read_overlay(job["config"]), None
     if job["audited"]:
-        from evidence import Evidence, compiles
+        from evidence import Evidence, compiles, other_images
 
         del sys.modules["evidence"]  # whoever imports it gets another one
         evidence = Evidence(bool(config["model"].get("compile")) or compiles(Path(job["own"])))
@@ -68,7 +68,7 @@ def main() -> None:
             sys.exit()
         if evidence:
             leave_weights("fresh.safetensors")
-            evidence.watch(command_line.model.network)
+            evidence.watch(command_line.model.network, command_line.model)
         else:
             wait_for_turn()
 
@@ -78,6 +78,7 @@ def main() -> None:
         weights = {  # clones, since safetensors refuses tensors that share memory
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in command_line.model.network.state_dict().items()
+            if isinstance(tensor, torch.Tensor)  # get_extra_state may return anything else
         }
         save_file(weights, Path(job["out"], name))
 
@@ -93,16 +94,15 @@ def main() -> None:
                 evidence.look()
             command_line.fit()
 
-            trainer, network = command_line.trainer, command_line.model.network
+            network = command_line.model.network
             leave_weights("weights.safetensors")  # first: whatever comes of it belongs to the evidence
             if evidence and command_line.record:
-                batches, epochs = int(trainer.num_training_batches), trainer.current_epoch
-                steps, passes = -(-batches // trainer.accumulate_grad_batches) * epochs, batches * epochs
-                counts = evidence.counts(steps, MOST_GRADIENTS * passes)  # before it looks at the network once more
+                counts = evidence.counts()  # before it looks at the network once more
                 record, data = command_line.record, command_line.datamodule
                 lost = gone(record.census, command_line.model, data, record.epochs, record.steps)
                 helped = bool(data.why_streamed("train", command_line.model.device))
-                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped)
+                others = other_images(data.training_batches, config["data"]["source"]["init_args"]["path"])
+                evidence.write(Path(job["out"], "evidence.json"), counts, lost, helped, others)
             with suppress(Exception):  # a network that refuses two images outside its training has done nothing wrong
                 cost = {"operations": operations(network.cpu(), command_line.datamodule.sample(2))}
                 Path(job["out"], "cost.json").write_text(json.dumps(cost), encoding="utf-8")

@@ -12,6 +12,7 @@ from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import census_of, without_families
 from grader.rerun.grading_data import GradingData
 from grader.rerun.prior_knowledge import prior_knowledge
+from grader.rerun.training_budget import TrainingBudget
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.sandbox.untrusted_files import Unreadable, distrusted, read_json, read_output
@@ -24,6 +25,7 @@ OTHERS_SECONDS, OTHERS_SHARE = 5, 0.1  # of the processor: the program's end, an
 
 def suspicions(
     data: GradingData,
+    budget: TrainingBudget,
     trained: Path,
     curves: list[dict[str, float | None]],
     share: float,
@@ -53,11 +55,17 @@ def suspicions(
         seen = read_json(trained / "evidence.json", evidence_of)
     except Unreadable:
         return [*found, "left no evidence of its training"]
-    if seen.steps > seen.expected_steps:  # fewer are honest: a loss scaler leaves some out
-        found.append(f"took {seen.steps} optimizer steps where {seen.expected_steps} are expected")
-    if seen.passes > seen.most_passes:
-        passes = f"took {seen.passes} passes backward where {seen.most_passes} are enough"
+    if seen.steps > budget.steps:  # fewer are honest: a loss scaler leaves some out
+        found.append(f"took {seen.steps} optimizer steps where {budget.steps} are expected")
+    if seen.passes > budget.passes:
+        passes = f"took {seen.passes} passes backward where {budget.passes} are enough"
         found.append(f"{passes}; so does SAM with a penalty that takes a gradient")
+    if seen.images > budget.images:
+        found.append(f"learnt from images {seen.images} times where {budget.images} times are enough")
+    if seen.batch > budget.batch:
+        found.append(f"learnt from {seen.batch} images at once where a batch has {budget.batch}")
+    if seen.other_images:
+        found.append("made its batches of other images than it was given to train on")
     others = max(seen.others, (processor or 0.0) - seen.own)
     if others > OTHERS_SECONDS + OTHERS_SHARE * seen.own and not seen.helped:
         found.append(
@@ -80,14 +88,16 @@ class Evidence(NamedTuple):
     """What an audited training's evidence.json says, see programs/evidence.py.
 
     Attributes:
+        images: That gradients went through, each as often as they did; `batch` the most at once.
         own: Seconds of the processor that the training's process took; `others` those of processes that it started.
         helped: Whether it says that worker processes or the compiler were at work.
     """
 
     steps: int
-    expected_steps: int
     passes: int
-    most_passes: int
+    images: int
+    batch: int
+    other_images: bool
     own: float
     others: float
     helped: bool
@@ -100,9 +110,10 @@ def evidence_of(record: dict[str, Any]) -> Evidence:
     processor = record["processor"]
     return Evidence(
         steps=whole(record["steps"], "steps"),
-        expected_steps=whole(record["expected_steps"], "steps"),
         passes=whole(record["passes"], "passes"),
-        most_passes=whole(record["most_passes"], "passes"),
+        images=whole(record["images"], "images"),
+        batch=whole(record["batch"], "images"),
+        other_images=record["other_images"] is not False,
         own=seconds(processor["own"]),
         others=seconds(processor["others"]),
         helped=processor["helped"] is True,

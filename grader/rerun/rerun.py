@@ -37,6 +37,7 @@ from grader.rerun.output_checks import (
 from grader.rerun.prediction import NotAFunction, before_training, predict
 from grader.rerun.questions import Look, Questions
 from grader.rerun.scoring import accuracy, confident_mistakes, confusion
+from grader.rerun.training_budget import training_budget
 from grader.rerun.weights import check_size
 from grader.safe_text import printable
 from grader.sandbox import supervision
@@ -136,7 +137,8 @@ class Rerun:
         untrained, redraws = self.before_training(trained, images_NHWC, parameters) if audited else (None, [])
         flags = []
         if audited:
-            flags = suspicions(job.data, trained, curves, share, untrained, redraws, outcome.processor_seconds)
+            budget = training_budget(config, job.data.training_images, summary["epochs"])
+            flags = suspicions(job.data, budget, trained, curves, share, untrained, redraws, outcome.processor_seconds)
             flags += drawing(job.submission.modules)
         return Measurement(
             outcome="scored",
@@ -283,7 +285,7 @@ class Rerun:
             "audited": job.submission.tier == "audited",
             "trial": job.trial,
             "gpu": job.device == "cuda",
-            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": open_files},
+            "limits": {"RLIMIT_FSIZE": output_bytes, "RLIMIT_NOFILE": open_files},
             "config": f"{place}/config.yaml",
             "classes": classes_for(config),
             "families": job.rules.families,

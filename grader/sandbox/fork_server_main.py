@@ -9,10 +9,13 @@ and its output. Only the program's own process, the last that is forked, looks a
 import gc
 import json
 import os
+import resource
 import runpy
+import selectors
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ import seccomp  # noqa: E402
 del sys.path[0]  # programs must not find these
 
 READY, HERE, GO, OPEN = b"ready", b"here", b"go", b"open"
+CORE_BYTES = 1  # as in sandboxed_program.py
 
 
 def check_forkable() -> None:
@@ -69,6 +73,10 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
         os.close(out)
         namespaces.shrink()
         namespaces.keep_out(others=True)
+        with suppress(ValueError):  # as sandboxed_program.py does for what starts anew
+            resource.setrlimit(resource.RLIMIT_CORE, (CORE_BYTES, CORE_BYTES))
+        # Chosen when it was imported; the filter knows no epoll.
+        selectors.DefaultSelector = selectors.PollSelector  # type: ignore[misc, assignment]
         if program := seccomp.program():
             namespaces.filter_calls(program)
         # The kernel keeps from the first process what it does not handle. Python handles this one, by an exception.

@@ -1,6 +1,7 @@
 """A program of ours that runs what a student handed in: what it may see, and what a launcher makes of it."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +28,9 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 PYTHON_OPTIONS = ("-s", "-P")  # nothing is imported from a home or a working directory
+# Of a crashed process's memory, one byte: with this limit alone the kernel starts no program of the host's either, where
+# its core_pattern is a pipe to one, which would run as root and outside of all limits (core(5); fs/coredump.c).
+CORE_BYTES = 1
 # What follows these starts after a line on its standard input.
 WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r go && exec "$@"', "sh")
 TELL_AND_WAIT = ("/bin/sh", "-c", 'echo here && read -r go && exec "$@"', "sh")  # first it says that it is there
@@ -143,7 +147,7 @@ class Process(Running):
         descriptors: Sequence[int] = (),
     ):
         self.process = subprocess.Popen(
-            [*WAIT_FOR_LINE, *command] if group else command,
+            [*WAIT_FOR_LINE, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -155,9 +159,11 @@ class Process(Running):
         assert self.process.stdin and self.process.stdout
         self.pid, self.input, self.output = self.process.pid, self.process.stdin, self.process.stdout
         try:
+            with suppress(PermissionError):  # where the host allows none at all, and we may not raise that
+                resource.prlimit(self.pid, resource.RLIMIT_CORE, (CORE_BYTES, CORE_BYTES))
             if group:
                 group.add(self.pid)
-                self.tell("go")
+            self.tell("go")
             self.enter()
         except OSError:
             self.kill()

@@ -2,13 +2,17 @@
 
 Namespaces shut off the network, other processes and the file system; this makes the kernel behind them a smaller
 target. It also shuts what no namespace does: sockets of a virtual machine to its host, leases that hold up whoever opens
-a file, news of who opens it, and pseudoterminals, whose lines the kernel edits on everybody's cores. A program cannot leave the cores that it is held to either. A refused call fails with
-"operation not permitted", a refused family of sockets as one that the kernel does not know.
+a file, news of who opens it, and pseudoterminals, whose lines the kernel edits on everybody's cores. So it does with what
+the kernel counts by user, who is the same in all sandboxes: descriptors on their way through a socket, and epoll's watches.
+A program can leave neither the cores that it is held to nor the limit that keeps its crashes from starting a program on
+the host. A refused call fails with "operation not permitted", a refused family of sockets as one that the kernel does not
+know, and epoll as if the kernel had none, so that libraries poll.
 """
 
 import errno
 import os
 import platform
+import resource
 import socket
 import struct
 from typing import NamedTuple
@@ -25,6 +29,7 @@ X86_64 = {
     **{"clock_settime": 227, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272},
     **{"move_pages": 279, "perf_event_open": 298, "name_to_handle_at": 303, "open_by_handle_at": 304},
     **{"clock_adjtime": 305, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313},
+    **{"sendmsg": 46, "sendmmsg": 307},  # with which descriptors are passed on
     "sched_setaffinity": 203,
     **{"inotify_init": 253, "inotify_init1": 294, "fanotify_init": 300},
     **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323},
@@ -34,6 +39,7 @@ AARCH64 = {
     **{"umount2": 39, "mount": 40, "pivot_root": 41, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104},
     **{"init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142},
     **{"sethostname": 161, "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "add_key": 217},
+    **{"sendmsg": 211, "sendmmsg": 269},
     "sched_setaffinity": 122,
     **{"inotify_init1": 26, "fanotify_init": 262},
     **{"request_key": 218, "keyctl": 219, "swapon": 224, "swapoff": 225, "move_pages": 239, "perf_event_open": 241},
@@ -42,6 +48,10 @@ AARCH64 = {
     **NEW_CALLS,
 }
 REFUSED = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
+ABSENT = {
+    "x86_64": {"epoll_create": 213, "epoll_create1": 291},
+    "aarch64": {"epoll_create1": 20},
+}  # by kind of processor
 
 
 class ByArgument(NamedTuple):
@@ -69,12 +79,19 @@ class ByArgument(NamedTuple):
 FCNTL = ByArgument({"x86_64": 72, "aarch64": 25}, 1, errno.EPERM, (1027, 1030, 1031, 1032, 1033, 1034), below=1024)
 # TIOCSPTLCK and TIOCGPTPEER, without which nobody opens a pseudoterminal's other end; and TIOCSTI, which types into one.
 IOCTL = ByArgument({"x86_64": 16, "aarch64": 29}, 1, errno.EPERM, refused=(0x40045431, 0x5441, 0x5412))
-FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)  # of which each sandbox has its own
+FAMILIES = (
+    socket.AF_UNIX,
+)  # there is no network, and what TCP keeps on its way is not all counted as its sandbox's memory
 SOCKETS = tuple(
     ByArgument(calls, 0, errno.EAFNOSUPPORT, FAMILIES)
     for calls in ({"x86_64": 41, "aarch64": 198}, {"x86_64": 53, "aarch64": 199})  # socket, socketpair
 )
-BY_ARGUMENT = (FCNTL, IOCTL, *SOCKETS)
+# RLIMIT_CORE, read or set: setrlimit, and prlimit64 behind a process's number.
+CORE_LIMIT = (
+    ByArgument({"x86_64": 160, "aarch64": 164}, 0, errno.EPERM, refused=(resource.RLIMIT_CORE,)),
+    ByArgument({"x86_64": 302, "aarch64": 261}, 1, errno.EPERM, refused=(resource.RLIMIT_CORE,)),
+)
+BY_ARGUMENT = (FCNTL, IOCTL, *SOCKETS, *CORE_LIMIT)
 
 # linux/bpf_common.h, linux/seccomp.h
 LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_NOT_LESS, RETURN = 0x20, 0x15, 0x35, 0x06
@@ -100,8 +117,9 @@ def program(machine: str = platform.machine()) -> bytes | None:
         (JUMP_IF_NOT_LESS, 0, 1, X32),
         (RETURN, 0, 0, ERROR | errno.ENOSYS),
     ]
-    for number in sorted(calls.values()):
-        steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
+    for numbers, error in ((calls, errno.EPERM), (ABSENT[machine], errno.ENOSYS)):
+        for number in sorted(numbers.values()):
+            steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | error)]
     for call in BY_ARGUMENT:
         choice = steps_for(call)
         steps += [(JUMP_IF_EQUAL, 0, len(choice), call.calls[machine]), *choice]

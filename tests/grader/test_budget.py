@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 
 from grader.intake.grammar import allowed
+from grader.rerun.training_budget import PASSES_OF_THE_CENSUS, training_budget
 from project.classifier import MOST_GRADIENTS, Classifier
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
@@ -72,6 +73,33 @@ def test_whoever_asks_more_often_than_that_is_refused(times, batch_size, accumul
     else:
         with pytest.raises(UserError, match="model.optimizer: Asks asks for a batch's gradient more than 2 times"):
             shown_in_an_epoch(optimizer, batch_size, accumulated)
+
+
+@settings(max_examples=12, deadline=None)
+@given(batch_size=st.integers(1, 60), accumulated=st.integers(1, 7), epochs=st.integers(1, 3), asks=st.integers(1, 2))
+def test_the_budget_is_what_a_training_of_the_configuration_takes(batch_size, accumulated, epochs, asks):
+    torch.manual_seed(0)
+    classifier = Classifier(lambda num_classes: MLP(num_classes, depth=0), lambda params: Asks(params, asks))
+    batches = []
+
+    def count(module, inputs):
+        if torch.is_grad_enabled():
+            batches.append(len(inputs[0]))
+
+    classifier.network.register_forward_pre_hook(count)
+    limits = {"max_epochs": epochs, "accumulate_grad_batches": accumulated}
+    trainer = Trainer(accelerator="cpu", limit_val_batches=0, **limits, **QUIET)
+    trainer.fit(classifier, datamodule=ImageData(GLYPHS, batch_size=batch_size))
+
+    budget = training_budget({"trainer": limits, "data": {"batch_size": batch_size}}, IMAGES, epochs)
+    assert (budget.steps, budget.batch) == (trainer.global_step, max(batches))
+    assert budget.images == MOST_GRADIENTS * sum(batches) / asks
+    assert budget.passes == MOST_GRADIENTS * len(batches) / asks + PASSES_OF_THE_CENSUS
+
+
+def test_a_configuration_that_leaves_things_out_has_the_usual_budget():
+    budget = training_budget({"trainer": {}, "data": {}}, 1000, 2)
+    assert budget.batch == 128 and budget.steps == 2 * 7 and budget.images == 2 * 2 * 7 * 128
 
 
 def test_lbfgs_is_told_what_is_wrong():

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 
 import pytest
 import torch
@@ -20,9 +20,11 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.checkpoint import checkpoint
 from torchmetrics.classification import MulticlassAccuracy
 
-from grader.programs.evidence import PASSES_OF_THE_CENSUS, Evidence, compiles
+from grader.programs.evidence import Evidence, compiles, other_images
 from project import strategies
 from project.classifier import Classifier
+from project.datasets.source import Split
+from project.datasets.tensor_folder import TensorFolder
 from project.optimization import SAM, Muon
 from project.regularization import Dropout
 from project.support import observation
@@ -51,7 +53,7 @@ def evidence(monkeypatch):
 
 
 def written(evidence, tmp_path) -> dict:
-    evidence.write(tmp_path / "evidence.json", evidence.counts(0, 0))
+    evidence.write(tmp_path / "evidence.json", evidence.counts())
     return json.loads((tmp_path / "evidence.json").read_text())
 
 
@@ -146,8 +148,7 @@ def test_passes_backward_are_counted_whoever_asks_for_them(evidence):
     torch.func.grad(lambda w: w.square().sum())(w.detach())
     loss = w.square().sum()
     torch.autograd.backward(loss)
-    assert evidence.counts(3, 10)["passes"] == 4
-    assert evidence.counts(3, 10)["most_passes"] == 10 + PASSES_OF_THE_CENSUS
+    assert evidence.counts()["passes"] == 4
 
 
 def trained(evidence, network, optimizer, steps=3) -> dict[str, int]:
@@ -162,7 +163,7 @@ def trained(evidence, network, optimizer, steps=3) -> dict[str, int]:
 
     for _ in range(steps):
         optimizer.step(closure)
-    return evidence.counts(steps, 2 * steps)
+    return evidence.counts()
 
 
 ALLOWED = json.loads(Path("grader/intake/allowed_classes.json").read_text())["places"]["optimizer"]
@@ -325,6 +326,62 @@ def test_gradients_of_the_network_are_counted_however_they_are_computed(way, evi
     assert trained(evidence, network, SGD(network.parameters(), lr=0.1))["passes"] >= 15
 
 
+class Repeating(nn.Module):
+    """Gets more than it was given: `times` as many images at once, or one image after the other, `times` over."""
+
+    def __init__(self, times, at_once):
+        super().__init__()
+        self.layer, self.times, self.at_once = nn.Linear(4, 2), times, at_once
+
+    def grown(self, x):
+        if self.at_once:
+            return self(torch.cat([x] * self.times))
+        return torch.cat([self(image[None]) for _ in range(self.times) for image in x])
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize("scripted", [False, True])
+@given(times=st.integers(1, 9), images=st.integers(1, 8), at_once=st.booleans(), backward=st.integers(0, 3))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_images_are_counted_as_often_as_gradients_go_through(
+    scripted, times, images, at_once, backward, evidence, monkeypatch
+):
+    monkeypatch.setattr(evidence, "images", 0)
+    monkeypatch.setattr(evidence, "batch", 0)
+    network = Repeating(times, at_once)
+    classifier = nn.Sequential(torch.jit.script(network.layer) if scripted else network.layer)
+    evidence.watch(classifier[0], classifier)
+    network.layer = classifier
+    x = torch.randn(images, 4)
+    with torch.no_grad():
+        network.grown(x)
+    network.eval()(x)
+    loss = network.grown(x).square().mean()
+    for _ in range(backward):
+        loss.backward(retain_graph=True)
+    counts = evidence.counts()
+    assert counts["images"] == times * images * backward
+    assert counts["batch"] == bool(backward) * (times * images if at_once else 1)
+
+
+@pytest.mark.parametrize("change", [None, "labels", "an image", "order", "number", "kind"])
+def test_batches_of_other_images_than_were_given_are_told(change, tmp_path):
+    images, labels = torch.randint(0, 256, (1500, 2, 2, 1), dtype=torch.uint8), torch.arange(1500) % 7
+    TensorFolder.write(tmp_path, list("abcdefg"), {"train": (images, labels)})
+    used = {
+        None: (images.clone(), labels.clone()),
+        "labels": (images, labels.roll(1)),
+        "an image": (torch.cat([images[:-1], 255 - images[-1:]]), labels),
+        "order": (images.flip(0), labels.flip(0)),
+        "number": (torch.cat([images] * 2), torch.cat([labels] * 2)),
+        "kind": (images.tolist(), labels),
+    }[change]
+    assert other_images(SimpleNamespace(split=Split(*used)), str(tmp_path)) == bool(change)
+
+
 def test_the_processor_s_time_of_processes_of_its_own_is_told(evidence, tmp_path):
     def others() -> float:
         evidence.write(tmp_path / "evidence.json", {})
@@ -382,8 +439,9 @@ evidence.watch(network)
 network.compile(backend="aot_eager")
 for _ in range(3):
     act(network(torch.ones(1, 2))).sum().backward()
-counts = evidence.counts(3, 3)
+counts = evidence.counts()
 assert 3 <= counts["passes"] <= 6, counts  # tracing goes backward, too
+assert counts["images"] == 3, counts
 evidence.write(Path(sys.argv[1]), {})
 """
 

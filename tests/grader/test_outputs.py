@@ -17,6 +17,7 @@ from grader.rerun.failures import PREPARES
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import read_curves, read_operations, read_summary, suspicions
 from grader.rerun.rerun import run_job
+from grader.rerun.training_budget import TrainingBudget
 from grader.sandbox.sandboxed_program import Running
 from grader.sandbox.untrusted_files import Unreadable, distrusted, read_output
 from project.assignment import FAMILIES
@@ -27,9 +28,10 @@ FILES = ("census.json", "crash.json", "evidence.json", "cost.json", "run/summary
 KEYS = ("strategies", "remarks", "epochs", "parameters", "exception", "message", "frames", "inside", "file", "line")
 KEYS += (
     "steps",
-    "expected_steps",
     "passes",
-    "most_passes",
+    "images",
+    "batch",
+    "other_images",
     "processor",
     "own",
     "others",
@@ -86,7 +88,7 @@ def read_all(folder: Path) -> None:
     """Read it as the grader does."""
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
     curves = read_curves(folder / "run" / "metrics.csv")
-    flags = suspicions(data, folder, curves, 0.5, None, [], 1.0)
+    flags = suspicions(data, TrainingBudget(5, 10, 40, 4), folder, curves, 0.5, None, [], 1.0)
     operations = read_operations(folder / "cost.json", 1e12)
     crash = read_crash(folder / "crash.json", {"mine.py": b"x = 1\n"})
     accuracies = [row["val/accuracy"] for row in curves]

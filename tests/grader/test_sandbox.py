@@ -104,7 +104,60 @@ def test_sockets_are_of_families_that_each_sandbox_has_for_itself(execute):
                         pass
             print(*sorted(opened))
     """)
-    assert log.splitlines() == ["1 2 10", "1"]
+    assert log.splitlines() == ["1", "1"]
+
+
+def test_no_program_uses_up_what_the_kernel_counts_for_all_sandboxes_together(execute):
+    """Descriptors in flight and epoll's watches are counted by user, and all sandboxes have the same one."""
+    _, log = execute("""
+        import array, asyncio, select, selectors, socket
+        pair = socket.socketpair()
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]
+        for attempt in (lambda: pair[0].sendmsg([b"x"], rights), lambda: pair[0].sendmsg([b"x"]), select.epoll):
+            try:
+                attempt()
+                print("done")
+            except OSError as error:
+                print(error.errno)
+        pair[0].send(b"plain")
+        print(pair[1].recv(10))
+        async def answer():
+            await asyncio.sleep(0.01)
+            return "asyncio works"
+        print(asyncio.run(answer()))
+    """)
+    assert log.splitlines() == ["1", "1", "38", "b'plain'", "asyncio works"]
+
+
+def test_worker_processes_need_no_descriptor_passed_on(execute):
+    outcome, log = execute(
+        """
+        import os, torch
+        from torch.utils.data import DataLoader, TensorDataset
+        torch.multiprocessing.set_sharing_strategy("file_system")
+        loader = DataLoader(TensorDataset(torch.arange(2000.0)), batch_size=20, num_workers=2, persistent_workers=True)
+        for epoch in range(3):
+            print(sum(batch.sum().item() for batch, in loader))
+        print(os.listdir("/dev/shm"))
+        """,
+        replace(LIMITS, seconds=120),
+    )
+    assert (outcome.ending, log.split()) == ("exited", ["1999000.0"] * 3 + ["[]"])
+
+
+def test_a_crash_starts_no_program_of_the_host_s(execute):
+    """Where the kernel's core_pattern is a pipe, each crash would start one, as root; unless this limit is 1, and stays so."""
+    _, log = execute("""
+        import resource
+        print(next(line for line in open("/proc/self/limits") if "core" in line).split()[4:6])
+        for most in (0, 1, 2):
+            try:
+                resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+                print("changed")
+            except (OSError, ValueError):
+                print("refused")
+    """)
+    assert log.splitlines() == ["['1', '1']", *["refused"] * 3]
 
 
 def test_nobody_holds_up_or_watches_who_opens_a_file(execute):

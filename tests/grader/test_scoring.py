@@ -11,6 +11,7 @@ import torch
 from grader.confidence_intervals import wilson_interval
 from grader.rerun.output_checks import read_curves, read_summary, suspicions
 from grader.rerun.scoring import accuracy
+from grader.rerun.training_budget import TrainingBudget
 from grader.rules import Rules
 from grader.sandbox.untrusted_files import Unreadable, read_json, read_output
 from project.assignment import FAMILIES
@@ -37,7 +38,8 @@ def test_json_that_is_none_is_refused(text, tmp_path):
         read_json(tmp_path / "x.json", lambda record: record)
 
 
-EVIDENCE = {"steps": 5, "expected_steps": 5, "passes": 10, "most_passes": 10, "replaced": [], "gone": []}
+BUDGET = TrainingBudget(steps=5, passes=10, images=40, batch=4)
+EVIDENCE = {"steps": 5, "passes": 10, "images": 40, "batch": 4, "other_images": False, "replaced": [], "gone": []}
 EVIDENCE["processor"] = {"own": 20.0, "others": 0.0, "helped": False}
 
 
@@ -45,11 +47,11 @@ def suspected(tmp_path, seconds=None, **seen) -> str:
     """The last of the flags of a training that left this evidence."""
     (tmp_path / "evidence.json").write_text(json.dumps(EVIDENCE | seen))
     data = SimpleNamespace(labels_N=[0] * 100, classes=["a", "b"], monitored=10)
-    return suspicions(data, tmp_path, [], 0.5, None, [], seconds)[-1]
+    return suspicions(data, BUDGET, tmp_path, [], 0.5, None, [], seconds)[-1]
 
 
 @pytest.mark.parametrize("number", [math.inf, None, [], "many"])
-@pytest.mark.parametrize("name", ["steps", "passes"])
+@pytest.mark.parametrize("name", ["steps", "passes", "images", "batch"])
 def test_evidence_that_is_none_is_told(name, number, tmp_path):
     assert suspected(tmp_path, **{name: number}) == "left no evidence of its training"
 
@@ -62,6 +64,9 @@ def test_evidence_that_is_none_is_told(name, number, tmp_path):
             {"passes": 11},
             "took 11 passes backward where 10 are enough; so does SAM with a penalty that takes a gradient",
         ),
+        ({"images": 41}, "learnt from images 41 times where 40 times are enough"),
+        ({"batch": 5}, "learnt from 5 images at once where a batch has 4"),
+        ({"other_images": True}, "made its batches of other images than it was given to train on"),
         ({"replaced": ["time.time"]}, "replaced time.time"),
         ({"replaced": ["project.strategies.census"]}, "its census is unproven: it replaced project.strategies.census"),
         (

@@ -136,6 +136,52 @@ def callback(name: str, verdict: str, said: str, code: str) -> Case:
     return Case(name, verdict, reason, flag, with_callback, files)
 
 
+MORE_IMAGES = """
+import torch
+from pytorch_lightning import Callback
+from torch.nn import functional as F
+
+class Rewind(Callback):
+    def setup(self, trainer, module, stage):
+        if stage == "fit":
+            self.data = trainer.datamodule
+            self.before()
+
+    def before(self):
+        pass
+
+    def of(self, split, images_NHWC, labels_N):
+        self.data.loaded[split] = type(self.data.split(split))(images_NHWC, labels_N)
+{code}
+"""
+EIGHT_TIMES = """
+    def before(self):
+        train, monitor = self.data.split("train"), self.data.split("val")
+        self.of("train", *map(torch.cat, zip(*[train] * 8, *[monitor] * 8)))
+"""
+MONITOR = """
+    def before(self):
+        (images, labels), (others, told) = self.data.split("train"), self.data.split("val")
+        self.of("train", torch.cat([others, images])[:len(images)], torch.cat([told, labels])[:len(labels)])
+"""
+LARGER = """
+    def on_train_start(self, trainer, module):
+        batches = self.data.training_batches
+        made = batches.made
+        batches.made = lambda *given: ((torch.cat([x] * 8), torch.cat([y] * 8)) for x, y in made(*given))
+"""
+BESIDE = """
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        losses = [F.cross_entropy(module.network(x), y) for _, (x, y) in zip(range(3), self.data.train_dataloader())]
+        sum(losses).backward()
+"""
+
+
+def more_images(name: str, flag: str, code: str) -> Case:
+    """A case whose callback has the network learn from more images than there are."""
+    return callback(name, "passed", flag, MORE_IMAGES.format(code=code))
+
+
 OWN_STEPS = """
 if self.training and torch.is_grad_enabled():
     optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-9)
@@ -212,6 +258,10 @@ BUDGET = [
         "trained 8 epochs",
         MORE_EPOCHS.format(epochs=8, end=REWIND),
     ),
+    more_images("each image eight times an epoch, by the dataset", "optimizer steps", EIGHT_TIMES),
+    more_images("each image eight times in a batch", "learnt from 320 images at once where a batch has 40", LARGER),
+    more_images("further batches within a step", "learnt from images 12800 times where 6400 times are enough", BESIDE),
+    more_images("the monitor split in place of training images", "made its batches of other images", MONITOR),
     program("steps of its own within a step", "passed", "", "optimizer steps", top="import torch", before=OWN_STEPS),
     program("passes of its own within a step", "passed", "", "passes backward", top="import torch", before=OWN_PASSES),
     program(
@@ -476,9 +526,36 @@ RESOURCES = [
     ),
 ]
 
-ISOLATION = [program("twenty-one ways out of the sandbox", "passed", top=TRIES)]
+DOUBLE = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3):
+        super().__init__()
+        self.seen = 0
+        layers = [nn.Conv2d(in_channels, 16, 4, 4), nn.ReLU(), nn.Flatten(), nn.Linear(1024, num_classes)]
+        self.net = nn.Sequential(*layers).double()
+
+    def forward(self, images):
+        self.seen += len(images) if self.training else 0
+        return self.net(images.double()).float()
+
+    def get_extra_state(self):
+        return {"seen": self.seen}
+
+    def set_extra_state(self, state):
+        self.seen = state["seen"]
+"""
+ISOLATION = [program("twenty-four ways out of the sandbox", "passed", top=TRIES)]
 HONEST = [
     program("control: a network of one's own", "passed"),
+    Case(
+        "control: a network in 64 bits, with a state that is no tensor",
+        "passed",
+        change=own_network,
+        files={"mine.py": DOUBLE},
+    ),
     program(
         "control: a network that cannot predict before its training",
         "passed",

@@ -9,7 +9,7 @@ from tests.hostile import config, intake, programs
 from tests.hostile.cases import Case, graded, shortcomings
 
 # Each of these takes a sandbox or three; one of each group runs always.
-ALWAYS = ("os._exit(0) at import", "twenty-one ways out of the sandbox", "a flood of files", "weights that are a FIFO")
+ALWAYS = ("os._exit(0) at import", "twenty-four ways out of the sandbox", "a flood of files", "weights that are a FIFO")
 RUN = [*intake.HONEST, *config.HONEST, *programs.HONEST, *programs.CASES]
 NOT_RUN = [case for case in (*intake.CASES, *config.CASES) if case.name != "a family left out"]
 LEFT_OUT = [case for case in config.CASES if case.name == "a family left out"]
