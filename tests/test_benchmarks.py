@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, odd_students, rendering, startup, step, template
+from benchmarks import day, epoch, odd_students, rendering, startup, step, template, term
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
@@ -83,6 +83,14 @@ def test_nobody_is_missing_mistaken_or_exposed_after_a_day(way, size, tmp_path, 
     acted = day.acted_out(way, size, config, tmp_path)
     assert not acted.problems
     assert len(acted.odd) >= size // 5 and all(where.count(",") >= 4 for *_, where in acted.odd)
+
+
+@pytest.mark.slow
+def test_a_term_wants_no_training_but_its_own_and_gives_the_same_grades_from_nothing(capsys):
+    found = term.main()
+    assert not found["problems"], "\n".join(found["problems"])
+    made = {step["step"]: step["trainings"] for step in found["steps"]}
+    assert made["the final round"] == 37 and made["the next run"] == 2 and made["the target moves"] == 0
 
 
 def test_a_day_tells_what_is_not_as_it_must_be(tmp_path, monkeypatch):

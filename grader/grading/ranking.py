@@ -17,7 +17,7 @@ from grader.grading.slowness import Epoch
 from grader.grading.staff import is_staff
 from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
 from grader.ledger.erasure import withdrawn
-from grader.ledger.ledger import Graded, Ledger
+from grader.ledger.ledger import Graded, Ledger, carrier
 from grader.rules import Rules
 
 UNRANKED = (
@@ -100,6 +100,11 @@ class Entry(BaseModel):
         """The reason for the student and the instructor."""
         return self.said or self.reason
 
+    @property
+    def carrier(self) -> str:
+        """Who handed it in: the student, or another of the group."""
+        return carrier(self.student, self.known_as)
+
 
 def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[tuple[Graded, Verdict]]:
     """Every student (or one), with the verdict by these rules, in order of the ids.
@@ -130,7 +135,7 @@ def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     points = points_that_count(ledger, rules)
     found = []
     for graded, said in judged(ledger, rules):
-        found.append(entry(graded, said, rules, points.get(graded.student)))
+        found.append(entry(graded, said, rules, points.get(graded.student) or points.get(graded.carrier)))
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
     place([e for e in ranked if not e.staff], rules.site.best)
     rest = (e for e in found if e.accuracy is None)

@@ -130,7 +130,7 @@ class Graded(Noted):
     @property
     def carrier(self) -> str:
         """Whose measurements these are: the student's, or those of whoever handed it in for the group."""
-        return self.known_as.get(HANDED_IN_BY, [self.student])[0]
+        return carrier(self.student, self.known_as)
 
 
 class Ledger:
@@ -427,6 +427,11 @@ class Ledger:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return dict(json.loads(row["circumstances"])) if row else {}
+
+
+def carrier(student: str, known_as: Mapping[str, list[str]]) -> str:
+    """Who handed in what a student is graded by: the student, or another of the group."""
+    return known_as.get(HANDED_IN_BY, [student])[0]
 
 
 def measured(row: sqlite3.Row) -> Measurement:

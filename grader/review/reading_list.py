@@ -53,7 +53,7 @@ def assign(opened: OpenResults, readers: Sequence[str], each: int, by: str, when
     ledger = opened.ledger
     with ledger.all_or_nothing():
         before = assigned(ledger)
-        students = [entry.student for entry in standings(ledger, opened.rules) if entry.digest]
+        students = [entry.student for entry in own_texts(standings(ledger, opened.rules))]
         found = shared_out(students, readers, each, before, opened.secret)
         for student, names in sorted(found.items()):
             if names != before.get(student):
@@ -76,10 +76,15 @@ def to_read(opened: OpenResults, by: str, again: bool = False) -> list[Entry]:
             raise UserError(f"--by {by}: was not asked to read; {in_words(names)} were, and `assign` asks others")
     return [
         entry
-        for entry in standings(opened.ledger, opened.rules)
+        for entry in own_texts(standings(opened.ledger, opened.rules))
         if by in asked.get(entry.student, [by])
         and (again or not is_read(entry.student, by, asked, notes, opened.rules))
     ]
+
+
+def own_texts(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Those with texts to read; of a group the one of whoever handed them in, whose points count for all members."""
+    return (entry for entry in entries if entry.digest and entry.carrier == entry.student)
 
 
 def is_read(student: str, by: str, asked: Readers, notes: Notes, rules: Rules) -> bool:

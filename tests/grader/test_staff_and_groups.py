@@ -18,6 +18,7 @@ from grader.intake.downloads import Download
 from grader.intake.roster import Roster
 from grader.intake.roster import Student as Listed
 from grader.ledger.results_folder import open_results
+from grader.review.reading_list import assign, to_read
 from grader.rules import Limits
 from tests.grader.engines import CRASHED, MadeUp, graded, scored
 from tests.grader.test_withdrawal import withdraw
@@ -168,3 +169,14 @@ def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path
     assert found["kim"] == found["park"] == ("passed", 0.9) and found["withdrawn-1"] == ("withdrawn", None)
     assert withdraw(results, "kim") == 0
     assert entries_of(results)["park"]["accuracy"] == 0.9
+
+
+def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_has_points_alone(team, tmp_path, rules):
+    graded(team, tmp_path / "results", rules, MadeUp(lambda job: scored(0.9)))
+    with open_results(tmp_path / "results") as opened:
+        assert sorted(entry.student for entry in to_read(opened, "kang")) == ["han", "lee"]
+        assert sorted(assign(opened, ["kang"], 1, "prof", "now")) == ["han", "lee"]
+    for student, points in (("lee", "4"), ("park", "1")):
+        assert main(["bonus", str(tmp_path / "results"), student, "--report", points]) == 0
+    found = entries_of(tmp_path / "results")
+    assert {name: each["bonus"] for name, each in found.items()} == {"kim": 4, "lee": 4, "park": 1, "han": 0}
