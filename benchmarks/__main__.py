@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering|day --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering|day|term --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -19,6 +19,7 @@ ABOUT = {
     "simulation": "a course on a cluster that is made up: utilisation, what is lost, the grader's own cost",
     "rendering": "leaderboard and pages of large courses: seconds and memory",
     "day": "a class with odd students hands in by each way: what becomes of whom, and seconds of each step",
+    "term": "a term with practice, policy, readers and an appeal: whose grade changes at each step, and how many trainings",
 }
 ROUNDS = {
     "epoch": 5,
@@ -31,6 +32,7 @@ ROUNDS = {
     "simulation": 1,
     "rendering": 3,
     "day": 1,
+    "term": 1,
 }
 
 
@@ -80,6 +82,7 @@ def main(args: list[str]) -> int:
         "grading": (options.rounds,),
         "simulation": (sizes, options.rounds),
         "rendering": (sizes, options.rounds),
+        "term": (),
         "day": (options.way.split(",") if options.way else None, [int(size) for size in options.students.split(",")]),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])

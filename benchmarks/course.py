@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.verdicts import checks_by
-from grader.intake.downloads import CANVAS, MOODLE
+from grader.intake.system_names import MOODLE, canvas_s
 from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import OpenResults, open_results, store_rules
@@ -87,7 +87,7 @@ def write_results(results: Path, everyone: list[Student], rules: Rules) -> None:
 
 def known_as(student: Student) -> dict[str, list[str]]:
     """What a system calls a student: by the download's name, or else by the id."""
-    of_canvas, of_moodle = CANVAS.fullmatch(student.source), MOODLE.fullmatch(student.source)
+    of_canvas, of_moodle = canvas_s(student.source), MOODLE.fullmatch(student.source)
     if of_canvas:
         return {"canvas": [of_canvas["id"]]}
     return {"moodle": [of_moodle["id"]]} if of_moodle else {"id": [student.id]}

@@ -26,12 +26,13 @@ from benchmarks.course import made_up_curves, made_up_drawing
 from benchmarks.made_up import MadeUp, scored
 from benchmarks.odd_students import DEADLINE, WAYS, Member, a_class
 from grader.grading.dry_run import dry_run
-from grader.grading.grade import grade
+from grader.grading.grade import grade as graded
 from grader.grading.ranking import Entry, standings
 from grader.grading.settings import Settings
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import OpenResults, open_results
 from grader.publish.export_files import write_export
+from grader.publish.gradebooks import grade
 from grader.publish.publishing import publish
 from grader.rerun.job import Job
 from grader.review.similarity import list_similar
@@ -40,6 +41,8 @@ from grader.secret import BYTES, Secret
 from project.support.errors import UserError
 from project.training.command_line import complete_config
 
+ASSIGNMENT = "Fifteen Epochs (4711)"  # its column in Canvas's gradebook
+GRADES = {"canvas": ("ID", ASSIGNMENT), "moodle": ("식별자", "성적")}  # columns of numbers and of points, as exported
 GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2, "clutter": 0.0}
 COLUMNS = {"id": "sid", "name": "name", "LMS number": "number", "login": "email", "github": "github"}
 WIDE = re.compile("[\u3400-\u9fff\uac00-\ud7a3]")
@@ -120,7 +123,7 @@ def acted_out(way: str, size: int, config: str, scratch: Path) -> Day:
 
     def run() -> str:
         with open_results(results, new=True, secret=Secret(bytes(BYTES))) as opened:
-            grade(folder, opened, rules, settings)
+            graded(folder, opened, rules, settings)
         return ""
 
     def again(does: Callable[[OpenResults], str]) -> Callable[[], str]:
@@ -135,13 +138,17 @@ def acted_out(way: str, size: int, config: str, scratch: Path) -> Day:
     step("the same run again", run)
     step("publish", again(publish))
     step("similar", again(list_similar))
+    gradebooks = {"moodle": folder / "Grades.csv", "canvas": scratch / "gradebook.csv"}
+    systems.canvas_gradebook(gradebooks["canvas"], [member.who for member in members], ASSIGNMENT)
     for form in ("canvas", "moodle", "feedback"):
-        filled = folder / "Grades.csv" if (way, form) == ("moodle", "moodle") else None
+        filled = gradebooks[form] if form == way else None
         step(f"export {form}", again(lambda opened: exported(opened, form, filled)))  # noqa: B023
     with open_results(results) as opened:
         entries = standings(opened.ledger, opened.rules)
     look_at(day, members, entries, said, results)
     day.problems += exposed(members, entries, results)
+    if way in GRADES:
+        day.problems += wrong_grades(members, entries, results / f"{way}.csv", *GRADES[way])
     return day
 
 
@@ -205,6 +212,23 @@ def look_at(day: Day, members: list[Member], entries: list[Entry], said: dict[st
             day.odd.append((member.odd.what, entry.student, became, where))
     if len(entries) != len(members):
         day.problems.append(f"{len(entries)} entries of {len(members)} students")
+
+
+def wrong_grades(members: list[Member], entries: list[Entry], filled: Path, number: str, points: str) -> list[str]:
+    """What is wrong in a gradebook that was filled in: everybody's row must have the points, or nothing where there are none.
+
+    Args:
+        number, points: The headings of its columns.
+    """
+    with open(filled, newline="", encoding="utf-8-sig") as file:
+        cells = {re.sub(r"\D", "", row[number]): row[points] for row in csv.DictReader(file)}
+    found = {str(member.who.number): next((e for e in entries if is_of(e, member)), None) for member in members}
+    expected = {key: grade(entry) if entry else "" for key, entry in found.items()}
+    return [
+        f"{filled.name}: {key} has {cells.get(key, 'no row')!r}, not {points!r}"
+        for key, points in expected.items()
+        if cells.get(key) != points
+    ]
 
 
 def is_of(entry: Entry, member: Member) -> bool:

@@ -217,7 +217,7 @@ ODD = (
     Odd("files that are not zipped", loose, ways=ARCHIVES),
     Odd("two zips at once, the first one wrong", twice, ways=("canvas",)),
     Odd("no student.yaml", unsigned),
-    Odd("another's id in student.yaml", claims),
+    Odd("another's id in student.yaml", claims, says="which is another's id"),
     Odd("a namesake", namesake, ways=tuple(way for way in WAYS if way != "class-repository")),
     Odd("a name as macOS writes it (NFD)", decomposed),
     Odd("not on the roster", stranger, says="is not on the roster"),

@@ -1,13 +1,15 @@
-"""The command line: `python -m grader COMMAND`; `make_parser` and `decision_commands` have them all."""
+"""The command line: `python -m grader COMMAND`; `make_parser`, with the files of commands beside this one, has them all."""
 
 import argparse
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from grader.board_commands import add_board_commands
 from grader.decision_commands import add_decision_commands, decider
 from grader.grade_commands import add_grade_commands
 from grader.intake import checks, packing
@@ -16,9 +18,8 @@ from grader.intake.git_repositories import is_packed
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
 from grader.reading_commands import add_reading_commands
-from grader.rules import Rules
+from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
-from grader.secret import Secret
 from project.assignment import RULES
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
@@ -86,6 +87,9 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
     add("--out", type=Path, metavar="RESULTS", help="folder of the ledger and leaderboard")
+    add(
+        "--round", choices=("practice", "final"), default="final", help="practice is graded in RESULTS/practice (final)"
+    )
     add("--dataset", type=Path, help="grade on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--secret-seed", type=int, metavar="N", help="mixed into the key of a new RESULTS: N draws otherwise")
     add("--regrade", action="append", default=[], metavar="STUDENT", help="make a student's results anew; repeatable")
@@ -103,6 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = command(leaderboard, "Print the leaderboard, and write its files and pages anew.", results)
     add("--rules", type=Path, metavar="YAML", help="take verdicts by these rules from now on; nothing is trained")
+    add("--by", choices=get_args(Column), help="print who passed by this column, the lowest first")
 
     add = command(bonus, "Give points for a student's report and conclusion, or many students' from a CSV.", results)
     add("student", nargs="?", help="id on the leaderboard")
@@ -151,6 +156,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_decision_commands(command, results)
     add_grade_commands(command, results)
     add_reading_commands(command, results)
+    add_board_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")
@@ -283,7 +289,9 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 
 def run(options: argparse.Namespace) -> None:
     from grader.grading.grade import grade
+    from grader.grading.quotas import check_open
     from grader.ledger.results_folder import open_results
+    from grader.ledger.rounds import new_secret, of_round
     from grader.publish.publishing import publish
     from grader.publish.release import page_to_publish
     from grader.publish.wandb_runs import mirror
@@ -296,6 +304,9 @@ def run(options: argparse.Namespace) -> None:
             f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
         )
     rules = with_dataset(Rules.load(options.rules), options.dataset)
+    if options.round == "practice":
+        check_open(rules, datetime.now(UTC))
+    out = options.out and of_round(options.out, options.round)
     if not 0 <= (options.secret_seed or 0) < 2**63:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:
@@ -307,13 +318,14 @@ def run(options: argparse.Namespace) -> None:
         from grader.grading.dry_run import dry_run
 
         options.unsafe_no_sandbox = True  # of trainings, and there is none
-        print(dry_run(options.folder, options.out, rules, chosen_settings(options, rules, **more)))
+        print(dry_run(options.folder, out, rules, chosen_settings(options, rules, **more)))
         return
     settings = chosen_settings(options, rules, **more)
-    with open_results(options.out, options.wait, new=True, secret=Secret.new(options.secret_seed)) as opened:
+    secret = new_secret(options.out, options.round, options.secret_seed)
+    with open_results(out, options.wait, new=True, secret=secret) as opened:
         grade(options.folder, opened, rules, settings)
         table, page = publish(opened), page_to_publish(opened)
-    if said := mirror(options.out, options.wandb, options.wandb_project):
+    if said := mirror(out, options.wandb, options.wandb_project):
         print(said)
     print(f"\n{table}\n\n{page} is the page to publish.")
 
@@ -356,7 +368,7 @@ def leaderboard(options: argparse.Namespace) -> None:
     with open_results(options.results) as opened:
         if options.rules:
             store_rules(opened.folder, on_the_same_images(options.rules, opened))
-        print(publish(opened))
+        print(publish(opened, options.by))
         wanted = wanted_by_all(opened.ledger, opened.rules)
     if said := next_trainings(wanted):
         print(f"\n{said}")

@@ -148,10 +148,10 @@ def explain(options: argparse.Namespace) -> None:
             raise UserError(f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv")
         entry = now_known.entries[student]
         graded, said = next(judged(ledger, rules, student))
-        lines = explained(graded, said, entry, rules, opened.secret).splitlines()
+        lines = explained(graded, said, entry, rules, opened.secret)
         decisions = [line(each) for each in ledger.decisions.history(student) if each.in_force and not each.undoes]
-    lines += [f"decided     {each.strip()}" for each in decisions]
-    lines.append(f"gradebook   {grade(entry) or 'empty, for it is not graded yet'}")
+    lines += [("decided", each) for each in decisions]
+    lines.append(("gradebook", grade(entry) or "empty, for it is not graded yet"))
     if wanted := now_known.wanted.get(student):
-        lines.append(next_trainings({student: wanted}))
-    print("\n".join(printable(each, 2000) for each in lines))
+        lines.append(("next", next_trainings({student: wanted})))
+    print("\n".join(f"{about:<11} {printable(text, 2000)}" for about, text in lines))

@@ -24,6 +24,7 @@ from pydantic import (
 from project.assignment import Assignment
 
 PARTS = ("report", "conclusion")  # what a person reads, and gives points for
+Column = Literal["epochs_to_target", "seconds", "parameters"]  # that others boards than that of accuracy go by
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
 
 
@@ -214,6 +215,22 @@ class Grades(Section):
         return self.cutoffs[-1][1] if self.cutoffs else 100.0
 
 
+class Practice(Section):
+    """A practice round before the deadline, whose results are no grades.
+
+    Attributes:
+        per_day, in_all: How many attempts of a student are trained, by the day in the deadline's time zone; null for any
+            number.
+        until: When it ends, with its time zone; by default with the deadline.
+        public: What its pages show: `ranks`, ranks and `accuracy`, or `all` that the final pages show.
+    """
+
+    per_day: int | None = Field(None, ge=1)
+    in_all: int | None = Field(None, ge=1)
+    until: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
+    public: Literal["ranks", "accuracy", "all"] = "all"
+
+
 class Pages(Section):
     """What the published pages show of a submission.
 
@@ -226,6 +243,7 @@ class Pages(Section):
         mistakes: How many of the images that it got wrong with the most confidence, with their labels.
         best: How many of the highest ranks are marked as excellent.
         release: Whether pages and feedback are published `at_once`, or, where it is `manual`, when somebody releases them.
+        boards: Columns of the leaderboard that have a page of their own, on which the lowest number is the best.
     """
 
     names: Literal["pseudonym", "name", "id"] = "pseudonym"
@@ -234,6 +252,7 @@ class Pages(Section):
     mistakes: int = Field(12, ge=0)
     best: int = Field(3, ge=0)
     release: Literal["at_once", "manual"] = "at_once"
+    boards: list[Column] = []
 
 
 class Rules(Section, Assignment):
@@ -248,6 +267,8 @@ class Rules(Section, Assignment):
         late_work: Days that cost nothing, what the others cost, and a last date.
         reports: What a report or conclusion that is missing or too short does: `warn`, and cost its points, or, where the
             rules `demand` both, reject.
+        staff: Patterns, such as `baseline-*`, of ids, or of names of what was handed in, that are no students': graded and
+            shown without a rank, and in no gradebook. Who has another `role` than student on the roster is staff, too.
         monitor_fraction: Share of the validation split that a submission sees while it trains, in (0, 1).
         images: `hidden`, or `public` where students can have the images that score: then the leaderboard says so.
         dataset: The images: `class_path` and `init_args` of a data source.
@@ -258,6 +279,7 @@ class Rules(Section, Assignment):
         grades: How many points an accuracy is worth.
         bonus: The most points for report and conclusion, and how they are given.
         site: What the published pages show.
+        practice: How often students may practise, and what its pages show.
     """
 
     student_folders: str = Field("students/*", pattern=r"^[^/]+(/[^/]+)*$")
@@ -267,6 +289,7 @@ class Rules(Section, Assignment):
     late: Literal["reject", "flag"] = "reject"
     late_work: LateWork = LateWork()
     reports: Literal["warn", "demand"] = "warn"
+    staff: list[str] = []
     monitor_fraction: float = Field(0.2, gt=0, lt=1)
     images: Literal["hidden", "public"] = "hidden"
     dataset: Annotated[dict[str, JsonValue], AfterValidator(known_dataset)] = {
@@ -278,6 +301,7 @@ class Rules(Section, Assignment):
     grades: Grades = Grades()
     bonus: Points = Points()
     site: Pages = Pages()
+    practice: Practice = Practice()
 
     @field_validator("late_work")
     @classmethod

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 MOST_SEEDS = 99  # trainings of a submission that rules may ask for
 BYTES = 16  # too many keys to try them all, whatever a student sees of what was drawn
 
+Part = Literal["all", "practice", "final"]  # of the images that score
 Use = Literal[
     "images",  # names the prepared images: (dataset, monitor_fraction)
     "monitor split",
@@ -20,7 +21,9 @@ Use = Literal[
     "training",  # seed of a training: (index,)
     "pseudonym",  # (student,)
     "reading",  # who reads what, and the number that a blind reader sees: (student, ...)
+    "practice images",  # which images practice shows, and the final round does not
     "picture",  # name of a published image: (images, index)
+    "withdrawn",  # by what somebody who withdrew is known again: (student,)
 ]
 
 
@@ -31,6 +34,8 @@ class _File(BaseModel):
 class _Key(_File):
     key: str = Field(pattern=f"^[0-9a-f]{{{2 * BYTES}}}$")
     salt: int | None = Field(None, ge=0, lt=2**63)
+    part: Part = "all"
+    practice: str = Field("", pattern=f"^([0-9a-f]{{{2 * BYTES}}})?$")
 
 
 class _Seed(_File):
@@ -44,10 +49,14 @@ class Secret:
     Attributes:
         key: BYTES random bytes.
         salt: A number of the instructor's choice, which gives other draws with the same key.
+        part: Which of the images score: all, those of the practice round, or those that it never showed.
+        practice_key: Of a final round after one of practice: that one's key.
     """
 
     key: bytes
     salt: int | None = None
+    part: Part = "all"
+    practice_key: bytes = b""
 
     @classmethod
     def new(cls, salt: int | None = None) -> Self:
@@ -59,13 +68,19 @@ class Secret:
         message = json.dumps([self.salt, use, *about], sort_keys=True)
         return hmac.digest(self.key, message.encode(), hashlib.sha256)
 
+    @property
+    def practice(self) -> "Secret":
+        """The practice round's, from which both rounds know what practice shows."""
+        return Secret(self.practice_key or self.key)
+
     def number(self, use: Use, *about: Any) -> int:
         """0 to 2**63 - 1."""
         return int.from_bytes(self.digest(use, *about)[:8], "big") >> 1
 
     def to_json(self) -> str:
         """What `secret.json` holds."""
-        return _Key(key=self.key.hex(), salt=self.salt).model_dump_json()
+        rounds: dict[str, Any] = {} if self.part == "all" else {"part": self.part, "practice": self.practice_key.hex()}
+        return _Key(key=self.key.hex(), salt=self.salt, **rounds).model_dump_json(exclude_unset=True)
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ class EarlierSecret(Secret):
                 return hashlib.sha256(f"{self.seed} {about[0]}".encode()).digest()
             case "images":
                 return hashlib.sha256(json.dumps([*about, self.seed], sort_keys=True).encode()).digest()
-            case "pseudonym" | "picture" | "reading":
+            case "pseudonym" | "picture" | "reading" | "withdrawn":
                 return hmac.digest(by_seed, " ".join(map(str, about)).encode(), hashlib.sha256)
             case _:
                 return (self.seed << 1).to_bytes(8, "big")
@@ -103,6 +118,6 @@ def read_secret(content: bytes) -> Secret:
     """A secret from what `secret.json` holds. Raises ValueError where it is damaged."""
     try:
         stored = _Key.model_validate_json(content)
-        return Secret(bytes.fromhex(stored.key), stored.salt)
+        return Secret(bytes.fromhex(stored.key), stored.salt, stored.part, bytes.fromhex(stored.practice))
     except ValidationError:
         return EarlierSecret(seed=_Seed.model_validate_json(content).seed)

@@ -3,7 +3,9 @@
 import csv
 import io
 import unicodedata
+from collections import Counter
 from datetime import datetime, tzinfo
+from itertools import zip_longest
 from pathlib import Path
 
 import dateparser
@@ -15,6 +17,8 @@ from project.support.errors import UserError
 ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
 SEPARATORS = ",;\t"
 LANGUAGES = ["en", "ko"]  # of dates
+MOST_BYTES = 5_000_000  # a roster of 10,000 students has a tenth of that
+MOST_CELLS = 1_000_000  # headings times rows; a gradebook of 2,000 students with 200 columns has 400,000
 
 
 def heading(text: str) -> str:
@@ -29,10 +33,13 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     surplus cells are left out, missing ones are empty, and rows without any text are no rows.
 
     Raises:
-        UserError: It cannot be read, or two columns have one heading.
+        UserError: It cannot be read, is too large, or two columns have one heading.
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES // 10**6} MB")
         best = from_bytes(content, cp_isolation=ENCODINGS).best() if content.strip() else None
         if best is None:
             raise ValueError("it is no text" if content.strip() else "it is empty")
@@ -48,9 +55,12 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({printable(str(error), 200)}); save it as CSV, in UTF-8") from None
     headings, rows = lines[0], lines[1:]
-    if twice := [one for one in headings if one and headings.count(one) > 1]:
-        raise UserError(f"{path}: two columns are headed {twice[0]!r}; leave one out")
-    return headings, [dict(zip(headings, [*row, *[""] * len(headings)])) for row in rows]
+    if len(headings) * len(rows) > MOST_CELLS:
+        size = f"{len(headings):,} columns and {len(rows):,} rows"
+        raise UserError(f"{path}: has {size}, which is more than a class's table; leave out what is not needed")
+    if twice := [one for one, times in Counter(headings).items() if one and times > 1]:
+        raise UserError(f"{path}: two columns are headed {printable(twice[0])!r}; leave one out")
+    return headings, [dict(zip_longest(headings, row[: len(headings)], fillvalue="")) for row in rows]
 
 
 def separator_of(text: str) -> str:

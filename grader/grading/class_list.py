@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
-from grader.intake.veil import Person, letters
+from grader.intake.system_names import MOODLE, canvas_s
+from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Person, letters
+from grader.ledger.ledger import NO_NAMES
 
 
 def class_list(entries: Iterable[Entry], listed: dict[str, Student]) -> dict[str, tuple[Person, Person]]:
@@ -30,7 +31,7 @@ def stem(entry: Entry) -> str:
 
 def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = CANVAS.fullmatch(entry.source) or MOODLE.fullmatch(entry.source)
+    number = canvas_s(entry.source) or MOODLE.fullmatch(entry.source)
     of_system, called = [number["id"]] if number else [], common.unless_common(stem(entry))
     if listed:
         return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))
@@ -41,19 +42,21 @@ def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
 
 def told_person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who that is for everybody else's pages: what roster, account or folder say, and not the student alone, who could
-    take a word out of all texts by being called so."""
+    take a word out of all texts by being called so. For the same reason, of ids and accounts, and of names that are on no
+    roster, only what is no common word."""
+    student, known = common.unless_common(entry.student), tuple(map(common.unless_common, told_numbers(entry, listed)))
     if listed:
-        return Person(entry.student, listed.name, tuple(told_numbers(entry, listed)))
-    name = ""
-    if {*entry.known_as} - {"id"}:  # by an account
-        name = entry.name
-    elif entry.known_as and is_file_s(entry.name, entry):
-        name = common.unless_common(entry.name)
+        return Person(student, listed.name, known)
     # Whose name a GitHub account is, only the end of the repository's name tells.
     told = entry.known_as or entry.source.endswith(f"-{entry.student}")
-    student = common.unless_common(entry.student) if told else ""
-    known = tuple(map(common.unless_common, told_numbers(entry, listed)))
-    return Person(student, name, known)
+    by_account = {*entry.known_as} - {"id", *NO_NAMES}
+    name = entry.name if by_account or (entry.known_as and is_file_s(entry.name, entry)) else ""
+    return Person(student if told else "", unless_short(common.unless_common(name)), known)
+
+
+def unless_short(name: str) -> str:
+    """The name; nothing where it is a few Latin letters."""
+    return name if len(letters(name)) >= SHORTEST_ACCOUNT or WIDE.match(name) else ""
 
 
 def is_file_s(name: str, entry: Entry) -> bool:
@@ -64,7 +67,8 @@ def is_file_s(name: str, entry: Entry) -> bool:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    known += [each.partition("@")[0] for kind, values in entry.known_as.items() if kind != "id" for each in values]
+    others = (values for kind, values in entry.known_as.items() if kind not in ("id", *NO_NAMES))
+    known += [each.partition("@")[0] for values in others for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]

@@ -16,6 +16,7 @@ from grader.grading.register_submissions import in_time_before, note_missing, no
 from grader.grading.settings import Settings
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
+from grader.grading.withdrawals import without_withdrawn
 from grader.intake.downloads import Download
 from grader.ledger.ledger import Graded
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
@@ -38,6 +39,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     with copied(results) as opened:
         terms = opened.ledger.terms()
         downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
+        downloads, roster = without_withdrawn(downloads, roster, opened)
         odd = ""
         try:
             ask_about_times(downloads, rules, in_time_before(opened, rules), terms)

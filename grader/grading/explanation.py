@@ -13,9 +13,11 @@ from grader.rules import Grades, Rules
 from grader.secret import Secret, training_seed
 from project.support.wording import counted
 
+Line = tuple[str, str]  # what a line is about, and what it says
 
-def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret: Secret) -> str:
-    """The lines of one student. What the student's own code wrote is in them; they are for an instructor's terminal."""
+
+def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret: Secret) -> list[Line]:
+    """The lines of one student. They are for an instructor's terminal: what the student's own code wrote is in them."""
     lines = [*time(graded, rules), *trainings(graded, said, rules, secret)]
     if (decided := said.decided) and entry.accuracy is not None:
         by = f" by the median of {counted(said.decided_by, 'training')}, {decided.accuracy:.2%}"
@@ -23,13 +25,11 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
         lines.append(("accuracy", f"{entry.accuracy:.2%}, the median of {counted(entry.seeds, 'training')}"))
         lines.append(("target", f"{above} {rules.target}{by}; rank {band(entry)}"))
     lines.append(("verdict", said.name + (f": {said.reason}" if said.reason else "")))
-    lines += (
-        made_of(entry, entry.grade, rules) if entry.grade else [("total", "none, as there is no accuracy that counts")]
-    )
-    return "\n".join(f"{heading:<11} {text}" for heading, text in lines)
+    none = [("total", "none, as there is no accuracy that counts")]
+    return [*lines, *(made_of(entry, entry.grade, rules) if entry.grade else none)]
 
 
-def time(graded: Graded, rules: Rules) -> Iterator[tuple[str, str]]:
+def time(graded: Graded, rules: Rules) -> Iterator[Line]:
     """When it was handed in, and when it was due."""
     if graded.digest:
         when = graded.submitted.isoformat(" ", "minutes") if graded.submitted else "nothing tells when"
@@ -48,7 +48,7 @@ def time(graded: Graded, rules: Rules) -> Iterator[tuple[str, str]]:
         )
 
 
-def trainings(graded: Graded, said: Verdict, rules: Rules, secret: Secret) -> Iterator[tuple[str, str]]:
+def trainings(graded: Graded, said: Verdict, rules: Rules, secret: Secret) -> Iterator[Line]:
     """What each training came to."""
     for index, measurement in graded.measurements.items():
         ranks = " (ranks)" if measurement is said.ranked else ""
@@ -68,7 +68,7 @@ def came_to(measurement: Measurement, rules: Rules) -> str:
     return ", ".join(filter(None, [first, *used]))
 
 
-def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[tuple[str, str]]:
+def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     """What a total is made of."""
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
     for part, given in (("report", made.report), ("conclusion", made.conclusion)):

@@ -14,8 +14,9 @@ from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
+from grader.grading.withdrawals import without_withdrawn
 from grader.intake.submission import Submission
-from grader.ledger.ledger import Graded, now
+from grader.ledger.ledger import HANDED_IN_BY, Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
 from grader.ledger.submission_store import kept_for_training
@@ -47,6 +48,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     roster = read_roster(folder, settings.roster)
     terms = opened.ledger.terms()
     downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
+    downloads, roster = without_withdrawn(downloads, roster, opened)
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
     for each in downloads:
@@ -69,10 +71,14 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")
         for student in settings.regrade:
             before, _ = next(judged(opened.ledger, rules, student))
+            student = before.carrier
             if opened.ledger.round(student) and pending_trainings(before, rules):
                 print(f"{student}: goes on with the regrade that was begun")
             else:
                 opened.ledger.regrade(now(), settings.by, student, settings.reason)
+        for each in downloads:
+            if HANDED_IN_BY in each.known_as:  # the group is trained once
+                work.pop(each.student, None)
         Walk(work, opened, rules, settings, known).run(train)
 
 

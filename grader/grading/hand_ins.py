@@ -8,10 +8,12 @@ from pathlib import Path
 from grader.apart import Apart, Failed
 from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
+from grader.grading.groups import for_groups
 from grader.grading.personal_rules import lateness
-from grader.intake.downloads import Download, counted, find_downloads
+from grader.intake.downloads import Download, find_downloads
 from grader.intake.git_repositories import has_files
 from grader.intake.identity import identified, place_of
+from grader.intake.last_in_time import counted
 from grader.intake.loose_files import put_together
 from grader.intake.roster import ROSTER, Roster
 from grader.intake.submission import Unusable
@@ -62,7 +64,11 @@ def hand_ins(
     if not dated:
         raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
     known = identified(dated, claims, roster, held)
-    return sorted(counted(known, lambda each: is_late(each, rules, terms or {})), key=lambda each: each.student)
+
+    def late(download: Download) -> bool:
+        return is_late(download, rules, terms or {})
+
+    return for_groups(counted(known, late), roster, late)
 
 
 def is_late(download: Download, rules: Rules, terms: Mapping[str, Terms]) -> bool:

@@ -14,7 +14,9 @@ from grader.grading.personal_rules import held_to
 from grader.grading.presence import Presence, presence
 from grader.grading.readings import points_that_count
 from grader.grading.slowness import Epoch
-from grader.grading.verdicts import Verdict, accuracy, first_ones, verdict
+from grader.grading.staff import is_staff
+from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
+from grader.ledger.erasure import withdrawn
 from grader.ledger.ledger import Graded, Ledger
 from grader.rules import Rules
 
@@ -25,6 +27,7 @@ UNRANKED = (
     "missing",
     "infrastructure",
     "pending",
+    "withdrawn",
 )  # in the order in which they are listed
 
 
@@ -32,7 +35,7 @@ class Entry(BaseModel):
     """One student on the leaderboard.
 
     Attributes:
-        rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy.
+        rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy, and of staff.
         rank_low, rank_high: The best and the worst rank among those whose intervals overlap with this one's.
         accuracy: Of the median of the first trainings, as many for everybody, in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
@@ -44,6 +47,7 @@ class Entry(BaseModel):
         penalty: Points that being late costs.
         total: All points together: those for the accuracy + bonus - penalty.
         excellent: Passed, and among the best ranks that the rules let be marked.
+        staff: Handed in by staff, or a baseline: it has no rank, and is in no gradebook.
         reason: Why it did not pass, without the student's code; grader.publish.public_words makes of it what anybody may read.
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
             is in no file of the leaderboard.
@@ -80,6 +84,7 @@ class Entry(BaseModel):
     total: float | None = None
     reason: str = ""
     excellent: bool = False
+    staff: bool = False
     said: str = Field("", exclude=True)
     frames: list[str] = Field([], exclude=True)
     digest: str = Field("", exclude=True)
@@ -103,12 +108,21 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
     found = Presence() if student else presence(ledger.runs(), ledger.flags())
+    gone = withdrawn(ledger)
     for graded in counting(ledger, rules, student):
         if graded.student in found.superseded:
             continue
         if flag := found.flags.get(graded.student):
             graded = replace(graded, flags=[*graded.flags, flag])
-        yield graded, verdict(graded, rules, epochs)
+        if graded.student in gone:
+            yield graded, Verdict("withdrawn", WITHDREW)
+        else:
+            yield graded, verdict(graded, rules, epochs)
+
+
+def for_students(entries: list[Entry]) -> list[Entry]:
+    """Those who get a grade: neither staff nor whoever has withdrawn."""
+    return [entry for entry in entries if not entry.staff and entry.verdict != "withdrawn"]
 
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
@@ -118,7 +132,7 @@ def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     for graded, said in judged(ledger, rules):
         found.append(entry(graded, said, rules, points.get(graded.student)))
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
-    place(ranked, rules.site.best)
+    place([e for e in ranked if not e.staff], rules.site.best)
     rest = (e for e in found if e.accuracy is None)
     return ranked + sorted(rest, key=lambda e: (UNRANKED.index(e.verdict), e.student))
 
@@ -144,11 +158,8 @@ def entry(graded: Graded, said: Verdict, rules: Rules, given: dict[str, Any] | N
     """An entry without a rank. `given` are the points for its report and conclusion."""
     made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
-    made.known_as, made.points, made.bonus = (
-        graded.known_as,
-        given,
-        given["report"] + given["conclusion"] if given else 0.0,
-    )
+    made.known_as, made.staff, made.points = graded.known_as, is_staff(graded, rules), given
+    made.bonus = given["report"] + given["conclusion"] if given else 0.0
     made.said, made.frames, made.warnings = said.reason, said.frames, said.warnings
     if seen := said.ranked or next((m for m in graded.measurements.values() if m.strategies), None):
         made.strategies, made.remarks = seen.names, seen.remarks

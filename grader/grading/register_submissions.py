@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.apart import Apart, Failed
@@ -10,6 +11,7 @@ from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
+from grader.grading.quotas import said_of
 from grader.grading.verdicts import checks_by
 from grader.intake.downloads import Download
 from grader.intake.identity import KnownIds, of_roster, place_of
@@ -53,6 +55,11 @@ def register(
             except NoSandbox as error:
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
+            if opened.secret.part == "practice":
+                if used := said_of(opened.ledger, found.student, rules, datetime.now(UTC), found.digest):
+                    note(f"{found.student}: {used}; what was trained before stays on the board")
+                    work[found.student] = found.work  # of which a training may still be wanted
+                    continue
             noted = about(found, download, opened, rules)
             before = next(counting(opened.ledger, rules, found.student), None)
             if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules):

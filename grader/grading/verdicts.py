@@ -21,6 +21,7 @@ from grader.safe_text import in_words
 MOST_FAULTS_ALONE = 2
 NOTHING = "handed in nothing"
 DISQUALIFIED = "disqualified by a person"
+WITHDREW = "has withdrawn"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Verdict:
     """What is said of a submission.
 
     Attributes:
-        name: passed, below_target, rejected, failed, disqualified, missing, infrastructure or pending.
+        name: passed, below_target, rejected, failed, disqualified, missing, infrastructure, pending or withdrawn.
         reason: Why, in one line, for the student and the instructor; empty for passed.
         ranked: The measurement that ranks it; None where there is no accuracy.
         decided: The measurement that decided about the target.
@@ -158,7 +159,10 @@ def wanted_trainings(graded: Graded, rules: Rules) -> int:
 
 
 def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
-    """The numbers of the trainings that are wanted and not there; none where the verdict needs no other."""
+    """The numbers of the trainings that are wanted and not there; none where the verdict needs no other, or where another
+    of the group is trained for all."""
+    if graded.carrier != graded.student:
+        return []
     if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed", "disqualified", "missing"):
         return []
     rules = held_to(rules, graded.terms)

@@ -6,9 +6,9 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 (`homework-submissions/homework-minji`). Whose any other download is, `grader.intake.identity` tells.
 """
 
-import re
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -24,22 +24,18 @@ from grader.intake.class_repository import (
 )
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
-from grader.intake.roster import ROSTER, Roster
+from grader.intake.roster import ROSTER, Roster, key
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
-from grader.intake.time_sources import BY_FILE, BY_MARK
+from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s
+from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
 
-CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
-CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
-MOODLE, MOODLE_AT_LAST = (
-    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?") for way in ("?", "")
-)
-CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
-CANVAS_S, MOODLE_S = "Canvas's account", "Moodle's account"
+CANVAS_S, MOODLE_S, GRADESCOPE_S = "Canvas's account", "Moodle's account", "Gradescope's account"
 TWO_WAYS = "by its name it may be that of {}"
 NOT_AS_MOST = "its name is not {}'s, as most of these downloads' names are"
 LIKE_A_SYSTEM_S = "a name like a system's"
+SAME_ID = "another account has the same id"
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -110,13 +106,14 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     records = read_records(folder, zone)
     classroom = CLASSROOM.fullmatch(folder.resolve().name)
     prefix = classroom["prefix"] + "-" if classroom else ""
+    shared = prefix or records.shared_prefix(normal(entry.name) for entry in folder.iterdir() if entry.is_dir())
     found = []
     for entry in sorted(folder.iterdir()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             continue
         if (ways := moodle_s(normal(entry.name))) and all(way["kind"] != "file" for way in ways):
             continue  # what the system has added to the files handed in
-        download = read_name(entry, records, prefix)
+        download = read_name(entry, records, prefix, shared)
         told = bool(download.student or (roster and roster.match_text(entry.name.split(".")[0])[0]))
         if not told and not is_readable(entry) and not entry.name.lower().endswith(UNREAD):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
@@ -125,7 +122,9 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
         else:
             found.append(replace(download, told=bool(download.student) or entry.is_dir()))
     left = of_one_system(without_twins(found))
-    return [*left, *(of_account(each, about) for each in left for about in others(each.source, records))]
+    return one_account_each(
+        [*left, *(of_account(each, about) for each in left for about in others(each.source, records))]
+    )
 
 
 def of_one_system(downloads: list[Download]) -> list[Download]:
@@ -143,8 +142,8 @@ def of_one_system(downloads: list[Download]) -> list[Download]:
 
 
 def dated_by_file(download: Download) -> Download:
-    """With the file's own date where a mark in its name stood for a time."""
-    if download.time_by != BY_MARK:
+    """With the file's own date where a mark or a number in its name told the time."""
+    if download.time_by not in (BY_MARK, BY_WORKSHEET):
         return download
     return replace(download, submitted=modified(download.source), time_by=BY_FILE)
 
@@ -190,18 +189,19 @@ def digest(source: Path) -> str:
         return ""
 
 
-def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
+def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "") -> Download:
     """What a download's name tells, and what the system recorded under it.
 
     Args:
-        prefix: Before the user's name, in a folder of clones.
+        prefix: Before the user's name, in a folder of clones whose name tells that.
+        shared: The same, where only the names of all clones together tell it.
     """
     name = normal(entry.name)
     record = records.by_name.get(name)
     download = Download(
         entry, record.submitted if record else modified(entry), time_by=record.by if record else BY_FILE
     )
-    if match := CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name):  # it ends with what the student called it
+    if match := canvas_s(name):  # it ends with what the student called it
         who = match.groupdict().get("name", "anon")
         student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
         about: Mapping[str, str] = (
@@ -217,12 +217,12 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
     if ways:
         match = ways[0]
         known = records.by_number.get(match["id"])
-        about = {"name": match["name"], "moodle": match["id"], **(known.about if known else {})}
+        about = {**(known.about if known else {}), "name": match["name"], "moodle": match["id"]}
         student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
         found = replace(download, student=student, name=printable(match["name"]), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
     prefix = normal(prefix)
-    users = records.users_of(name, prefix.casefold())
+    users = records.users_of(name, normal(shared).casefold())
     if len(users) > 1:
         return nobody_s(download, TWO_WAYS.format(" or ".join(map(printable, sorted(users)))))
     user = users[0] if users else ""
@@ -234,14 +234,8 @@ def read_name(entry: Path, records: Records, prefix: str = "") -> Download:
         found = replace(download, student=safe_id(user), name=printable(user), about=about, whose_by="GitHub's account")
         return recorded(found, record or known)
     if record and record.about:
-        return of_account(replace(download, whose_by="Gradescope's account"), record.about)
+        return of_account(replace(download, whose_by=GRADESCOPE_S), record.about)
     return download
-
-
-def moodle_s(name: str) -> list[re.Match[str]]:
-    """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
-    found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]
-    return found[:1] if len({match.span("id") for match in found}) == 1 else found
 
 
 def nobody_s(download: Download, why: str) -> Download:
@@ -255,6 +249,21 @@ def of_account(download: Download, about: Mapping[str, str]) -> Download:
     return replace(download, student=student, name=name, about=about)
 
 
+def one_account_each(downloads: Sequence[Download]) -> list[Download]:
+    """Two accounts are never one student: where Gradescope gives them one id, each gets one of its own, in whatever order."""
+    accounts: dict[str, set[str]] = {}
+    for each in downloads:
+        if each.whose_by == GRADESCOPE_S and each.student:
+            accounts.setdefault(each.student, set()).add(key(each.about["login"]))
+    made = []
+    for each in downloads:
+        if len(accounts.get(each.student, ())) > 1:
+            own = hashlib.sha256(key(each.about["login"]).encode("utf-8", "replace")).hexdigest()[:8]
+            each = replace(each, student=f"{each.student[:50]}-{own}", flags=(*each.flags, SAME_ID))
+        made.append(each)
+    return made
+
+
 def others(entry: Path, records: Records) -> Sequence[Mapping[str, str]]:
     """What the system says of those who handed in something together with its first student: it is theirs, too."""
     record = records.by_name.get(normal(entry.name))
@@ -266,26 +275,6 @@ def recorded(download: Download, record: Record | None) -> Download:
     if record is None or record.submitted is None:
         return download
     return replace(download, submitted=record.submitted, late=record.late, time_by=record.by)
-
-
-def counted(downloads: Iterable[Download], is_late: Callable[[Download], bool]) -> list[Download]:
-    """The attempts that count, in the order of the downloads.
-
-    Of those that may be read, the last in time; where there is none, the last.
-    """
-    by_student: dict[str, list[Download]] = {}
-    for download in downloads:
-        by_student.setdefault(download.student or normal(str(download.source)), []).append(download)
-    return [replace(last_in_time(attempts, is_late), attempts=len(attempts) - 1) for attempts in by_student.values()]
-
-
-def last_in_time(attempts: list[Download], is_late: Callable[[Download], bool]) -> Download:
-    readable = [each for each in attempts if is_readable(each.source)] or attempts
-    in_time = [each for each in readable if not is_late(each)]
-    return max(
-        in_time or readable,
-        key=lambda each: (each.submitted or datetime.min.replace(tzinfo=UTC), each.order, each.source.name),
-    )
 
 
 def modified(path: Path) -> datetime:

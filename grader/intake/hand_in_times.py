@@ -4,7 +4,7 @@ Whatever has no such record is dated by git, by what is packed in an archive, or
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from grader.intake.submission import safe_id
+from grader.intake.system_names import may_be_student_s
 from grader.intake.time_sources import BY_METADATA, BY_SCORES, BY_TABLE, BY_WORKSHEET
-from grader.safe_text import normal, printable
+from grader.safe_text import in_words, normal, printable
 from grader.tables import heading, read_table, read_time
 from project.support.errors import UserError
 
@@ -65,38 +66,52 @@ class Records:
         """The users whose repository may have this name, `<classroom>-<assignment>-<user>`: several where none is sure.
 
         Args:
-            prefix: All that stands before the user, where the folder's name tells it.
+            prefix: All that stands before the user, where that is known.
         """
         name = name.casefold()
         if prefix and name.startswith(prefix):
             return [user for user in (name.removeprefix(prefix),) if user in self.by_user]
         return [user for user in self.by_user if name.endswith(f"-{user}")]
 
+    def shared_prefix(self, names: Iterable[str]) -> str:
+        """All that stands before the user in the names of repositories, told by the one beginning that fits each of them; empty
+        where none does, or several."""
+        found: set[str] | None = None
+        for name in map(str.casefold, names):
+            if ways := {name.removesuffix(user) for user in self.users_of(name)}:
+                found = ways if found is None else found & ways
+        return found.pop() if found and len(found) == 1 else ""
+
 
 def read_records(folder: Path, zone: tzinfo) -> Records:
     """What systems recorded, from the tables in a folder of downloads.
+
+    What a student can have handed in, by its name, is no such table, and is not opened.
 
     Args:
         zone: Of times without one, which Moodle writes.
 
     Raises:
-        UserError: A table cannot be read, or says what cannot be.
+        UserError: A table cannot be read, says what cannot be, or two worksheets of Moodle's differ.
     """
-    records = Records()
+    records, worksheets = Records(), dict[str, dict[str, Record]]()
     for path in sorted(folder.iterdir()):
+        if not path.is_file() or may_be_student_s(path.name):
+            continue
         if path.name == TIMES:
             records.by_name |= times_of(path)
-        elif path.name == METADATA and path.is_file():
+        elif path.name == METADATA:
             records.by_name |= metadata_of(path)
-        elif path.suffix.lower() != ".csv" or not path.is_file():
-            continue
         elif path.name == SCORES:
             records.by_user |= scores_of(path)
-        elif worksheet := worksheet_of(path, zone):
-            records.by_number |= worksheet
+        elif path.suffix.lower() == ".csv" and (worksheet := worksheet_of(path, zone)):
+            worksheets[path.name] = records.by_number = worksheet
         else:
             continue
         records.tables.add(path.name)
+    if any(worksheet != records.by_number for worksheet in worksheets.values()):
+        several = in_words([*map(printable, worksheets)])
+        raise UserError(f"{folder}: {several} are worksheets of Moodle's that differ; leave the one of these downloads")
     return records
 
 
@@ -199,6 +214,7 @@ def moment(text: str, path: Path, who: str) -> datetime:
 
 
 def account(about: Mapping[str, str]) -> tuple[str, str]:
-    """An id and a name by what a system says of a student, for classes without a roster."""
-    called = (about.get("id", ""), about.get("github", ""), about.get("login", "").partition("@")[0])
+    """An id and a name by what a system says of a student, for classes without a roster. A mail address counts as a whole:
+    anybody can have what is before the @ elsewhere."""
+    called = (about.get(kind, "") for kind in ("id", "github", "login"))
     return next(filter(None, map(safe_id, called)), ""), printable(about.get("name", ""))

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from grader.intake.downloads import Download
+from grader.intake.downloads import SAME_ID, Download
 from grader.intake.roster import Roster, Student, key, name_keys
 from grader.intake.submission import named_by_source, safe_id
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
+ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
@@ -24,6 +25,8 @@ ALIKE = "other downloads are called like it, so that its name says nothing of wh
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
+DISAGREES = "its name is another's, and its student.yaml says {}"
+CALLED_ALIKE = "another download has this name, too, and its student.yaml says {}"
 
 NOBODY = Student("", "")
 
@@ -40,7 +43,8 @@ def identified(
         held: Ids of an earlier run, with the places of the downloads under them, as `place_of` gives them, or else their names.
     """
     known = [replace(each, known_as=of_account(each)) if each.student else each for each in downloads]
-    known = by_roster(known, roster) if roster else known
+    if roster:
+        known, claims = in_agreement(by_roster(known, roster), claims, roster)
     places = {place_of(each): named_by_source(each.source) for each in known if not each.student}
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
@@ -86,42 +90,80 @@ def place_of(download: Download) -> str:
 def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     """Those whom the roster knows, by what the system says of them, or else by what a file or folder is called.
 
-    Where several accounts lead to one student, those do not count that do so by a name alone: they are namesakes.
+    Where several accounts lead to one student, those count that do so by what is the account's own, such as a mail address;
+    else the only one that does so by its id, or else by its name. The others are namesakes.
     """
     matches = []
-    accounts: dict[Student, set[str]] = {}
+    accounts: dict[Student, dict[int, set[str]]] = {}  # by how sure that is
     for each in downloads:
         stem = each.source.name.partition(".")[0]
         found, by = roster.match(each.about) if each.student else roster.match_text(stem)
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
-        matches.append((found, by))
+        own = any(roster.find(kind, each.about.get(kind, "")) for kind in ACCOUNT_S)
+        sure = 2 if own else 1 if by == "id" else 0
+        matches.append((found, by, sure))
         if found and each.student:
-            accounts.setdefault(found, set()).add(each.student)
+            accounts.setdefault(found, {}).setdefault(sure, set()).add(each.student)
     listed = {student.student for student in roster.students}
     known = []
-    for each, (found, by) in zip(downloads, matches):
-        namesake = by == "name" and found is not None and len(accounts.get(found, ())) > 1
+    for each, (found, by, sure) in zip(downloads, matches):
+        rivals = accounts.get(found, {}) if found else {}
+        if each.student:
+            namesake = bool(rivals) and (sure < max(rivals) or (sure < 2 and len(rivals[sure]) > 1))
+        else:
+            namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)
             each = replace(each, known_as={**of_account(each), **of_roster(found)})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
+            why = SAME_ID if by == "id" else SHARED if shared else NOT_LISTED
             student = free_id(each.student, listed)  # the account's, which may be what the roster calls another
-            each = replace(each, student=student, flags=each.flags + (SHARED if shared else NOT_LISTED,))
+            each = replace(each, student=student, flags=tuple(dict.fromkeys((*each.flags, why))))
         known.append(each)
     return known
 
 
+def in_agreement(downloads: Sequence[Download], claims: Claims, roster: Roster) -> tuple[list[Download], Claims]:
+    """Downloads and claims without those that contradict each other: a name is one student's, the student.yaml another's.
+
+    Such a download counts for who is named only where nothing else is that student's. Else a person looks at both.
+    """
+    listed = {student.student for student in roster.students}
+    said: dict[
+        str, dict[str, str]
+    ] = {}  # by student, of what has that student's name and says to be another's: place, id
+    for each in downloads:
+        own = claims.get(place_of(each), ("", "")) if each.student and not each.about else ("", "")
+        if claimed(*own, roster).student in listed - {each.student}:
+            said.setdefault(each.student, {})[place_of(each)] = printable(own[0])
+    number = Counter(each.student for each in downloads)
+    doubtful = {student: places for student, places in said.items() if len(places) < number[student]}
+    made = []
+    for each in downloads:
+        places = doubtful.get(each.student, {})
+        if own_id := places.get(place_of(each)):
+            each = replace(each, student="", name="", flags=(*each.flags, DISAGREES.format(own_id)), known_as={})
+        else:
+            each = replace(each, flags=each.flags + tuple(CALLED_ALIKE.format(own_id) for own_id in places.values()))
+        made.append(each)
+    refused = {place for places in doubtful.values() for place in places}
+    return made, {place: claim for place, claim in claims.items() if place not in refused}
+
+
 def of_account(download: Download) -> dict[str, list[str]]:
-    """What the system calls the student whose account handed this in. A GitHub name is the student's own choice."""
+    """What the system calls the student whose account handed this in. A GitHub name is the student's own choice, and an id that
+    two accounts have is neither's."""
     about = {} if download.doubted else download.about
-    return {kind: [about[kind]] for kind in OF_ACCOUNTS if about.get(kind)}
+    kinds = (kind for kind in OF_ACCOUNTS if kind != "id" or SAME_ID not in download.flags)
+    return {kind: [about[kind]] for kind in kinds if about.get(kind)}
 
 
 def of_roster(student: Student) -> dict[str, list[str]]:
-    """What the roster calls a student."""
-    return {kind: [*values] for kind in ("id", "number", "login") if (values := student.values(kind))}
+    """What the roster says of a student."""
+    kinds = ("id", "number", "login", "group", "role")
+    return {kind: [*values] for kind in kinds if (values := student.values(kind))}
 
 
 def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:
@@ -161,6 +203,7 @@ class KnownIds:
     def __init__(self, downloads: Sequence[Download], roster: Roster | None):
         self.whose: dict[str, set[str]] = {}
         self.together: dict[PurePath, set[str]] = {}  # who handed in the same
+        self.beside: dict[str, set[str]] = {}  # by what is before the @ of an address, which others may have elsewhere
         for each in downloads:
             self.together.setdefault(each.source, set()).add(each.student)
             self.note(each.student, [each.student, *(text for some in each.known_as.values() for text in some)])
@@ -169,15 +212,15 @@ class KnownIds:
             self.note(student.student, [student.student, student.github, *called])
 
     def note(self, student: str, called: Iterable[str]) -> None:
-        for text in called:
-            for each in {key(text), key(text.partition("@")[0])} - {""}:
-                self.whose.setdefault(each, set()).add(student)
+        for text in filter(None, map(key, called)):
+            self.whose.setdefault(text, set()).add(student)
+            self.beside.setdefault(text.partition("@")[0], set()).add(student)
 
     def flags(self, download: Download, own_id: str) -> tuple[str, ...]:
         """What a person should look at where the student.yaml of a download whose student others tell has another's id."""
         if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
             return ()
-        meant = self.whose.get(key(own_id), set())
+        meant = self.whose.get(key(own_id)) or self.beside.get(key(own_id), set())
         return (OF_ANOTHER.format(printable(own_id)),) if meant and not meant & self.together[download.source] else ()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.intake.downloads import CANVAS, CANVAS_ANONYMOUS, Download
+from grader.intake.downloads import Download
 from grader.intake.submission import (
     ARCHIVES,
     MAX_ARCHIVE_BYTES,
@@ -23,6 +23,7 @@ from grader.intake.submission import (
     Unusable,
     read_regular,
 )
+from grader.intake.system_names import canvas_s
 from grader.safe_text import normal, printable
 
 ENTRIES = ("text.html", "link.html")  # what Canvas writes of a text or an address that was entered
@@ -55,7 +56,7 @@ def is_archive(source: Path) -> bool:
 def own_name(source: Path) -> str:
     """What the student called a file that Canvas gives; empty for whatever else it is."""
     name = normal(source.name)
-    found = CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name)
+    found = canvas_s(name)
     if not found or found["file"] in ENTRIES or source.is_dir():
         return ""
     return NUMBERED.sub(r"\1\2", found["file"].partition("_")[2])

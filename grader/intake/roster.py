@@ -23,6 +23,8 @@ COLUMNS = {  # what a heading says, as `heading` writes it
     "login": "login account email emailaddress sisloginid loginid 이메일 이메일주소 아이디 계정 username",
     "github": "github githubname githubusername githublogin 깃허브 username",  # Classroom 50 means GitHub's by username
     "section": "section class 분반 반",
+    "group": "group groupname team teamname 조 팀 모둠",
+    "role": "role 역할",
 }
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 SURE = ("id", "number", "login", "github")  # what nobody shares
@@ -38,6 +40,8 @@ class Student:
         id: As it was written: `002610024`.
         number: That the system hands work in under.
         logins: Account names and mail addresses.
+        group: Whose members hand in together.
+        role: Such as student, or what staff are called.
     """
 
     student: str
@@ -47,6 +51,8 @@ class Student:
     logins: tuple[str, ...] = ()
     github: str = ""
     section: str = ""
+    group: str = ""
+    role: str = ""
 
     def values(self, kind: str) -> Sequence[str]:
         """All that it is called in this way."""
@@ -97,7 +103,7 @@ class Roster:
         if unknown := [text for text, found in kinds.items() if text and not found]:
             note(f"{path}: {printable(', '.join(unknown))}: no column of a roster; passed over")
         if not any(kinds.values()):
-            expected = "id, name, number, login, github, section"
+            expected = "id, name, number, login, github, section, group, role"
             raise UserError(f"{path}: has none of the columns {expected}; write their names into its first line")
         try:
             return cls([student for row in rows if (student := made(row, kinds))])
@@ -189,5 +195,5 @@ def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | No
     student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")
     if not student:
         return None
-    logins, section = tuple(dict.fromkeys(said["login"])), one["section"]
-    return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], section)
+    logins, more = tuple(dict.fromkeys(said["login"])), (one["section"], one["group"], one["role"])
+    return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], *more)

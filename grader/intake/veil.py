@@ -2,7 +2,8 @@
 
 Of the author: id, names and each word of them, numbers. Of everybody else in the class: whole names, ids and numbers that
 others than the student tell, since "Do" or "An" alone is a word of most texts, and anybody can say to be called so. Spaces,
-marks and invisible characters between letters hide nothing. Addresses of mail go whoever's they are.
+marks and invisible characters between letters hide nothing, nor do accents, other forms of a letter that Unicode knows as such
+(circled, full-width), or the escapes of an address. Addresses of mail go whoever's they are.
 """
 
 import re
@@ -19,13 +20,13 @@ from grader.intake.submission import identity
 VEILED = "▒▒▒"
 MOST_KEPT = 20_000  # people of whom it is remembered what to look for
 MOST_BETWEEN = 4  # characters that are no letters, between two letters of a name
-SHORTEST_ACCOUNT = 4  # letters of another's account; a shorter one is a word of most texts
+SHORTEST_ACCOUNT = 4  # letters of another's id or account; a shorter one is a word of most texts
 SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
 FAMILY_OF_TWO = 4  # characters that a name must have for two of them to be the family's, as in Hwangbo or Ouyang
 PARTICLES = "은는이가을를의와과도만"  # which Korean writes behind a word without a space
 MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,5}")
 WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
-ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}){3,}")
+ENCODED = re.compile(r"[^\s%<>]{0,64}(?:%[0-9A-Fa-f]{2}[^\s%<>]{0,64})+")  # a word with escapes, as in an address
 TAG = re.compile(r"(<[^<>]*>)")
 
 
@@ -74,7 +75,7 @@ def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
     for at, part in enumerate(parts):
         if not part.startswith("<"):
             parts[at] = cut(part, terms)
-        elif "href=" in part and cut(address := unquote(part), terms) != address:
+        elif "href=" in part and cut(address := decoded(part), terms) != address:
             parts[at] = re.sub(r'href="[^"]*"', 'href=""', part)
     return "".join(parts)
 
@@ -89,10 +90,10 @@ def terms_of(author: Person, others: Iterable[Person]) -> Terms:
 def whole(person: Person, shortest: int = 1) -> frozenset[str]:
     """Id, name and numbers, and the name turned round; where it is written in two scripts, each.
 
-    `shortest` is how many letters that it is known as besides must have in a script with spaces.
+    `shortest` is how many letters an id, and what else it is known as, must have in a script with spaces.
     """
-    known = map(letters, person.known_as)
-    found = {letters(person.student), *(text for text in known if len(text) >= shortest or WIDE.match(text))}
+    known = map(letters, (person.student, *person.known_as))
+    found = {text for text in known if len(text) >= shortest or WIDE.match(text)}
     for run in scripts(person.name):
         words = run.split()
         found |= {letters(run), letters("".join(reversed(words)))}
@@ -128,21 +129,23 @@ def scripts(name: str) -> list[str]:
 
 
 def letters(text: str) -> str:
-    """The letters and digits of a text, in one case."""
-    return "".join(map(folded, filter(str.isalnum, unicodedata.normalize("NFC", text))))
+    """The letters and digits of a text, folded."""
+    return "".join(map(folded, unicodedata.normalize("NFC", text)))
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def folded(character: str) -> str:
-    """A character in lower case, as one character."""
-    return character.lower()[:1]
+    """The letters and digits that a character is a form of, in one case and without accents: none, one or several."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", character) if not unicodedata.combining(each))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", plain).casefold()))
 
 
 def cut(text: str, terms: Terms) -> str:
     """The text with each of these terms, and each mail address, replaced; also where it is written as in an address."""
     text = MAIL.sub(VEILED, unicodedata.normalize("NFC", text))
-    text = ENCODED.sub(lambda part: part[0] if cut(plain := unquote(part[0]), terms) == plain else VEILED, text)
-    places = [at for at, character in enumerate(text) if character.isalnum()]
-    squeezed = "".join(folded(text[at]) for at in places)
+    text = ENCODED.sub(lambda word: word[0] if cut(plain := decoded(word[0]), terms) == plain else VEILED, text)
+    places = [at for at, character in enumerate(text) for _ in folded(character)]
+    squeezed = "".join(map(folded, text))
     made, done, at = [], 0, 0
     while at < len(squeezed):
         length = next(
@@ -153,6 +156,11 @@ def cut(text: str, terms: Terms) -> str:
             done = places[at + length - 1] + 1
         at += length or 1
     return "".join([*made, text[done:]])
+
+
+def decoded(text: str) -> str:
+    """Without the escapes of an address."""
+    return unicodedata.normalize("NFC", unquote(text))
 
 
 def stands(text: str, places: list[int], at: int, length: int) -> bool:
@@ -173,5 +181,5 @@ def stands(text: str, places: list[int], at: int, length: int) -> bool:
 
 
 def joined(neighbour: str) -> bool:
-    """Whether a Latin word or a number goes on in a neighbouring character; Korean particles do not."""
-    return neighbour.isalnum() and not WIDE.match(neighbour)
+    """Whether a Latin word or a number goes on in a neighbouring character: not in a Korean particle or a footnote's digit."""
+    return (neighbour.isalpha() or neighbour.isdecimal()) and not WIDE.match(neighbour)

@@ -21,31 +21,46 @@ from project.support.errors import UserError
 ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
 NO_POINTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # where nobody gave any
 PATIENCE = 20  # seconds to wait for others, who write a row at a time
+HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
+NO_NAMES = ("group", "role", HANDED_IN_BY)  # in `known_as`: what is not said of the student alone
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
-# Every student's newest submission, or the one that is chosen, with all measurements of it in the student's newest round.
+CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), submissions.student)"
+
+# Submissions with the measurements of one round of each. Of a group's submission they are whose who handed it in.
 GRADED = """
 SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags,
-    s.known_as, f.findings,
+    s.known_as, s.carrier, s.id AS submission, f.findings,
     m.id, m.training, m.counts, m.measurement, m.circumstances
-FROM submissions s
-LEFT JOIN json_each(?) r ON r.key = s.student
+FROM (SELECT *, {carrier} AS carrier FROM submissions) s
+LEFT JOIN json_each(?) r ON r.key = s.carrier
 LEFT JOIN json_each(?) c ON c.key = s.student
 LEFT JOIN findings f ON f.student = s.student AND f.digest = s.digest AND f.checks = ?
-LEFT JOIN measurements m ON m.student = s.student AND m.digest = s.digest AND m.images = s.images
-    AND m.round = coalesce(r.value, 0) AND m.variant = ''
-WHERE s.id = coalesce(c.value, (SELECT max(id) FROM submissions WHERE student = s.student))
+LEFT JOIN measurements m ON m.student = s.carrier AND m.digest = s.digest AND m.images = s.images
+    AND m.round = {round} AND m.variant = ''
+WHERE s.id {which}
 """
+# Of every student the newest, or the one that is chosen, in the newest round.
+NOW = GRADED.format(
+    carrier=CARRIER,
+    round="coalesce(r.value, 0)",
+    which="= coalesce(c.value, (SELECT max(id) FROM submissions WHERE student = s.student))",
+)
+# All that were ever handed in, each in its last round.
+EVER = GRADED.format(
+    carrier=CARRIER,
+    round="(SELECT max(round) FROM measurements WHERE student = s.carrier AND digest = s.digest)",
+    which="IN (SELECT max(id) FROM submissions GROUP BY student, digest)",
+)
 
 # All that students handed in on the images of the newest, each once, as it was noted last.
-ATTEMPTS = """
-SELECT s.*, max(s.id) AS newest, NULL AS findings, EXISTS (SELECT 1 FROM measurements m WHERE m.student = s.student
+ATTEMPTS = f"""
+SELECT s.*, max(s.id) AS newest, NULL AS findings, EXISTS (SELECT 1 FROM measurements m WHERE m.student = {CARRIER}
     AND m.digest = s.digest AND m.images = s.images AND m.counts AND m.variant = '') AS measured
-FROM submissions s
+FROM submissions JOIN submissions s ON s.id = submissions.id
 WHERE s.digest != ''
     AND s.images = (SELECT images FROM submissions WHERE student = s.student ORDER BY id DESC LIMIT 1)
 """
-
 NEWEST = "SELECT student, source, digest, flags FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
 
 
@@ -62,7 +77,8 @@ class Noted:
         time_by: What told when it was handed in.
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
-            `id`, `login`. Nothing where only the student says who that is.
+            `id`, `login`. Nothing where only the student says who that is. And what the roster says besides: `group`, `role`,
+            and in `handed_in_by` who handed in what counts for the group.
     """
 
     student: str
@@ -110,6 +126,11 @@ class Graded(Noted):
     rows: dict[int, int] = field(default_factory=dict)
     infrastructure: Measurement | None = None
     faults_alone: int = 0
+
+    @property
+    def carrier(self) -> str:
+        """Whose measurements these are: the student's, or those of whoever handed it in for the group."""
+        return self.known_as.get(HANDED_IN_BY, [self.student])[0]
 
 
 class Ledger:
@@ -233,8 +254,8 @@ class Ledger:
             "INSERT INTO measurements (started, ended, student, digest, images, variant, training, seed, round, replaces,"
             " counts, measurement, circumstances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                *(started, now(), graded.student, graded.digest, graded.images, variant, training, seed),
-                *(self.round(graded.student), 0 if variant else graded.rows.get(training, 0)),
+                *(started, now(), graded.carrier, graded.digest, graded.images, variant, training, seed),
+                *(self.round(graded.carrier), 0 if variant else graded.rows.get(training, 0)),
                 *(measurement.outcome != "infrastructure", measurement.model_dump_json(), json.dumps(circumstances)),
             ],
         )
@@ -280,7 +301,7 @@ class Ledger:
             "SELECT id, variant, training, measurement FROM measurements WHERE variant != '' AND counts"
             " AND student = ? AND digest = ? AND images = ? ORDER BY id"
         )
-        for row in self.database.execute(query, [graded.student, graded.digest, graded.images]):
+        for row in self.database.execute(query, [graded.carrier, graded.digest, graded.images]):
             found.setdefault(row["variant"], {})[row["training"]] = measured(row)
         return found
 
@@ -324,18 +345,33 @@ class Ledger:
         )
         return [(row["images"], row["operations"], row["seconds"] / row["epochs"]) for row in rows]
 
+    def first_taken_in(self, student: str, trained: bool = False) -> dict[str, str]:
+        """By the digest of all that a student handed in, when a run first took it in; in the order of the last notes.
+
+        With `trained` only of what a training counts of.
+        """
+        counting = "AND digest IN (SELECT digest FROM measurements WHERE counts AND variant = '')" if trained else ""
+        query = f"SELECT digest, min(taken_in) FROM submissions WHERE student = ? {counting} GROUP BY digest ORDER BY max(id)"
+        return {row[0]: row[1] for row in self.database.execute(query, [student])}
+
     def graded(
-        self, checks: str, student: str | None = None, chosen: Mapping[str, int] | None = None
+        self,
+        checks: str,
+        student: str | None = None,
+        chosen: Mapping[str, int] | None = None,
+        every_attempt: bool = False,
     ) -> Iterator[Graded]:
         """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory.
 
         Args:
             chosen: By student, the row of the submission that counts, where that is not the newest.
+            every_attempt: Also what a student handed in before, each as it was last measured, the newest last.
         """
-        query = GRADED + ("AND s.student = ? " if student else "") + "ORDER BY s.student, m.id"
+        query = (EVER if every_attempt else NOW) + (" AND s.student = ? " if student else "")
+        query += " ORDER BY s.student, s.id, m.id"
         given = [json.dumps(self.rounds()), json.dumps(dict(chosen or {})), checks, *([student] if student else [])]
         found, terms = self.database.execute(query, given), self.terms()
-        for _, group in groupby(found, itemgetter("student")):
+        for _, group in groupby(found, itemgetter("submission")):
             rows: list[sqlite3.Row] = list(group)
             about = {name: rows[0][name] for name in ABOUT}
             told = [(row, measured(row)) for row in rows if row["measurement"]]
@@ -360,7 +396,7 @@ class Ledger:
             " AND circumstances = ?)"
         )
         first, last = faults[0], faults[-1]
-        values = [last["student"], first["id"], last["id"], last["circumstances"]]
+        values = [last["carrier"], first["id"], last["id"], last["circumstances"]]
         return bool(self.database.execute(query, values).fetchone()[0])
 
     def devices(self) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
+from grader.intake.system_names import MOODLE, canvas_s
 from grader.publish.gradebooks import (
     Filled,
     Gradebook,
@@ -32,7 +32,7 @@ TEST_STUDENT = {"Student", "Test"}  # which Canvas adds to every course
 
 def number(entry: Entry) -> str:
     """The number that Canvas gave the student; empty where the download's name has none, or one that others do not say."""
-    found = CANVAS.fullmatch(entry.source)
+    found = canvas_s(entry.source)
     return found["id"] if found and is_known(entry, found["id"], "canvas") else ""
 
 

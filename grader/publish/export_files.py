@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.grading.grades import highest_total
 from grader.grading.kept_roster import kept_roster
-from grader.grading.ranking import Entry, standings
+from grader.grading.ranking import Entry, for_students, standings
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
@@ -52,7 +52,10 @@ def write_export(
     Raises:
         UserError: A file cannot be read or written, or the gradebook is none that can be filled in.
     """
-    entries = standings(opened.ledger, opened.rules)
+    if opened.secret.part == "practice" and form not in FILES:
+        raise UserError(f"--format {form}: practice gives no grades; export the results of the final round")
+    everybody = standings(opened.ledger, opened.rules)
+    entries = for_students(everybody)
     told = feedbacks(opened, entries, language)
     target = out or (opened.folder / FILES[form] if form in FILES else place_to_publish(opened) / EXPORTS[form])
     most, full, roster = highest_total(opened.rules), opened.rules.grades.most, kept_roster(opened.folder)
@@ -80,7 +83,7 @@ def write_export(
     elif form == "feedback":
         contents = {target / f"{student}.md": text.encode() for student, text in told.items()}
     else:
-        write_leaderboard(opened, entries)
+        write_leaderboard(opened, everybody)
         contents = {target: (opened.folder / FILES[form]).read_bytes()}
     try:
         for path, content in contents.items():
@@ -105,7 +108,7 @@ def write_autograder(rules: Path, opened: OpenResults | None, out: Path, languag
     if opened:
         if not is_released(opened):
             raise UserError(f"--results {opened.folder}: results are not released; `python -m grader release` does it")
-        entries = standings(opened.ledger, opened.rules)
+        entries = for_students(standings(opened.ledger, opened.rules))
         finals = final_results(entries, opened.rules, feedbacks(opened, entries, language), language)
     with output("--out", out), open_atomically(out) as file:
         file.write(autograder(rules, finals))

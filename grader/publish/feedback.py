@@ -73,7 +73,7 @@ def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:
     return [
         f"- {label['accuracy']}: {entry.accuracy:.2%} ({interval})",
         *([f"- {label['decided']}: {entry.decided_by} ({entry.decided_accuracy:.2%})"] if decision(entry) else []),
-        f"- {label['rank']}: {entry.rank} {label['of']} {ranked}{band}",
+        *([f"- {label['rank']}: {entry.rank} {label['of']} {ranked}{band}"] if entry.rank else []),
         f"- {label['epochs']}: {entry.epochs}{reached}",
         f"- {label['seconds']}: {entry.seconds:.0f}",
         f"- {label['total']}: {entry.total:.2f}",

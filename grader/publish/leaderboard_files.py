@@ -9,8 +9,10 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from grader.grading.boards import Place
 from grader.grading.ranking import Entry, band, decision
 from grader.ledger.results_folder import OpenResults
+from grader.publish.practice_view import as_public
 from grader.publish.pseudonyms import called
 from grader.publish.public_words import public
 from grader.safe_text import csv_text, escaped, table_row
@@ -34,7 +36,9 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    named = called(entries, opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
+    named = called(
+        as_public(entries, opened), opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival()
+    )
     write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 
@@ -67,6 +71,18 @@ def as_table(entries: list[Entry]) -> str:
     return "\n".join("  ".join(map(aligned, HEADINGS, row, widths)).rstrip() for row in rows)
 
 
+def as_board(places: list[Place], column: str) -> str:
+    """Another board for the terminal."""
+    rows = [["rank", "student", "name", column, "accuracy"]]
+    for rank, value, entry in places:
+        shown_value = f"{value:,.1f}" if column == "seconds" else f"{value:,}"
+        rows.append([shown(rank, "d"), *cells(entry, "")[1:3], shown_value, shown(entry.accuracy, ".2%")])
+    widths = [max(map(cell_len, each)) for each in zip(*rows)]
+    return "\n".join(
+        "  ".join(text + " " * (width - cell_len(text)) for text, width in zip(row, widths)).rstrip() for row in rows
+    )
+
+
 def aligned(heading: str, text: str, width: int) -> str:
     space = " " * (width - cell_len(text))
     return space + text if heading in ALIGNED_RIGHT else text + space
@@ -78,7 +94,7 @@ def cells(entry: Entry, reason: str) -> list[str]:
     return [
         band(entry) + (BEST if entry.excellent else ""),
         entry.student,
-        entry.name,
+        entry.name + " (staff)" * entry.staff,
         entry.verdict,
         entry.tier,
         shown(entry.accuracy, ".2%"),

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.downloads import CANVAS, MOODLE
 from grader.intake.roster import Student
+from grader.intake.system_names import MOODLE, canvas_s
 from grader.publish.gradebooks import (
     Filled,
     Gradebook,
@@ -43,7 +43,7 @@ def number(entry: Entry) -> str:
 
 def of_moodle(entry: Entry) -> re.Match[str] | None:
     """The parts of a download's name as Moodle makes it. What a student calls a file for Canvas may look like one."""
-    found = None if CANVAS.fullmatch(entry.source) else MOODLE.fullmatch(entry.source)
+    found = None if canvas_s(entry.source) else MOODLE.fullmatch(entry.source)
     return found if found and is_known(entry, found["id"], "moodle") else None
 
 
@@ -74,7 +74,7 @@ def worksheet(
             if not entry.known_as:
                 continue
             on_list = (listed or {}).get(entry.student)
-            place = number(entry) or (on_list.number if on_list and not CANVAS.fullmatch(entry.source) else "")
+            place = number(entry) or (on_list.number if on_list and not canvas_s(entry.source) else "")
             identifier = f"Participant {place}" if place else entry.student
             made.append(
                 [identifier, on_list.name if on_list else entry.name, grade(entry), "-", feedbacks[entry.student]]

@@ -1,5 +1,6 @@
 """What may be said of an entry, by language: each sentence of the closed list has its twin in Korean."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -12,15 +13,18 @@ from grader.publish.public_words import (
     OTHER_REASONS,
     REASONS,
     filled,
+    one_of,
     parsed,
     public_flag,
     public_reason,
 )
+from project.assignment import FAMILIES
 
 KOREAN: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 VALUES = {"training": "학습", "predicting": "예측", "an exception of its own": "자체 정의"}
 
 
+@functools.cache
 def sentences() -> list[str]:
     """All that is published of reasons and flags, with free places; none twice."""
     reasons, flags = ([published or said for said, published in some.items()] for some in (REASONS, FLAGS))
@@ -40,7 +44,7 @@ def in_language(published: str, language: str) -> str:
 def in_korean(kind: str, value: str) -> str:
     """What stands in a free place; numbers, files, settings and names of exceptions stay as they are."""
     if kind == "families":
-        return ", ".join(translated(family, "ko") for family in re.split(", | and ", value))
+        return re.sub(one_of(FAMILIES), lambda family: translated(family[0], "ko"), value.replace(" and ", ", "))
     return VALUES.get(value, value)
 
 

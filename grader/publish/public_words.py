@@ -40,6 +40,7 @@ REASONS: dict[str, str | None] = {
     "not graded yet": None,
     "handed in nothing": None,
     "disqualified by a person": None,
+    "has withdrawn": None,
     "accuracy {number} is not above {number}": None,
     "accuracy {number} is not above {number}, by the median of {number} trainings": None,
     "trained {number} epochs, more than the {number} of the rules": None,
@@ -92,6 +93,7 @@ OTHER_REASONS = {  # by verdict
     "missing": "handed in nothing",
     "infrastructure": "a fault of the grader's own",
     "pending": "not graded yet",
+    "withdrawn": "has withdrawn",
 }
 FLAGS: dict[str, str | None] = {
     "graded without a sandbox": None,
@@ -116,6 +118,9 @@ FLAGS: dict[str, str | None] = {
     "nothing but its student.yaml says whose it is": None,
     "is not on the roster": None,
     "is not told from others of the same name": None,
+    "another account has the same id": None,
+    "its name is another's, and its student.yaml says {any}": "its name and its student.yaml are two students'",
+    "another download has this name, too, and its student.yaml says {any}": "another download has this name, too",
     "other downloads are called like it, so that its name says nothing of whose it is": None,
     "by its name it may be that of {any}": "its name fits several students",
     "its name is not {any}'s, as most of these downloads' names are": "its name is not as most names are",
@@ -124,6 +129,7 @@ FLAGS: dict[str, str | None] = {
     "showed {any} before its training, and no more after it": "showed strategies before its training, and no more after",
     "failed {number} times through faults that others did not meet meanwhile": None,
     "imports {any}, with which further images could be drawn": "imports what further images could be drawn with",
+    "counts for the group, and not what this member handed in": None,
     "replaced {any}": "replaced functions of the library",
     "its census is unproven: it replaced {any}": "its census is unproven: it replaced functions of the library",
 }

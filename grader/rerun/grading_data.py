@@ -23,6 +23,7 @@ from project.datasets.tensor_folder import TensorFolder
 from project.support.errors import UserError
 from project.support.files import write_atomically
 
+PRACTISED = 0.5  # share of the images that score, in a practice round; of what is drawn anew each round has all
 DATA, WITHHELD = "data", "withheld"  # folders of the results: students' programs see a part of the first alone
 
 
@@ -146,6 +147,15 @@ def count_images(folder: Path, split: str) -> int:
     return count
 
 
+def of_round(labels_N: Tensor, secret: Secret) -> Tensor:
+    """Indices of the images that may score: all, those of practice, or those that practice never shows."""
+    if secret.part == "all":
+        return torch.arange(len(labels_N))
+    practised = round(PRACTISED * len(labels_N))
+    final, practice = stratified_split(labels_N, practised, secret.practice.number("practice images"))
+    return practice if secret.part == "practice" else final
+
+
 def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[str, Any]:
     """Write the images into an empty folder, and return what GradingData has besides."""
     train, val = source.load("train"), source.load("val")
@@ -159,7 +169,11 @@ def write(source: Source, rules: Rules, secret: Secret, folder: Path) -> dict[st
     scoring = source.load("test") if "test" in source.splits else None
     handed_out = isinstance(source, TorchvisionSource)
     if scoring is None or (scoring.labels_N < 0).any():  # a table to predict has no labels
+        rest = rest[torch.isin(rest, of_round(val.labels_N, secret))]
         scoring, handed_out = Split(val.images_NHWC[rest], val.labels_N[rest]), True
+    elif not isinstance(source, Glyphs):
+        part = of_round(scoring.labels_N, secret)
+        scoring = Split(scoring.images_NHWC[part], scoring.labels_N[part])
     # numpy, since torch seeds an order with 32 bits, which can all be tried.
     random = np.random.default_rng(int.from_bytes(secret.digest("order"), "big"))
     order_N = torch.from_numpy(random.permutation(len(scoring.labels_N)))

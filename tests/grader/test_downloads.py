@@ -14,7 +14,8 @@ import pytest
 from grader.cli import main
 from grader.grading.hand_ins import is_late
 from grader.grading.register_submissions import read_submission
-from grader.intake.downloads import counted, find_downloads, modified
+from grader.intake.downloads import find_downloads, modified
+from grader.intake.last_in_time import counted
 from grader.intake.submission import take_in
 from grader.rules import Rules
 from project.support.errors import UserError
@@ -43,6 +44,7 @@ def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
     download(tmp_path, "Park Seo-yun_1234567_assignsubmission_file_", make="folder")
     download(tmp_path, "Park Seo-yun_1234567_assignsubmission_onlinetext_", make="folder")
     download(tmp_path, "choijin_888_678904_x_777_assignsubmission_file_.zip")
+    download(tmp_path, "윤하준_55_assignsubmission_file_hw_4_2_final.zip")
     download(tmp_path, "plain-name.zip")
     found = {found.source.name: found for found in find_downloads(tmp_path)}
     assert {name: (one.student, one.name, one.late) for name, one in found.items()} == {
@@ -51,6 +53,7 @@ def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
         "김민지_54321_678903_제출.zip": ("54321", "김민지", False),
         "Park Seo-yun_1234567_assignsubmission_file_": ("park-seo-yun-1234567", "Park Seo-yun", False),
         "choijin_888_678904_x_777_assignsubmission_file_.zip": ("choijin-888", "choijin", False),
+        "윤하준_55_assignsubmission_file_hw_4_2_final.zip": ("55", "윤하준", False),
         "plain-name.zip": ("", "", False),
     }
 

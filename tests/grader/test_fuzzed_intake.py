@@ -286,6 +286,70 @@ def test_no_table_of_times_is_more_than_a_line(tmp_path, table):
     read_times(table, tmp_path)
 
 
+WORKSHEET = (
+    b"Identifier,Full name,ID number,Last modified (submission)\n"
+    b'Participant 1,Kim,20260001,"Wednesday, 2 December 2026, 10:00 AM"\n'
+    b'Participant 2,Eve,20260002,"Wednesday, 9 December 2026, 10:00 AM"\n'
+)
+columns = st.sampled_from(
+    [
+        "Identifier",
+        "식별자",
+        "Full name",
+        "ID number",
+        "Last modified (submission)",
+        "마지막 수정됨(제출)",
+        "file",
+        "submitted",
+    ]
+    + [
+        "username",
+        "datetime",
+        "late",
+        "Participant 1",
+        "Participant 2",
+        "20260001",
+        "2 December 2026, 10:00 AM",
+        "yesterday",
+    ]
+)
+of_students = st.lists(st.lists(columns | cells, max_size=5).map(",".join), max_size=6).map("\n".join)
+csv_files = of_students.map(lambda text: text.encode("utf-8", "replace")) | contents | st.just(WORKSHEET[:-40])
+csv_names = st.one_of(
+    st.sampled_from(["times", "scores", "roster", "x_1_2_y", "_assignsubmission_file_"]), st.text("a_1.é ", max_size=9)
+)
+
+
+def beside_a_students_tables(files: dict[str, bytes], folder: Path) -> None:
+    """Moodle's downloads with its worksheet, and what one student hands in besides: nothing of the others' changes."""
+    for old in folder.iterdir():
+        old.unlink()
+    zips = [f"{name}_assignsubmission_file_a.zip" for name in ("Kim_1", "Eve_2", "Lee_3")]
+    for name in zips:
+        (folder / name).write_bytes(b"PK")
+    (folder / "Grades.csv").write_bytes(WORKSHEET)
+    expected = {each.source.name: each for each in find_downloads(folder)}
+    for name, content in files.items():
+        (folder / f"Eve_2_assignsubmission_file_{name}.csv").write_bytes(content)
+    found = {each.source.name: each for each in find_downloads(folder)}
+    assert {name: found[name] for name in zips} == expected
+    assert all(each.student == "eve-2" for name, each in found.items() if name not in zips)
+
+
+@fast
+@given(st.dictionaries(csv_names, csv_files, min_size=1, max_size=3))
+@example({"a": b"Identifier,Last modified (submission)\nnobody,yesterday\n"})
+def test_no_csv_of_a_student_s_is_anybody_else_s_trouble(tmp_path, files):
+    beside_a_students_tables(files, tmp_path)
+
+
+@pytest.mark.slow
+@long
+@given(st.dictionaries(csv_names, csv_files, min_size=1, max_size=3))
+def test_no_csv_of_many_is_anybody_else_s_trouble(tmp_path, files):
+    beside_a_students_tables(files, tmp_path)
+
+
 @pytest.mark.slow
 @long
 @given(contents)

@@ -551,7 +551,7 @@ def test_a_review_shows_notebooks_and_where_documents_lie(handed_in):
     with open_results(handed_in) as opened, suppress(EOFError):
         console = Console(file=said, width=100, force_terminal=False)
         console.input = lambda *given, **more: "s"
-        review(opened, "kang", console=console)
+        review(opened, "kang", named=True, console=console)
     text = said.getvalue()
     assert "김민지.ipynb" in text and "net = MyNet()" in text and "report: 김민지.ipynb" in text
     place = handed_in / "documents" / "rex-report-1.pdf"

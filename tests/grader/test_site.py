@@ -172,7 +172,7 @@ def test_a_page_tells_the_place_the_median_the_points_and_the_reader_s_words(tmp
     scored = sorted(student.accuracy for student in everyone)
     for language in ("en", "ko"):
         text = next(text for path, text in pages(tmp_path, language).items() if path.endswith(f"{everyone[0].id}.html"))
-        assert f"{100 * scored[2]:.2f} %" in text and "Clear &lt;b&gt;figures&lt;/b&gt;" in text
+        assert f"{100 * scored[2]:.2f}\N{NO-BREAK SPACE}%" in text and "Clear &lt;b&gt;figures&lt;/b&gt;" in text
         place = 1 + sum(each > everyone[0].accuracy for each in scored)
         assert (f"{place} of 5" if language == "en" else f"5명 중 {place}위") in text
         assert ("4 of 5 report" if language == "en" else "보고서 4/5") in text
@@ -278,7 +278,9 @@ def test_pages_of_several_trainings_show_them_all_and_draw_the_middle_one(tmp_pa
         data, text = page_data(page), page.read_text()
         middle = results.index(median(results))
         assert len(results) == len(data["curves"]) == text.count("<code>") == 3 and data["middle"] == middle
-        assert f"<tr><td>{middle + 1} (ranks)</td><td>{100 * results[middle].accuracy:.2f} %</td>" in text
+        assert (
+            f"<tr><td>{middle + 1} (ranks)</td><td>{100 * results[middle].accuracy:.2f}\N{NO-BREAK SPACE}%</td>" in text
+        )
         last = data["curves"][middle][-1]["val/accuracy"]
         assert rows[student]["curve"][-1] == round(last, 4) and rows[student]["accuracy"] == results[middle].accuracy
 
@@ -540,6 +542,8 @@ def test_rows_are_one_line_high_and_a_narrow_screen_shows_what_matters(page, cou
     inside = page.locator("div.dt-container").bounding_box()
     assert max(page.evaluate(right)) <= inside["x"] + inside["width"] and page.evaluate(shown) == 4
     assert page.locator("#leaderboard tbody tr:first-child td:nth-child(2)").bounding_box()["width"] > 110
+    marks = "[...document.querySelectorAll('.named')].map((one) => [one.lastChild, one.closest('td')].map((each) => each.getBoundingClientRect().right))"
+    assert all(mark <= cell for mark, cell in page.evaluate(marks)), "a star or a flag is never cut off"
 
 
 @needs_browser

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import unicodedata
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.grading.class_list import class_list
-from grader.grading.common_words import course_words
+from grader.grading.common_words import course_words, is_common
 from grader.grading.ranking import Entry
 from grader.intake import roster
 from grader.intake.submission import safe_id
@@ -72,10 +73,8 @@ def named(tmp_path_factory) -> tuple[Path, list[str]]:
         secrets += [name, f"{family} {own}", f"{own}{family}", str(number), student.id, student.source]
     write_course(results, everyone, RULES.but(site=RULES.site.but(mistakes=0)))
     with open_results(results) as opened:
-        opened.ledger.database.execute(
-            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES ('now', 'kang', ?, 1, 1, ?)",
-            [everyone[0].id, f"{everyone[0].name}, 잘했어요"],
-        )
+        given_points = {"report": 1, "conclusion": 1, "comment": f"{everyone[0].name}, 잘했어요"}
+        opened.ledger.decisions.take("now", "kang", "points", everyone[0].id, given_points)
         publish(opened)
     return results, secrets
 
@@ -118,6 +117,31 @@ FRIEND = Person("do-20262", "Do Hyun", ("20262002",))
 def test_an_author_is_veiled_however_the_name_is_written(text):
     for found in (veiled(text, AUTHOR, [FRIEND]), veiled_html(f"<p>{text}</p>", AUTHOR, [FRIEND])):
         assert VEILED in found and "inji" not in found.lower() and "민지" not in found and "1001" not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ⓜⓘⓝⓙⓘ", "Ｍｉｎｊｉ", "𝐌𝐢𝐧𝐣𝐢", "Mínjï", "m\u0301inji", "%4dinji", "mi%6eji", "%254dinji", "x.org/~mi%6Eji/work"]
+    + ["Minji²", "②026①001", "２０２６１００１", "2026100%31", "%EA%B9%80민지"],
+)
+def test_no_form_of_a_letter_and_no_escape_hides_a_name(text):
+    for own, others in ((AUTHOR, [FRIEND]), (Person("x1", "X Y"), [AUTHOR._replace(student="minji")])):
+        for found in (veiled(f"by {text} 50%", own, others), veiled_html(f"<p>by {text} 50%</p>", own, others)):
+            assert VEILED in found and text not in found and found.startswith(("by", "<p>by")) and "50%" in found
+
+
+def test_what_only_looks_like_an_escape_or_another_form_stays():
+    said = "50%de the loss, x² + ½, 100%20 caf\u00e9, caf%C3%A9, cafe%CC%81, a ① list at 3㎏, β₁ = 0.9"
+    assert veiled(said, AUTHOR, [FRIEND]) == said
+
+
+def test_a_text_of_escapes_is_soon_done():
+    import time
+
+    for text in ("a" * 100_000, "%25" * 30_000, "%25" + "25" * 50_000, ("x" * 70 + "%41") * 1500, "%2541" * 20_000):
+        began = time.process_time()
+        veiled(text, AUTHOR, [FRIEND])
+        assert time.process_time() - began < 10
 
 
 def test_of_others_whole_names_are_veiled_and_words_stay():
@@ -196,6 +220,47 @@ def test_uploads_of_common_names_take_no_word_out_of_anybody_s_text(tmp_path):
             in page
         )
         assert "Zofia" not in page and VEILED in page
+
+
+WORDS = "accuracy the rate training gradient overfitting softmax relu SGD lr learningrate learning-rate BatchSize 정확도 정확도그래프"
+TEXT = "The training accuracy rose: learning rate, SGD, ReLU, batch size, the gradient, softmax, overfitting, an lr. 정확도 그래프. "
+
+
+def a_student_called(word: str) -> dict[str, tuple[Entry, dict[str, roster.Student]]]:
+    """Somebody who chose a word to be called: as a folder, a GitHub name, an account, and also where there is a roster."""
+
+    def entry(student: str, name: str, source: str, **known: str) -> Entry:
+        about = {"verdict": "passed", "tier": "verified", "known_as": {kind: [text] for kind, text in known.items()}}
+        return Entry(student=student, name=name, source=source, **about)
+
+    row = roster.Student("20261", "Eve Park", "20261", "", (f"{word}@x.kr",), word)
+    return {
+        "folder": (entry(word, word, word, id=word), {}),
+        "GitHub name": (entry(word, "Eve", f"homework-{word}"), {}),
+        "login": (entry("evepark-13", "evepark", "evepark_13_1_x.zip", login=f"{word}@x.kr", canvas="13"), {}),
+        "Canvas's name": (entry(f"{word}-13", word, f"{word}_13_1_x.zip", canvas="13"), {}),
+        "roster's login": (
+            entry("20261", "Eve Park", f"homework-{word}", id="20261", login=f"{word}@x.kr"),
+            {"20261": row},
+        ),
+        "roster's GitHub name": (entry(word, "Eve Park", "x.zip"), {word: replace(row, student=word, id="")}),
+    }
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_who_is_called_by_a_word_of_the_course_takes_it_out_of_nobody_s_text(word):
+    kim = Entry(student="kim-minji", name="Kim Minji", verdict="passed", tier="verified", source="kim-minji.zip")
+    for way, (entry, listed) in a_student_called(word).items():
+        found = class_list([kim, entry], listed)
+        assert veiled(TEXT, found["kim-minji"][0], [found[entry.student][1]]) == TEXT, way
+        assert not listed or veiled("Eve Park", found["kim-minji"][0], [found[entry.student][1]]) == VEILED
+
+
+def test_names_of_people_are_no_words_of_the_course():
+    names = (
+        "kim minji lee jun park seoyeon choi hyun zhang huang smith taylor anna david ivan 민지 김민지 이서연 도윤 하준"
+    )
+    assert not [name for name in names.split() if is_common(name)]
 
 
 LATIN = ("Ana", "Zoltán", "Minji", "Yunseo", "Oyelaran", "Nguyen", "Kwon", "Brzęczyszczykiewicz")

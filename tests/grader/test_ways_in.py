@@ -248,11 +248,13 @@ def test_classroom_50(files, rules, tmp_path):
     [
         ("dl-week4_submissions_2026_12_10_T_09_00_00", {"dl-week4-yuna": "yuna", "dl-week4-week4-yuna": "week4-yuna"}),
         ("DL-Week4-submissions", {"dl-week4-yuna": "yuna", "dl-week4-kim": "kim"}),
-        ("clones", {"dl-week4-yuna": "", "dl-week4-kim": "kim"}),
+        ("clones", {"dl-week4-yuna": "yuna", "dl-week4-kim": "kim"}),
+        ("clones", {"dl-week4-yuna": ""}),
+        ("clones", {"dl-week4-yuna": "", "yuna": "", "other-kim": "kim"}),
     ],
 )
 def test_a_user_is_all_that_follows_the_assignment(folder, users, files, rules, tmp_path):
-    """And where the folder does not tell it, a name in which two users fit is nobody's."""
+    """Where the folder does not tell it, of what all names have in common; else a name in which two users fit is nobody's."""
     for name in users:
         for file, content in files.items():
             systems.written(tmp_path / folder / name / "submission" / file, content)

@@ -28,12 +28,18 @@ OBSTACLES = {  # what was measured, and what helps
         "Lower the rate, clip the gradients, or normalize.",
     ),
 }
+BOARDS = {"epochs_to_target": "Epochs to {target}", "seconds": "Seconds", "parameters": "Parameters"}
 ASKED = re.compile(r"""\b(?:_|filled)\("([^"]+)"[,)]""")
 
 
 def translated(text: str, language: str) -> str:
     """The text in a language. Raises KeyError for one that nobody has translated."""
     return text if language == "en" else KOREAN[text]
+
+
+def unbroken(text: str) -> str:
+    """Korean text with no line's end between a percent sign and what is joined to it; browsers put one there."""
+    return re.sub(r"%(?=[가-힣])", "%\u2060", text)
 
 
 def translated_html(html: str, language: str) -> str:
@@ -54,6 +60,7 @@ def of_scripts(language: str) -> dict[str, str]:
         "infrastructure",
         "pending",
         "missing",
+        "withdrawn",
         "verified",
         "audited",
     }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from safetensors import SafetensorError
 
 from grader.apart import Apart, Failed
+from grader.grading.boards import board
 from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.personal_rules import open_until
@@ -24,9 +25,18 @@ from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
-from grader.publish.pages.languages import LANGUAGES, OBSTACLES, of_scripts, translated, translated_html
+from grader.publish.pages.languages import (
+    BOARDS,
+    LANGUAGES,
+    OBSTACLES,
+    of_scripts,
+    translated,
+    translated_html,
+    unbroken,
+)
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
+from grader.publish.practice_view import as_public, in_full
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
@@ -34,7 +44,7 @@ from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
-    " excellent"
+    " excellent staff"
 ).split()
 
 FOLDERS = {"en": "", "ko": "ko"}  # where the pages of each language are
@@ -46,8 +56,9 @@ class Pages:
 
     def __init__(self, site: Path, opened: OpenResults, entries: list[Entry]):
         self.site, self.opened, self.rules = site, opened, opened.rules
-        self.entries, shown = {entry.student: public(entry) for entry in entries}, self.rules.site.names
-        scored = [entry.accuracy for entry in entries if entry.accuracy is not None]
+        self.in_full, shown = in_full(opened), self.rules.site.names
+        self.entries = {entry.student: public(entry) for entry in as_public(entries, opened)}
+        scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
         arrived = opened.ledger.in_order_of_arrival()
         self.names = shown_names(entries, shown, opened.secret, arrived)
@@ -67,15 +78,18 @@ class Pages:
         environments = {language: environment(language, about) for language in LANGUAGES}
         self.page = {
             (name, language): made.get_template(f"{name}.html")
-            for name in ("leaderboard", "submission")
+            for name in ("leaderboard", "submission", "board")
             for language, made in environments.items()
         }
 
     def write(self) -> None:
         """Write every page in every language."""
-        curves = self.write_submissions()
+        curves = self.write_submissions() if self.in_full else {student: [] for student in self.entries}
         for language in LANGUAGES:
             self.place(language, "index.html").write_text(self.leaderboard(curves, language), encoding="utf-8")
+            for column in self.rules.site.boards if self.in_full else ():
+                page = f"{column}.html"
+                self.place(language, page).write_text(self.board(column, page, language), encoding="utf-8")
 
     def place(self, language: str, page: str) -> Path:
         """Where a page is in a language: at the root, or in a folder of its own."""
@@ -87,21 +101,35 @@ class Pages:
         return self.page["leaderboard", language].render(
             **ways("index.html", language),
             data={
-                "entries": [self.row(entry, curves[entry.student]) for entry in entries],
+                "entries": [self.row(entry, curves[entry.student]) | {"order": at} for at, entry in enumerate(entries)],
                 "target": self.rules.target_accuracy,
             },
             strategies={
                 family: sorted({name for entry in entries for name in entry.strategies.get(family, ())})
                 for family in self.rules.families
             },
+            boards={
+                f"{column}.html": translated(BOARDS[column], language)
+                for column in self.rules.site.boards
+                if self.in_full
+            },
             verdicts=Counter(entry.verdict for entry in entries),
         )
+
+    def board(self, column: str, page: str, language: str) -> str:
+        """The page of those who passed, by another column."""
+        rows = [
+            self.row(place.entry, []) | {"rank": place.rank, "value": in_column(place.value)}
+            for place in board([*self.entries.values()], column)
+        ]
+        heading = translated(BOARDS[column], language).format(target=self.rules.target)
+        return self.page["board", language].render(**ways(page, language), data={}, rows=rows, heading=heading)
 
     def row(self, entry: Entry, curve: list[float | None]) -> dict[str, Any]:
         """What the leaderboard's page shows of an entry: neither id nor name but the shown one, and no reason."""
         return {name: getattr(entry, name) for name in ON_THE_LEADERBOARD} | {
             "name": self.names[entry.student],
-            "page": f"submissions/{self.slugs[entry.student]}.html",
+            "page": f"submissions/{self.slugs[entry.student]}.html" if self.in_full else "",
             "band": band(entry),
             "flags": len(entry.flags),
             "curve": [None if accuracy is None else round(accuracy, 4) for accuracy in curve],  # as a chart can show it
@@ -224,8 +252,8 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         "language": language,
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
-        "told": lambda text: in_language(text, language),
-        "_": lambda text, **inserted: Markup(translated(text, language)).format(**inserted),
+        "told": lambda text: unbroken(in_language(text, language)),
+        "_": lambda text, **inserted: Markup(unbroken(Markup(translated(text, language)).format(**inserted))),
     }
     return made
 
@@ -243,7 +271,9 @@ def in_words(found: list[Obstacle], language: str) -> list[tuple[str, str]]:
     for kind, numbers, in_the_way in found:
         measured, helps = OBSTACLES[kind]
         shown = {name: number_in_words(name, value) for name, value in numbers.items()}
-        said.append((translated(measured, language).format(**shown), translated(helps, language) * in_the_way))
+        said.append(
+            (unbroken(translated(measured, language).format(**shown)), translated(helps, language) * in_the_way)
+        )
     return said
 
 
@@ -265,5 +295,10 @@ def number_in_words(name: str, value: float) -> str:
     return f"{value:.2f}" if name in ("begun", "soon") else percent(value, 1)
 
 
+def in_column(value: float) -> str:
+    """A number of a board: whole ones with commas."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
 def percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

@@ -41,21 +41,23 @@ function ranked(entry) {
   return cell;
 }
 
+// The name, of which a narrow screen may show a part, and the marks behind it.
 function named(entry) {
-  const cell = document.createElement("span");
-  cell.append(element("a", entry.name, { href: entry.page }));
-  if (entry.excellent) cell.append(" ", element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
-  if (entry.flags) cell.append(" ", element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
+  const cell = element("span", "", { class: "named" });
+  cell.append(entry.page ? element("a", entry.name, { href: entry.page }) : element("span", entry.name));
+  if (entry.excellent) cell.append(element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
+  if (entry.staff) cell.append(element("span", _("staff"), { class: "tag" }));
+  if (entry.flags) cell.append(element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
   return cell;
 }
 
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    column((entry) => last(entry.rank), ranked, { type: "num", className: "number", searchable: false }),
+    column((entry) => entry.order, ranked, { type: "num", className: "number", searchable: false }),
     column((entry) => entry.name, named),
     numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), ""),
-    numbers((entry) => entry.accuracy_low ?? -1, ifScored((entry) => `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
+    numbers((entry) => entry.accuracy_low ?? -1, (entry) => (entry.accuracy_low === null ? "" : `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
     column((entry) => entry.verdict, (entry) => element("span", _(entry.verdict.replace("_", " ")), { class: `verdict ${entry.verdict}` })),
     numbers((entry) => last(entry.epochs_to_target), (entry) => entry.epochs_to_target ?? ""),
     numbers((entry) => last(entry.seconds), (entry) => entry.seconds?.toFixed(0) ?? ""),

@@ -1,0 +1,31 @@
+"""How systems name what students handed in: Canvas, Moodle, and the clones of GitHub Classroom and Classroom 50."""
+
+import re
+
+from grader.safe_text import normal
+
+CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
+CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
+MOODLE, MOODLE_AT_LAST = (
+    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?") for way in ("?", "")
+)
+CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
+# Whatever a student is called, also where the patterns above leave open who that is.
+OF_A_SYSTEM = re.compile(r"_\d+_\d+_|(^|_)anon_[^\W_]+_\d+_|_assignsubmission_")
+
+
+def canvas_s(name: str) -> re.Match[str] | None:
+    """How a name is Canvas's. Where Moodle's words come before, these are the system's, and what follows is the student's."""
+    found, moodle = CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name), MOODLE.fullmatch(name)
+    return None if found and moodle and moodle.start("id") < found.start("id") else found
+
+
+def moodle_s(name: str) -> list[re.Match[str]]:
+    """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
+    found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]
+    return found[:1] if len({match.span("id") for match in found}) == 1 else found
+
+
+def may_be_student_s(name: str) -> bool:
+    """Whether a system can have given this name to a file that a student called something."""
+    return bool(OF_A_SYSTEM.search(normal(name)))

@@ -1,0 +1,114 @@
+"""The record of one student's grade: all that is known of it, and nothing of anybody else or of the secret."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from benchmarks.course import Student, write_course
+from grader.cli import main
+from grader.grading.verdicts import checks_by
+from grader.ledger.past_measurements import past_measurements
+from grader.ledger.results_folder import open_results, store_rules
+from grader.publish.appeal_pages import TEXTS
+from grader.rules import Limits
+from grader.secret import Secret, training_seed
+from tests.grader.engines import scored
+
+SECRET = Secret(b"never to be told")
+OTHERS = ("lee-202", "Lee Jun", "ojun77")
+
+
+@pytest.fixture
+def course(tmp_path, rules, monkeypatch) -> Path:
+    """Of three, two of whom are named in what is kept of the first, who was graded anew."""
+    flag = "its student.yaml says lee-202, which is another's id or is said by others, too"
+    everyone = [
+        Student("kim-201", "Kim Minji 김민지", 0.79, flags=[flag], source="kim-201.zip"),
+        Student("lee-202", "Lee Jun", 0.85, source="ojun77.zip"),
+        Student("rex-203", "Rex", None, source="rex-203.zip"),
+    ]
+    results = tmp_path / "results"
+    monkeypatch.setattr("benchmarks.course.SECRET", SECRET)
+    rules = rules.but(site=rules.site.but(mistakes=0), limits=Limits(minutes=30), target_accuracy=0.8)
+    write_course(results, everyone, rules)
+    with open_results(results) as opened:
+        ledger, rules = opened.ledger, opened.rules
+        change = "UPDATE submissions SET known_as = ? WHERE student = 'lee-202'"
+        ledger.database.execute(change, [json.dumps({"login": ["ojun77@x.org"], "id": ["lee-202"]})])
+        (first,) = past_measurements(ledger, "kim-201")
+        log = results / first.measurement.folder / "trainee.log"
+        log.write_bytes(b"loss 1.5, as lee-202 has it \xff\nmail ojun77@x.org\n")
+        (log.parent / "predict.log").write_text("the images that score")
+        ledger.decisions.take("then", "kang", "points", "kim-201", {"report": 2.0, "comment": "better than Lee Jun's"})
+        ledger.decisions.take("then", "kang", "points", "lee-202", {"report": 5.0, "comment": "not to be seen"})
+        ledger.regrade("later", "prof", "kim-201", "an appeal: the GPU was shared with lee-202")
+        (graded,) = ledger.graded(checks_by(rules), "kim-201")
+        again = scored(0.93, samples=100)
+        ledger.record(
+            "later", graded, 0, training_seed(SECRET, 0), again, {"device": "GPU 2", "versions": {"torch": "3"}}
+        )
+    return results
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_no_byte_tells_of_others_or_of_the_secret(course, language):
+    assert main(["appeal", str(course), "kim-201", "--language", language]) == 0
+    files = read(course / "appeals" / "kim-201")
+    whole = b"\n".join([*files.values(), *(name.encode() for name in files)])
+    secret = json.loads((course / "secret.json").read_text())["key"]
+    for other in (*OTHERS, "rex-203", "not to be seen", "images that score", secret):
+        assert other.encode() not in whole, other
+    assert SECRET.key not in whole and "withheld" not in whole.decode() and str(course).encode() not in whole
+
+
+def test_it_has_what_was_measured_and_decided_old_and_new(course, capsys):
+    assert main(["appeal", str(course), "kim-201"]) == 0
+    files = read(course / "appeals" / "kim-201")
+    found = json.loads(files["appeal.json"])
+    rounds = [(each["round"], each["verdict"], each["accuracy"]) for each in found["rounds"]]
+    assert rounds == [(0, "below_target", 0.79), (1, "passed", 0.93)]
+    assert [each["seed"] for each in found["trainings"]] == [training_seed(SECRET, 0)] * 2
+    assert [each["circumstances"]["device"] for each in found["trainings"]] == ["CPU: made up", "GPU 2"]
+    assert [(each["by"], each["kind"]) for each in found["decisions"]] == [("kang", "points"), ("prof", "regrade")]
+    assert "an appeal: the GPU was shared" in found["decisions"][1]["why"]
+    assert found["result"]["points"]["report"] == 2.0 and found["rules"]["limits"]["minutes"] == 30
+    text = files["appeal.md"].decode()
+    assert "79.00%" in text and "93.00%" in text and "Kim Minji 김민지" in text and "## Old and new" in text
+    (log,) = (each for each in files if each.startswith("logs/"))
+    assert files[log].startswith(b"loss 1.5, as") and f"]({log})" in text
+
+
+def test_seeds_wait_for_the_deadline(course, rules):
+    with open_results(course) as opened:
+        store_rules(course, opened.rules.but(deadline=datetime.now(UTC) + timedelta(days=1)))
+    assert main(["appeal", str(course), "kim-201"]) == 0
+    found = read(course / "appeals" / "kim-201")
+    assert {each["seed"] for each in json.loads(found["appeal.json"])["trainings"]} == {None}
+    assert str(training_seed(SECRET, 0)).encode() not in b"".join(found.values())
+
+
+def test_everybody_can_appeal_again_and_again_and_nothing_else_is_written_over(course, tmp_path, capsys):
+    for _ in range(2):
+        for student in ("kim-201", "rex-203"):
+            assert main(["appeal", str(course), student]) == 0
+    assert "is not 1 to 15" in (course / "appeals" / "rex-203" / "appeal.md").read_text()
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "thesis.txt").write_text("years of work")
+    capsys.readouterr()
+    for arguments, said in ((["kim-201", "--out", str(own)], "no appeal"), (["nobody"], "no such student")):
+        assert main(["appeal", str(course), *arguments]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert [*read(own)] == ["thesis.txt"] and not (course / "appeals" / "nobody").exists()
+
+
+def test_both_languages_have_the_same_texts():
+    assert TEXTS["en"].keys() == TEXTS["ko"].keys()
+    assert all(len(TEXTS["en"][name]) == len(TEXTS["ko"][name]) for name in TEXTS["en"] if name.startswith("columns"))

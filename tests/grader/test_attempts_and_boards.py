@@ -1,0 +1,89 @@
+"""What a student handed in over time, and boards that go by another column."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.course import students, write_course
+from grader.cli import main
+from grader.grading.boards import board
+from grader.grading.ranking import Entry
+from grader.ledger.results_folder import open_results
+from tests.grader.engines import MadeUp, graded, scored
+
+
+def changed(width):
+    return lambda config: config["model"]["network"]["init_args"].update(width=width)
+
+
+def test_every_attempt_is_listed_with_its_verdict_and_the_last_counts(write_submission, tmp_path, rules, capsys):
+    accuracies = iter([0.7, 0.8])
+    engine, results = MadeUp(lambda job: scored(next(accuracies))), tmp_path / "results"
+    for width, change in (
+        (4, changed(4)),
+        (5, changed(5)),
+        (6, lambda config: config["trainer"].update(max_epochs=99)),
+    ):
+        folder = write_submission("kim", change, parent=tmp_path / f"night-{width}").parent
+        graded(folder, results, rules, engine)
+    capsys.readouterr()
+    assert main(["attempts", str(results), "kim"]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith("1  handed in 20") and "passed  70.00%  another one took its place" in first
+    assert "passed  80.00%  another one took its place" in second
+    assert "rejected  counts: the last one in time  (config.yaml" in third
+
+
+def test_attempts_of_a_round_before_a_regrade_keep_what_they_came_to(write_submission, tmp_path, rules, capsys):
+    accuracies = iter([0.7, 0.8, 0.9])
+    engine, results = MadeUp(lambda job: scored(next(accuracies))), tmp_path / "results"
+    for width in (4, 5):
+        folder = write_submission("kim", changed(width), parent=tmp_path / f"night-{width}").parent
+        graded(folder, results, rules, engine)
+    graded(folder, results, rules, engine, regrade=("kim",))
+    capsys.readouterr()
+    assert main(["attempts", str(results), "kim"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "70.00%" in first and "90.00%  counts" in second
+
+
+def test_of_nobody_there_are_no_attempts(tmp_path, rules, capsys):
+    write_course(tmp_path, students(2), rules)
+    assert main(["attempts", str(tmp_path), "nobody"]) == 2
+    assert "the ledger knows no such student" in capsys.readouterr().err
+
+
+def entry(at, **values):
+    return Entry(**{"student": f"s{at}", "name": "", "tier": "", "verdict": "passed", **values})
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(1, 9), st.booleans(), st.sampled_from(["passed", "failed"]))))
+def test_a_board_ranks_who_passed_by_the_lowest_number_and_staff_not_at_all(drawn):
+    made = [
+        entry(at, parameters=number, staff=staff, verdict=verdict) for at, (number, staff, verdict) in enumerate(drawn)
+    ]
+    found = board(made, "parameters")
+    assert {place.entry.student for place in found} == {
+        e.student for e in made if e.parameters and e.verdict == "passed"
+    }
+    assert [place.value for place in found] == sorted(place.value for place in found)
+    for rank, value, one in found:
+        better = [each for each in found if not each.entry.staff and each.value < value]
+        assert rank == (None if one.staff else 1 + len(better))
+
+
+@pytest.mark.parametrize("column", ["epochs_to_target", "seconds", "parameters"])
+def test_a_board_is_printed_and_a_page_where_the_rules_name_it(column, tmp_path, rules, capsys):
+    everyone = students(6)
+    site = rules.site.but(boards=[column], names="id")
+    write_course(tmp_path, everyone, rules.but(site=site, limits=rules.limits.but(minutes=30), target_accuracy=0.5))
+    with open_results(tmp_path) as opened:
+        assert opened.rules.site.boards == [column]
+    assert main(["leaderboard", str(tmp_path), "--by", column]) == 0
+    heading, first = [line for line in capsys.readouterr().out.splitlines() if line][:2]
+    assert column in heading and first.startswith("1 ")
+    for place in (tmp_path / "site", tmp_path / "site" / "ko"):
+        page = (place / f"{column}.html").read_text()
+        assert page.index(first.split()[1]) < page.index("</tr>", page.index("<tbody>"))
+        assert f'href="{column}.html"' in (place / "index.html").read_text()
+        assert not (place / "rank.html").exists()

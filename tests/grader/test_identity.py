@@ -1,0 +1,132 @@
+"""Two accounts are never one student, and what contradicts itself takes nobody's place."""
+
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from benchmarks.hand_in_systems import written, zipped
+from grader.grading.hand_ins import hand_ins
+from grader.grading.ranking import standings
+from grader.grading.register_submissions import register
+from grader.intake.downloads import SAME_ID
+from grader.intake.roster import Roster
+from grader.intake.time_sources import BY_SCORES
+from grader.ledger.results_folder import open_results
+from tests.grader.engines import TESTS
+
+
+def gradescope(folder: Path, accounts: list[tuple[str, str, str]]) -> Path:
+    """An export of one submission of each: name, id and mail address."""
+    lines = []
+    for number, (name, sid, mail) in enumerate(accounts, 1):
+        written(folder / f"submission_{number}" / "config.yaml", f"a: {mail}\n".encode())
+        lines += [f"submission_{number}:", "  :submitters:", f"  - :name: {name}", f"    :sid: '{sid}'"]
+        lines += [f"    :email: {mail}", f"  :created_at: 2026-12-0{number} 00:00:00 Z"]
+    written(folder / "submission_metadata.yml", "\n".join(lines).encode())
+    return folder
+
+
+KIM, EVE = ("Kim Minji", "20260001", "kim@x.kr"), ("Eve", "", "20260001@evil.kr")
+JUN, OTHER_JUN = ("Lee Jun", "", "jun@x.kr"), ("Choi Jun", "", "jun@y.kr")
+
+
+@pytest.mark.parametrize("order", [*permutations([KIM, EVE, JUN, OTHER_JUN])])
+def test_what_is_before_the_at_is_no_account(order, rules, tmp_path):
+    found = hand_ins(gradescope(tmp_path, [*order]), rules)
+    assert {each.student: each.name for each in found} == {
+        "20260001": "Kim Minji",
+        "20260001-evil-kr": "Eve",
+        "jun-x-kr": "Lee Jun",
+        "jun-y-kr": "Choi Jun",
+    }
+    assert not any(each.attempts or each.flags for each in found)
+
+
+def roster_of(path: Path, text: str) -> Roster:
+    written(path / "roster.csv", text.encode())
+    return Roster.read(path / "roster.csv")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(
+    ("listed", "kims"),
+    [
+        ("", set()),
+        ("id,name\n20260001,Kim Minji\n", set()),
+        ("id,name,email\n20260001,Kim Minji,kim@x.kr\n", {"kim@x.kr"}),
+        ("id,name,email\n20260001,Kim Minji,eve@evil.kr\n", {"eve@evil.kr"}),
+        ("id,name,email,login\n20260001,Kim Minji,kim@x.kr,eve@evil.kr\n", {"kim@x.kr", "eve@evil.kr"}),
+    ],
+)
+def test_accounts_with_one_id_are_told_apart_by_what_is_their_own(listed, kims, first, rules, tmp_path):
+    """By nobody but the roster, and then both are flagged; without it neither gets the id, in whichever order."""
+    accounts = [KIM, ("Eve", "20260001", "eve@evil.kr")]
+    folder = gradescope(tmp_path / "in", [accounts[first], accounts[1 - first]])
+    found = hand_ins(folder, rules, roster_of(tmp_path, listed) if listed else None)
+    assert {each.about["login"] for each in found if each.student == "20260001"} <= kims
+    assert len(found) + sum(each.attempts for each in found) == 2
+    assert all(SAME_ID in each.flags for each in found)
+    others = [each for each in found if each.student != "20260001"]
+    assert len(others) == 2 - len(kims) and all(each.student.startswith("20260001-") for each in others)
+    assert not any("id" in each.known_as for each in others)
+
+
+def test_who_says_the_id_that_an_address_elsewhere_begins_with_is_flagged(rules, tmp_path):
+    folder = gradescope(tmp_path / "in", [KIM, EVE])
+    for number in (1, 2):
+        written(folder / f"submission_{number}" / "student.yaml", b"id: '20260001'\nname: Kim\n")
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(hand_ins(folder, rules), opened, rules)
+        flags = {entry.student: entry.flags for entry in standings(opened.ledger, rules)}
+    assert not flags["20260001"]
+    assert "which is another's id" in flags["20260001-evil-kr"][0]
+
+
+def named(folder: Path, said: dict[str, tuple[str, int]]) -> Path:
+    """Archives, each with the id in its student.yaml, and the day of its newest file."""
+    for name, (own_id, day) in said.items():
+        files = {"config.yaml": b"a: 1\n", "student.yaml": f"id: '{own_id}'\nname: x\n".encode()}
+        written(folder / name, zipped(files, time=(2026, 12, day, 0, 0, 0)))
+    return folder
+
+
+LISTED = "id,name\n20260001,Kim Minji\n20260002,Lee Jun\n20260003,Eve Park\n"
+
+
+@pytest.mark.parametrize("eves", ["20260001_final.zip", "Kim Minji.zip", "20260001.tar.zip"])
+@pytest.mark.parametrize("kims_says", ["20260001", "", "stranger"])
+def test_a_name_and_a_student_yaml_that_are_two_students_replace_nobody_s_work(eves, kims_says, rules, tmp_path):
+    folder = named(tmp_path / "in", {"20260001.zip": (kims_says, 1), "20260002.zip": ("20260002", 1)})
+    named(folder, {eves: ("20260003", 3)})
+    found = {each.source.name: each for each in hand_ins(folder, rules, roster_of(tmp_path, LISTED))}
+    assert (found["20260001.zip"].student, found["20260001.zip"].attempts) == ("20260001", 0)
+    assert found["20260001.zip"].flags == ("another download has this name, too, and its student.yaml says 20260003",)
+    assert found[eves].student not in ("20260001", "20260002", "20260003") and not found[eves].known_as
+    assert found[eves].flags[0] == "its name is another's, and its student.yaml says 20260003"
+    assert not found["20260002.zip"].flags
+
+
+def test_of_a_student_s_own_attempts_the_last_counts(rules, tmp_path):
+    """Also where a student.yaml of all of them names another, or somebody who is on no roster."""
+    folder = named(tmp_path / "in", {"20260001.zip": ("20260003", 1), "20260001_final.zip": ("20260003", 3)})
+    named(folder, {"20260002.zip": ("20260002", 1), "20260002_2.zip": ("me", 2)})
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, LISTED))}
+    assert {student: (each.source.name, each.attempts) for student, each in found.items()} == {
+        "20260001": ("20260001_final.zip", 1),
+        "20260002": ("20260002_2.zip", 1),
+    }
+
+
+def test_clones_tell_their_users_by_what_they_have_in_common(rules, tmp_path):
+    """One user's name is the end of another's, and the folder's name tells no assignment any more."""
+    times = ["username,datetime,late", "kim-minji,2026-12-01T00:00:00Z,false", "minji,2026-12-02T00:00:00Z,false"]
+    written(tmp_path / "scores.csv", "\n".join(times).encode())
+    for user in ("kim-minji", "minji"):
+        written(tmp_path / f"hw-{user}" / "submission" / "config.yaml", b"a: 1\n")
+    found = {each.student: each for each in hand_ins(tmp_path, rules)}
+    assert {student: (each.source.name, each.submitted.day) for student, each in found.items()} == {
+        "kim-minji": ("hw-kim-minji", 1),
+        "minji": ("hw-minji", 2),
+    }
+    assert all(each.time_by == BY_SCORES and not each.flags for each in found.values())

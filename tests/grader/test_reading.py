@@ -1,0 +1,284 @@
+"""Reading reports: by a rubric, by several readers, who do not know whose a text is."""
+
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from benchmarks.course import SECRET, Student, write_course
+from grader.cli import main
+from grader.grading.ranking import standings
+from grader.grading.readings import far_apart, points_that_count
+from grader.ledger.results_folder import open_results
+from grader.publish.feedback import feedback
+from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
+from grader.review.report_points import Given, give
+from grader.review.report_review import review
+from grader.rules import Limits, Points, Rules
+from grader.secret import EarlierSecret
+from project.support.errors import UserError
+
+RUBRIC = {
+    "report": [
+        {"name": "evidence", "korean": "근거", "points": 3, "seek": "each claim names the run that shows it"},
+        {"name": "method", "korean": "방법", "points": 2},
+    ]
+}
+TEXT = "{name} ({id}) compared four runs with those of kim-101 and lee-102, and the gap closed. "
+
+
+@pytest.fixture
+def course(tmp_path, rules) -> Path:
+    kim, lee = (9 * TEXT.format(name=name, id=id) for name, id in (("Kim Minji", "kim-101"), ("Lee Jun", "lee-102")))
+    everyone = [
+        Student("kim-101", "Kim Minji", 0.91, texts={"REPORT.md": kim, "CONCLUSION.md": kim}, source="kim-101.zip"),
+        Student("lee-102", "Lee Jun", 0.85, texts={"kim-101 own.pdf": "%PDF", "CONCLUSION.md": lee}),
+        Student("park-103", "Park Ha", 0.8),
+        Student("rex-104", "Rex Han", None),
+    ]
+    write_course(tmp_path / "results", everyone, rules.but(site=rules.site.but(mistakes=0), limits=Limits(minutes=30)))
+    return tmp_path / "results"
+
+
+def with_rules(course: Path, **bonus) -> None:
+    """Change the rules of a results folder as an instructor does."""
+    kept = json.loads((course / "assignment.json").read_text())
+    file = course.parent / "rules.yaml"
+    file.write_text(yaml.safe_dump({**kept, "bonus": bonus}), encoding="utf-8")
+    assert main(["leaderboard", str(course), "--rules", str(file)]) == 0
+
+
+def answering(*answers: str) -> tuple[Console, io.StringIO]:
+    said, waiting = io.StringIO(), iter(answers)
+    console = Console(file=said, width=100)
+    console.input = lambda prompt="", **_: (said.write(prompt), next(waiting))[1]
+    return console, said
+
+
+# rules
+
+
+def test_a_rubric_defines_the_points_of_a_part():
+    assert Points.model_validate({"rubric": RUBRIC}).report == 5
+    assert Points.model_validate({"report": 5, "rubric": RUBRIC}).conclusion == 5
+    assert Points.model_validate_json(Points.model_validate({"rubric": RUBRIC}).model_dump_json()).report == 5
+
+
+@pytest.mark.parametrize(
+    ("bonus", "said"),
+    [
+        ({"report": 4, "rubric": RUBRIC}, "criteria have 5 points together, and the report 4"),
+        ({"rubric": {"report": RUBRIC["report"] * 2}}, "evidence is there twice"),
+        ({"rubric": {"report": [{"name": "a: b", "points": 1}]}}, "name"),
+        ({"rubric": {"report": [{"name": "a", "points": 0}]}}, "points"),
+    ],
+)
+def test_a_wrong_rubric_is_one_line(bonus, said, tmp_path):
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"bonus": bonus}))
+    with pytest.raises(UserError, match=said) as raised:
+        Rules.load(tmp_path / "rules.yaml")
+    assert "\n" not in str(raised.value)
+
+
+# points by criteria
+
+
+def test_a_review_asks_by_criteria_and_feedback_and_pages_show_them(course):
+    with_rules(course, rubric=RUBRIC)
+    console, said = answering("2", "9", "1", "4", "clear", "q")
+    with open_results(course) as opened:
+        assert review(opened, "kang", named=True, console=console) == 1
+        entry = standings(opened.ledger, opened.rules)[0]
+        told = {language: feedback(entry, opened.rules, 3, "x", language) for language in ("en", "ko")}
+    assert "each claim names the run" in said.getvalue() and "is not 0 to 2" in said.getvalue()
+    assert (entry.student, entry.points["report"], entry.bonus) == ("kim-101", 3.0, 7.0)
+    assert "- report, evidence: 2 of 3" in told["en"] and "- 보고서, 근거: 2 / 3" in told["ko"]
+    assert main(["leaderboard", str(course)]) == 0
+    for folder, row in (("", "<td>Report</td><td>evidence</td><td>2 of 3</td>"), ("ko/", "<td>근거</td><td>2/3</td>")):
+        assert sum(row in page.read_text() for page in (course / "site").glob(f"{folder}submissions/*.html")) == 1
+
+
+def test_criteria_from_the_command_line_and_from_a_table(course, tmp_path, capsys):
+    with_rules(course, rubric=RUBRIC)
+    table = tmp_path / "points.csv"
+    table.write_text("student,report: evidence,report: method,conclusion\nkim-101,2.5,,1\nlee-102,,1,\n")
+    assert main(["bonus", str(course), "--csv", str(table), "--by", "kang"]) == 0
+    assert main(["bonus", str(course), "kim-101", "--criterion", "report: method=2", "--by", "kang"]) == 0
+    with open_results(course) as opened:
+        found = points_that_count(opened.ledger, opened.rules)
+    assert (found["kim-101"]["report"], found["kim-101"]["conclusion"]) == (4.5, 1.0)
+    assert (found["lee-102"]["report"], found["lee-102"]["conclusion"]) == (1.0, 0.0)
+    capsys.readouterr()
+    assert main(["history", str(course), "lee-102"]) == 0
+    assert "criteria report: method 1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--report", "3"], "gets its points by criteria"),
+        (["--criterion", "report: evidence=4"], "are not 0 to 3"),
+        (["--criterion", "report: evidence=nan"], "are not 0 to 3"),
+        (["--criterion", "report: style=1"], "no criterion of the rules"),
+        (["--criterion", "evidence=1"], "write it as"),
+        (["--criterion", "report: evidence=much"], "no number"),
+    ],
+)
+def test_wrong_criteria_are_one_line_and_give_nothing(arguments, said, course, capsys):
+    with_rules(course, rubric=RUBRIC)
+    capsys.readouterr()
+    assert main(["bonus", str(course), "kim-101", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    with open_results(course) as opened:
+        assert not opened.ledger.points()
+
+
+# several readers
+
+
+def test_the_mean_of_what_readers_gave_last_counts_and_a_wide_difference_is_told(course, capsys):
+    with_rules(course, readers="mean")
+    for by, report in (("kang", "1"), ("lee", "5"), ("kang", "2")):
+        assert main(["bonus", str(course), "kim-101", "--report", report, "--by", by, "--comment", by]) == 0
+    assert "kim-101: readers are far apart about the report: kang gives 2, lee gives 5" in capsys.readouterr().out
+    assert main(["bonus", str(course), "kim-101", "--conclusion", "4", "--by", "lee"]) == 0
+    with open_results(course) as opened:
+        found = points_that_count(opened.ledger, opened.rules)["kim-101"]
+        assert (found["report"], found["conclusion"], found["comment"]) == (3.5, 4.0, "kang\n\nlee")
+        last = [each for each in opened.ledger.decisions.history("kim-101") if each.by == "kang"][-1]
+        opened.ledger.decisions.undo("now", "kang", last.id)
+        assert points_that_count(opened.ledger, opened.rules)["kim-101"]["report"] == 3.0
+    with_rules(course)  # taken back, the last note counts, as it ever did
+    with open_results(course) as opened:
+        assert points_that_count(opened.ledger, opened.rules)["kim-101"]["report"] == 5.0
+        assert far_apart(opened.ledger, opened.rules) == []
+
+
+@given(st.integers(0, 40), st.integers(1, 6), st.data())
+def test_all_read_as_many_give_or_take_one_and_nobody_twice(count, readers, data):
+    names, each = [f"r{n}" for n in range(readers)], data.draw(st.integers(1, readers))
+    students = [f"s{n}" for n in range(count)]
+    found = shared_out(students, names, each, {}, SECRET)
+    assert all(len(got) == len({*got}) == each for got in found.values()) and found.keys() == {*students}
+    loads = [sum(name in got for got in found.values()) for name in names]
+    assert max(loads) - min(loads) <= 1
+    assert shared_out(data.draw(st.permutations(students)), names, each, {}, SECRET) == found
+    some = {student: found[student] for student in students[: count // 2]}
+    assert shared_out(students, names, each, some, SECRET).items() >= some.items(), "who is asked stays asked"
+
+
+def test_each_reader_gets_the_own_ones_until_they_are_read(course, capsys):
+    assert main(["assign", str(course), "--readers", "kang,lim", "--by", "prof", "--reason", "two sections"]) == 0
+    assert "kang: 2 to read" in capsys.readouterr().out
+    with open_results(course) as opened:
+        asked = assigned(opened.ledger)
+        own = {by: {entry.student for entry in to_read(opened, by)} for by in ("kang", "lim")}
+        assert own == {by: {s for s, readers in asked.items() if by in readers} for by in own}
+        assert own["kang"] | own["lim"] == asked.keys() and not own["kang"] & own["lim"]
+        first = sorted(own["kang"])[0]
+        give(opened.ledger, opened.rules, [Given(first, report=1)], "lim", "now")
+        assert first in {entry.student for entry in to_read(opened, "kang")}, "another's points are not the reader's"
+        give(opened.ledger, opened.rules, [Given(first, report=2)], "kang", "now")
+        assert first not in {entry.student for entry in to_read(opened, "kang")}
+        assert first in {entry.student for entry in to_read(opened, "kang", again=True)}
+    assert main(["history", str(course), first]) == 0
+    assert "readers kang because two sections" in capsys.readouterr().out
+    assert main(["assign", str(course), "--readers", "kang,lim"]) == 0  # decides nothing new
+    with open_results(course) as opened:
+        assert sum(each.kind == "readers" for each in opened.ledger.decisions.history()) == 4
+    assert main(["assign", str(course), "--readers", "kang,oh"]) == 0  # lim is ill
+    with open_results(course) as opened:
+        now_asked = assigned(opened.ledger)
+    assert {s for s, readers in now_asked.items() if readers == ["kang"]} == own["kang"]
+    assert {s for s, readers in now_asked.items() if readers == ["oh"]} == own["lim"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["assign", "--readers", "kang", "--each", "2"], "only 1 readers"),
+        (["assign", "--readers", "kang,kang"], "is there twice"),
+        (["assign", "--readers", "kang", "--each", "0"], "take 1 or more"),
+        (["review", "--by", "stranger"], "was not asked to read; kang and lim were"),
+    ],
+)
+def test_a_mistake_of_readers_is_one_line(command, said, course, capsys):
+    assert main(["assign", str(course), "--readers", "kang,lim"]) == 0
+    capsys.readouterr()
+    assert main([command[0], str(course), *command[1:]]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+# blind
+
+
+def test_a_blind_reader_sees_numbers_until_all_is_read(course):
+    console, said = answering(*["1", "1", ""] * 4)
+    with open_results(course) as opened:
+        known = numbers(opened.ledger.in_order_of_arrival(), opened.secret)
+        assert review(opened, "kang", console=console) == 4
+        assert all(found["report"] == 1.0 for found in opened.ledger.points().values())
+    text = said.getvalue()
+    read, _, told = text.partition(f"No. {min(known.values())} is ")
+    for secret in ("kim", "minji", "lee", "park", "rex", "rank", "passed", "rejected", "91.00", "85.00"):
+        assert secret not in read.lower().replace("compared", ""), secret
+    assert "compared four runs" in read and f"{known['lee-102']}-report-1.pdf" in read
+    assert [at for at in (read.find(f"No. {n}") for n in sorted(known.values())) if at < 0] == []
+    assert all(f"No. {number} is {student}" in text for student, number in known.items()) and told
+
+
+def test_a_blind_reader_who_stops_is_told_nothing_and_an_open_one_all(course):
+    console, said = answering("1", "1", "", "q")
+    with open_results(course) as opened:
+        assert review(opened, "kang", console=console) == 1
+    assert not re.search(r"No. \d+ is ", said.getvalue()) and "kim-101" not in said.getvalue()
+    console, said = answering("q")
+    with open_results(course) as opened:
+        review(opened, "kang", again=True, named=True, console=console)
+    assert "kim-101" in said.getvalue() and "passed, 91.00%, rank 1" in said.getvalue()
+
+
+@pytest.mark.parametrize("secret", [SECRET, EarlierSecret(seed=5)], ids=["key", "earlier"])
+def test_numbers_stay_when_others_hand_in_and_none_is_there_twice(secret):
+    ids = [f"s{number}" for number in range(500)]
+    found = numbers(ids, secret)
+    assert len({*found.values()}) == 500 and {*found.values()} <= {*NUMBERS}
+    assert numbers(ids[:100], secret) == {student: found[student] for student in ids[:100]}
+    assert sorted(ids, key=found.get) != ids
+
+
+# the page
+
+
+def test_the_commands_that_the_page_on_reviewing_names(tmp_path, rules, monkeypatch, capsys):
+    page = Path("docs/reviewing.md").read_text(encoding="utf-8")
+    blocks: dict[str, list[str]] = {"yaml": [], "bash": []}
+    for kind, block in re.findall(r"```(yaml|bash)\n(.*?)```", page, re.DOTALL):
+        blocks[kind].append(block)
+    bonus = Points.model_validate(yaml.safe_load(blocks["yaml"][0])["bonus"])
+    site = rules.site.but(mistakes=0, release="manual")
+    results = tmp_path / "results"
+    write_course(results, [Student("kim", "Kim", 0.9), Student("lee", "Lee", 0.8)], rules.but(bonus=bonus, site=site))
+    (tmp_path / "points.csv").write_text("student,report: evidence,conclusion,comment\nkim,1,2,good\n")
+    commands = [shlex.split(line) for block in blocks["bash"] for line in block.splitlines()]
+    assert len(commands) == 10 and {command[3] for command in commands} >= {"assign", "review", "release", "appeal"}
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # a reader who stops at once
+    places = {"results": str(results), "points.csv": str(tmp_path / "points.csv"), "appeal-kim": str(tmp_path / "kim")}
+    for command in commands:
+        assert command[:3] == ["python", "-m", "grader"]
+        words = [places.get(word, word) for word in command[3:]]
+        if words[0] == "undo":
+            with open_results(results) as opened:
+                words[2] = str(opened.ledger.decisions.in_force("release")[""].id)
+        assert main(words) == 0, command
+    assert not (results / "site").exists() and (tmp_path / "kim" / "appeal.json").exists()
+    assert "kang gives 1, lee gives 2" not in capsys.readouterr().out

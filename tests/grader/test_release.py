@@ -1,0 +1,70 @@
+"""Results that the rules hold back: drafts until somebody releases them, and drafts again where that is taken back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.course import Student, write_course
+from grader.cli import main
+from grader.ledger.results_folder import open_results, store_rules
+
+OUT = ("site", "feedback", "gradescope", "canvas-feedback.zip", "moodle-feedback.zip")
+
+
+@pytest.fixture
+def course(tmp_path, rules) -> Path:
+    site = rules.site.but(mistakes=0, release="manual")
+    write_course(tmp_path / "results", [Student("kim", "Kim", 0.91), Student("lee", "Lee", None)], rules.but(site=site))
+    return tmp_path / "results"
+
+
+def exported(course: Path) -> None:
+    for form in ("feedback", "gradescope", "canvas-feedback", "moodle-feedback"):
+        main(["export", str(course), "--format", form])  # 1 where a student has no row there
+
+
+def there(folder: Path) -> set[str]:
+    return {name for name in OUT if (folder / name).exists()}
+
+
+def test_what_is_held_back_is_in_the_draft_alone_and_a_release_can_be_taken_back(course, tmp_path, capsys):
+    exported(course)
+    assert "results are not released" in capsys.readouterr().out
+    assert there(course) == set() and there(course / "draft") == {*OUT}
+    given = ["gradescope", "--results", str(course), "--out", str(tmp_path / "a.zip")]
+    assert main(given) == 2 and "not released" in capsys.readouterr().err and not (tmp_path / "a.zip").exists()
+
+    assert main(["release", str(course), "--by", "kang", "--reason", "all are read"]) == 0
+    assert f"undo {course} 1" in capsys.readouterr().out
+    assert there(course) == {"site"} and not (course / "draft").exists()
+    exported(course)
+    assert "not released" not in capsys.readouterr().out and there(course) == {*OUT}
+    assert main(given) == 0
+    assert main(["release", str(course)]) == 2 and "published already" in capsys.readouterr().err
+
+    assert main(["undo", str(course), "1", "--by", "kang", "--reason", "a wrong target"]) == 0
+    assert there(course) == set() and there(course / "draft") == {*OUT}
+    assert (course / "draft" / "site" / "index.html").exists()
+    assert main(["release", str(course)]) == 0 and there(course) == {"site"}
+
+
+def test_without_that_rule_all_is_published_at_once(course, capsys):
+    with open_results(course) as opened:
+        rules = opened.rules
+    store_rules(course, rules.but(site=rules.site.but(release="at_once")))
+    assert main(["leaderboard", str(course)]) == 0
+    assert there(course) == {"site"} and not (course / "draft").exists()
+    assert main(["release", str(course)]) == 2
+    assert "at once, by the rules" in capsys.readouterr().err
+    with open_results(course) as opened:
+        assert not opened.ledger.decisions.history()
+
+
+def test_rules_that_hold_back_take_what_was_published_out_again(course):
+    rules = json.loads((course / "assignment.json").read_text())
+    for release, kept in (("at_once", {"site"}), ("manual", set())):
+        file = course.parent / "rules.json"
+        file.write_text(json.dumps({**rules, "site": {**rules["site"], "release": release}}))
+        assert main(["leaderboard", str(course), "--rules", str(file)]) == 0
+        assert there(course) == kept

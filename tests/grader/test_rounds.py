@@ -1,0 +1,178 @@
+"""Practice before the final round: other images, another key, no grades, and as many attempts as the rules allow."""
+
+import dataclasses
+import json
+import re
+import shlex
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import grader.cli
+from benchmarks.course import Student, write_results
+from grader.cli import main
+from grader.grading.quotas import IN_ALL, TODAY, check_open, used_up
+from grader.ledger.results_folder import open_results
+from grader.ledger.rounds import new_secret, of_round
+from grader.publish.publishing import publish
+from grader.rerun.grading_data import images_key, prepare
+from grader.rules import Limits, Practice
+from grader.secret import Secret, read_secret
+from project.support.errors import UserError
+from tests.data.test_tables import drawn, written
+from tests.grader.engines import MadeUp, graded, scored
+from tests.grader.test_grading import rules_file
+from tests.grader.test_withdrawal import naming
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+def begun(results, which):
+    """The key of a round, stored as its beginning does."""
+    place = of_round(results, which)
+    with open_results(place, new=True, secret=new_secret(results, which, None)) as opened:
+        return opened.secret
+
+
+def test_the_final_key_is_drawn_when_that_round_begins_and_knows_the_practice_one(tmp_path):
+    practice = begun(tmp_path, "practice")
+    assert practice.part == "practice" and not (tmp_path / "secret.json").exists()
+    final = begun(tmp_path, "final")
+    assert final.part == "final" and final.key != practice.key and final.practice == practice.practice
+    assert read_secret((tmp_path / "secret.json").read_bytes()) == final
+    with pytest.raises(UserError, match="practice is over"):
+        begun(tmp_path, "practice")
+
+
+def test_without_practice_a_results_folder_is_what_it_was(tmp_path):
+    assert begun(tmp_path, "final").part == "all"
+    assert json.loads((tmp_path / "secret.json").read_text()).keys() == {"key", "salt"}
+
+
+def scoring(rules, secret, results):
+    images = prepare(rules, secret, results).scoring_images()
+    return {image.numpy().tobytes() for image in images}
+
+
+def test_of_a_fixed_test_split_practice_shows_a_part_and_the_final_round_the_rest(tmp_path, rules):
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for name, count in (("Train", 300), ("Val", 100), ("Test", 120)):
+        (tables / f"{name}.csv").write_text(written(*drawn(count, 64)))
+    source = {"class_path": "project.datasets.tables.ImageTable", "init_args": {"path": str(tables)}}
+    rules = rules.but(dataset=source)
+    practice = begun(tmp_path / "results", "practice")
+    final = begun(tmp_path / "results", "final")
+    shown = scoring(rules, practice, tmp_path / "results" / "practice")
+    scored_on = scoring(rules, final, tmp_path / "results")
+    everything = scoring(rules, Secret.new(), tmp_path / "other")
+    assert len(shown) > 40 and len(scored_on) > 40
+    assert not shown & scored_on and shown | scored_on == everything
+
+
+def test_glyphs_are_drawn_anew_for_each_round(tmp_path, rules):
+    practice, final = begun(tmp_path, "practice"), begun(tmp_path, "final")
+    assert images_key(rules, practice) != images_key(rules, final)
+    shown, scored_on = scoring(rules, practice, tmp_path / "practice"), scoring(rules, final, tmp_path)
+    assert len(shown) == len(scored_on) == 100 and not shown & scored_on
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.none() | st.integers(1, 3), st.none() | st.integers(1, 6))
+def test_a_quota_is_by_the_day_and_in_all(days, per_day, in_all):
+    practice = Practice(per_day=per_day, in_all=in_all)
+    dates = [date(2026, 11, 27) + timedelta(each) for each in days]
+    said = used_up(dates, date(2026, 11, 30), practice)
+    if in_all and len(days) >= in_all:
+        assert said == IN_ALL
+    else:
+        assert said == (TODAY if per_day and days.count(3) >= per_day else "")
+
+
+def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tmp_path, rules, capsys):
+    rules, practice = rules.but(practice=Practice(per_day=1)), tmp_path / "results" / "practice"
+    trained = []
+
+    def night(width):
+        change = lambda config: config["model"]["network"]["init_args"].update(width=width)  # noqa: E731
+        folder = write_submission("kim", change, parent=tmp_path / f"night-{width}").parent
+        secret = Secret(bytes(16), part="practice")
+        return graded(folder, practice, rules, MadeUp(lambda job: trained.append(width) or scored(0.9)), secret=secret)
+
+    night(4)
+    capsys.readouterr()
+    table = night(5)
+    assert trained == [4] and "90.00%" in table
+    assert f"kim: {TODAY}; what was trained before stays on the board" in capsys.readouterr().err
+    assert main(["export", str(practice), "--format", "canvas"]) == 2
+    assert "practice gives no grades" in capsys.readouterr().err
+    with open_results(practice) as opened:  # the day after
+        opened.ledger.database.execute("UPDATE submissions SET taken_in = '2026-01-01T00:00:00+00:00'")
+    night(6)
+    assert trained == [4, 6]
+
+
+@pytest.mark.parametrize("until, deadline, ended", [(-1, None, True), (None, -1, True), (1, -1, True), (1, 1, False)])
+def test_practice_ends_with_the_deadline_or_before(until, deadline, ended, rules):
+    until, deadline = (None if days is None else NOW + timedelta(days) for days in (until, deadline))
+    rules = rules.but(deadline=deadline, practice=Practice(until=until))
+    if ended:
+        with pytest.raises(UserError, match="--round practice: ended at"):
+            check_open(rules, NOW)
+    else:
+        check_open(rules, NOW)
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """The command line, with an engine that trains nothing."""
+    monkeypatch.setattr("grader.grading.settings.Settings.checked", lambda self: self)
+    engine = MadeUp(lambda job: scored(0.7 if "practice" in job.folder.parts else 0.9))
+    real = grader.cli.chosen_settings
+
+    def settings(*given, **more):
+        return dataclasses.replace(real(*given, **more), engine=engine, device="cpu")
+
+    monkeypatch.setattr(grader.cli, "chosen_settings", settings)
+
+
+def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_path, monkeypatch):
+    """Each round has a folder of its own, and whoever withdraws is in neither."""
+    page = Path("docs/rounds.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    write_submission("kim", parent=tmp_path / "downloads")
+    write_submission("lee", parent=tmp_path / "downloads")
+    rules_file(tmp_path / "rules.yaml")
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results"
+    practice, final, *others = [words[3:] for words in commands]
+    assert main(practice) == 0
+    assert not (results / "leaderboard.json").exists() and (results / "practice" / "site" / "index.html").exists()
+    assert main(final) == 0
+    boards = [json.loads((place / "leaderboard.json").read_text()) for place in (results / "practice", results)]
+    assert [board["entries"][0]["accuracy"] for board in boards] == [0.7, 0.9]
+    assert len(others) == 3 and [main(words) for words in others] == [0, 0, 0]
+    assert main(practice) == 2
+    assert naming(results, "kim", "Kim") == []
+
+
+@pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])
+def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rules):
+    everyone = [Student("s1", "Kim", 0.91), Student("s2", "Lee", 0.87)]
+    write_results(tmp_path, everyone, rules.but(practice=Practice(public=public), limits=Limits()))
+    kept = json.loads((tmp_path / "secret.json").read_text()) | {"part": "practice"}
+    (tmp_path / "secret.json").write_text(json.dumps(kept))
+    with open_results(tmp_path) as opened:
+        publish(opened)
+    data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "site" / "index.html").read_text())[1])
+    assert [row["rank"] for row in data["entries"]] == [1, 2]
+    assert [row["accuracy"] is not None for row in data["entries"]] == [told, told]
+    for row in data["entries"]:
+        assert (row["page"], row["seconds"], row["parameters"], row["curve"]) == ("", None, None, [])
+        assert not any(row["strategies"].values())
+    assert not [*(tmp_path / "site").rglob("submissions/*.html")]
+    assert ("91.00%" in (tmp_path / "leaderboard.md").read_text()) is told
+    assert "0.91" in (tmp_path / "leaderboard.csv").read_text()

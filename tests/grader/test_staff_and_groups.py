@@ -1,0 +1,170 @@
+"""Who is on the board besides single students: staff and baselines, which move nobody, and groups, which hand in once."""
+
+import csv
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.course import Student, students, write_course
+from grader.cli import main
+from grader.grading.groups import NOT_THEIR_OWN, for_groups
+from grader.grading.ranking import Entry, order, place, standings
+from grader.intake.downloads import Download
+from grader.intake.roster import Roster
+from grader.intake.roster import Student as Listed
+from grader.ledger.results_folder import open_results
+from grader.rules import Limits
+from tests.grader.engines import CRASHED, MadeUp, graded, scored
+from tests.grader.test_withdrawal import withdraw
+
+MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
+
+
+def entries_of(results):
+    return {each["student"]: each for each in json.loads((results / "leaderboard.json").read_text())["entries"]}
+
+
+def without_staff(everyone):
+    return {
+        each["student"]: (each["rank"], each["rank_low"], each["rank_high"]) for each in everyone if not each["staff"]
+    }
+
+
+def test_staff_is_shown_and_marked_and_moves_nobody_s_rank(tmp_path, rules, capsys):
+    everyone = students(8)
+    write_course(tmp_path / "alone", everyone, rules)
+    baseline = Student("baseline-resnet", "ResNet", 0.99)
+    site = rules.site.but(names="id")
+    write_course(tmp_path / "both", [*everyone, baseline], rules.but(staff=["baseline-*"], site=site))
+    alone, both = ([*entries_of(tmp_path / name).values()] for name in ("alone", "both"))
+    assert without_staff(both) == without_staff(alone)
+    assert both[0]["student"] == "baseline-resnet" and both[0]["rank"] is None and not both[0]["excellent"]
+    assert both[0]["accuracy"] == 0.99
+    page = (tmp_path / "both" / "site" / "submissions" / "baseline-resnet.html").read_text()
+    assert '<span class="tag">staff</span>' in page and "<dt>Rank</dt>" not in page
+    data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "both/site/index.html").read_text())[1])
+    assert [(row["order"], row["staff"]) for row in data["entries"]][:2] == [(0, True), (1, False)]
+    for form in ("canvas", "feedback"):
+        assert main(["export", str(tmp_path / "both"), "--format", form]) in (0, 1)
+    assert "baseline" not in (tmp_path / "both" / "canvas.csv").read_text()
+    assert not (tmp_path / "both" / "feedback" / "baseline-resnet.md").exists()
+    assert (tmp_path / "both" / "feedback" / f"{everyone[0].id}.md").exists()
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), max_size=12))
+def test_ranks_are_those_without_staff(drawn):
+    def ranked(made):
+        found = sorted(made, key=lambda each: (order(each), each.student))
+        place([each for each in found if not each.staff], 3)
+        return {each.student: (each.rank, each.rank_low, each.rank_high) for each in found if not each.staff}
+
+    def entries():
+        return [
+            Entry(
+                student=f"s{at}", name="", tier="", verdict="passed" if passed else "below_target", staff=staff,
+                accuracy=accuracy, accuracy_low=max(0.0, accuracy - 0.1), accuracy_high=min(1.0, accuracy + 0.1),
+            )
+            for at, (accuracy, passed, staff) in enumerate(drawn)
+        ]  # fmt: skip
+
+    assert ranked(entries()) == ranked([each for each in entries() if not each.staff])
+
+
+@pytest.mark.parametrize(
+    "role, staff", [("", False), ("Student", False), ("학생", False), ("TA", True), ("조교", True)]
+)
+def test_the_roster_s_role_says_who_is_staff(role, staff, write_submission, tmp_path, rules):
+    folder = write_submission("kim").parent
+    (folder / "roster.csv").write_text(f"id,name,role\nkim,Kim,{role}\n", encoding="utf-8")
+    graded(folder, tmp_path / "results", rules, MadeUp(lambda job: scored(0.9)))
+    assert entries_of(tmp_path / "results")["kim"]["staff"] is staff
+
+
+@pytest.fixture(scope="module")
+def rules(rules):
+    return rules.but(limits=Limits())
+
+
+@pytest.fixture
+def team(write_submission, tmp_path):
+    """A folder with the hand-in of one of a team of three, and of one who is in none."""
+    folder = [write_submission(name).parent for name in ("lee", "han")][0]
+    (folder / "roster.csv").write_text("id,name,group\nkim,Kim,red\nlee,Lee,red\npark,Park,red\nhan,Han,\n")
+    return folder
+
+
+def test_one_hand_in_is_trained_once_and_counts_for_all_members(team, tmp_path, rules, capsys):
+    trained = []
+
+    def train(job):
+        trained.append(job.submission.student)
+        return scored(0.9 if job.submission.student == "lee" else 0.8)
+
+    table = graded(team, tmp_path / "results", rules, MadeUp(train))
+    assert sorted(trained) == ["han", "lee"]
+    found = entries_of(tmp_path / "results")
+    assert {name: (each["rank"], each["accuracy"]) for name, each in found.items()} == {
+        "kim": (1, 0.9), "lee": (1, 0.9), "park": (1, 0.9), "han": (4, 0.8)
+    }  # fmt: skip
+    assert "handed in nothing" not in table and NOT_THEIR_OWN not in found["kim"]["flags"]
+    assert graded(team, tmp_path / "results", rules, MadeUp(train), regrade=("kim",)) and trained.count("lee") == 2
+    assert graded(team, tmp_path / "results", rules, MadeUp(train)) and len(trained) == 3
+    main(["export", str(tmp_path / "results"), "--format", "canvas"])
+    with open(tmp_path / "results" / "canvas.csv", encoding="utf-8-sig") as file:
+        grades = {row[0]: row[-1] for row in csv.reader(file)}
+    assert {name: grades[name] for name in ("Kim", "Park", "Han")} == {"Kim": "90.00", "Park": "90.00", "Han": "80.00"}
+
+
+def test_faults_and_failures_are_the_group_s_too(team, tmp_path, rules):
+    graded(team, tmp_path / "results", rules, MadeUp(lambda job: CRASHED))
+    assert {each["verdict"] for each in entries_of(tmp_path / "results").values()} == {"failed"}
+
+
+def test_of_two_members_hand_ins_the_later_counts_and_it_is_told(team, write_submission, tmp_path, rules, capsys):
+    write_submission("kim", lambda config: config["model"]["network"]["init_args"].update(width=5))
+    times = "".join(f"{name},2026-11-30T{hour}:00:00+09:00\n" for name, hour in (("lee", 10), ("kim", 11)))
+    (team / "times.csv").write_text(f"file,submitted\n{times}")
+    by_kim = lambda job: scored(0.9 if job.submission.student == "kim" else 0.8)  # noqa: E731
+    graded(team, tmp_path / "results", rules, MadeUp(by_kim))
+    assert f"lee: kim {NOT_THEIR_OWN}" in capsys.readouterr().out
+    found = entries_of(tmp_path / "results")
+    assert {found[name]["accuracy"] for name in ("kim", "lee", "park")} == {0.9}
+    assert [name for name, each in found.items() if NOT_THEIR_OWN in each["flags"]] == ["lee"]
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(-3, 3), min_size=1), st.integers(0, 63))
+def test_every_member_of_a_group_has_the_last_hand_in_before_the_deadline(hours, red):
+    members = [name for at, name in enumerate("abcdef") if red >> at & 1]
+    roster = Roster([Listed(name, name, group="red" if name in members else "") for name in "abcdef"])
+    made = [Download(path(name), MONDAY + timedelta(hours=hour), student=name) for name, hour in hours.items()]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("grader.grading.groups.digest", str)
+        found = {each.student: each for each in for_groups(made, roster, MONDAY)}
+    assert [*found] == sorted(found)
+    handed_in = [name for name in members if name in hours]
+    if handed_in:
+        assert {*members} <= {*found} and len({found[name].source for name in members}) == 1
+        chosen = found[members[0]]
+        in_time = [hours[name] for name in handed_in if hours[name] <= 0]
+        assert chosen.submitted == MONDAY + timedelta(hours=max(in_time or [hours[name] for name in handed_in]))
+    assert all(found[name].source == path(name) for name in hours if name not in members)
+
+
+def path(name):
+    return Path("/nowhere") / name
+
+
+def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path, rules):
+    results = tmp_path / "results"
+    graded(team, results, rules, MadeUp(lambda job: scored(0.9)))
+    assert withdraw(results, "lee") == 0
+    with open_results(results) as opened:
+        found = {each.student: (each.verdict, each.accuracy) for each in standings(opened.ledger, opened.rules)}
+    assert found["kim"] == found["park"] == ("passed", 0.9) and found["withdrawn-1"] == ("withdrawn", None)
+    assert withdraw(results, "kim") == 0
+    assert entries_of(results)["park"]["accuracy"] == 0.9
