@@ -111,7 +111,7 @@ def crashes(core_limit: int | None) -> Finding:
         return Finding("crashes", True, False, "start nothing on this machine")
     if pattern.startswith("|") and core_limit == CORE_BYTES:
         return Finding("crashes", True, False, f"start nothing, though core_pattern is {pattern}")
-    said = f"each has {pattern} run or read as root, outside of all limits: set kernel.core_pattern to a plain name"
+    said = f"each has {pattern} at work, as root and outside of all limits: set kernel.core_pattern to a plain name"
     return Finding("crashes", False, False, said)
 
 

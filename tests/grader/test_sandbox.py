@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from grader.engines import doctor
 from grader.sandbox.bubblewrap import Bubblewrapped
 from grader.sandbox.disk import DEEPEST
 from grader.sandbox.resource_limits import ResourceLimits
@@ -158,6 +159,23 @@ def test_a_crash_starts_no_program_of_the_host_s(execute):
                 print("refused")
     """)
     assert log.splitlines() == ["['1', '1']", *["refused"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit", "good", "said"),
+    [
+        ("core", -1, True, "start nothing on this machine"),
+        ("|/usr/share/apport/apport %p", 1, True, "start nothing, though core_pattern is |/usr/share/apport/apport %p"),
+        ("|/usr/share/apport/apport %p", None, False, "each has |/usr/share/apport/apport %p"),
+        ("|/usr/share/apport/apport %p", 0, False, "outside of all limits: set kernel.core_pattern"),
+        ("@/run/systemd/coredump.socket", 1, False, "each has @/run/systemd/coredump.socket"),
+    ],
+)
+def test_doctor_says_what_a_crash_starts(pattern, limit, good, said, tmp_path, monkeypatch):
+    (tmp_path / "core_pattern").write_text(f"{pattern}\n")
+    monkeypatch.setattr(doctor, "CORE_PATTERN", tmp_path / "core_pattern")
+    finding = doctor.crashes(limit)
+    assert finding.good == good and not finding.needed and said in finding.said
 
 
 def test_nobody_holds_up_or_watches_who_opens_a_file(execute):
