@@ -44,14 +44,14 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         if best is None:
             raise ValueError("it is no text" if content.strip() else "it is empty")
         text = normal(str(best).removeprefix("\ufeff"))
-        if not text.strip():
-            raise ValueError("it is empty")
         separator = separator_of(text)
         lines = [
             [cell.strip() for cell in row]
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
             if any(cell.strip() for cell in row)
         ]
+        if not lines:
+            raise ValueError("it is empty")
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({printable(str(error), 200)}); save it as CSV, in UTF-8") from None
     headings, rows = lines[0], lines[1:]

@@ -131,9 +131,8 @@ def in_agreement(downloads: Sequence[Download], claims: Claims, roster: Roster) 
     Such a download counts for who is named only where nothing else is that student's. Else a person looks at both.
     """
     listed = {student.student for student in roster.students}
-    said: dict[
-        str, dict[str, str]
-    ] = {}  # by student, of what has that student's name and says to be another's: place, id
+    # By student, where something lies that has that student's name and says to be another's, and what it says.
+    said: dict[str, dict[str, str]] = {}
     for each in downloads:
         own = claims.get(place_of(each), ("", "")) if each.student and not each.about else ("", "")
         if claimed(*own, roster).student in listed - {each.student}:

@@ -281,6 +281,7 @@ def read_times(table: bytes, folder: Path) -> None:
 @example(b"file,submitted\nkim.zip,0001-01-01T00:00:00+23:59\n")
 @example(b"file,submitted\nkim.zip,9999-12-31T23:59:59-23:59\n")
 @example(b"\x1c")
+@example(b",")
 @example(b'file,submitted\n"\n",2026-12-04T23:59:00+09:00')
 def test_no_table_of_times_is_more_than_a_line(tmp_path, table):
     read_times(table, tmp_path)

