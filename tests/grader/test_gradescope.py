@@ -195,10 +195,7 @@ def test_a_group_s_upload_has_the_result_of_all_its_members(container, write_sub
     rules = Rules.load().but(dataset={"class_path": "project.datasets.glyphs.Glyphs", "init_args": TINY_GLYPHS})
     write_course(tmp_path / "results", members + apart, rules)
     with open_results(tmp_path / "results") as opened:
-        given = (
-            "INSERT INTO points (at, by, student, report, conclusion, comment) VALUES ('now', 'kang', 'dee', 1, 1, '')"
-        )
-        opened.ledger.database.execute(given)
+        opened.ledger.decisions.take("now", "kang", "points", "dee", {"report": 1.0, "conclusion": 1.0})
     here = container("--results", str(tmp_path / "results"))
     said = capsys.readouterr().err
     assert "submission_8: its members cal, dee have different points" in said and "submission_7" not in said
