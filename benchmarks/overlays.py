@@ -1,62 +1,133 @@
-"""Every overlay's accuracy on the embedded dataset, as a Markdown table: alone over base.yaml, and over quickstart.yaml.
+"""What every overlay is worth on the embedded dataset: the tables of docs/overlays.md.
 
     python -m benchmarks.overlays --jobs 2 > docs/overlays.md
 
-One run each, one thread each, seed 0: a list to choose from, not a ranking. Seeds differ by several points.
+Each overlay is trained by the command in its first comment and compared to the same without it; each family is taken out of
+quickstart.yaml. Trainings are kept as those of studies are: stopped, the same command goes on.
 """
 
 import argparse
-import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.calibration import accuracy
+from project.assignment import FAMILIES
+from project.studies import estimates
+from project.studies.study_plan import RUNS
+from project.studies.study_result import METRICS
+from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.training.configuration import merged, read_arguments
 
 CONFIGS = Path("configs")
-FAMILIES = ("optimization", "regularization", "initialization", "normalization")
-NEEDS = {"stochastic_depth": ["--model.network", "project.networks.ResNet"]}  # it acts on residual branches
+BASE, QUICKSTART = ["--config", "configs/base.yaml"], ["--config", "configs/quickstart.yaml"]
+WITHOUT = {
+    "optimization": ["--config", "configs/optimization/sgd.yaml", "--config", "configs/optimization/constant.yaml"],
+    "regularization": ["--model.regularization", "[]", "--data.augmentation", "[]"],
+    "initialization": ["--model.initialization", "null"],
+    "normalization": ["--config", "configs/normalization/none.yaml"],
+}
+ABOUT = """\
+# Overlays
+
+What each overlay of `configs/` is worth on the embedded dataset: validation accuracy in % after 15 epochs, the mean of
+{seeds} seeds; how many points that is above the same without it, paired seed by seed, and the 95 % interval of that; and the
+same for the gap, which is validation loss less training loss (both measured after the training, in evaluation mode and on
+images as they come). Bold is what is told apart from nothing; each interval holds by itself, so one in twenty of what does
+nothing is bold, too. Made by `python -m benchmarks.overlays`; `python main.py study` asks the same of anything else
+([studies.md](studies.md)).
+"""
+HEAD = """\
+| {first} | accuracy | points above it | gap above it | |
+|---|---|---|---|---|"""
 
 
-def one_run(base: str, overlay: Path | None) -> float:
-    """Final validation accuracy in percent."""
-    configs = [arg for path in (CONFIGS / base, overlay) if path for arg in ("--config", str(path))]
-    return accuracy([*configs, *NEEDS.get(overlay.stem if overlay else "", []), "--run.diagnostics", "false"], seed=0)
+class Arm(NamedTuple):
+    """A row of a table: its name, its settings, those of what it is compared to (itself in the first row), and a remark."""
+
+    name: str
+    settings: list[str]
+    reference: list[str]
+    remark: str = ""
 
 
-def first_sentence(overlay: Path) -> str:
-    """What the overlay's first comment says it does."""
-    lines = [line for line in overlay.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
-    comment = " ".join(line.removeprefix("# ") for line in lines)
-    return comment.partition(" Use it")[0].strip()
+def over_base() -> list[Arm]:
+    return [Arm("none", BASE, BASE)] + [
+        over_its_base(path) for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))
+    ]
+
+
+def over_its_base(overlay: Path) -> Arm:
+    """An overlay as its first comment says: what it does, and the command, which may set more than base.yaml does."""
+    *lines, command = (
+        line.removeprefix("#").strip()
+        for line in overlay.read_text(encoding="utf-8").splitlines()
+        if line.startswith("#")
+    )
+    _, _, options = command.partition(" fit ")
+    before, _, more = options.partition(f" --config {overlay.as_posix()}")
+    reference = [*before.split(), *more.split()]
+    what = " ".join(lines).partition(" Use it")[0]
+    name = f"`{overlay.relative_to(CONFIGS).with_suffix('').as_posix()}`"
+    return Arm(name, [*options.split()], reference, f"{what} With `{more.strip()}`." if more else what)
+
+
+def out_of_quickstart() -> list[Arm]:
+    arms = [Arm("nothing", QUICKSTART, QUICKSTART)]
+    return arms + [Arm(family, QUICKSTART + options, QUICKSTART) for family, options in WITHOUT.items()]
+
+
+def jobs_of(options: list[str], seeds: int) -> list[Job]:
+    settings = merged(read_arguments(options).overlays)
+    complete = complete_of(settings)
+    return [job_for(settings, complete, seed) for seed in range(seeds)]
+
+
+def measured(arms: list[Arm], seeds: int, workers: int) -> dict[tuple[str, ...], list[RunResult]]:
+    """Each configuration's trainings, seed by seed. Overlays that come to the same are trained once."""
+    wanted = {tuple(options): jobs_of(options, seeds) for arm in arms for options in (arm.settings, arm.reference)}
+    jobs = {job.digest: job for seed in range(seeds) for one in wanted.values() for job in [one[seed]]}
+    found: dict[str, RunResult] = {}
+    for job, outcome in trained(jobs.values(), Path("studies", RUNS), workers):
+        if isinstance(outcome, Failure):
+            raise SystemExit(f"a training failed: {outcome.said}")
+        found[job.digest] = outcome
+        print(f"[{len(found)}/{len(jobs)}] {100 * (outcome.accuracy or 0):.1f} %", file=sys.stderr, flush=True)
+    return {options: [found[job.digest] for job in one] for options, one in wanted.items()}
+
+
+def row(arm: Arm, runs: list[RunResult], reference: list[RunResult]) -> str:
+    """A line of a table; no difference where nothing is changed."""
+    cells = [arm.name, f"{estimates.interval(values(runs, 'accuracy')).mean:.1f}"]
+    for metric, digits in (("accuracy", 1), ("gap", 2)):
+        if runs == reference:
+            cells.append("")
+            continue
+        told = estimates.difference(values(runs, metric), values(reference, metric), arms=1)
+        mark = "**" if told.told_apart else ""
+        cells.append(f"{mark}{told.mean:+.{digits}f}{mark} ({told.low:z.{digits}f} to {told.high:z.{digits}f})")
+    return " | ".join(["", *cells, arm.remark, ""]).strip()
+
+
+def values(runs: list[RunResult], metric: str) -> list[float]:
+    """Each run's number. A loss that is none, as after a training that went astray, makes its difference none, too."""
+    found = [METRICS[metric].of(run, 0) for run in runs]  # type: ignore[index]
+    return [float("nan") if value is None else value for value in found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings of each, at least 2")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once, one thread each")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    overlays = [None] + [path for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))]
-    jobs = [(base, overlay) for overlay in overlays for base in ("base.yaml", "quickstart.yaml")]
-    found = {}
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for job, value in zip(jobs, pool.map(one_run, *zip(*jobs))):
-            found[job] = value
-            print(f"[{len(found)}/{len(jobs)}] {job[0]} {job[1]}: {value:.1f} %", file=sys.stderr, flush=True)
-
-    print("# Overlays\n")
-    print(
-        "Validation accuracy in % on the embedded dataset after 15 epochs, each overlay laid over `base.yaml` (which uses"
-    )
-    print("none of the four families) and over `quickstart.yaml` (which uses all). One run each, seed 0, made by")
-    print("`python -m benchmarks.overlays`. Other seeds differ by several points, most of all over `base.yaml`.\n")
-    print("| overlay | over base | over quickstart | |")
-    print("|---|---|---|---|")
-    for overlay in overlays:
-        values = " | ".join(f"{found[base, overlay]:.1f}" for base in ("base.yaml", "quickstart.yaml"))
-        name = f"`{overlay.relative_to(CONFIGS).with_suffix('')}`" if overlay else "none"
-        print(f"| {name} | {values} | {first_sentence(overlay) if overlay else ''} |")
+    Path("studies", RUNS).mkdir(parents=True, exist_ok=True)
+    tables = {"overlay over `base.yaml`": over_base(), "taken out of `quickstart.yaml`": out_of_quickstart()}
+    found = measured([arm for arms in tables.values() for arm in arms], options.seeds, options.jobs)
+    print(ABOUT.format(seeds=options.seeds))
+    for first, arms in tables.items():
+        print(HEAD.format(first=first))
+        for arm in arms:
+            print(row(arm, found[tuple(arm.settings)], found[tuple(arm.reference)]))
+        print()
 
 
 if __name__ == "__main__":

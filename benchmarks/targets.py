@@ -26,7 +26,7 @@ T_OF_95_PERCENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's, for a mean
 def settings(source: str, options: argparse.Namespace) -> list[str]:
     """The options that choose a source."""
     return {
-        "Glyphs": ["--data.source", "Glyphs", "--data.batch_size", "20"],
+        "Glyphs": ["--data.source", "Glyphs", "--data.batch_size", "32"],
         "Fashion-MNIST": ["--data.source", "ImageTable", "--data.source.path", str(options.table)],
         "CIFAR-10": ["--data.source", "ImageArchive", "--data.source.path", str(options.archive)],
     }[source] + ([] if source == "Glyphs" else ["--data.batch_size", "128"])
@@ -62,7 +62,7 @@ def main() -> None:
     )
     print("below what all of them reach together. Validation accuracy in % after 15 epochs: the mean over")
     print(
-        f"{options.seeds} seeds, and its 95 % interval. Batches of 20 on Glyphs and of 128 on the others. Fashion-MNIST is"
+        f"{options.seeds} seeds, and its 95 % interval. Batches of 32 on Glyphs and of 128 on the others. Fashion-MNIST is"
     )
     print("split as the table says (a fifth of Train.csv validates), CIFAR-10 as in the archive. Made by")
     print("`python -m benchmarks.targets`.\n")

@@ -77,7 +77,7 @@ def test_one_cycle_and_cyclic_leave_the_momentum_alone():
         assert optimizer.param_groups[0]["momentum"] == 0.9
 
 
-PEAK, EPOCHS, BATCHES = 0.085, 15, 3
+PEAK, EPOCHS, BATCHES = 0.05, 15, 3
 TOTAL = EPOCHS * BATCHES
 
 

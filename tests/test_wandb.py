@@ -110,7 +110,7 @@ def test_an_offline_run_goes_up_later_with_metrics_config_census_and_figures(off
     assert sum("val/accuracy" in row for row in history) == 2
     config = {key: value["value"] for key, value in json.loads(server.run["config"]).items() if key != "_wandb"}
     assert config["strategies"]["normalization"] == ["batch normalization"]
-    assert config["model"]["optimizer"]["init_args"]["lr"] == 0.08
+    assert config["model"]["optimizer"]["init_args"]["lr"] == 0.1
     figures = {re.sub(r"_\d+_\w+", "", Path(name).name) for name in server.uploaded if name.startswith("media/images")}
     assert figures == {"curves.png", "learning_rate.png", "gradients.png", "activations.png"}
     assert server.run["displayName"] == "quickstart"

@@ -39,6 +39,7 @@ class Glyphs(Source):
         warp: How far letters are scaled, sheared, turned and shifted, in [0, 1].
         clutter: Contrast of the letter behind, as a share of the contrast of the one that counts, in [0, 1].
         noise: Amplitude of each pixel's noise, as a share of half the range of values, in [0, 1].
+        dark: Share of the letters that are darker than their ground, in [0, 1]; the others are lighter.
     """
 
     classes = list(LETTERS)
@@ -46,22 +47,23 @@ class Glyphs(Source):
 
     def __init__(
         self,
-        train: int = 1500,
+        train: int = 2000,
         val: int = 1000,
         test: int = 2000,
         seed: int = 0,
-        warp: float = 0.8,
-        clutter: float = 0.385,
-        noise: float = 0.65,
+        warp: float = 1.0,
+        clutter: float = 0.5,
+        noise: float = 0.2,
+        dark: float = 0.0,
     ):
         self.sizes = {"train": train, "val": val, "test": test}
         for name, value in {**self.sizes, "seed": seed}.items():
             if value < (least := 0 if name == "seed" else len(LETTERS)):
                 raise UserError(f"data.source.{name}: {value} is too few; take {least} or more")
-        for name, share in {"warp": warp, "clutter": clutter, "noise": noise}.items():
+        for name, share in {"warp": warp, "clutter": clutter, "noise": noise, "dark": dark}.items():
             if not 0 <= share <= 1:
                 raise UserError(f"data.source.{name}: {share} is not between 0 and 1")
-        self.seed, self.warp, self.clutter, self.noise = seed, warp, clutter, noise
+        self.seed, self.warp, self.clutter, self.noise, self.dark = seed, warp, clutter, noise, dark
 
     def load(self, split: str) -> Split:
         number = self.splits.index(split)
@@ -89,7 +91,8 @@ class Glyphs(Source):
         behind_NHW = stencils(uniform(0, len(LETTERS) - 1).long(), 10 * ONE)
 
         ground_N3 = uniform(70, 185, 3)
-        contrast_N3 = (uniform(0, 1) * 2 - 1)[:, None] * (uniform(50, 110)[:, None] + uniform(-30, 30, 3))
+        darker_N = uniform(0, ONE - 1) < round(self.dark * ONE)
+        contrast_N3 = (1 - 2 * darker_N.int())[:, None] * (uniform(50, 110)[:, None] + uniform(-30, 30, 3))
         other_N3 = (uniform(0, 1) * 2 - 1)[:, None] * (uniform(50, 110)[:, None] + uniform(-30, 30, 3))
         other_N3 = other_N3 * round(self.clutter * ONE) // ONE
         slope_N113, slant_N113 = uniform(-2, 2, 2, 3)[:, :, None, None].unbind(1)  # of the ground, down and across

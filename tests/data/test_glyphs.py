@@ -16,8 +16,8 @@ def digest(tensor):
 def test_the_images_are_the_same_on_every_machine():
     """A change of these digests changes everybody's dataset."""
     assert digest(letter_stencils()) == "a947ecd431229dad"
-    images_NHWC, labels_N = Glyphs(train=600, warp=0.7, clutter=0.5, noise=0.5).load("train")
-    assert digest(images_NHWC) == "e91c3fbc1913b630"
+    images_NHWC, labels_N = Glyphs(train=600, warp=0.7, clutter=0.5, noise=0.5, dark=0.3).load("train")
+    assert digest(images_NHWC) == "28bdcdda50d8154f"
     assert digest(labels_N) == "eec8664f805bbfb8"
 
 
@@ -60,7 +60,16 @@ def test_without_warp_clutter_and_noise_the_letter_is_all_there_is():
         assert (centre - corner).abs().amax() > 40
 
 
-@pytest.mark.parametrize("arguments", [{"train": 3}, {"noise": 1.5}, {"warp": -0.1}, {"seed": -1}])
+@pytest.mark.parametrize("dark", [0.0, 0.3, 1.0])
+def test_so_many_letters_are_darker_than_their_ground(dark):
+    images_NHWC, _ = Glyphs(train=500, warp=0, clutter=0, noise=0, dark=dark).load("train")
+    grey_NHW = images_NHWC.float().mean(-1)
+    ground_N, centre_NHW = grey_NHW[:, 0, 0], grey_NHW[:, 8:24, 8:24]
+    darker_N = ground_N - centre_NHW.amin((1, 2)) > centre_NHW.amax((1, 2)) - ground_N
+    assert darker_N.float().mean().item() == pytest.approx(dark, abs=0.07)
+
+
+@pytest.mark.parametrize("arguments", [{"train": 3}, {"noise": 1.5}, {"warp": -0.1}, {"dark": 2}, {"seed": -1}])
 def test_values_out_of_range_are_told(arguments):
     with pytest.raises(UserError, match=f"data.source.{next(iter(arguments))}"):
         Glyphs(**arguments)

@@ -29,7 +29,7 @@ def spoiled(config, **values):
 def test_the_quickstart_chooses_all(config):
     assert set(states(yaml.safe_load(config)).values()) == {"chosen"}
     said = {each.family: each.said for each in foreseen(yaml.safe_load(config))}
-    assert said["optimization"] == "SGD (lr 0.08, momentum 0.9), OneCycle"
+    assert said["optimization"] == "SGD (lr 0.1, momentum 0.9), OneCycle"
     assert "WeightDecay (weight_decay 0.0001), RandomAffine (strength 0.12)" == said["regularization"]
 
 

@@ -303,7 +303,7 @@ def imported(optimizer="optimizer = optim.Adam(model.parameters())", network=SMA
             {"lr": 1e-3, "betas": [0.8, 0.9]},
             "",
         ),
-        ("optimizer = MyOptimizer(model.parameters())", {"lr": 0.085}, "none of torch.optim is made"),
+        ("optimizer = MyOptimizer(model.parameters())", {"lr": 0.05}, "none of torch.optim is made"),
     ],
     ids=range(8),
 )
