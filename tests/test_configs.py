@@ -224,7 +224,7 @@ def test_a_class_replaced_on_the_command_line_leaves_no_settings_behind_either()
     kept = compose(options=["--model.optimizer=SGD", "--model.optimizer.momentum=0.5", "--model.network.stages=3"])
     assert (kept["model"]["optimizer"]["init_args"]["lr"], kept["model"]["network"]["init_args"]["width"]) == (
         0.05,
-        10,
+        16,
     )
     assert kept["model"]["optimizer"]["init_args"]["momentum"] == 0.5
 

@@ -39,8 +39,7 @@ class Glyphs(Source):
         warp: How far letters are scaled, sheared, turned and shifted, in [0, 1].
         clutter: Contrast of the letter behind, as a share of the contrast of the one that counts, in [0, 1].
         noise: Amplitude of each pixel's noise, as a share of half the range of values, in [0, 1].
-        dark: Share of the letters that are darker than their ground, in [0, 1]. Both kinds in one dataset are like two
-            classes for each letter: a network learns next to nothing before it has found that out, and when that is, is luck.
+        dark: Share of the letters that are darker than their ground, in [0, 1]; the others are lighter.
     """
 
     classes = list(LETTERS)
@@ -54,7 +53,7 @@ class Glyphs(Source):
         seed: int = 0,
         warp: float = 1.0,
         clutter: float = 0.5,
-        noise: float = 0.1,
+        noise: float = 0.2,
         dark: float = 0.0,
     ):
         self.sizes = {"train": train, "val": val, "test": test}
