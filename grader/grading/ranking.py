@@ -47,6 +47,7 @@ class Entry(BaseModel):
         penalty: Points that being late costs.
         total: All points together: those for the accuracy + bonus - penalty.
         excellent: Passed, and among the best ranks that the rules let be marked.
+        moved: In a practice round, the places that it has gone up since the day began; below 0, down.
         staff: Handed in by staff, or a baseline: it has no rank, and is in no gradebook.
         reason: Why it did not pass, without the student's code; grader.publish.public_words makes of it what anybody may read.
         said: The same, as the student and the instructor may: it can quote the student's own code. Like what follows, it
@@ -90,6 +91,7 @@ class Entry(BaseModel):
     digest: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
     known_as: dict[str, list[str]] = Field({}, exclude=True)
+    moved: int = Field(0, exclude=True)
     warnings: list[str] = Field([], exclude=True)
     remarks: list[str] = Field([], exclude=True)
     points: dict[str, Any] | None = Field(None, exclude=True)

@@ -289,6 +289,19 @@ class Ledger:
             self.database.backup(copy.database)
             yield copy
 
+    @contextmanager
+    def as_of(self, moment: str) -> Iterator["Ledger"]:
+        """The ledger as it was at a moment, which is written as `now` writes it: a copy in memory."""
+        with self.copied() as past:
+            for table, at in {
+                "submissions": "taken_in",
+                "measurements": "ended",
+                "decisions": "at",
+                "runs": "at",
+            }.items():
+                past.database.execute(f"DELETE FROM {table} WHERE {at} >= ?", [moment])
+            yield past
+
     def points(self) -> dict[str, dict[str, Any]]:
         """The last points of each student: at, by, report, conclusion, comment, and those by criterion, if there are."""
         given = self.decisions.in_force("points")

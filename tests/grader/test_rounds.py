@@ -4,6 +4,8 @@ import dataclasses
 import json
 import re
 import shlex
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -112,6 +114,30 @@ def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tm
         opened.ledger.database.execute("UPDATE submissions SET taken_in = '2026-01-01T00:00:00+00:00'")
     night(6)
     assert trained == [4, 6]
+
+
+def test_a_practice_board_shows_the_places_that_each_moved_since_the_day_began(write_submission, tmp_path, rules):
+    practice, accuracies = tmp_path / "results" / "practice", {"kim": 0.9, "lee": 0.8, "park": 0.7}
+
+    def night(name, students, given):
+        for student in students:
+            change = lambda config: config["model"]["network"]["init_args"].update(width=4 + len(name))  # noqa: E731
+            folder = write_submission(student, change, parent=tmp_path / name).parent
+        engine = MadeUp(lambda job: scored(given[job.submission.student]))
+        graded(folder, practice, rules, engine, secret=Secret(bytes(16), part="practice"))
+        return {each["name"]: each["moved"] for each in on_the_page(practice)}
+
+    assert set(night("first", accuracies, accuracies).values()) == {0}  # nobody had a rank when the day began
+    with closing(sqlite3.connect(practice / "ledger.sqlite")) as database, database:
+        for table, at in (("submissions", "taken_in"), ("measurements", "ended"), ("runs", "at")):
+            database.execute(f"UPDATE {table} SET {at} = '2026-01-02T03:04:05.000+00:00'")
+    moved = night("a later one", ["park"], {"park": 0.95})
+    assert sorted(moved.values()) == [-1, -1, 2]
+
+
+def on_the_page(results):
+    data = re.search('id="data">(.*?)</script>', (results / "site" / "index.html").read_text())
+    return json.loads(data[1])["entries"]
 
 
 @pytest.mark.parametrize("until, deadline, ended", [(-1, None, True), (None, -1, True), (1, -1, True), (1, 1, False)])

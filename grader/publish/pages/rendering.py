@@ -44,7 +44,7 @@ from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
-    " excellent staff"
+    " excellent staff moved"
 ).split()
 
 FOLDERS = {"en": "", "ko": "ko"}  # where the pages of each language are

@@ -33,10 +33,15 @@ function marks(entry) {
   return cell;
 }
 
-// The rank, and its band where there is room for it.
+// The rank, the places it has moved since yesterday, and its band where there is room for it.
 function ranked(entry) {
   const [rank, band] = entry.band.split(" ");
   const cell = element("span", rank);
+  if (entry.moved) {
+    const said = entry.moved > 0 ? _("up since yesterday") : _("down since yesterday");
+    const moved = `${entry.moved > 0 ? "▲" : "▼"}${Math.abs(entry.moved)}`;
+    cell.append(element("span", ` ${moved}`, { class: "moved", title: said, role: "img", "aria-label": `${said}: ${Math.abs(entry.moved)}` }));
+  }
   if (band) cell.append(element("span", ` ${band}`, { class: "wide" }));
   return cell;
 }
