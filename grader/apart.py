@@ -148,7 +148,7 @@ def serve(module: str, seconds: int, memory: int) -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever is printed is no reply
     functions = importlib.import_module(module)
-    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_CORE, 1)  # not 0, with which a host's own program would still get the dump
     limit(resource.RLIMIT_AS, memory)
     replies.write(READY)
     for line in sys.stdin.buffer:

@@ -7,7 +7,7 @@ decides nothing but numbers behind equal names.
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -19,6 +19,7 @@ from grader.safe_text import normal, printable, storable
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
+OF_SEVERAL = ("group", "role")  # of what the roster says: not of the student alone
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
@@ -165,6 +166,11 @@ def of_roster(student: Student) -> dict[str, list[str]]:
     return {kind: [*values] for kind in kinds if (values := student.values(kind))}
 
 
+def names_in(known_as: Mapping[str, list[str]]) -> Iterator[str]:
+    """What others call a student alone: neither the group's name nor the role's."""
+    return (text for kind, texts in known_as.items() if kind not in OF_SEVERAL for text in texts)
+
+
 def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:
     """Whom a student.yaml names: as the roster has it, or as it was written; nobody where it names none."""
     found = roster.match(dict.fromkeys(("id", "login", "github"), own_id))[0] if roster and own_id else None
@@ -205,10 +211,9 @@ class KnownIds:
         self.beside: dict[str, set[str]] = {}  # by what is before the @ of an address, which others may have elsewhere
         for each in downloads:
             self.together.setdefault(each.source, set()).add(each.student)
-            self.note(each.student, [each.student, *(text for some in each.known_as.values() for text in some)])
+            self.note(each.student, [each.student, *names_in(each.known_as)])
         for student in roster.students if roster else ():
-            called = (text for some in of_roster(student).values() for text in some)
-            self.note(student.student, [student.student, student.github, *called])
+            self.note(student.student, [student.student, student.github, *names_in(of_roster(student))])
 
     def note(self, student: str, called: Iterable[str]) -> None:
         for text in filter(None, map(key, called)):

@@ -10,6 +10,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
+from grader.intake.identity import KnownIds
 from grader.intake.roster import Roster
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
@@ -130,3 +131,10 @@ def test_clones_tell_their_users_by_what_they_have_in_common(rules, tmp_path):
         "minji": ("hw-minji", 2),
     }
     assert all(each.time_by == BY_SCORES and not each.flags for each in found.values())
+
+
+def test_a_group_s_or_role_s_name_is_nobody_s_id(tmp_path):
+    (tmp_path / "roster.csv").write_text("id,name,group,role\nkim,Kim,red,student\nlee,Lee,red,staff\n")
+    listed = Roster.read(tmp_path / "roster.csv")
+    known = KnownIds([], listed)
+    assert {"kim", "lee"} <= known.whose.keys() and not {"red", "staff", "student"} & known.whose.keys()

@@ -190,7 +190,7 @@ def test_each_reader_gets_the_own_ones_until_they_are_read(course, capsys):
         assert first not in {entry.student for entry in to_read(opened, "kang")}
         assert first in {entry.student for entry in to_read(opened, "kang", again=True)}
     assert main(["history", str(course), first]) == 0
-    assert "readers kang because two sections" in capsys.readouterr().out
+    assert "readers kang  because two sections" in capsys.readouterr().out
     assert main(["assign", str(course), "--readers", "kang,lim"]) == 0  # decides nothing new
     with open_results(course) as opened:
         assert sum(each.kind == "readers" for each in opened.ledger.decisions.history()) == 4
