@@ -51,9 +51,12 @@ def undo(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
 
     with open_results(options.results) as opened:
-        with opened.ledger.all_or_nothing():  # two who undo the same at once
-            taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
-        print(publish(opened))
+        try:
+            with opened.ledger.all_or_nothing():  # two who undo the same at once
+                taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
+        finally:  # also where it was taken back, and whoever did so was stopped before the pages
+            table = publish(opened)
+        print(table)
     print(f"\nTaken back: {line(taken)}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.decision_commands import Added, add_who, decider, line
+from grader.rules import LAST_YEAR
 from grader.safe_text import printable
 from project.assignment import FAMILIES
 from project.support.errors import UserError
@@ -48,6 +49,8 @@ def moment(text: str) -> datetime:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; {AS_WRITTEN}") from None
+    if time.year > LAST_YEAR:
+        raise argparse.ArgumentTypeError(f"{text}: take a year up to {LAST_YEAR}")
     if time.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text} has no time zone; {AS_WRITTEN}")
     return time
@@ -100,6 +103,7 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
     """Take a decision about a student, or try it, and print what it changes."""
     from grader.grading.changes import in_words, state
     from grader.grading.kept_roster import kept_roster
+    from grader.ledger.erasure import withdrawn
     from grader.ledger.ledger import now
     from grader.publish.publishing import publish
 
@@ -108,6 +112,8 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
         raise UserError(
             f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv, and on a run's --roster"
         )
+    if student in withdrawn(ledger):
+        raise UserError(f"{student}: has withdrawn; there is nothing to decide")
     before = state(ledger, rules)
     with ledger.taken_back():
         ledger.decisions.take(now(), decider(options), kind, student, value, options.reason)

@@ -59,6 +59,8 @@ def release(options: argparse.Namespace) -> None:
     from grader.publish.release import is_released, page_to_publish
 
     with open_results(options.results) as opened:
+        if is_released(opened):
+            publish(opened)  # whoever released them may have been stopped before the pages
         with opened.ledger.all_or_nothing():
             if is_released(opened):
                 held = (

@@ -23,6 +23,7 @@ from pydantic import (
 
 from project.assignment import Assignment
 
+MOST_POINTS = 10**4  # for one thing
 PARTS = ("report", "conclusion")  # what a person reads, and gives points for
 Column = Literal["epochs_to_target", "seconds", "parameters"]  # that others boards than that of accuracy go by
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
@@ -35,7 +36,15 @@ def no_number(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime | None, BeforeValidator(no_number)]  # a date and time with its zone
+def countable(moment: datetime | None) -> datetime | None:
+    """The time. Refuses one so near the end of the calendar that days after it have none."""
+    if moment and moment.year > LAST_YEAR:
+        raise ValueError(f"take a year up to {LAST_YEAR}")
+    return moment
+
+
+LAST_YEAR = 9000
+Moment = Annotated[AwareDatetime | None, BeforeValidator(no_number), AfterValidator(countable)]  # with its zone
 
 
 def pair(value: Any) -> Any:
@@ -102,7 +111,7 @@ class Criterion(Section):
 
     name: str = Field(pattern=r"^[^\s:]([^\n:]{0,58}[^\s:])?$")
     korean: str = Field("", max_length=60)
-    points: float = Field(gt=0)
+    points: float = Field(gt=0, le=MOST_POINTS)
     seek: str = Field("", max_length=300)
 
     def heading(self, language: str) -> str:
@@ -135,8 +144,8 @@ class Points(Section):
         far_apart: Points for a part by which two readers may differ before that is told.
     """
 
-    report: float = Field(5, ge=0)
-    conclusion: float = Field(5, ge=0)
+    report: float = Field(5, ge=0, le=MOST_POINTS)
+    conclusion: float = Field(5, ge=0, le=MOST_POINTS)
     rubric: Rubric = Rubric()
     readers: Literal["last", "mean"] = "last"
     far_apart: float = Field(2, ge=0)
@@ -199,8 +208,8 @@ class Grades(Section):
     @field_validator("cutoffs")
     @classmethod
     def rising(cls, cutoffs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        if any(not 0 <= accuracy <= 1 or points < 0 for accuracy, points in cutoffs):
-            raise ValueError("write [accuracy, points], the accuracy from 0 to 1, and no points below 0")
+        if any(not 0 <= accuracy <= 1 or not 0 <= points <= MOST_POINTS for accuracy, points in cutoffs):
+            raise ValueError(f"write [accuracy, points], the accuracy from 0 to 1, the points from 0 to {MOST_POINTS}")
         for (accuracy, points), (higher, more) in zip(cutoffs, cutoffs[1:]):
             if higher <= accuracy or more < points:
                 raise ValueError(

@@ -21,7 +21,12 @@ def held_to(rules: Rules, terms: Terms) -> Rules:
         changed |= {"deadline": None, "late_work": LateWork()}
     elif due := extended(rules, terms):
         last = rules.late_work.last_date
-        changed |= {"deadline": due, "late_work": rules.late_work.but(last_date=last and max(last, due))}
+        changed |= {
+            "deadline": due,
+            "late_work": rules.late_work.but(
+                last_date=last and max(last, due + timedelta(days=rules.late_work.free_days))
+            ),
+        }
     return rules.but(**changed)
 
 

@@ -14,6 +14,7 @@ from grader.ledger.measurement import Measurement
 WITHDRAW = "withdraw"  # the kind of decision that this leaves
 SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
+WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
 IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
 OF_FILES: dict[str, Any] = {"weights": "", "folder": "", "machine": {}}
@@ -34,9 +35,9 @@ class Traces:
         return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number)
 
     def cut(self, value: Any) -> Any:
-        """The same data, with the number in the place of each trace."""
+        """The same data, with the number in the place of each trace in its words: those under no name, or one of WORDS."""
         if isinstance(value, dict):
-            return {self.cut(name): self.cut(each) for name, each in value.items()}
+            return {name: self.cut(each) if name in WORDS else each for name, each in value.items()}
         if isinstance(value, list):
             return [self.cut(each) for each in value]
         return self.pattern.sub(self.number, value) if isinstance(value, str) else value

@@ -166,16 +166,17 @@ class Ledger:
     def broken_rows(self) -> bool:
         """Whether something that should be JSON is none."""
         columns = (
-            ("submissions", "flags"),
-            ("submissions", "known_as"),
-            ("runs", "hand_ins"),
-            ("findings", "findings"),
-            ("measurements", "measurement"),
-            ("measurements", "circumstances"),
-            ("decisions", "value"),
+            ("submissions", "flags", "array"),
+            ("submissions", "known_as", "object"),
+            ("runs", "hand_ins", "object"),
+            ("findings", "findings", "array"),
+            ("measurements", "measurement", "object"),
+            ("measurements", "circumstances", "object"),
+            ("decisions", "value", "object"),
         )
         question = " OR ".join(
-            f"EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid({name}))" for table, name in columns
+            f"EXISTS (SELECT 1 FROM {table} WHERE CASE WHEN json_valid({name}) THEN json_type({name}) != '{kind}' ELSE 1 END)"
+            for table, name, kind in columns
         )
         return bool(self.database.execute(f"SELECT {question}").fetchone()[0])
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from grader.ledger.results_folder import LEDGER
 from grader.secret import Secret, read_secret
 from project.support.errors import UserError
 
@@ -27,9 +28,11 @@ def new_secret(results: Path, which: Round, salt: int | None) -> Secret:
         if (results / "secret.json").exists():
             raise UserError(f"--round practice: the final round has begun in {results}; practice is over")
         return replace(drawn, part="practice")
-    if not place.exists():
+    if not place.exists() and not place.with_name(LEDGER).exists():
         return drawn
     try:
         return replace(drawn, part="final", practice_key=read_secret(place.read_bytes()).key)
-    except ValueError:
-        raise UserError(f"{place}: is damaged; put a copy in its place, or images of practice would score") from None
+    except (OSError, ValueError):
+        raise UserError(
+            f"{place}: is gone or damaged; put a copy in its place, or images of practice would score"
+        ) from None

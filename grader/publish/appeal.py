@@ -15,6 +15,7 @@ from typing import Any
 
 from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
+from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
 from grader.intake.veil import Person, veiled
@@ -98,8 +99,9 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
 
 def seeds_may_be_told(opened: OpenResults) -> bool:
     """Whether nobody can hand in any more who could train for these seeds, and they tell nothing of an earlier secret."""
-    deadline = opened.rules.deadline
-    return not isinstance(opened.secret, EarlierSecret) and (not deadline or datetime.now().astimezone() > deadline)
+    rules, extended = opened.rules, open_until(opened.rules, opened.ledger.terms().values())
+    last = max(filter(None, (rules.free_until, rules.taken_until, extended)), default=None)
+    return not isinstance(opened.secret, EarlierSecret) and last is not None and datetime.now().astimezone() > last
 
 
 def log_name(each: PastMeasurement) -> str:

@@ -123,7 +123,9 @@ def merged(before: Mapping[str, Any], given: Given, rules: Rules) -> dict[str, A
         note["criteria"] = criteria = {**before.get("criteria", {}), **given.criteria}
         for part in PARTS:
             points = [
-                criteria[name] for each in getattr(rules.bonus.rubric, part) if (name := key(part, each)) in criteria
+                min(criteria[name], each.points)
+                for each in getattr(rules.bonus.rubric, part)
+                if (name := key(part, each)) in criteria
             ]
             if points:
                 note[part] = sum(points)

@@ -12,11 +12,12 @@ from grader.grading.verdicts import checks_by
 from grader.ledger.past_measurements import past_measurements
 from grader.ledger.results_folder import open_results, store_rules
 from grader.publish.appeal_pages import TEXTS
-from grader.rules import Limits
+from grader.rules import LateWork, Limits
 from grader.secret import Secret, training_seed
 from tests.grader.engines import scored
 
 SECRET = Secret(b"never to be told")
+TOMORROW, YESTERDAY = (datetime.now(UTC) + timedelta(days=days) for days in (1, -1))
 OTHERS = ("lee-202", "Lee Jun", "ojun77")
 
 
@@ -31,7 +32,9 @@ def course(tmp_path, rules, monkeypatch) -> Path:
     ]
     results = tmp_path / "results"
     monkeypatch.setattr("benchmarks.course.SECRET", SECRET)
-    rules = rules.but(site=rules.site.but(mistakes=0), limits=Limits(minutes=30), target_accuracy=0.8)
+    rules = rules.but(
+        deadline=YESTERDAY, site=rules.site.but(mistakes=0), limits=Limits(minutes=30), target_accuracy=0.8
+    )
     write_course(results, everyone, rules)
     with open_results(results) as opened:
         ledger, rules = opened.ledger, opened.rules
@@ -84,9 +87,17 @@ def test_it_has_what_was_measured_and_decided_old_and_new(course, capsys):
     assert files[log].startswith(b"loss 1.5, as") and f"]({log})" in text
 
 
-def test_seeds_wait_for_the_deadline(course, rules):
+@pytest.mark.parametrize(
+    "dates",
+    [
+        {"deadline": TOMORROW},
+        {"deadline": YESTERDAY, "late": "flag", "late_work": LateWork(last_date=TOMORROW)},
+        {"deadline": None},
+    ],
+)
+def test_seeds_wait_until_nobody_can_hand_in_any_more(course, dates):
     with open_results(course) as opened:
-        store_rules(course, opened.rules.but(deadline=datetime.now(UTC) + timedelta(days=1)))
+        store_rules(course, opened.rules.but(**dates))
     assert main(["appeal", str(course), "kim-201"]) == 0
     found = read(course / "appeals" / "kim-201")
     assert {each["seed"] for each in json.loads(found["appeal.json"])["trainings"]} == {None}

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
-from grader.grading.grades import Grade, grade, points_for
+from grader.grading.grades import Grade, grade, highest_total, points_for
+from grader.grading.personal_rules import in_time
 from grader.grading.ranking import standings
 from grader.ledger.ledger import Noted
 from grader.ledger.results_folder import open_results
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.publish.publishing import publish
-from grader.rules import Grades, LateWork, Limits, Rules
+from grader.rules import Grades, LateWork, Limits, Points, Rules
 from project.support.errors import UserError
 
 DUE = datetime(2026, 12, 4, 23, 59, tzinfo=UTC)
@@ -150,7 +151,10 @@ def test_days_count_from_the_student_s_own_deadline(terms, days):
         ("grades: {cutoffs: [[0.9, 80], [0.8, 90]]}", "grades.cutoffs: accuracies must rise, and points not fall"),
         ("grades: {cutoffs: [[0.8, 80], [0.9, 70]]}", "accuracies must rise, and points not fall"),
         ("grades: {cutoffs: [[80, 60]]}", "the accuracy from 0 to 1"),
-        ("grades: {cutoffs: [[0.8, -1]]}", "no points below 0"),
+        ("grades: {cutoffs: [[0.8, -1]]}", "the points from 0 to"),
+        ("grades: {cutoffs: [[0.8, 1.0e+308]]}", "the points from 0 to"),
+        ("bonus: {report: 1.0e+308}", "bonus.report"),
+        ("deadline: 9999-12-31T23:59:59Z", "take a year up to 9000"),
         ("grades: {cutoffs: [[0.8]]}", "grades.cutoffs.0.1"),
         ("grades: {between: linear}", "grades.between"),
         ("late_work: {free_days: 1}", "nothing is late without a deadline"),
@@ -286,3 +290,17 @@ def test_decisions_about_different_students_or_things_commute_and_undone_they_ne
         # Who gave points when is told with them; the ledger's clock is the same here.
         assert found[0] == found[1]
         assert standings(ledger, rules) == start
+
+
+def test_points_are_never_more_than_the_rules_of_now_allow():
+    rules = Rules(bonus=Points(report=2, conclusion=0))
+    made = grade(0.9, noted(), NO_TERMS, rules, {"report": 5.0, "conclusion": 5.0})
+    assert (made.report, made.conclusion, made.total) == (2.0, 0.0, 92.0) and made.total <= highest_total(rules)
+
+
+def test_the_last_date_of_who_has_an_extension_leaves_room_for_the_free_days():
+    deadline = datetime(2026, 12, 4, tzinfo=UTC)
+    late = LateWork(free_days=3, last_date=deadline + timedelta(days=7))
+    rules = Rules(deadline=deadline, late_work=late)
+    assert in_time(noted(deadline + timedelta(days=11)), rules, Terms(days=10))
+    assert not in_time(noted(deadline + timedelta(days=14)), rules, Terms(days=10))

@@ -49,6 +49,29 @@ def test_the_final_key_is_drawn_when_that_round_begins_and_knows_the_practice_on
         begun(tmp_path, "practice")
 
 
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_where_the_practice_key_is_gone_no_final_key_is_drawn(content, tmp_path):
+    begun(tmp_path, "practice")
+    (tmp_path / "practice" / "secret.json").unlink()
+    if content is not None:
+        (tmp_path / "practice" / "secret.json").write_bytes(content)
+    with pytest.raises(UserError, match="is gone or damaged"):
+        new_secret(tmp_path, "final", None)
+
+
+def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_submission, tmp_path, rules, capsys):
+    for student in ("kim", "lee"):
+        folder = write_submission(student).parent
+    trained = []
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    results = tmp_path / "results"
+    graded(folder, results / "practice", rules, engine, secret=new_secret(results, "practice", None))
+    assert main(["withdraw", str(results), "kim", "--yes"]) == 0
+    trained.clear()
+    graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
+    assert trained == ["lee"] and "of students who have withdrawn" in capsys.readouterr().err
+
+
 def test_without_practice_a_results_folder_is_what_it_was(tmp_path):
     assert begun(tmp_path, "final").part == "all"
     assert json.loads((tmp_path / "secret.json").read_text()).keys() == {"key", "salt"}
@@ -182,7 +205,7 @@ def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_
     assert [board["entries"][0]["accuracy"] for board in boards] == [0.7, 0.9]
     assert len(others) == 3 and [main(words) for words in others] == [0, 0, 0]
     assert main(practice) == 2
-    assert naming(results, "kim", "Kim") == []
+    assert [name for name in naming(results, "kim", "Kim") if not name.endswith(".safetensors")] == []  # images
 
 
 @pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])

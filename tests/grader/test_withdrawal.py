@@ -140,9 +140,10 @@ def test_the_ledger_s_free_pages_hold_nothing(tmp_path, rules):
 
 def test_what_tells_of_a_student_is_cut_as_whole_words_alone():
     traces = Traces.of("kim", ["An", "Kim Minji", "김민지", "12", "1234567"], "withdrawn-1")
-    assert traces.cut({"kim": ["kim-lee", "kimchi", "An error of Kim Minji, 김민지의 1234567, 12"]}) == {
-        "withdrawn-1": ["withdrawn-1-lee", "kimchi", "An error of withdrawn-1, withdrawn-1의 withdrawn-1, 12"]
-    }
+    told = ["kim-lee", "kimchi", "An error of Kim Minji, 김민지의 1234567, 12"]
+    cut = ["withdrawn-1-lee", "kimchi", "An error of withdrawn-1, withdrawn-1의 withdrawn-1, 12"]
+    assert traces.cut(told) == cut
+    assert traces.cut({"what": told, "kim": "kim", "until": "kim"}) == {"what": cut, "kim": "kim", "until": "kim"}
 
 
 def test_nobody_else_gets_another_pseudonym(course):
@@ -153,3 +154,27 @@ def test_nobody_else_gets_another_pseudonym(course):
     before = names()
     assert withdraw(course) == 0
     assert {student: before[student] for student in ("s2", "s3")}.items() <= names().items()
+
+
+@pytest.mark.parametrize(
+    "word", ["where", "severity", "reject", "late", "report", "conclusion", "until", "round", "2026"]
+)
+def test_whoever_is_called_as_the_ledger_s_own_words_takes_none_of_them_along(word, tmp_path, rules):
+    results = tmp_path / "results"
+    write_course(
+        results, [Student("aaa1", word, 0.95), Student("bbb1", "Lee", 0.9), Student("ccc1", "Han", None)], rules
+    )
+    with open_results(results) as opened:
+        for kind, value in (("exempt", {"from": "late"}), ("extend", {"until": "2026-12-20T00:00:00+09:00"})):
+            opened.ledger.decisions.take("1", "kang", kind, "bbb1", value)
+        given = {"report": 3.0, "conclusion": 1.0, "comment": f"not as {word} has it"}
+        opened.ledger.decisions.take("2", "kang", "points", "bbb1", given)
+        opened.ledger.regrade("3", "kang", "ccc1")
+        before = {each.student: (each.verdict, each.total) for each in standings(opened.ledger, opened.rules)}
+    assert withdraw(results, "aaa1") == 0
+    with open_results(results) as opened:
+        after = {each.student: (each.verdict, each.total) for each in standings(opened.ledger, opened.rules)}
+        assert opened.ledger.decisions.in_force("points")["bbb1"].value["comment"] == "not as withdrawn-1 has it"
+        assert opened.ledger.terms()["bbb1"].exempt and opened.ledger.round("ccc1") == 1
+    assert {s: said for s, said in after.items() if s in ("bbb1", "ccc1")} == {s: before[s] for s in ("bbb1", "ccc1")}
+    assert main(["disqualify", str(results), "withdrawn-1", "--reason", "late"]) == 2

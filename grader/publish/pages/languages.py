@@ -57,6 +57,7 @@ def of_scripts(language: str) -> dict[str, str]:
         "below target",
         "rejected",
         "failed",
+        "disqualified",
         "infrastructure",
         "pending",
         "missing",
