@@ -99,7 +99,7 @@ def test_every_example_gets_its_verdict(examples, capsys):
         "family-missing": "rejected",
     }
     assert graded["passes"]["tier"] == "verified" and graded["own-network"]["tier"] == "audited"
-    assert graded["passes"]["epochs"] == 5 and graded["passes"]["parameters"] > 1000
+    assert graded["passes"]["epochs"] == 8 and graded["passes"]["parameters"] > 1000
     assert graded["passes"]["strategies"]["initialization"] == ["He"]
     for student, order in {"passes": [PREPARES, "built", READY], "own-network": [PREPARES, READY, "built"]}.items():
         (log,) = (folder / "results" / "attempts" / student).rglob("trainee.log")
