@@ -1,13 +1,13 @@
 """Which of a student's attempts counts, by the rules and by what was decided: asked at any time, and noted nowhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 
 from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
-from grader.ledger.ledger import Attempt, Graded, Ledger, Noted
+from grader.ledger.ledger import Attempt, Graded, Ledger, Noted, terms_for
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
 
@@ -19,13 +19,13 @@ def counting(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterat
     known, chosen = ledger.terms(), {}
     for one, group in groupby(ledger.attempts(student), attrgetter("student")):
         attempts = list(group)
-        counts = counting_one(attempts, rules, known.get(one, NO_TERMS))
+        counts = counting_one(attempts, rules, known)
         if counts != attempts[-1]:
             chosen[one] = counts.row
     return ledger.graded(checks_by(rules), student, chosen)
 
 
-def counting_one(attempts: list[Attempt], rules: Rules, terms: Terms) -> Attempt:
+def counting_one(attempts: list[Attempt], rules: Rules, known: Mapping[str, Terms]) -> Attempt:
     """The attempt that counts, of those of one student in the order in which they were noted.
 
     That is the newest, for who takes submissions in keeps a late one from taking the place of one in time. But where free
@@ -33,7 +33,8 @@ def counting_one(attempts: list[Attempt], rules: Rules, terms: Terms) -> Attempt
     was in time and measured.
     """
     newest = attempts[-1]
-    found = [each for each in attempts if of_the_same(each, newest) and in_time(each, rules, terms)]
+    same = [each for each in attempts if of_the_same(each, newest)]
+    found = [each for each in same if in_time(each, rules, terms_for(each.student, each.known_as, known))]
     without_grace = rules.but(late_work=LateWork())
     if by_grace := [each for each in found if not in_time(each, without_grace, NO_TERMS)]:
         return max(by_grace, key=lambda each: (each.submitted or NO_TIME, each.marked_late, each.row))

@@ -1,6 +1,6 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,10 @@ from grader.intake.identity import KnownIds, of_roster, place_of
 from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
-from grader.ledger.ledger import Graded, Noted, now
+from grader.ledger.ledger import HANDED_IN_BY, Graded, Noted, now, terms_for
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
+from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import normal, printable, storable
@@ -47,6 +48,7 @@ def register(
         By student, an estimate of how long a training takes, in any unit.
     """
     work: dict[str, float] = {}
+    terms = opened.ledger.terms()
     known = KnownIds(downloads, roster)
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
@@ -62,14 +64,16 @@ def register(
                     continue
             noted = about(found, download, opened, rules)
             before = next(counting(opened.ledger, rules, found.student), None)
-            if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules):
+            if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules, terms):
                 if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
                     if found.digest != before.digest:
                         late = printable(download.source.name)
                         note(f"{found.student}: {late} came late; {before.source}, which was in time, still counts")
                         opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
                         opened.ledger.note_passed_over(now(), noted)
-                    found, noted = again, replace(noted, **{name: getattr(before, name) for name in AS_BEFORE})
+                    as_before = {name: getattr(before, name) for name in AS_BEFORE}
+                    noted = replace(noted, **as_before, known_as=handed_in_as(before, noted.known_as))
+                    found = again
             noted.flags.extend(known.flags(download, found.own_id))
             opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
             opened.ledger.note(now(), noted)
@@ -108,9 +112,16 @@ def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Stud
     return missing
 
 
-def only_before_in_time(before: Graded, noted: Noted, rules: Rules) -> bool:
-    """Whether of two attempts of a student the earlier one alone was in time."""
-    return in_time(before, rules, before.terms) and not in_time(noted, rules, before.terms)
+def only_before_in_time(before: Graded, noted: Noted, rules: Rules, known: Mapping[str, Terms]) -> bool:
+    """Whether of two attempts of a student the earlier one alone was in time, each for whoever handed it in."""
+    of_noted = terms_for(noted.student, noted.known_as, known)
+    return in_time(before, rules, before.terms) and not in_time(noted, rules, of_noted)
+
+
+def handed_in_as(before: Noted, known_as: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """What others call a student now, with whoever of the group handed in the attempt of before."""
+    by = {HANDED_IN_BY: before.known_as[HANDED_IN_BY]} if HANDED_IN_BY in before.known_as else {}
+    return {kind: texts for kind, texts in known_as.items() if kind != HANDED_IN_BY} | by
 
 
 def kept_examined(apart: Apart, noted: Noted, download: Download, results: Path, max_epochs: int) -> Examined | None:

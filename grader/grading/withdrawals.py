@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster
 from grader.ledger.erasure import withdrawn
-from grader.ledger.ledger import Ledger
+from grader.ledger.ledger import HANDED_IN_BY, Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
 from grader.ledger.rounds import of_round
 from grader.secret import Secret, read_secret
@@ -30,6 +31,14 @@ def without_withdrawn(
     left = [each for each in downloads if not has_withdrawn(each.student)]
     if count := len(downloads) - len(left):
         note(f"{count} of these downloads are of students who have withdrawn: passed over; delete them there, too")
+    numbers = {each: number for number, each in withdrawn(opened.ledger).items() if each}
+    for at, each in enumerate(
+        left
+    ):  # a group's hand-in by one who has withdrawn counts for the others under the number
+        if (by := each.known_as.get(HANDED_IN_BY, [""])[0]) and has_withdrawn(by):
+            others = {kind: texts for kind, texts in each.known_as.items() if kind != HANDED_IN_BY}
+            number = numbers.get(mark(by, opened.secret))
+            left[at] = replace(each, known_as=others | ({HANDED_IN_BY: [number]} if number else {}))
     if roster:
         roster = Roster([each for each in roster.students if not has_withdrawn(each.student)])
     return left, roster

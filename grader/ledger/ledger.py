@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -394,7 +394,7 @@ class Ledger:
             yield Graded(
                 **about,
                 **read_notes(rows[0]),
-                terms=terms.get(rows[0]["student"], NO_TERMS),
+                terms=terms_for(rows[0]["student"], json.loads(rows[0]["known_as"]), terms),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
                 infrastructure=ours[-1][1] if ours else None,
@@ -446,6 +446,13 @@ class Ledger:
 def carrier(student: str, known_as: Mapping[str, list[str]]) -> str:
     """Who handed in what a student is graded by: the student, or another of the group."""
     return known_as.get(HANDED_IN_BY, [student])[0]
+
+
+def terms_for(student: str, known_as: Mapping[str, list[str]], known: Mapping[str, Terms]) -> Terms:
+    """On whose terms a hand-in is: of a group those of whoever handed it in. To be disqualified is each one's own."""
+    own = known.get(student, NO_TERMS)
+    by = carrier(student, known_as)
+    return own if by == student else replace(known.get(by, NO_TERMS), disqualified=own.disqualified)
 
 
 def measured(row: sqlite3.Row) -> Measurement:

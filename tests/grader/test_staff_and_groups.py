@@ -180,3 +180,40 @@ def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_ha
         assert main(["bonus", str(tmp_path / "results"), student, "--report", points]) == 0
     found = entries_of(tmp_path / "results")
     assert {name: each["bonus"] for name, each in found.items()} == {"kim": 4, "lee": 4, "park": 1, "han": 0}
+
+
+def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp_path, rules):
+    results, trained = tmp_path / "results", []
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    graded(team, results, rules, engine)
+    assert withdraw(results, "lee") == 0
+    for _ in range(2):
+        graded(team, results, rules, engine)
+        found = entries_of(results)
+        assert {name: found[name]["accuracy"] for name in ("kim", "park", "han")} == dict.fromkeys(
+            ("kim", "park", "han"), 0.9
+        )
+    assert sorted(trained) == ["han", "lee"]
+
+
+def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission, tmp_path, rules):
+    results, trained, due = tmp_path / "results", [], datetime(2026, 12, 4, tzinfo=UTC)
+    rules = rules.but(deadline=due)
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+
+    def run(**times):
+        rows = [f"{name},{when.isoformat()}" for name, when in times.items()]
+        (team / "times.csv").write_text("\n".join(["file,submitted", *rows, ""]))
+        graded(team, results, rules, engine, accept_times=True)
+        return {name: (each["verdict"], each["accuracy"]) for name, each in entries_of(results).items()}
+
+    early = {"lee": due - timedelta(days=1), "han": due - timedelta(days=1)}
+    assert run(**early)["kim"] == ("passed", 0.9)
+    other = lambda config: config["model"]["network"]["init_args"].update(width=6)  # noqa: E731
+    write_submission("kim", other, parent=team)
+    late = early | {"kim": due + timedelta(days=1)}
+    assert run(**late)["lee"] == ("passed", 0.9) and trained.count("kim") == 0
+    assert main(["extend", str(results), "kim", "--days", "2"]) == 0
+    for _ in range(2):
+        assert {run(**late)[name] for name in ("kim", "lee", "park")} == {("passed", 0.9)}
+    assert trained.count("kim") == 1
