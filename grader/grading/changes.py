@@ -79,7 +79,12 @@ def points(total: float | None) -> str:
 def in_words(before: State, after: State) -> str:
     """The changes as a table, and the trainings that are wanted only now."""
     rows = changes(before, after)
-    said = [as_table(COLUMNS, rows) if rows else "No verdict, grade or rank changes."]
+    told = [row for row in rows if row[-1] != OTHERS]
+    said = [as_table(COLUMNS, told)] if told else [] if rows else ["No verdict, grade or rank changes."]
+    if moved := len(rows) - len(told):
+        said.append(
+            f"{counted(moved, 'other')} {'moves' if moved == 1 else 'move'} to another rank, with the same grade."
+        )
     if trainings := next_trainings(after.wanted):
         said.append(trainings)
     return "\n\n".join(said)

@@ -73,7 +73,12 @@ def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
     for part, given in (("report", made.report), ("conclusion", made.conclusion)):
         by = f", by {entry.points['by']}" if entry.points and entry.points["by"] else ""
-        yield part, f"{given:.2f} of {getattr(rules.bonus, part):g}{by}" if entry.points else "not read yet"
+        yield (
+            part,
+            f"{given:.2f} of {getattr(rules.bonus, part):g}{by}"
+            if entry.points and part in entry.points["given"]
+            else "not read yet",
+        )
     if made.days_late:
         each = f"{rules.late_work.points_a_day:g} points"
         if rules.late_work.share_a_day:

@@ -36,7 +36,7 @@ def readers_notes(ledger: Ledger) -> Notes:
 
 
 def points_that_count(ledger: Ledger, rules: Rules) -> dict[str, dict[str, Any]]:
-    """By student: at, by, report, conclusion, comment, and by `key` the criteria."""
+    """By student: at, by, report, conclusion, comment, by `key` the criteria, and which parts were `given` points."""
     if rules.bonus.readers == "last":
         return ledger.points()
     return {student: mean([*notes.values()]) for student, notes in readers_notes(ledger).items()}
@@ -49,13 +49,17 @@ def mean(notes: Sequence[Decision]) -> dict[str, Any]:
         for name, points in note.value.get("criteria", {}).items():
             criteria.setdefault(name, []).append(points)
     given = {part: [note.value[part] for note in notes if part in note.value] for part in PARTS}
+    means = {name: fmean(points) for name, points in criteria.items()}
+    of_criteria = {part: [each for name, each in means.items() if name.startswith(f"{part}: ")] for part in PARTS}
     comments = dict.fromkeys(note.value.get("comment", "") for note in notes)
     return {
         "at": max(note.at for note in notes),
         "by": in_words(sorted(note.by for note in notes)),
-        **{part: round(fmean(points), 2) if points else 0.0 for part, points in given.items()},
+        # Of criteria the sum of their means: one reader may leave out what another gives points for.
+        **{part: round(sum(of_criteria[part]) or fmean(points or [0.0]), 2) for part, points in given.items()},
+        "given": [part for part, points in given.items() if points],
         "comment": "\n\n".join(filter(None, comments)),
-        "criteria": {name: round(fmean(points), 2) for name, points in criteria.items()},
+        "criteria": {name: round(each, 2) for name, each in means.items()},
     }
 
 

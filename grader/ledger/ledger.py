@@ -15,6 +15,7 @@ from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.terms import NO_TERMS, Terms, terms_of
+from grader.rules import PARTS
 from grader.safe_text import storable
 from project.support.errors import UserError
 
@@ -304,9 +305,19 @@ class Ledger:
             yield past
 
     def points(self) -> dict[str, dict[str, Any]]:
-        """The last points of each student: at, by, report, conclusion, comment, and those by criterion, if there are."""
+        """The last points of each student: at, by, report, conclusion, comment, those by criterion, if there are, and
+        which parts were `given` any."""
         given = self.decisions.in_force("points")
-        return {s: {"at": each.at, "by": each.by, **NO_POINTS, **each.value} for s, each in given.items()}
+        return {
+            student: {
+                "at": each.at,
+                "by": each.by,
+                **NO_POINTS,
+                **each.value,
+                "given": [part for part in PARTS if part in each.value],
+            }
+            for student, each in given.items()
+        }
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""

@@ -91,7 +91,8 @@ def late(entry: Entry, label: dict[str, str]) -> list[str]:
 
 def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str], language: str) -> list[str]:
     most = {"report": rules.bonus.report, "conclusion": rules.bonus.conclusion}
-    points = ", ".join(f"{label[part]} {given[part]:g} {label['of']} {most[part]:g}" for part in most)
+    said = {part: format(given[part], "g") if part in given["given"] else "-" for part in most}
+    points = ", ".join(f"{label[part]} {said[part]} {label['of']} {most[part]:g}" for part in most)
     comment = ["", *(f"> {line}" for line in given["comment"].splitlines())] if given["comment"] else []
     criteria = [
         f"- {label[each.part]}, {escaped(each.criterion.heading(language))}: "

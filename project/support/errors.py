@@ -1,5 +1,6 @@
 """What a person is told in one line: mistakes to mend, and notes."""
 
+import os
 import sys
 import sysconfig
 import traceback
@@ -71,6 +72,9 @@ def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
         return 2
     except KeyboardInterrupt:
         return STOPPED
+    except BrokenPipeError:  # whoever reads has enough, such as `head`; what Python still has for it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):  # how Lightning's Trainer ends after Ctrl-C
             return STOPPED

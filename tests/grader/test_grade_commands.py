@@ -1,9 +1,13 @@
 """Decisions for single students at the command line: what they change, which attempt counts by them, and a grade explained."""
 
+import re
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 
+from benchmarks.course import students, write_course
 from grader.cli import main
 from grader.grading.attempts import counting
 from grader.grading.hand_ins import hand_ins
@@ -205,3 +209,19 @@ def test_a_registration_notes_what_was_passed_over_once(write_submission, tmp_pa
         ]
         (counts,) = counting(opened.ledger, rules)
         assert verdict(counts, rules).name == "pending"
+
+
+def test_who_reads_only_the_beginning_ends_nothing_with_a_traceback(tmp_path, rules):
+    write_course(tmp_path / "results", students(300), rules)
+    command = f"{sys.executable} -m grader leaderboard {tmp_path / 'results'} | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split()[0] == "rank" and done.stderr == "" and done.returncode in (0, 1)
+
+
+def test_a_decision_shows_whom_it_is_about_and_only_counts_who_moves(tmp_path, rules, capsys):
+    write_course(tmp_path / "results", students(40), rules)
+    best = max(students(40), key=lambda each: each.accuracy or 0).id
+    assert main(["disqualify", str(tmp_path / "results"), best, "--reason", "copied", "--try"]) == 0
+    shown = capsys.readouterr().out
+    (row,) = [line for line in shown.splitlines() if " -> " in line]
+    assert row.split()[0] == best and re.search(r"\d+ others move to another rank, with the same grade", shown)

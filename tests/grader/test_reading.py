@@ -162,6 +162,22 @@ def test_the_mean_of_what_readers_gave_last_counts_and_a_wide_difference_is_told
         assert far_apart(opened.ledger, opened.rules) == []
 
 
+def test_readers_of_different_criteria_add_up_and_a_part_that_nobody_read_is_not_read_yet(course, capsys):
+    with_rules(course, readers="mean", rubric=RUBRIC)
+    first, second = (f"report: {each['name']}={each['points']}" for each in RUBRIC["report"])
+    for by, criterion in (("kang", first), ("lee", second)):
+        assert main(["bonus", str(course), "kim-101", "--criterion", criterion, "--by", by]) == 0
+    with open_results(course) as opened:
+        found = points_that_count(opened.ledger, opened.rules)["kim-101"]
+    assert (found["report"], found["given"]) == (5.0, ["report"])
+    capsys.readouterr()
+    assert main(["explain", str(course), "kim-101"]) == 0
+    said = capsys.readouterr().out
+    assert "5.00 of 5, by kang and lee" in said and "conclusion  not read yet" in said
+    assert main(["export", str(course), "--format", "feedback"]) == 0
+    assert "report 5 of 5, conclusion - of" in (course / "feedback" / "kim-101.md").read_text()
+
+
 @given(st.integers(0, 40), st.integers(1, 6), st.data())
 def test_all_read_as_many_give_or_take_one_and_nobody_twice(count, readers, data):
     names, each = [f"r{n}" for n in range(readers)], data.draw(st.integers(1, readers))
