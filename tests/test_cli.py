@@ -295,7 +295,16 @@ def test_a_count_of_batches_stays_a_count_and_a_share_a_share():
 
 
 def test_a_run_that_was_stopped_within_an_epoch_goes_on_with_the_batches_that_are_left(tmp_path):
-    data = ["--data.source", "Glyphs", "--data.source.train", "200", "--data.source.val", "50"]
+    data = [
+        "--data.source",
+        "Glyphs",
+        "--data.source.train",
+        "200",
+        "--data.source.val",
+        "50",
+        "--data.batch_size",
+        "20",
+    ]
     args = ["fit", "--config", "configs/quickstart.yaml", *data, "--trainer.max_epochs", "3", "--run.diagnostics=false"]
     args += ["--run.wandb", "disabled", "--run.folder", str(tmp_path)]
     callback = "pytorch_lightning.callbacks.ModelCheckpoint"
