@@ -66,7 +66,9 @@ def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
     An error in a student's own code is told by their own lines, without ours, and exit status 1.
     """
     try:
-        return command(args)
+        status = command(args)
+        sys.stdout.flush()  # here, where it is known what to do if nobody reads it any more
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
