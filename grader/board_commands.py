@@ -3,11 +3,9 @@
 import argparse
 from collections.abc import Callable
 
-from grader.decision_commands import add_who, decider
+from grader.decision_commands import Added, add_who, decider
 from grader.safe_text import printable
 from project.support.errors import UserError
-
-Added = Callable[..., argparse.Action]
 
 
 def add_board_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from grader.grading.personal_rules import held_to
 from grader.ledger.ledger import Noted
 from grader.ledger.terms import LATE, Terms
-from grader.rules import PARTS, Grades, Rules
+from grader.rules import Grades, Rules
 
 DAY = timedelta(days=1)
 
@@ -49,8 +49,7 @@ def grade(accuracy: float, noted: Noted, terms: Terms, rules: Rules, given: Mapp
         given: What a person gave for `report` and `conclusion`, in points.
     """
     points = points_for(accuracy, rules.grades)
-    # Rules that allow fewer points than were given hold, too.
-    report, conclusion = (min(given[part], getattr(rules.bonus, part)) if given else 0.0 for part in PARTS)
+    report, conclusion = (given["report"], given["conclusion"]) if given else (0.0, 0.0)
     late = days_late(noted, terms, rules)
     free = min(late, rules.late_work.free_days)
     earned = points + report + conclusion

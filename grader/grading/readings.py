@@ -36,10 +36,15 @@ def readers_notes(ledger: Ledger) -> Notes:
 
 
 def points_that_count(ledger: Ledger, rules: Rules) -> dict[str, dict[str, Any]]:
-    """By student: at, by, report, conclusion, comment, by `key` the criteria, and which parts were `given` points."""
-    if rules.bonus.readers == "last":
-        return ledger.points()
-    return {student: mean([*notes.values()]) for student, notes in readers_notes(ledger).items()}
+    """By student: at, by, report, conclusion, comment, by `key` the criteria, and which parts were `given` points.
+
+    None is more than the rules of now allow, whatever those allowed by which it was given.
+    """
+    found = ledger.points()
+    if rules.bonus.readers == "mean":
+        found = {student: mean([*notes.values()]) for student, notes in readers_notes(ledger).items()}
+    most = {part: getattr(rules.bonus, part) for part in PARTS}
+    return {s: {**given, **{part: min(given[part], most[part]) for part in PARTS}} for s, given in found.items()}
 
 
 def mean(notes: Sequence[Decision]) -> dict[str, Any]:

@@ -94,8 +94,11 @@ def start(wanted: dict[str, Any], status: int, stdin: int, stdout: int) -> None:
     while True:
         pid, how = os.wait()  # orphans of the program come here, too
         if pid == child:
+            # The kernel would end all others only when this process has let go of its memory, which takes a while.
+            with suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
             tell.send(json.dumps({"status": os.waitstatus_to_exitcode(how)}).encode())
-            os._exit(0)  # and the kernel ends all others
+            os._exit(0)
 
 
 def become(wanted: dict[str, Any], stdin: int, stdout: int) -> None:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
-from grader.grading.grades import Grade, grade, highest_total, points_for
+from grader.grading.grades import Grade, grade, points_for
 from grader.grading.personal_rules import in_time
 from grader.grading.ranking import standings
 from grader.ledger.ledger import Noted
 from grader.ledger.results_folder import open_results
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.publish.publishing import publish
-from grader.rules import Grades, LateWork, Limits, Points, Rules
+from grader.rules import Grades, LateWork, Limits, Rules
 from project.support.errors import UserError
 
 DUE = datetime(2026, 12, 4, 23, 59, tzinfo=UTC)
@@ -292,10 +292,15 @@ def test_decisions_about_different_students_or_things_commute_and_undone_they_ne
         assert standings(ledger, rules) == start
 
 
-def test_points_are_never_more_than_the_rules_of_now_allow():
-    rules = Rules(bonus=Points(report=2, conclusion=0))
-    made = grade(0.9, noted(), NO_TERMS, rules, {"report": 5.0, "conclusion": 5.0})
-    assert (made.report, made.conclusion, made.total) == (2.0, 0.0, 92.0) and made.total <= highest_total(rules)
+def test_points_for_texts_are_never_more_than_the_rules_of_now_allow(tmp_path, rules):
+    course(tmp_path / "results", rules)
+    assert main(["bonus", str(tmp_path / "results"), "kim", "--report", "5", "--conclusion", "5"]) == 0
+    fewer = rules_file(tmp_path, rules, bonus={"report": 2, "conclusion": 0})
+    assert main(["leaderboard", str(tmp_path / "results"), "--rules", str(fewer)]) == 0
+    (kim,) = [entry for entry in board(tmp_path / "results").values() if entry["student"] == "kim"]
+    assert (kim["bonus"], kim["total"]) == (2.0, 93.0)
+    assert main(["export", str(tmp_path / "results"), "--format", "feedback"]) == 0
+    assert "report 2 of 2, conclusion 0 of 0" in (tmp_path / "results" / "feedback" / "kim.md").read_text()
 
 
 def test_the_last_date_of_who_has_an_extension_leaves_room_for_the_free_days():
