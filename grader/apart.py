@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -150,12 +151,13 @@ def serve(module: str, seconds: int, memory: int) -> None:
     functions = importlib.import_module(module)
     limit(resource.RLIMIT_CORE, 1)  # not 0, with which a host's own program would still get the dump
     limit(resource.RLIMIT_AS, memory)
-    replies.write(READY)
-    for line in sys.stdin.buffer:
-        function, arguments = json.loads(line)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime) + seconds)
-        replies.write(answered(lambda: getattr(functions, function)(*arguments), memory) + b"\n")
+    with suppress(BrokenPipeError):  # whoever asked was killed
+        replies.write(READY)
+        for line in sys.stdin.buffer:
+            function, arguments = json.loads(line)
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime) + seconds)
+            replies.write(answered(lambda: getattr(functions, function)(*arguments), memory) + b"\n")
 
 
 def answered(call: Callable[[], Any], memory: int) -> bytes:

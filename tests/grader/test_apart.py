@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,17 @@ plain = st.recursive(
 def apart():
     with Apart(CALLS, seconds=1) as made:
         yield made
+
+
+def test_it_ends_without_a_word_when_whoever_asked_is_gone():
+    answers, replies = os.pipe()
+    os.close(answers)
+    serving = f"from grader.apart import serve; serve({CALLS!r}, 1, {MEMORY})"
+    ended = subprocess.run(
+        [sys.executable, "-c", serving], stdin=subprocess.DEVNULL, stdout=replies, stderr=subprocess.PIPE, timeout=60
+    )
+    os.close(replies)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 @settings(deadline=None, max_examples=30)

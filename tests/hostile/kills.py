@@ -1,40 +1,52 @@
 """Kill the grader at random moments, again and again, and count what is lost or doubled.
 
 Its jobs are scaled down: they take milliseconds, and some fail through a fault of ours. All else is the grader's own code:
-intake, checks, ledger, leaderboard.
+intake, checks, ledger, leaderboard. `python -m tests.hostile.kills [KILLS]` prints the counts.
 """
 
+import multiprocessing
 import random
 import signal
-import subprocess
 import sys
+import tempfile
 import time
+from contextlib import redirect_stdout
+from io import StringIO
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from grader.ledger.measurement import Measurement
+from grader.rerun.job import Job
+from tests.grader.engines import LOST, MadeUp, graded, scored
+from tests.hostile.cases import RULES
 from tests.hostile.classroom import faults, final_rows, miscounted, write_class
 
 STUDENTS, SEEDS = 12, 2
-GRADER = """
-import random, sys, time
-from pathlib import Path
-from tests.grader.engines import LOST, MadeUp, graded, scored
-from tests.hostile.cases import RULES
+TOLD_EVERY = 20
 
-def result(job):
+# Importing takes seconds: each grader is the fork of a process that has imported once.
+graders = multiprocessing.get_context("forkserver")
+graders.set_forkserver_preload(["tests.grader.engines", "tests.hostile.classroom"])
+
+
+def grade(submissions: Path, results: Path, began: Event) -> None:
+    """Grade with made-up trainings, of which one in ten is lost."""
+    random.seed()
+    began.set()
+    with redirect_stdout(StringIO()):
+        graded(submissions, results, RULES.but(seeds=SEEDS), MadeUp(trained), back_off=0)
+
+
+def trained(job: Job) -> Measurement:
     time.sleep(random.uniform(0, 0.02))
-    lost = random.random() < 0.1
-    return LOST if lost else scored()
-
-print("begins", flush=True)
-rules = RULES.but(seeds=int(sys.argv[3]))
-graded(Path(sys.argv[1]), Path(sys.argv[2]), rules, MadeUp(result), back_off=0)
-"""
+    return LOST if random.random() < 0.1 else scored()
 
 
 def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
-    """Begin and kill the grader `kills` times, then let it end.
+    """Begin and kill the grader `kills` times, at moments within the time that the last whole grading took.
 
-    Whenever it comes to its end, the next begins with an empty results folder, once what it left was looked at.
+    Whenever it comes to its end, the next begins with an empty results folder, once what it left was looked at. The first
+    and the last are not killed.
 
     Returns:
         Counts: `kills`, `finished` gradings, results `lost` and `doubled`, and students `charged` for a fault of ours.
@@ -43,19 +55,20 @@ def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
     submissions = scratch / "submissions"
     write_class(submissions, STUDENTS)
     count = {"kills": 0, "finished": 0, "lost": 0, "doubled": 0, "charged": 0}
-    results, whole = scratch / "results-0", 3.0
+    results, whole = scratch / "results-0", None
     while True:
         last = count["kills"] >= kills
-        command = [sys.executable, "-c", GRADER, str(submissions), str(results), str(SEEDS)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        process.stdout.readline()
+        began = graders.Event()
+        process = graders.Process(target=grade, args=(submissions, results, began))
+        process.start()
+        began.wait()
         started = time.monotonic()
-        if not last:
-            time.sleep(draw.uniform(0, whole))
-            process.send_signal(signal.SIGKILL)
-        said = process.communicate(timeout=120)
-        if process.returncode == 0:
-            whole = max(0.1, time.monotonic() - started)
+        if whole is not None and not last:
+            process.join(draw.uniform(0, whole))
+            process.kill()
+        process.join(120)
+        if process.exitcode == 0:
+            whole = time.monotonic() - started
             if pending(results):
                 continue  # some job was lost twice in a row: the next run tries again
             for name, number in miscounted(results, STUDENTS, SEEDS).items():
@@ -64,10 +77,12 @@ def kill_at_random(scratch: Path, kills: int, seed: int = 0) -> dict[str, int]:
             if last:
                 return count
             results = scratch / f"results-{count['finished']}"
-        elif process.returncode == -signal.SIGKILL:
+        elif process.exitcode == -signal.SIGKILL:
             count["kills"] += 1
+            if count["kills"] % TOLD_EVERY == 0:
+                print(count, file=sys.stderr, flush=True)
         else:
-            raise AssertionError(said)
+            raise AssertionError(f"the grader ended with status {process.exitcode}")
 
 
 def pending(results: Path) -> bool:
@@ -75,7 +90,5 @@ def pending(results: Path) -> bool:
 
 
 if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as scratch:
-        print(kill_at_random(Path(scratch), int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    with tempfile.TemporaryDirectory() as folder:
+        print(kill_at_random(Path(folder), int(sys.argv[1]) if len(sys.argv) > 1 else 200))
