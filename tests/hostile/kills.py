@@ -1,6 +1,6 @@
 """Kill the grader at random moments, again and again, and count what is lost or doubled.
 
-Its jobs are scaled down: they take milliseconds, and some fail through a fault of ours. All else is the grader's own code:
+Its jobs are scaled down: they take a tenth of a second, and some fail through a fault of ours. All else is the grader's own code:
 intake, checks, ledger, leaderboard. `python -m tests.hostile.kills [KILLS]` prints the counts.
 """
 
@@ -38,7 +38,7 @@ def grade(submissions: Path, results: Path, began: Event) -> None:
 
 
 def trained(job: Job) -> Measurement:
-    time.sleep(random.uniform(0, 0.02))
+    time.sleep(random.uniform(0, 0.2))
     return LOST if random.random() < 0.1 else scored()
 
 
