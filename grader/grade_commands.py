@@ -58,8 +58,8 @@ def moment(text: str) -> datetime:
 
 def extend(options: argparse.Namespace) -> None:
     from grader.grading.attempts import counting
+    from grader.ledger.decision_kinds import EXTEND
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import EXTEND
 
     until, days = options.until, options.days
     if (until is None) == (days is None):
@@ -82,16 +82,16 @@ def extend(options: argparse.Namespace) -> None:
 
 
 def exempt(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import EXEMPT
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import EXEMPT
 
     with open_results(options.results) as opened:
         decide(options, opened, EXEMPT, {"from": options.rule})
 
 
 def disqualify(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import DISQUALIFY
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import DISQUALIFY
 
     if not options.reason.strip():
         raise UserError("disqualify: say why with --reason; the student is told, and the decision keeps it")

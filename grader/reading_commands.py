@@ -52,6 +52,7 @@ def assign(options: argparse.Namespace) -> None:
 
 
 def release(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import RELEASE
     from grader.ledger.decisions import CLASS
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
@@ -67,7 +68,7 @@ def release(options: argparse.Namespace) -> None:
                     "by `release`" if opened.rules.site.release == "manual" else "at once, by the rules' site.release"
                 )
                 raise UserError(f"{options.results}: results are published already, {held}")
-            number = opened.ledger.decisions.take(now(), decider(options), "release", CLASS, {}, options.reason)
+            number = opened.ledger.decisions.take(now(), decider(options), RELEASE, CLASS, {}, options.reason)
         print(publish(opened))
         page = page_to_publish(opened)
     print(f"\n{page} is the page to publish; `python -m grader undo {options.results} {number}` takes it back.")

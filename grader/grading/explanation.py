@@ -6,9 +6,9 @@ from grader.grading.grades import Grade, highest_total
 from grader.grading.personal_rules import extended, held_to
 from grader.grading.ranking import Entry, band
 from grader.grading.verdicts import Verdict
+from grader.ledger.decision_kinds import LATE
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
-from grader.ledger.terms import LATE
 from grader.rules import Grades, Rules
 from grader.secret import Secret, training_seed
 from project.support.wording import counted

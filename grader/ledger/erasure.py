@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.decisions import UNDO, Decision
+from grader.ledger.decision_kinds import REGRADE, WITHDRAW
+from grader.ledger.decisions import Decision
 from grader.ledger.ledger import HANDED_IN_BY, NO_NAMES, Ledger
 from grader.ledger.measurement import Measurement
 
-WITHDRAW = "withdraw"  # the kind of decision that this leaves
 SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
 WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
@@ -119,10 +119,10 @@ def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
     made = {each.id: each for each in ledger.decisions.history()}
 
     def root(decision: Decision) -> Decision:
-        return root(made[decision.undoes]) if decision.kind == UNDO else decision
+        return root(made[decision.undoes]) if decision.undoes in made else decision
 
     for each in made.values():
-        if each.student == student and root(each).kind == "regrade":
+        if each.student == student and root(each).kind == REGRADE:
             change(ledger, "decisions", each.id, student=number, why="")
         elif each.student == student:
             ledger.database.execute("DELETE FROM decisions WHERE id = ?", [each.id])

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from grader.ledger.decision_kinds import RELEASE
 from grader.ledger.decisions import CLASS
 from grader.ledger.results_folder import OpenResults
 
@@ -18,7 +19,7 @@ def is_released(opened: OpenResults) -> bool:
     return (
         opened.secret.part == "practice"
         or opened.rules.site.release == "at_once"
-        or CLASS in opened.ledger.decisions.in_force("release")
+        or CLASS in opened.ledger.decisions.in_force(RELEASE)
     )
 
 
