@@ -127,13 +127,16 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
 
 
 def rules_(options: argparse.Namespace) -> None:
-    from grader.grading.changed_rules import on_the_same_images
+    from grader.grading.changed_rules import on_the_same_images, rule_changes
     from grader.grading.changes import in_words, state
     from grader.ledger.results_folder import open_results
+    from grader.publish.release import said_of_release
 
     with open_results(options.results) as opened:
-        other = on_the_same_images(options.trial, opened, "--try")
-        print(in_words(state(opened.ledger, opened.rules), state(opened.ledger, other)))
+        other, rules = on_the_same_images(options.trial, opened, "--try"), opened.rules
+        print(in_words(state(opened.ledger, rules), state(opened.ledger, other)))
+        for line in [*rule_changes(rules, other), *said_of_release(opened, other)]:
+            print(line)
     print(
         f"\nNothing was written. `python -m grader leaderboard {options.results} --rules {options.trial}` applies it."
     )

@@ -59,7 +59,10 @@ class Round(Nothing):
 
 
 class Withdrawal(Nothing):
+    """Marks of the id, and of what else the student was called."""
+
     mark: str
+    also: list[str] = []
 
 
 VALUES: dict[str, type[Nothing]] = {

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from grader.ledger.measurement import Measurement
 
 SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
+IN_NAMES = re.compile(rf"[^\W_{WIDE}]+|[{WIDE}]")  # a word of a file's name, or what may be a part of one
+MOST_WORDS = 8  # of such, in what a student is called
 WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
 IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
@@ -26,13 +28,14 @@ class Traces:
 
     pattern: re.Pattern[str]
     number: str
+    told: frozenset[str]
 
     @classmethod
     def of(cls, student: str, words: Iterable[str], number: str) -> "Traces":
         """Of an id, and names, accounts and numbers that are long enough to tell of anybody."""
         told = {student, *(word for word in words if len(word) >= SHORTEST or re.fullmatch(f"[{WIDE}]{{2,}}", word))}
         either = "|".join(map(re.escape, sorted(told, key=len, reverse=True)))
-        return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number)
+        return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number, frozenset(told))
 
     def cut(self, value: Any) -> Any:
         """The same data, with the number in the place of each trace in its words: those under no name, or one of WORDS."""
@@ -42,6 +45,10 @@ class Traces:
             return [self.cut(each) for each in value]
         return self.pattern.sub(self.number, value) if isinstance(value, str) else value
 
+    def cut_path(self, path: str) -> str:
+        """A path or a file's name, with the number in the place of each trace."""
+        return veiled(path, lambda words: self.number if words in self.told else "")
+
     def cut_json(self, text: str) -> str:
         """The same for data as the ledger stores it."""
         return json.dumps(self.cut(json.loads(text)), ensure_ascii=False)
@@ -49,6 +56,23 @@ class Traces:
     def cut_texts(self, measured: Measurement) -> Measurement:
         """The same for what a measurement says in words."""
         return measured.but(**{name: self.cut(getattr(measured, name)) for name in IN_WORDS})
+
+
+def veiled(path: str, number_of: Callable[[str], str]) -> str:
+    """A path or a file's name, in which an underscore parts words, too, with numbers for who is called so.
+
+    Args:
+        number_of: What takes the place of these words; empty where they may stay.
+    """
+    words, found, at = [*IN_NAMES.finditer(path)], "", 0
+    for first, word in enumerate(words):
+        if word.start() < at:
+            continue
+        for last in reversed(words[first : first + MOST_WORDS]):
+            if number := number_of(path[word.start() : last.end()]):
+                found, at = found + path[at : word.start()] + number, last.end()
+                break
+    return found + path[at:]
 
 
 def words_of(ledger: Ledger, student: str) -> set[str]:
@@ -66,25 +90,34 @@ def digests_of(ledger: Ledger, student: str) -> tuple[set[str], set[str]]:
     return own - others, own & others
 
 
-def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, mark: str, why: str) -> None:
-    """Take a student out of the ledger, and note that as a decision about the number.
+def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
+    """Take a student out of the ledger, unless that is done, and note it as a decision about the number.
 
     Args:
-        mark: By which the student is known again, and nobody else can tell who that is.
+        marks: By which the student's id, and what else the student is called, are known again, and nobody else can tell
+            what they are.
     """
     ledger.database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+    if student in ledger.ids():
+        take_out(ledger, student, traces, when, by, marks, why)
+    ledger.database.execute("VACUUM")  # and what was deleted earlier is in no page any more
+
+
+def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
     with ledger.all_or_nothing():
         erase_measurements(ledger, student, traces)  # which asks what others handed in
         erase_submissions(ledger, student, traces.number)
         erase_decisions(ledger, student, traces.number)
         for row in ledger.database.execute("SELECT id, hand_ins FROM runs").fetchall():
             lay = json.loads(row["hand_ins"])
-            if lay.pop(student, None) is not None:
-                change(ledger, "runs", row["id"], hand_ins=json.dumps(lay, ensure_ascii=False))
+            left = {each: traces.cut_path(place) for each, place in lay.items() if each != student}
+            if left != lay:
+                change(ledger, "runs", row["id"], hand_ins=json.dumps(left, ensure_ascii=False))
         ledger.database.execute("DELETE FROM runs WHERE hand_ins = '{}'")  # whose folder may be called so
         cut_in_others(ledger, student, traces)
-        ledger.decisions.take(when, by, WITHDRAW, traces.number, {"mark": mark}, traces.cut(why))
-    ledger.database.execute("VACUUM")  # and what was deleted earlier is in no page any more
+        ledger.decisions.take(
+            when, by, WITHDRAW, traces.number, {"mark": marks[0], "also": [*marks[1:]]}, traces.cut(why)
+        )
 
 
 def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
@@ -137,6 +170,8 @@ def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
                 cut["why"] = traces.cut(row["why"])
             if table == "submissions" and student in (known := json.loads(row["known_as"])).get(HANDED_IN_BY, []):
                 cut["known_as"] = json.dumps(known | {HANDED_IN_BY: [traces.number]}, ensure_ascii=False)
+            if table == "submissions" and (source := traces.cut_path(row["source"])) != row["source"]:
+                cut["source"] = source
             if cut:
                 change(ledger, table, row["at"], **cut)
     for row in ledger.database.execute("SELECT id, measurement FROM measurements").fetchall():
@@ -155,3 +190,9 @@ def withdrawn(ledger: Ledger) -> dict[str, str]:
     withdrawal that somebody took back."""
     made = [each for each in ledger.decisions.history() if each.kind == WITHDRAW]
     return {each.student: each.value["mark"] if each.in_force else "" for each in made}
+
+
+def called_by(ledger: Ledger) -> dict[str, str]:
+    """By the mark of an id, or of what else a student was called, the number of whoever has withdrawn."""
+    made = ledger.decisions.all_in_force(WITHDRAW)
+    return {mark: each.student for each in made for mark in (each.value["mark"], *each.value.get("also", []))}
