@@ -144,7 +144,7 @@ def rules_(options: argparse.Namespace) -> None:
 
 def explain(options: argparse.Namespace) -> None:
     from grader.grading.changes import next_trainings, state
-    from grader.grading.explanation import explained
+    from grader.grading.explanation import decisions_about, explained, gradebook
     from grader.grading.ranking import judged
     from grader.ledger.results_folder import open_results
     from grader.publish.gradebooks import grade
@@ -158,9 +158,9 @@ def explain(options: argparse.Namespace) -> None:
         entry = now_known.entries[student]
         graded, said = next(judged(ledger, rules, student))
         lines = explained(graded, said, entry, rules, opened.secret)
-        decisions = [line(each) for each in ledger.decisions.history(student) if each.in_force and not each.undoes]
-    lines += [("decided", each) for each in decisions]
-    lines.append(("gradebook", grade(entry) or "empty, for it is not graded yet"))
+        for each, superseded in decisions_about(ledger.decisions.history(student), rules):
+            lines.append(("decided", line(each) + "  (superseded by a later one)" * superseded))
+        lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
     if wanted := now_known.wanted.get(student):
         lines.append(("next", next_trainings({student: wanted})))
     print("\n".join(f"{about:<11} {printable(text, 2000)}" for about, text in lines))

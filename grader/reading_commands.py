@@ -58,6 +58,7 @@ def release(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.publish.release import is_released, page_to_publish
+    from grader.review.reading_list import not_final
 
     with open_results(options.results) as opened:
         if is_released(opened):
@@ -68,6 +69,8 @@ def release(options: argparse.Namespace) -> None:
                     "by `release`" if opened.rules.site.release == "manual" else "at once, by the rules' site.release"
                 )
                 raise UserError(f"{options.results}: results are published already, {held}")
+            for line in not_final(opened):
+                print(f"note    {line}", flush=True)
             number = opened.ledger.decisions.take(now(), decider(options), RELEASE, CLASS, {}, options.reason)
         print(publish(opened))
         page = page_to_publish(opened)

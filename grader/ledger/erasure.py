@@ -100,7 +100,12 @@ def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, mark
     ledger.database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     if student in ledger.ids():
         take_out(ledger, student, traces, when, by, marks, why)
-    ledger.database.execute("VACUUM")  # and what was deleted earlier is in no page any more
+    vacuum(ledger)
+
+
+def vacuum(ledger: Ledger) -> None:
+    """Leave nothing of what was deleted earlier in the ledger's free pages."""
+    ledger.database.execute("VACUUM")
 
 
 def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
