@@ -108,7 +108,9 @@ def not_final(opened: OpenResults) -> list[str]:
             )
     asked, notes = assigned(ledger), readers_notes(ledger)
     unread = [
-        e for e in entries if not all(is_read(e.student, by, asked, notes, rules) for by in asked.get(e.student, [""]))
+        entry
+        for entry in entries
+        if not notes.get(entry.student) or {*asked.get(entry.student, ())} - {*notes[entry.student]}
     ]
     if unread and rules.bonus.report + rules.bonus.conclusion:
         lines.append(f"report and conclusion of {counted(len(unread), 'submission')} are not read yet; see `review`")
