@@ -57,14 +57,15 @@ def withdraw(options: argparse.Namespace) -> None:
         raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
     practice, final = of_round(options.results, "practice"), options.results
     erased, unknown, failed = 0, list[UserError](), list[str]()
-    for place in [*([practice] if practice.is_dir() else []), final]:
+    practised = practice.is_dir() and any(practice.iterdir())
+    for place in [practice, final] if practised else [final]:
         try:
             withdraw_from(place, options)
             erased += 1
         except Unknown as error:  # who came later is in no practice round
             unknown.append(error)
         except UserError as error:
-            if place == final and not practice.is_dir():
+            if not practised:
                 raise
             failed.append(f"in {place} nothing was erased: {error}")
     if failed:

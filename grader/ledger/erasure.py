@@ -59,20 +59,21 @@ class Traces:
 
 
 def veiled(path: str, number_of: Callable[[str], str]) -> str:
-    """A path or a file's name, in which an underscore parts words, too, with numbers for who is called so.
+    """A path, or a file's name, in whose last name numbers stand for who is called so; an underscore parts words there, too.
 
     Args:
         number_of: What takes the place of these words; empty where they may stay.
     """
-    words, found, at = [*IN_NAMES.finditer(path)], "", 0
+    folder, slash, name = path.rpartition("/")
+    words, found, at = [*IN_NAMES.finditer(name)], "", 0
     for first, word in enumerate(words):
         if word.start() < at:
             continue
         for last in reversed(words[first : first + MOST_WORDS]):
-            if number := number_of(path[word.start() : last.end()]):
-                found, at = found + path[at : word.start()] + number, last.end()
+            if number := number_of(name[word.start() : last.end()]):
+                found, at = found + name[at : word.start()] + number, last.end()
                 break
-    return found + path[at:]
+    return folder + slash + found + name[at:]
 
 
 def words_of(ledger: Ledger, student: str) -> set[str]:
