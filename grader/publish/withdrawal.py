@@ -115,11 +115,12 @@ def erase_files(opened: OpenResults, student: str, number: str) -> None:
     for digest in own:
         for kind in ("zip", "json", "code.json"):
             place(results, digest, kind).unlink(missing_ok=True)
+    for_others = results / "attempts" / number
     if shared and (results / "attempts" / student).is_dir():
-        (results / "attempts" / student).rename(results / "attempts" / number)
-        for path in (results / "attempts" / number).rglob("*"):
-            if path.is_file() and path.name not in KEPT_FOR_A_GROUP:
-                path.unlink()
+        (results / "attempts" / student).rename(for_others)
+    for path in for_others.rglob("*"):
+        if path.is_file() and path.name not in KEPT_FOR_A_GROUP:
+            path.unlink()
     ablations = results / "ablations"
     runs = list_runs(results, ledger, student)
     for path in (
