@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from grader.decision_commands import Added, add_who, decider
 from grader.safe_text import printable
@@ -16,6 +17,7 @@ def add_board_commands(command: Callable[..., Added], results: argparse.Argument
     add = command(withdraw, "Erase all that there is of a student, for good; numbers stay.", results, who)
     add("student", help="id on the leaderboard")
     add("--yes", action="store_true", help="erase it: nothing brings it back")
+    add("--wait", action="store_true", help="wait for a grader that is at work in RESULTS")
 
     add = command(attempts, "List what a student handed in over time, and which attempt counts, and why.", results)
     add("student", help="id on the leaderboard")
@@ -47,28 +49,48 @@ def attempts(options: argparse.Namespace) -> None:
 
 
 def withdraw(options: argparse.Namespace) -> None:
-    from grader.ledger.results_folder import LEDGER, open_results
     from grader.ledger.rounds import of_round
-    from grader.publish.publishing import publish
-    from grader.publish.withdrawal import mentioning, withdraw
+    from grader.publish.withdrawal import Unknown
 
     if not options.yes:
         what = "erases files, pages, name and id for good, and nothing brings them back"
         raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
-    rounds = [of_round(options.results, "practice"), options.results]
-    erased, left, error = [], list[str](), None
-    for place in [each for each in rounds if (each / LEDGER).is_file()] or rounds[1:]:
-        with open_results(place, alone=True) as opened:
-            try:
-                traces = withdraw(opened, options.student, decider(options), options.reason)
-            except UserError as unknown:  # who came later is in no practice round
-                error = unknown
-                continue
-            print(publish(opened))
-            left += [str(path) for path in mentioning(place, traces)]
-            erased.append(f"{traces.number} stands for it in {place} now")
-    if error and not erased:
-        raise error
-    print(f"\nErased: {'; '.join(erased)}. The downloads, and what was published or exported, are yours to delete.")
-    if left:
-        print(f"note    still told in {', '.join(left)}")
+    practice, final = of_round(options.results, "practice"), options.results
+    erased, unknown, failed = 0, list[UserError](), list[str]()
+    practised = practice.is_dir() and any(practice.iterdir())
+    for place in [practice, final] if practised else [final]:
+        try:
+            withdraw_from(place, options)
+            erased += 1
+        except Unknown as error:  # who came later is in no practice round
+            unknown.append(error)
+        except UserError as error:
+            if not practised:
+                raise
+            failed.append(f"in {place} nothing was erased: {error}")
+    if failed:
+        done = "; the other round's results have the student no more" if erased else ""
+        raise UserError(f"{'; '.join(failed)}{done}; mend that, and call `withdraw` again")
+    if not erased:
+        raise unknown[-1]
+    print("\nThe downloads, and what was published or exported, are yours to delete.")
+
+
+def withdraw_from(place: Path, options: argparse.Namespace) -> None:
+    """Erase the student from one round's results, and say what that changes."""
+    from grader.grading.changes import in_words, state
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish
+    from grader.publish.withdrawal import mentioning, withdraw
+
+    with open_results(place, options.wait, alone=True) as opened:
+        before = state(opened.ledger, opened.rules)
+        traces = withdraw(opened, options.student, decider(options), options.reason)
+        publish(opened)
+        was = before.entries.get(options.student)
+        if was:
+            rank = f", rank {was.rank}" if was.rank else ""
+            print(f"{options.student}: {was.verdict}{rank} -> withdrawn; {traces.number} in {place} now")
+        print(in_words(before, state(opened.ledger, opened.rules)))
+        if left := [str(path) for path in mentioning(place, traces)]:
+            print(f"note    still told in {', '.join(left)}")

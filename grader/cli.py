@@ -295,6 +295,7 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.release import page_to_publish
     from grader.publish.wandb_runs import mirror
+    from grader.publish.withdrawal import finish_begun
 
     existing(options.folder)
     if options.out is None and not options.dry_run:
@@ -323,6 +324,7 @@ def run(options: argparse.Namespace) -> None:
     settings = chosen_settings(options, rules, **more)
     secret = new_secret(options.out, options.round, options.secret_seed)
     with open_results(out, options.wait, new=True, secret=secret) as opened:
+        finish_begun(opened)  # before anything is taken in
         grade(options.folder, opened, rules, settings)
         table, page = publish(opened), page_to_publish(opened)
     if said := mirror(out, options.wandb, options.wandb_project):
@@ -360,22 +362,26 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def leaderboard(options: argparse.Namespace) -> None:
-    from grader.grading.changed_rules import on_the_same_images
+    from grader.grading.changed_rules import on_the_same_images, rule_changes
     from grader.grading.changes import next_trainings, wanted_by_all
-    from grader.ledger.results_folder import open_results, store_rules
-    from grader.publish.publishing import publish
+    from grader.ledger.results_folder import open_results
+    from grader.publish.publishing import publish, publish_by
 
     with open_results(options.results) as opened:
         if options.rules:
-            store_rules(opened.folder, on_the_same_images(options.rules, opened))
-        print(publish(opened, options.by))
+            other = on_the_same_images(options.rules, opened)
+            told = rule_changes(opened.kept_rules, other)
+            print(publish_by(other, opened, options.by))
+            print("".join(f"\n{line}" for line in told))
+        else:
+            print(publish(opened, options.by))
         wanted = wanted_by_all(opened.ledger, opened.rules)
     if said := next_trainings(wanted):
         print(f"\n{said}")
 
 
 def bonus(options: argparse.Namespace) -> None:
-    from grader.grading.ranking import standings
+    from grader.grading.changes import in_words, state
     from grader.grading.readings import far_apart
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
@@ -388,10 +394,13 @@ def bonus(options: argparse.Namespace) -> None:
         raise UserError(f"bonus: name a STUDENT with {what}, or else a --csv FILE")
     given = read_points(existing(options.csv)) if options.csv else [one]
     with open_results(options.results) as opened:
+        before = state(opened.ledger, opened.rules)
         give(opened.ledger, opened.rules, given, decider(options), now())
-        print(publish(opened))
+        publish(opened)
+        after = state(opened.ledger, opened.rules)
+        print(in_words(before, after))
         named = {each.student for each in given}
-        for entry in standings(opened.ledger, opened.rules):
+        for entry in after.entries.values():
             if entry.student in named and entry.bonus and entry.total is None:
                 print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
         for line in far_apart(opened.ledger, opened.rules):
@@ -425,17 +434,20 @@ def similar(options: argparse.Namespace) -> None:
 def ablate(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
+    from grader.publish.withdrawal import finish_begun
     from grader.review.ablation import ablate
 
     with open_results(options.results, alone=True) as opened:
+        finish_begun(opened)
         table, figure = ablate(opened, options.student, options.seeds, chosen_settings(options, opened.rules))
         publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")
 
 
 def export(options: argparse.Namespace) -> int:
-    from grader.ledger.results_folder import open_results, publishing
+    from grader.ledger.results_folder import open_results
     from grader.publish.export_files import write_export
+    from grader.publish.publishing import publishing
 
     given = (options.out, options.gradebook, options.column, options.language)
     with open_results(options.results) as opened, publishing(opened) as now:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from grader.safe_text import printable
+from project.support.errors import UserError
 
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision
@@ -46,18 +47,27 @@ def history(options: argparse.Namespace) -> None:
 
 
 def undo(options: argparse.Namespace) -> None:
+    from grader.grading.changes import in_words, state
+    from grader.grading.withdrawals import back_again
+    from grader.ledger.decision_kinds import WITHDRAW
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
 
     with open_results(options.results) as opened:
+        before = state(opened.ledger, opened.rules)
         try:
             with opened.ledger.all_or_nothing():  # two who undo the same at once
                 taken = opened.ledger.decisions.undo(now(), decider(options), options.number, options.reason)
+                if back := back_again(opened):
+                    mend = f"`python -m grader withdraw {options.results} {back}` erases that, too"
+                    raise UserError(f"{options.number}: {back} was taken in again since the withdrawal; {mend}")
         finally:  # also where it was taken back, and whoever did so was stopped before the pages
-            table = publish(opened)
-        print(table)
+            publish(opened)
+        print(in_words(before, state(opened.ledger, opened.rules)))
     print(f"\nTaken back: {line(taken)}")
+    if taken.kind == WITHDRAW:
+        print("note    nothing that was erased comes back; the next run takes in what is among its downloads")
 
 
 def line(decision: "Decision") -> str:

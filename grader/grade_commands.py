@@ -58,8 +58,8 @@ def moment(text: str) -> datetime:
 
 def extend(options: argparse.Namespace) -> None:
     from grader.grading.attempts import counting
+    from grader.ledger.decision_kinds import EXTEND
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import EXTEND
 
     until, days = options.until, options.days
     if (until is None) == (days is None):
@@ -82,16 +82,16 @@ def extend(options: argparse.Namespace) -> None:
 
 
 def exempt(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import EXEMPT
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import EXEMPT
 
     with open_results(options.results) as opened:
         decide(options, opened, EXEMPT, {"from": options.rule})
 
 
 def disqualify(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import DISQUALIFY
     from grader.ledger.results_folder import open_results
-    from grader.ledger.terms import DISQUALIFY
 
     if not options.reason.strip():
         raise UserError("disqualify: say why with --reason; the student is told, and the decision keeps it")
@@ -127,13 +127,16 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
 
 
 def rules_(options: argparse.Namespace) -> None:
-    from grader.grading.changed_rules import on_the_same_images
+    from grader.grading.changed_rules import on_the_same_images, rule_changes
     from grader.grading.changes import in_words, state
     from grader.ledger.results_folder import open_results
+    from grader.publish.release import said_of_release
 
     with open_results(options.results) as opened:
-        other = on_the_same_images(options.trial, opened, "--try")
-        print(in_words(state(opened.ledger, opened.rules), state(opened.ledger, other)))
+        other, rules = on_the_same_images(options.trial, opened, "--try"), opened.rules
+        print(in_words(state(opened.ledger, rules), state(opened.ledger, other)))
+        for line in [*rule_changes(rules, other), *said_of_release(opened, other)]:
+            print(line)
     print(
         f"\nNothing was written. `python -m grader leaderboard {options.results} --rules {options.trial}` applies it."
     )
@@ -141,7 +144,7 @@ def rules_(options: argparse.Namespace) -> None:
 
 def explain(options: argparse.Namespace) -> None:
     from grader.grading.changes import next_trainings, state
-    from grader.grading.explanation import explained
+    from grader.grading.explanation import decisions_about, explained, gradebook
     from grader.grading.ranking import judged
     from grader.ledger.results_folder import open_results
     from grader.publish.gradebooks import grade
@@ -155,9 +158,9 @@ def explain(options: argparse.Namespace) -> None:
         entry = now_known.entries[student]
         graded, said = next(judged(ledger, rules, student))
         lines = explained(graded, said, entry, rules, opened.secret)
-        decisions = [line(each) for each in ledger.decisions.history(student) if each.in_force and not each.undoes]
-    lines += [("decided", each) for each in decisions]
-    lines.append(("gradebook", grade(entry) or "empty, for it is not graded yet"))
+        for each, superseded in decisions_about(ledger.decisions.history(student), rules):
+            lines.append(("decided", line(each) + "  (superseded by a later one)" * superseded))
+        lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
     if wanted := now_known.wanted.get(student):
         lines.append(("next", next_trainings({student: wanted})))
     print("\n".join(f"{about:<11} {printable(text, 2000)}" for about, text in lines))

@@ -52,11 +52,13 @@ def assign(options: argparse.Namespace) -> None:
 
 
 def release(options: argparse.Namespace) -> None:
+    from grader.ledger.decision_kinds import RELEASE
     from grader.ledger.decisions import CLASS
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.publish.release import is_released, page_to_publish
+    from grader.review.reading_list import not_final
 
     with open_results(options.results) as opened:
         if is_released(opened):
@@ -67,7 +69,9 @@ def release(options: argparse.Namespace) -> None:
                     "by `release`" if opened.rules.site.release == "manual" else "at once, by the rules' site.release"
                 )
                 raise UserError(f"{options.results}: results are published already, {held}")
-            number = opened.ledger.decisions.take(now(), decider(options), "release", CLASS, {}, options.reason)
+            for line in not_final(opened):
+                print(f"note    {line}", flush=True)
+            number = opened.ledger.decisions.take(now(), decider(options), RELEASE, CLASS, {}, options.reason)
         print(publish(opened))
         page = page_to_publish(opened)
     print(f"\n{page} is the page to publish; `python -m grader undo {options.results} {number}` takes it back.")

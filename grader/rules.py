@@ -320,9 +320,19 @@ class Rules(Section, Assignment):
             raise ValueError("nothing is late without a deadline; write one")
         if deadline and last and last <= deadline:
             raise ValueError(f"last_date must lie after the deadline, {deadline.isoformat()}")
+        if deadline and last and last < deadline + timedelta(days=late_work.free_days):
+            raise ValueError(f"last_date comes before the {late_work.free_days} free days after the deadline are over")
         if late_work.costs and late == "reject" and last is None:
             raise ValueError("late days cost something only where late work is graded; add a last_date, or late: flag")
         return late_work
+
+    @field_validator("practice")
+    @classmethod
+    def ends_by_the_deadline(cls, practice: Practice, others: ValidationInfo) -> Practice:
+        deadline = others.data.get("deadline")
+        if deadline and practice.until and practice.until > deadline:
+            raise ValueError(f"until must not lie after the deadline, {deadline.isoformat()}, with which practice ends")
+        return practice
 
     @property
     def free_until(self) -> datetime | None:

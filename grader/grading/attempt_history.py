@@ -1,6 +1,7 @@
 """What a student handed in over time: each attempt with its verdict, and which one counts, and why."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from grader.grading.personal_rules import in_time
 from grader.grading.ranking import judged
@@ -15,7 +16,7 @@ class JudgedAttempt:
     """One attempt.
 
     Attributes:
-        number: From 1, in the order in which they came to count.
+        number: From 1, in the order in which they were handed in, or else first taken in.
         taken_in: When a run first took it in, as the ledger writes it down.
         counts: Whether it is what the student is graded by.
         why: Why it counts, or does not.
@@ -30,7 +31,7 @@ class JudgedAttempt:
 
 
 def attempt_history(ledger: Ledger, rules: Rules, student: str) -> list[JudgedAttempt]:
-    """All attempts of a student that ever counted, the one that counts now last; none where nothing was handed in.
+    """All attempts of a student that ever counted, the first one first; none where nothing was handed in.
 
     Raises:
         UserError: The ledger knows no such student.
@@ -39,6 +40,7 @@ def attempt_history(ledger: Ledger, rules: Rules, student: str) -> list[JudgedAt
     if not known:
         raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
     made = [each for each in ledger.graded(checks_by(rules), student, every_attempt=True) if each.digest]
+    made.sort(key=lambda each: each.submitted or datetime.fromisoformat(known[each.digest]).astimezone(UTC))
     now = {graded.student: (graded.digest, said) for graded, said in judged(ledger, rules, student)}
     found = []
     for number, graded in enumerate(made, 1):

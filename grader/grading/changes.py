@@ -43,7 +43,7 @@ def changes(before: State, after: State) -> list[list[str]]:
     rows = []
     for student, new in after.entries.items():
         old = before.entries.get(student, new)
-        if (old.verdict, old.total, old.rank) == (new.verdict, new.total, new.rank):
+        if (old.verdict, old.total, old.rank, old.staff) == (new.verdict, new.total, new.rank, new.staff):
             continue
         by = "" if old.total is None or new.total is None else f"{new.total - old.total:+.2f}"
         shown = ((each.verdict, points(each.total), str(each.rank or "-")) for each in (old, new))
@@ -62,6 +62,8 @@ def why(old: Entry, new: Entry) -> str:
 
 def parts(entry: Entry) -> Iterator[str]:
     """What made a verdict and a grade, part by part."""
+    if entry.staff:
+        yield "staff: without a rank, and in no gradebook"
     if entry.own_reason:
         yield entry.own_reason
     if made := entry.grade:
@@ -85,7 +87,8 @@ def in_words(before: State, after: State) -> str:
         said.append(
             f"{counted(moved, 'other')} {'moves' if moved == 1 else 'move'} to another rank, with the same grade."
         )
-    if trainings := next_trainings(after.wanted):
+    more = {student: count for student, count in after.wanted.items() if count > before.wanted.get(student, 0)}
+    if trainings := next_trainings(more):
         said.append(trainings)
     return "\n\n".join(said)
 

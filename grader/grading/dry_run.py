@@ -16,7 +16,7 @@ from grader.grading.register_submissions import in_time_before, note_missing, no
 from grader.grading.settings import Settings
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
-from grader.grading.withdrawals import without_withdrawn
+from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.downloads import Download
 from grader.ledger.ledger import Graded
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
@@ -38,7 +38,9 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     roster = read_roster(folder, settings.roster)
     with copied(results) as opened:
         terms = opened.ledger.terms()
-        downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
+        downloads = hand_ins(
+            folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened)
+        )
         downloads, roster = without_withdrawn(downloads, roster, opened)
         odd = ""
         try:

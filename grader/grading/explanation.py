@@ -1,14 +1,15 @@
 """A grade, line by line, from what was measured to the total."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from grader.grading.grades import Grade, highest_total
 from grader.grading.personal_rules import extended, held_to
 from grader.grading.ranking import Entry, band
 from grader.grading.verdicts import Verdict
+from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, UNDO
+from grader.ledger.decisions import Decision
 from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
-from grader.ledger.terms import LATE
 from grader.rules import Grades, Rules
 from grader.secret import Secret, training_seed
 from project.support.wording import counted
@@ -23,9 +24,11 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
         by = f" by the median of {counted(said.decided_by, 'training')}, {decided.accuracy:.2%}"
         above = "above" if said.name == "passed" else "not above"
         lines.append(("accuracy", f"{entry.accuracy:.2%}, the median of {counted(entry.seeds, 'training')}"))
-        lines.append(("target", f"{above} {rules.target}{by}; rank {band(entry)}"))
+        place = "; staff has no rank" if entry.staff else f"; rank {band(entry)}"
+        lines.append(("target", f"{above} {rules.target}{by}{place}"))
     lines.append(("verdict", said.name + (f": {said.reason}" if said.reason else "")))
-    none = [("total", "none, as there is no accuracy that counts")]
+    why = "whoever this was has withdrawn" if entry.verdict == "withdrawn" else "there is no accuracy that counts"
+    none = [("total", f"none, as {why}")]
     return [*lines, *(made_of(entry, entry.grade, rules) if entry.grade else none)]
 
 
@@ -68,6 +71,30 @@ def came_to(measurement: Measurement, rules: Rules) -> str:
     return ", ".join(filter(None, [first, *used]))
 
 
+def decisions_about(history: Iterable[Decision], rules: Rules) -> Iterator[tuple[Decision, bool]]:
+    """The decisions in force about a student, the first one first, and whether a later one has taken the place of each."""
+    by_reader = rules.bonus.readers == "mean"
+    made = [each for each in history if each.in_force and each.kind != UNDO]
+
+    def about(each: Decision) -> tuple[str, ...]:
+        what = each.value["from"] if each.kind == EXEMPT else each.by if each.kind == POINTS and by_reader else ""
+        return each.kind, each.student, what
+
+    last = {about(each): each.id for each in made}
+    return ((each, last[about(each)] != each.id) for each in made)
+
+
+def gradebook(entry: Entry, cell: str, practice: bool) -> str:
+    """What goes into the gradebook, given what the gradebook's cell holds of a student in the final round."""
+    if practice:
+        return "nothing, for practice gives no grades"
+    if entry.staff:
+        return "nothing, for staff is in no gradebook"
+    if entry.verdict == "withdrawn":
+        return "nothing, for whoever has withdrawn is in no gradebook"
+    return cell or "empty, for it is not graded yet"
+
+
 def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     """What a total is made of."""
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
@@ -84,7 +111,10 @@ def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
         if rules.late_work.share_a_day:
             each = f"{100 * rules.late_work.share_a_day:g} % of the points"
         free = f", {made.days_free} of them free" if made.days_free else ""
-        yield "late", f"-{made.penalty:.2f} for {counted(made.days_late, 'begun day')}{free}, at {each} a day"
+        if made.penalty:
+            yield "late", f"-{made.penalty:.2f} for {counted(made.days_late, 'begun day')}{free}, at {each} a day"
+        else:
+            yield "late", f"{counted(made.days_late, 'begun day')}{free}, without any cost"
     yield "total", f"{made.total:.2f} of {highest_total(rules):g} at most"
 
 

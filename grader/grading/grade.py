@@ -14,7 +14,7 @@ from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
-from grader.grading.withdrawals import without_withdrawn
+from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.submission import Submission
 from grader.ledger.ledger import HANDED_IN_BY, Graded, now
 from grader.ledger.measurement import COMPUTATION, Measurement
@@ -47,7 +47,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     print(f"Training on {known['device']}{unsafe}; results in {opened.folder}/", flush=True)
     roster = read_roster(folder, settings.roster)
     terms = opened.ledger.terms()
-    downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms)
+    downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened))
     downloads, roster = without_withdrawn(downloads, roster, opened)
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules), terms)

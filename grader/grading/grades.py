@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from grader.grading.personal_rules import held_to
+from grader.ledger.decision_kinds import LATE
 from grader.ledger.ledger import Noted
-from grader.ledger.terms import LATE, Terms
+from grader.ledger.terms import Terms
 from grader.rules import Grades, Rules
 
 DAY = timedelta(days=1)

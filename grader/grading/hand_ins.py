@@ -1,6 +1,6 @@
 """What counts of a folder of downloads: whose it is, which attempt, and when it was handed in. Nothing of it is executed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -42,12 +42,14 @@ def hand_ins(
     roster: Roster | None = None,
     held: dict[str, str] | None = None,
     terms: Mapping[str, Terms] | None = None,
+    veil: Callable[[str], str] | None = None,
 ) -> list[Download]:
     """The downloads that count, one for each student, in the order of the ids.
 
     Args:
         held: Ids of an earlier run, with the names of what was handed in under them.
         terms: By id, what was decided for single students: who has an extension is in time for longer.
+        veil: What the ledger calls a path, where that names whoever has withdrawn.
 
     Raises:
         UserError: There are none, or a table among them cannot be read.
@@ -57,6 +59,8 @@ def hand_ins(
     dated, claims = [], dict[str, tuple[str, str]]()
     with Apart("grader.grading.examination") as apart:
         for each in found:
+            if veil and (called := veil(place_of(each))) != place_of(each):
+                each = replace(each, place=called)
             if not each.student or each.time_by == BY_FILE:
                 each, claim = looked_into(each, apart, zone)
                 claims[place_of(each)] = claim

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from grader.intake.checks import Finding, check_time
+from grader.ledger.decision_kinds import LATE, REPORTS
 from grader.ledger.ledger import Noted
-from grader.ledger.terms import LATE, NO_TERMS, REPORTS, Terms
+from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
 
 

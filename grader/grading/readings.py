@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from grader.ledger.decision_kinds import POINTS
 from grader.ledger.decisions import Decision
 from grader.ledger.ledger import Ledger
 from grader.rules import PARTS, Criterion, Rules
@@ -30,7 +31,7 @@ def key(part: str, criterion: Criterion) -> str:
 def readers_notes(ledger: Ledger) -> Notes:
     """What each reader gave last."""
     found: Notes = {}
-    for note in ledger.decisions.all_in_force("points"):
+    for note in ledger.decisions.all_in_force(POINTS):
         found.setdefault(note.student, {})[note.by] = note
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from grader.apart import Apart, Failed
 from grader.grading.attempts import counting, of_the_same
@@ -83,7 +83,7 @@ def register(
 
 def about(found: Examined, download: Download, opened: OpenResults, rules: Rules) -> Noted:
     """What the ledger notes of a download."""
-    source, images = printable(download.source.name), images_key(rules, opened.secret)
+    source, images = printable(PurePath(download.place or download.source).name), images_key(rules, opened.secret)
     noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
     return Noted(*noted, download.time_by, list(download.flags), dict(download.known_as))
 

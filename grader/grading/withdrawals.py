@@ -1,12 +1,12 @@
 """Who has withdrawn: known again by a mark that only the secret can draw, and passed over in every later run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster
-from grader.ledger.erasure import withdrawn
+from grader.ledger.erasure import called_by, veiled, withdrawn
 from grader.ledger.ledger import HANDED_IN_BY, Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
 from grader.ledger.rounds import of_round
@@ -19,11 +19,30 @@ def mark(student: str, secret: Secret) -> str:
     return secret.digest("withdrawn", student).hex()
 
 
+def veil(opened: OpenResults) -> Callable[[str], str]:
+    """What the ledger calls a path: numbers, or marks, take the place of those who have withdrawn."""
+    known = [(secret, called_by(ledger), own) for secret, ledger, own in rounds_of(opened)]
+
+    def number_of(words: str) -> str:
+        for secret, numbers, own in known:
+            if number := numbers.get(found := mark(words, secret)):
+                return number if own else f"withdrawn-{found[:8]}"  # that round's numbers are others' here
+        return ""
+
+    return lambda path: veiled(path, number_of) if any(numbers for _, numbers, _ in known) else path
+
+
+def back_again(opened: OpenResults) -> str | None:
+    """Who has withdrawn by a decision in force, and is in the ledger, taken in while it was not; None for nobody."""
+    marks = {*withdrawn(opened.ledger).values()} - {""}
+    return next((each for each in sorted(opened.ledger.ids()) if mark(each, opened.secret) in marks), None)
+
+
 def without_withdrawn(
     downloads: Sequence[Download], roster: Roster | None, opened: OpenResults
 ) -> tuple[list[Download], Roster | None]:
     """The downloads and the roster without those who have withdrawn, with a note where something of theirs lies there."""
-    marked = [*marks_of_rounds(opened)]
+    marked = [(secret, {*withdrawn(ledger).values()} - {""}) for secret, ledger, _ in rounds_of(opened)]
 
     def has_withdrawn(student: str) -> bool:
         return any(mark(student, secret) in marks for secret, marks in marked)
@@ -44,10 +63,10 @@ def without_withdrawn(
     return left, roster
 
 
-def marks_of_rounds(opened: OpenResults) -> Iterator[tuple[Secret, set[str]]]:
-    """The marks of those who have withdrawn, with the secret that draws them: of this round, and of practice before it."""
-    yield opened.secret, {*withdrawn(opened.ledger).values()} - {""}
+def rounds_of(opened: OpenResults) -> Iterator[tuple[Secret, Ledger, bool]]:
+    """The secrets and ledgers of this round, and of practice before it, and whether it is this one."""
+    yield opened.secret, opened.ledger, True
     practice = of_round(opened.folder, "practice")
     if opened.secret.part == "final" and (practice / LEDGER).is_file():
         with closing(Ledger(practice / LEDGER)) as ledger:
-            yield read_secret((practice / "secret.json").read_bytes()), {*withdrawn(ledger).values()} - {""}
+            yield read_secret((practice / "secret.json").read_bytes()), ledger, False

@@ -61,6 +61,7 @@ class Download:
         order: Of one student's downloads from one system, which came later.
         flags: What a person should look at: about whose it is.
         parts: Where several files together are the hand-in: all of them, `source` among them.
+        place: Where it lies, as the ledger calls it; empty where that is where it lies.
     """
 
     source: Path
@@ -78,6 +79,7 @@ class Download:
     order: int = 0
     flags: tuple[str, ...] = ()
     parts: tuple[Path, ...] = ()
+    place: str = ""
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:

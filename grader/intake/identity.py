@@ -85,7 +85,7 @@ def told(download: Download, student: str, name: str, by: str, flags: tuple[str,
 def place_of(download: Download) -> str:
     """Where it lies, in its normal form: a folder that is there twice, in two of them, is one student's."""
     source = download.source
-    return storable(normal(str(source.parent.resolve() / source.name)))
+    return download.place or storable(normal(str(source.parent.resolve() / source.name)))
 
 
 def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:

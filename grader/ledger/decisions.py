@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from grader.ledger.decision_kinds import UNDO, value_in
 from grader.safe_text import storable
 from project.support.errors import UserError
 
 CLASS = ""  # in place of a student, where something is decided for all
-UNDO = "undo"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class Decisions:
         return taken
 
     def history(self, student: str | None = None) -> list[Decision]:
-        """All decisions, the first one first; or those about a student, with those about the whole class."""
+        """All decisions, the first one first; or those about a student, with those about the whole class.
+
+        Raises:
+            UserError: One of them, which it names, is damaged.
+        """
         rows = self.database.execute("SELECT * FROM decisions ORDER BY id DESC").fetchall()
         undone: set[int] = set()
         found = []
@@ -72,7 +76,7 @@ class Decisions:
             in_force = row["id"] not in undone
             if in_force and row["undoes"]:
                 undone.add(row["undoes"])
-            found.append(Decision(**{**row, "value": json.loads(row["value"])}, in_force=in_force))
+            found.append(Decision(**{**row, "value": value_in(dict(row))}, in_force=in_force))
         return [each for each in reversed(found) if student is None or each.student in (student, CLASS)]
 
     def in_force(self, kind: str) -> dict[str, Decision]:

@@ -3,17 +3,19 @@
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.decisions import UNDO, Decision
+from grader.ledger.decision_kinds import REGRADE, WITHDRAW
+from grader.ledger.decisions import Decision
 from grader.ledger.ledger import HANDED_IN_BY, NO_NAMES, Ledger
 from grader.ledger.measurement import Measurement
 
-WITHDRAW = "withdraw"  # the kind of decision that this leaves
 SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
+IN_NAMES = re.compile(rf"[^\W_{WIDE}]+|[{WIDE}]")  # a word of a file's name, or what may be a part of one
+MOST_WORDS = 8  # of such, in what a student is called
 WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
 IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
@@ -26,13 +28,14 @@ class Traces:
 
     pattern: re.Pattern[str]
     number: str
+    told: frozenset[str]
 
     @classmethod
     def of(cls, student: str, words: Iterable[str], number: str) -> "Traces":
         """Of an id, and names, accounts and numbers that are long enough to tell of anybody."""
         told = {student, *(word for word in words if len(word) >= SHORTEST or re.fullmatch(f"[{WIDE}]{{2,}}", word))}
         either = "|".join(map(re.escape, sorted(told, key=len, reverse=True)))
-        return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number)
+        return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number, frozenset(told))
 
     def cut(self, value: Any) -> Any:
         """The same data, with the number in the place of each trace in its words: those under no name, or one of WORDS."""
@@ -42,6 +45,10 @@ class Traces:
             return [self.cut(each) for each in value]
         return self.pattern.sub(self.number, value) if isinstance(value, str) else value
 
+    def cut_path(self, path: str) -> str:
+        """A path or a file's name, with the number in the place of each trace."""
+        return veiled(path, lambda words: self.number if words in self.told else "")
+
     def cut_json(self, text: str) -> str:
         """The same for data as the ledger stores it."""
         return json.dumps(self.cut(json.loads(text)), ensure_ascii=False)
@@ -49,6 +56,24 @@ class Traces:
     def cut_texts(self, measured: Measurement) -> Measurement:
         """The same for what a measurement says in words."""
         return measured.but(**{name: self.cut(getattr(measured, name)) for name in IN_WORDS})
+
+
+def veiled(path: str, number_of: Callable[[str], str]) -> str:
+    """A path, or a file's name, in whose last name numbers stand for who is called so; an underscore parts words there, too.
+
+    Args:
+        number_of: What takes the place of these words; empty where they may stay.
+    """
+    folder, slash, name = path.rpartition("/")
+    words, found, at = [*IN_NAMES.finditer(name)], "", 0
+    for first, word in enumerate(words):
+        if word.start() < at:
+            continue
+        for last in reversed(words[first : first + MOST_WORDS]):
+            if number := number_of(name[word.start() : last.end()]):
+                found, at = found + name[at : word.start()] + number, last.end()
+                break
+    return folder + slash + found + name[at:]
 
 
 def words_of(ledger: Ledger, student: str) -> set[str]:
@@ -66,25 +91,39 @@ def digests_of(ledger: Ledger, student: str) -> tuple[set[str], set[str]]:
     return own - others, own & others
 
 
-def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, mark: str, why: str) -> None:
-    """Take a student out of the ledger, and note that as a decision about the number.
+def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
+    """Take a student out of the ledger, unless that is done, and note it as a decision about the number.
 
     Args:
-        mark: By which the student is known again, and nobody else can tell who that is.
+        marks: By which the student's id, and what else the student is called, are known again, and nobody else can tell
+            what they are.
     """
     ledger.database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+    if student in ledger.ids():
+        take_out(ledger, student, traces, when, by, marks, why)
+    vacuum(ledger)
+
+
+def vacuum(ledger: Ledger) -> None:
+    """Leave nothing of what was deleted earlier in the ledger's free pages."""
+    ledger.database.execute("VACUUM")
+
+
+def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
     with ledger.all_or_nothing():
         erase_measurements(ledger, student, traces)  # which asks what others handed in
         erase_submissions(ledger, student, traces.number)
         erase_decisions(ledger, student, traces.number)
         for row in ledger.database.execute("SELECT id, hand_ins FROM runs").fetchall():
             lay = json.loads(row["hand_ins"])
-            if lay.pop(student, None) is not None:
-                change(ledger, "runs", row["id"], hand_ins=json.dumps(lay, ensure_ascii=False))
+            left = {each: traces.cut_path(place) for each, place in lay.items() if each != student}
+            if left != lay:
+                change(ledger, "runs", row["id"], hand_ins=json.dumps(left, ensure_ascii=False))
         ledger.database.execute("DELETE FROM runs WHERE hand_ins = '{}'")  # whose folder may be called so
         cut_in_others(ledger, student, traces)
-        ledger.decisions.take(when, by, WITHDRAW, traces.number, {"mark": mark}, traces.cut(why))
-    ledger.database.execute("VACUUM")  # and what was deleted earlier is in no page any more
+        ledger.decisions.take(
+            when, by, WITHDRAW, traces.number, {"mark": marks[0], "also": [*marks[1:]]}, traces.cut(why)
+        )
 
 
 def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
@@ -119,10 +158,10 @@ def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
     made = {each.id: each for each in ledger.decisions.history()}
 
     def root(decision: Decision) -> Decision:
-        return root(made[decision.undoes]) if decision.kind == UNDO else decision
+        return root(made[decision.undoes]) if decision.undoes in made else decision
 
     for each in made.values():
-        if each.student == student and root(each).kind == "regrade":
+        if each.student == student and root(each).kind == REGRADE:
             change(ledger, "decisions", each.id, student=number, why="")
         elif each.student == student:
             ledger.database.execute("DELETE FROM decisions WHERE id = ?", [each.id])
@@ -137,6 +176,8 @@ def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
                 cut["why"] = traces.cut(row["why"])
             if table == "submissions" and student in (known := json.loads(row["known_as"])).get(HANDED_IN_BY, []):
                 cut["known_as"] = json.dumps(known | {HANDED_IN_BY: [traces.number]}, ensure_ascii=False)
+            if table == "submissions" and (source := traces.cut_path(row["source"])) != row["source"]:
+                cut["source"] = source
             if cut:
                 change(ledger, table, row["at"], **cut)
     for row in ledger.database.execute("SELECT id, measurement FROM measurements").fetchall():
@@ -155,3 +196,9 @@ def withdrawn(ledger: Ledger) -> dict[str, str]:
     withdrawal that somebody took back."""
     made = [each for each in ledger.decisions.history() if each.kind == WITHDRAW]
     return {each.student: each.value["mark"] if each.in_force else "" for each in made}
+
+
+def called_by(ledger: Ledger) -> dict[str, str]:
+    """By the mark of an id, or of what else a student was called, the number of whoever has withdrawn."""
+    made = ledger.decisions.all_in_force(WITHDRAW)
+    return {mark: each.student for each in made for mark in (each.value["mark"], *each.value.get("also", []))}

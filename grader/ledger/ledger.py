@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from grader.ledger.decision_kinds import POINTS, REGRADE
 from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
@@ -265,8 +266,8 @@ class Ledger:
     def regrade(self, when: str, by: str, student: str, why: str = "") -> None:
         """Begin a new round for a student: everything is pending again. Taken back, the round before counts again."""
         with self.all_or_nothing():
-            begun = [each for each in self.decisions.history(student) if each.kind == "regrade"]
-            self.decisions.take(when, by, "regrade", student, {"round": len(begun) + 1}, why)
+            begun = [each for each in self.decisions.history(student) if each.kind == REGRADE]
+            self.decisions.take(when, by, REGRADE, student, {"round": len(begun) + 1}, why)
 
     @contextmanager
     def taken_back(self) -> Iterator[None]:
@@ -307,7 +308,7 @@ class Ledger:
     def points(self) -> dict[str, dict[str, Any]]:
         """The last points of each student: at, by, report, conclusion, comment, those by criterion, if there are, and
         which parts were `given` any."""
-        given = self.decisions.in_force("points")
+        given = self.decisions.in_force(POINTS)
         return {
             student: {
                 "at": each.at,
@@ -357,7 +358,7 @@ class Ledger:
 
     def rounds(self) -> dict[str, int]:
         """The same of everybody who is in a later one than the first."""
-        return {student: each.value["round"] for student, each in self.decisions.in_force("regrade").items()}
+        return {student: each.value["round"] for student, each in self.decisions.in_force(REGRADE).items()}
 
     def verified_epochs(self) -> list[tuple[str, float, float]]:
         """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""

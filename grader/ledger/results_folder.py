@@ -8,7 +8,7 @@ import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.ledger.ledger import Ledger
@@ -44,6 +44,14 @@ class OpenResults:
         except UserError as error:
             mend = f"`python -m grader leaderboard {self.folder} --rules YAML`, with the rules it was graded by, mends that"
             raise UserError(f"{str(error).partition(';')[0]}; {mend}") from None
+
+    @property
+    def kept_rules(self) -> Rules | None:
+        """The same; None where they cannot be read."""
+        try:
+            return self.rules
+        except UserError:
+            return None
 
 
 @contextmanager
@@ -106,13 +114,11 @@ def locked(results: Path, wait: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def publishing(opened: OpenResults) -> Iterator[OpenResults]:
-    """The results folder as it is now, for whoever publishes: one process after the other, so that the last one has
-    read what all the others wrote. It reads a copy of the ledger, so that nobody who writes has to wait for pages."""
-    with open(opened.folder / ".lock-pages", "w") as file:
+def pages_locked(results: Path) -> Iterator[None]:
+    """Keep others from writing what is published, one process after the other."""
+    with open(results / ".lock-pages", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with opened.ledger.copied() as ledger:
-            yield replace(opened, ledger=ledger)
+        yield
 
 
 @contextmanager

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from grader.ledger.decision_kinds import DISQUALIFY, EXEMPT, EXTEND
 from grader.ledger.decisions import Decision
-
-EXTEND, EXEMPT, DISQUALIFY = "extend", "exempt", "disqualify"  # kinds of decisions
-LATE, REPORTS = "late", "reports"  # what one can be exempt from, beside a family
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def as_table(entries: list[Entry]) -> str:
 
 def as_board(places: list[Place], column: str) -> str:
     """Another board for the terminal."""
+    if not places:
+        return f"Nobody has passed with a known {column}."
     rows = [["rank", "student", "name", column, "accuracy"]]
     for rank, value, entry in places:
         shown_value = f"{value:,.1f}" if column == "seconds" else f"{value:,}"

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from grader.ledger.decision_kinds import RELEASE
 from grader.ledger.decisions import CLASS
 from grader.ledger.results_folder import OpenResults
+from grader.rules import Rules
 
 DRAFT = "draft"  # folder in the results folder
 SITE = "site"
@@ -13,13 +15,23 @@ EXPORTS = {"canvas": "canvas.csv", "moodle": "moodle.csv", "gradescope": "grades
 }  # by form
 
 
-def is_released(opened: OpenResults) -> bool:
-    """Whether pages and feedback may be handed out now; a practice board is for all nights before that."""
+def is_released(opened: OpenResults, rules: Rules | None = None) -> bool:
+    """Whether pages and feedback may be handed out now, or by other rules; a practice board is for all nights before that."""
     return (
         opened.secret.part == "practice"
-        or opened.rules.site.release == "at_once"
-        or CLASS in opened.ledger.decisions.in_force("release")
+        or (rules or opened.rules).site.release == "at_once"
+        or CLASS in opened.ledger.decisions.in_force(RELEASE)
     )
+
+
+def said_of_release(opened: OpenResults, other: Rules) -> list[str]:
+    """What other rules do to what is published, in a line; nothing where that stays as it is."""
+    match is_released(opened), is_released(opened, other):
+        case False, True:
+            return ["note    these rules publish the results at once, which nobody has released yet"]
+        case True, False:
+            return ["note    these rules take out what is published, until `release`"]
+    return []
 
 
 def place_to_publish(opened: OpenResults) -> Path:

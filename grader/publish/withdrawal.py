@@ -1,8 +1,10 @@
 """A student who withdraws: files and pages are erased for good, and in the ledger a number takes the place of the name."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from grader.grading.kept_roster import kept_roster
@@ -12,45 +14,98 @@ from grader.intake.roster import Roster
 from grader.ledger.erasure import Traces, digests_of, erase, withdrawn, words_of
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.measurement import Measurement
-from grader.ledger.results_folder import ROSTER_FILE, OpenResults
+from grader.ledger.results_folder import ROSTER_FILE, OpenResults, pages_locked
 from grader.ledger.submission_store import place
 from grader.publish.export_files import FILES
 from grader.publish.release import DRAFT, EXPORTS, SITE
 from grader.publish.wandb_runs import run_id
+from grader.safe_text import printable
 from project.support.errors import UserError
 from project.support.files import write_atomically
 
+BEGUN = "withdrawal.json"  # in the results folder, for as long as a student is being erased
 # What is made of the ledger anew, by `leaderboard`, `similar`, `review` and `export`
 DERIVED = (SITE, DRAFT, "documents", "similar.csv", *FILES.values(), *EXPORTS.values())
 KEPT_FOR_A_GROUP = ("to_draw.json", "trainee.yaml")  # of a training, for the pages of the others
 WITHOUT_NAMES = ("data", "withheld")  # folders in which no student is named
 
 
+class Unknown(UserError):
+    """The ledger knows no such student."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A withdrawal, as it is kept until it is done: whose, what tells of the student, and the decision."""
+
+    student: str
+    words: list[str]
+    number: str
+    by: str
+    reason: str
+
+
 def withdraw(opened: OpenResults, student: str, by: str, reason: str) -> Traces:
-    """Erase a student from a results folder; stopped, the same call goes on. Returns what was erased, and the number in its place.
+    """Erase a student from a results folder. Returns what was erased, and the number in its place.
+
+    Stopped, the same call goes on, and so does whoever publishes next.
 
     Raises:
-        UserError: The ledger knows no such student.
+        Unknown: The ledger knows no such student.
     """
-    known = {row[0] for row in opened.ledger.database.execute("SELECT DISTINCT student FROM submissions")}
-    if student not in known - {*withdrawn(opened.ledger)}:
-        raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
-    number = next(name for at in range(1, len(known) + 2) if (name := f"withdrawn-{at}") not in known)
-    earlier = presence(opened.ledger.runs(), opened.ledger.flags()).superseded
-    for same in [old for old, new in earlier.items() if new == student and old in known]:  # under an id of before
-        withdraw(opened, same, by, reason)
-        return withdraw(opened, student, by, reason)
+    with pages_locked(opened.folder):
+        if student in (done := go_on(opened)):
+            return done[student]
+        begin(opened, student, by, reason)
+        return go_on(opened)[student]
+
+
+def finish_begun(opened: OpenResults) -> None:
+    """Erase whoever was to be erased when that was stopped."""
+    with pages_locked(opened.folder):
+        go_on(opened)
+
+
+def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
+    """Note down whom to erase: the student, under earlier ids, too."""
+    ledger, known = opened.ledger, opened.ledger.ids()
+    if student not in known - {*withdrawn(ledger)}:
+        raise Unknown(f"{printable(student)}: the ledger knows no such student; the ids are on the leaderboard")
+    superseded = presence(ledger.runs(), ledger.flags()).superseded
+    ids = [student]
+    for each in ids:  # which grows
+        ids += sorted(old for old, new in superseded.items() if new == each and old in known and old not in ids)
+    numbers = (name for at in range(1, len(known) + len(ids) + 1) if (name := f"withdrawn-{at}") not in known)
     listed = kept_roster(opened.folder)
-    row = listed.pop(student, None)
-    words = words_of(opened.ledger, student)
-    if row:
-        words |= {row.name, row.id, row.number, row.github, *row.logins}
-    traces = Traces.of(student, words, number)
-    erase_files(opened, student, number)
-    if row:
-        write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())
-    erase(opened.ledger, student, traces, now(), by, mark(student, opened.secret), reason)
-    return traces
+    begun = []
+    for each, number in zip(reversed(ids), numbers):
+        words = words_of(ledger, each)
+        if row := listed.get(each):
+            words |= {row.name, row.id, row.number, row.github, *row.logins}
+        begun.append(asdict(Begun(each, sorted(words), number, by, reason)))
+    write_atomically(opened.folder / BEGUN, json.dumps(begun, ensure_ascii=False), mode=0o600)
+
+
+def go_on(opened: OpenResults) -> dict[str, Traces]:
+    """Erase who was begun with, where pages are locked. Returns what was erased, by the id that was."""
+    path, erased = opened.folder / BEGUN, dict[str, Traces]()
+    try:
+        begun = [Begun(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: is damaged; delete it, and call `withdraw` again") from None
+    for each in begun:
+        erased[each.student] = traces = Traces.of(each.student, each.words, each.number)
+        listed = kept_roster(opened.folder)
+        erase_files(opened, each.student, each.number)
+        if listed.pop(each.student, None):
+            write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())
+        others = sorted(traces.told - {each.student})
+        marks = [mark(word, opened.secret) for word in (each.student, *others)]
+        erase(opened.ledger, each.student, traces, now(), each.by, marks, each.reason)
+    path.unlink()
+    return erased
 
 
 def erase_files(opened: OpenResults, student: str, number: str) -> None:
@@ -60,11 +115,12 @@ def erase_files(opened: OpenResults, student: str, number: str) -> None:
     for digest in own:
         for kind in ("zip", "json", "code.json"):
             place(results, digest, kind).unlink(missing_ok=True)
+    for_others = results / "attempts" / number
     if shared and (results / "attempts" / student).is_dir():
-        (results / "attempts" / student).rename(results / "attempts" / number)
-        for path in (results / "attempts" / number).rglob("*"):
-            if path.is_file() and path.name not in KEPT_FOR_A_GROUP:
-                path.unlink()
+        (results / "attempts" / student).rename(for_others)
+    for path in for_others.rglob("*"):
+        if path.is_file() and path.name not in KEPT_FOR_A_GROUP:
+            path.unlink()
     ablations = results / "ablations"
     runs = list_runs(results, ledger, student)
     for path in (

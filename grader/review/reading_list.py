@@ -11,6 +11,7 @@ from grader.rules import Rules
 from grader.safe_text import in_words
 from grader.secret import Secret
 from project.support.errors import UserError
+from project.support.wording import counted
 
 Readers = Mapping[str, Sequence[str]]  # of each student's texts
 
@@ -91,6 +92,29 @@ def is_read(student: str, by: str, asked: Readers, notes: Notes, rules: Rules) -
     """Whether a reader is done with a submission; where nobody in particular was asked, one reader is enough."""
     own = student in asked or rules.bonus.readers == "mean"
     return by in notes.get(student, {}) if own else student in notes
+
+
+def not_final(opened: OpenResults) -> list[str]:
+    """A line for each reason why results are not final yet, with how many submissions that is about."""
+    ledger, rules, lines = opened.ledger, opened.rules, list[str]()
+    entries = [entry for entry in own_texts(standings(ledger, rules)) if not entry.staff]
+    for verdict, said in (
+        ("pending", "not graded yet"),
+        ("infrastructure", "not graded, by a fault that is not theirs"),
+    ):
+        if count := sum(entry.verdict == verdict for entry in entries):
+            lines.append(
+                f"{counted(count, 'submission')} {'is' if count == 1 else 'are'} {said}; `run` goes on with that"
+            )
+    asked, notes = assigned(ledger), readers_notes(ledger)
+    unread = [
+        entry
+        for entry in entries
+        if not notes.get(entry.student) or {*asked.get(entry.student, ())} - {*notes[entry.student]}
+    ]
+    if unread and rules.bonus.report + rules.bonus.conclusion:
+        lines.append(f"report and conclusion of {counted(len(unread), 'submission')} are not read yet; see `review`")
+    return lines
 
 
 def numbers(students: Iterable[str], secret: Secret) -> dict[str, int]:

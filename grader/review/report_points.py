@@ -9,7 +9,7 @@ from typing import Any
 from grader.grading.readings import key, readers_notes
 from grader.ledger.ledger import Ledger
 from grader.rules import PARTS, Rules
-from grader.safe_text import in_words
+from grader.safe_text import in_words, printable
 from project.support.errors import UserError
 
 
@@ -29,9 +29,12 @@ def read_points(table: Path) -> list[Given]:
     criteria's, such as `report: evidence`; empty cells leave what there is."""
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            reader = csv.DictReader(file, strict=True)
+            rows, headings = list(reader), [of_criterion(name) or name for name in reader.fieldnames or () if name]
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{table}: cannot be read ({error})") from None
+    if twice := [name for name in headings if headings.count(name) > 1]:
+        raise UserError(f"{table}: the column {printable(twice[0])} is there twice; leave one out")
     columns = {name: name if name in PARTS else of_criterion(name) for name in rows[0] if name} if rows else {}
     if "student" not in columns or not any(columns.values()):
         raise UserError(f"{table}: expected rows under the columns student, report, conclusion and comment")

@@ -87,3 +87,23 @@ def test_a_board_is_printed_and_a_page_where_the_rules_name_it(column, tmp_path,
         assert page.index(first.split()[1]) < page.index("</tr>", page.index("<tbody>"))
         assert f'href="{column}.html"' in (place / "index.html").read_text()
         assert not (place / "rank.html").exists()
+
+
+def test_attempts_are_in_the_order_in_which_they_were_handed_in(write_submission, tmp_path, rules, capsys):
+    engine, results = MadeUp(lambda job: scored(0.7)), tmp_path / "results"
+    for width, day in ((4, 2), (5, 3), (6, 1)):  # the first one was found last
+        folder = write_submission("kim", changed(width), parent=tmp_path / f"night-{width}").parent
+        (folder / "times.csv").write_text(f"file,submitted\nkim,2026-11-0{day}T09:00:00+09:00\n")
+        graded(folder, results, rules, engine)
+    capsys.readouterr()
+    assert main(["attempts", str(results), "kim"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("handed in ")[1][:10] for line in lines] == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"] and "counts" in lines[0]
+
+
+def test_a_board_on_which_nobody_is_says_so(tmp_path, rules, capsys):
+    write_course(tmp_path, students(2), rules.but(target_accuracy=0.999, limits=rules.limits.but(minutes=30)))
+    capsys.readouterr()
+    assert main(["leaderboard", str(tmp_path), "--by", "seconds"]) == 0
+    assert capsys.readouterr().out.strip() == "Nobody has passed with a known seconds."

@@ -248,3 +248,52 @@ def test_wherever_a_disk_fills_up_a_grading_ends_with_a_line(write_submission, s
             assert "cannot be written" in str(error) and "goes on" in str(error) or "--out" in str(error), kilobytes
             assert not passed and "\n" not in str(error)
     assert passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "content", "what"),
+    [
+        ("extend", "value", '{"until": "soon"}', "until"),
+        ("extend", "value", '{"until": "2026-12-06T23:59:00"}', "until"),
+        ("extend", "value", '{"until": "9999-12-06T23:59:00Z"}', "until"),
+        ("extend", "value", '{"days": "two"}', "days"),
+        ("extend", "value", '{"days": 99999999}', "days"),
+        ("extend", "value", "{}", "either until or days"),
+        ("exempt", "value", '{"from": "all"}', "from"),
+        ("exempt", "value", "{}", "from"),
+        ("points", "value", '{"report": "three"}', "report"),
+        ("points", "value", '{"report": 1e999}', "report"),
+        ("points", "value", '{"comment": 3}', "comment"),
+        ("points", "value", '{"criteria": {"report: evidence": null}}', "criteria"),
+        ("regrade", "value", '{"round": -1}', "round"),
+        ("readers", "value", '{"readers": "kang"}', "readers"),
+        ("withdraw", "value", "{}", "mark"),
+        ("disqualify", "kind", "pardon", "pardon"),
+        ("disqualify", "why", b"\xff", "why"),
+        ("disqualify", "undoes", 77, "77"),
+    ],
+)
+def test_a_damaged_decision_is_told_by_its_number(course, kind, column, content, what, capsys):
+    values = {
+        "extend": {"days": 1},
+        "exempt": {"from": "late"},
+        "regrade": {"round": 1},
+        "readers": {"readers": ["kang"]},
+        "withdraw": {"mark": "0"},
+    }
+    with open_results(course) as opened:
+        opened.ledger.decisions.take("1", "kang", "points", "s2026000", {"report": 1.0})
+        opened.ledger.decisions.take("2", "kang", kind, "s2026001", values.get(kind, {}))
+        opened.ledger.decisions.history()
+        opened.ledger.database.execute(f"UPDATE decisions SET {column} = ? WHERE id = 2", [content])
+    before = state(course)
+    for command in (
+        ["leaderboard"],
+        ["history"],
+        ["undo", "2"],
+        ["bonus", "s2026000", "--report", "1"],
+        ["explain", "s2026000"],
+    ):
+        said = said_by([command[0], str(course), *command[1:]], capsys)
+        assert "decision 2 is damaged" in said and what in said and "put a copy of the ledger in its place" in said
+    assert state(course) == before

@@ -1,5 +1,6 @@
 """Decisions for single students at the command line: what they change, which attempt counts by them, and a grade explained."""
 
+import json
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import open_results
 from grader.rules import LateWork, Limits, Rules
 from tests.grader.engines import MadeUp, graded, scored
-from tests.grader.test_grades import DAY, DUE, HOUR, PENALTY, board, course, noted, said
+from tests.grader.test_grades import DAY, DUE, HOUR, PENALTY, board, course, noted, rules_file, said
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +226,67 @@ def test_a_decision_shows_whom_it_is_about_and_only_counts_who_moves(tmp_path, r
     shown = capsys.readouterr().out
     (row,) = [line for line in shown.splitlines() if " -> " in line]
     assert row.split()[0] == best and re.search(r"\d+ others move to another rank, with the same grade", shown)
+
+
+def test_points_and_what_is_taken_back_are_told_and_not_the_whole_board(results, capsys):
+    told = said(capsys, "bonus", results, "kim", "--report", "3", "--by", "kang")
+    assert "91.00 -> 94.00" in told and "3.00 for the texts" in told and "lee" not in told
+    told = said(capsys, "undo", results, "1")
+    assert "94.00 -> 91.00" in told and "no more: 3.00 for the texts" in told and "lee" not in told
+    assert "Taken back: 1" in told
+
+
+def test_rules_that_no_pages_can_be_made_of_are_not_kept(results, tmp_path, rules, monkeypatch, capsys):
+    kept, before = (results / "assignment.json").read_bytes(), board(results)
+    other = rules_file(tmp_path, rules, target_accuracy=0.9)
+    with monkeypatch.context() as broken:
+        broken.setattr("grader.publish.publishing.build", lambda *_: 1 / 0)
+        assert main(["leaderboard", str(results), "--rules", str(other)]) == 1
+    assert (results / "assignment.json").read_bytes() == kept
+    said(capsys, "leaderboard", results)
+    assert board(results) == before
+    assert "target_accuracy 0.02 -> 0.9" in said(capsys, "leaderboard", results, "--rules", other)
+    assert board(results)["lee"]["verdict"] == "below_target"
+
+
+def test_rules_on_trial_tell_what_the_file_leaves_out_and_who_is_staff(results, tmp_path, rules, capsys):
+    said(capsys, "leaderboard", results, "--rules", rules_file(tmp_path, rules, seeds_near_target=5, late="flag"))
+    short = tmp_path / "short.yaml"
+    short.write_text("target_accuracy: 0.02\nstaff: [lee]\nlimits: {minutes: 20}\nsite: {boards: [seconds]}\n")
+    told = said(capsys, "rules", results, "--try", short)
+    assert "seeds_near_target 5 -> 3, the default: the file leaves it out" in told
+    assert "limits.minutes 30.0 -> 20.0\n" in told and 'site.boards [] -> ["seconds"]\n' in told
+    assert "late flag -> reject, the default" in told and "dataset" not in told and "target_accuracy" not in told
+    (row,) = [line for line in told.splitlines() if line.startswith("lee")]
+    assert "staff: without a rank, and in no gradebook" in row
+
+
+def test_rules_on_trial_tell_what_they_would_publish(results, tmp_path, rules, capsys):
+    manual = rules_file(tmp_path, rules, site={"release": "manual"})
+    assert "take out what is published" in said(capsys, "rules", results, "--try", manual)
+    said(capsys, "leaderboard", results, "--rules", manual)
+    assert "publish the results at once" in said(capsys, "rules", results, "--try", rules_file(tmp_path, rules))
+    said(capsys, "release", results)
+    assert "at once," not in said(capsys, "rules", results, "--try", rules_file(tmp_path, rules))
+
+
+def test_an_explanation_tells_what_a_later_decision_superseded_and_no_cost_that_is_none(tmp_path, rules, capsys):
+    grace = {"deadline": DUE, "late_work": LateWork(free_days=3)}
+    results = course(tmp_path / "results", rules.but(**grace, staff=["park"]), {"lee": DUE + 2 * DAY})
+    lines = said(capsys, "explain", results, "lee")
+    assert "2 begun days, 2 of them free, without any cost" in lines and "-0.00" not in lines
+    for days in ("1", "2"):
+        said(capsys, "extend", results, "lee", "--days", days)
+    first, second = [each for each in said(capsys, "explain", results, "lee").splitlines() if "decided" in each]
+    assert "superseded" in first and "days 1" in first and "superseded" not in second
+    lines = said(capsys, "explain", results, "park")
+    assert "staff has no rank" in lines and "nothing, for staff is in no gradebook" in lines
+    assert main(["withdraw", str(results), "kim", "--yes"]) == 0
+    lines = said(capsys, "explain", results, "withdrawn-1")
+    assert "has withdrawn is in no gradebook" in lines and "none, as whoever this was has withdrawn" in lines
+
+
+def test_an_explanation_of_practice_names_no_grade(results, monkeypatch, capsys):
+    secret = json.loads((results / "secret.json").read_text())
+    (results / "secret.json").write_text(json.dumps(secret | {"part": "practice"}))
+    assert "gradebook   nothing, for practice gives no grades" in said(capsys, "explain", results, "kim")

@@ -19,7 +19,7 @@ from grader.grading.readings import far_apart, points_that_count
 from grader.ledger.results_folder import open_results
 from grader.publish.feedback import feedback
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
-from grader.review.report_points import Given, give
+from grader.review.report_points import Given, give, read_points
 from grader.review.report_review import review
 from grader.rules import Limits, Points, Rules
 from grader.secret import EarlierSecret
@@ -298,3 +298,11 @@ def test_the_commands_that_the_page_on_reviewing_names(tmp_path, rules, monkeypa
         assert main(words) == 0, command
     assert not (results / "site").exists() and (tmp_path / "kim" / "appeal.json").exists()
     assert "kang gives 1, lee gives 2" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("headings", ["report,report", "report: evidence,report:evidence", "comment,report,comment"])
+def test_a_table_of_points_with_a_column_twice_gives_none(headings, tmp_path):
+    table = tmp_path / "points.csv"
+    table.write_text(f"student,{headings}\nkim{',1' * (headings.count(',') + 1)}\n")
+    with pytest.raises(UserError, match="is there twice; leave one out"):
+        read_points(table)

@@ -68,3 +68,15 @@ def test_rules_that_hold_back_take_what_was_published_out_again(course):
         file.write_text(json.dumps({**rules, "site": {**rules["site"], "release": release}}))
         assert main(["leaderboard", str(course), "--rules", str(file)]) == 0
         assert there(course) == kept
+
+
+def test_a_release_says_what_is_not_final_and_publishes_all_the_same(course, capsys):
+    with open_results(course) as opened:
+        opened.ledger.database.execute("DELETE FROM measurements WHERE student = 'lee'")
+    assert main(["assign", str(course), "--readers", "kang"]) == 0
+    assert main(["bonus", str(course), "kim", "--report", "1", "--by", "kang"]) == 0
+    capsys.readouterr()
+    assert main(["release", str(course)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("note    1 submission is not graded yet; `run` goes on with that\n")
+    assert "report and conclusion of 1 submission are not read yet" in told and there(course) == {"site"}

@@ -1,16 +1,22 @@
 """Whoever withdraws is in no byte of the results, and what was measured stays under a number."""
 
 import json
+import re
+import shutil
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import standings
 from grader.ledger.erasure import Traces
-from grader.ledger.results_folder import ROSTER_FILE, open_results
+from grader.ledger.results_folder import ROSTER_FILE, locked, open_results, store_rules
 from grader.publish.pseudonyms import pseudonyms
+from grader.publish.withdrawal import finish_begun
 from grader.rules import Limits
 from tests.grader.engines import MadeUp, graded, scored
 
@@ -178,3 +184,124 @@ def test_whoever_is_called_as_the_ledger_s_own_words_takes_none_of_them_along(wo
         assert opened.ledger.terms()["bbb1"].exempt and opened.ledger.round("ccc1") == 1
     assert {s: said for s, said in after.items() if s in ("bbb1", "ccc1")} == {s: before[s] for s in ("bbb1", "ccc1")}
     assert main(["disqualify", str(results), "withdrawn-1", "--reason", "late"]) == 2
+
+
+def stopped(results, monkeypatch, where):
+    """A withdrawal that ends where this is called."""
+    module, name = where
+    with monkeypatch.context() as stop:
+        stop.setattr(f"{module}.{name}", lambda *_, **__: 1 / 0)
+        assert withdraw(results) == 1
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("grader.publish.withdrawal", "erase_files"),
+        ("grader.publish.withdrawal", "erase"),
+        ("grader.ledger.erasure", "vacuum"),
+        ("grader.publish.publishing", "build"),
+    ],
+    ids=lambda where: where[1],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["leaderboard"],
+        ["bonus", "s2", "--report", "1"],
+        ["extend", "s2", "--days", "1"],
+        ["undo", "1"],
+        ["export", "--format", "csv"],
+        ["withdraw", ID, "--yes"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_whoever_publishes_goes_on_with_a_withdrawal_that_was_stopped(course, where, command, monkeypatch, capsys):
+    with open_results(course) as opened:
+        store_rules(course, opened.rules.but(deadline=datetime(2026, 12, 4, tzinfo=UTC), late="flag"))
+    stopped(course, monkeypatch, where)
+    status = main([command[0], str(course), *command[1:]])
+    assert status == (2 if command[0] == "withdraw" and where[1] == "build" else 0)  # all was erased already
+    assert naming(course, ID, NAME) == []
+    assert main(["leaderboard", str(course)]) == 0 and naming(course, ID, NAME) == []
+    assert withdraw(course, "s2") == 0 and "withdrawn-2" in "".join(said(course, capsys))
+
+
+def test_a_run_goes_on_with_it_before_it_takes_anything_in(write_submission, tmp_path, rules, monkeypatch, capsys):
+    folder = [write_submission(name).parent for name in (ID, "lee")][0]
+    results = tmp_path / "results"
+    graded(folder, results, rules, MadeUp(lambda job: scored(0.9)))
+    stopped(results, monkeypatch, ("grader.publish.withdrawal", "erase"))
+    with open_results(results, alone=True) as opened:
+        finish_begun(opened)
+    table = graded(folder, results, rules, MadeUp(lambda job: scored(0.9)))
+    assert ID not in table and naming(results, ID) == []
+
+
+def test_a_damaged_practice_round_keeps_the_final_one_from_nothing(course, rules, capsys):
+    write_course(course / "practice", [Student(ID, NAME, 0.7), Student("s2", "Lee", 0.6)], rules)
+    whole = (course / "practice" / "ledger.sqlite").read_bytes()
+    (course / "practice" / "ledger.sqlite").write_bytes(b"no ledger")
+    assert withdraw(course) == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "practice nothing was erased" in told.err and "`withdraw` again" in told.err
+    assert {name.partition("/")[0] for name in naming(course, ID, NAME)} == {"practice"}
+    (course / "practice" / "ledger.sqlite").write_bytes(whole)
+    assert withdraw(course) == 0 and naming(course, ID, NAME) == []
+
+
+def test_a_withdrawal_that_was_taken_back_is_not_in_force_again_beside_what_came_since(
+    write_submission, tmp_path, rules, capsys
+):
+    folder, results = write_submission("kim-minji").parent, tmp_path / "results"
+    engine = MadeUp(lambda job: scored(0.9))
+    graded(folder, results, rules, engine)
+    assert withdraw(results, "kim-minji") == 0
+    assert main(["undo", str(results), "1"]) == 0 and "nothing that was erased comes back" in capsys.readouterr().out
+    assert main(["undo", str(results), "2"]) == 0  # nobody came since: passed over again
+    assert "kim-minji" not in graded(write_submission("lee").parent, results, rules, engine)
+    assert main(["undo", str(results), "3"]) == 0
+    assert "kim-minji" in graded(folder, results, rules, engine)
+    before = said(results, capsys)
+    assert main(["undo", str(results), "4"]) == 2
+    assert f"withdraw {results} kim-minji" in capsys.readouterr().err and said(results, capsys) == before
+    assert withdraw(results, "kim-minji") == 0 and naming(results, "kim-minji") == []
+
+
+def test_it_waits_for_who_is_at_work_where_it_is_asked_to(course, capsys):
+    with locked(course):
+        assert withdraw(course) == 2 and "add --wait" in capsys.readouterr().err
+    assert main(["withdraw", str(course), ID, "--yes", "--wait"]) == 0
+
+
+def test_what_a_withdrawal_changes_is_told_and_not_the_whole_board(course, capsys):
+    capsys.readouterr()
+    assert withdraw(course) == 0
+    told = capsys.readouterr().out
+    assert f"{ID}: passed, rank 1 -> withdrawn" in told and "2 others move to another rank" in told
+    assert "verdict" not in told
+
+
+@pytest.mark.parametrize("archive", ["kim201_lee", "Kim Zebra-lee", "2026_kim201"])
+def test_a_pair_s_hand_in_names_who_withdrew_no_more_and_stays_the_other_s(archive, write_submission, tmp_path, rules):
+    folder, results, trained = write_submission("kim201").parent, tmp_path / "results", []
+    (folder / "kim201" / "student.yaml").write_text("{id: kim201, name: Kim Zebra}\n")
+    shutil.make_archive(str(folder / archive), "zip", write_submission("lee"))
+    shutil.rmtree(folder / "lee")
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    graded(folder, results, rules, engine)
+    assert withdraw(results, "kim201") == 0 and naming(results, "kim201", "Kim Zebra") == []
+    for _ in range(2):
+        graded(folder, results, rules, engine)
+        assert naming(results, "kim201", "Kim Zebra") == []
+    assert sorted(trained) == ["kim201", "lee"]
+    with open_results(results) as opened:
+        assert opened.ledger.flags()["lee"] == [] and opened.ledger.ids() == {"lee", "withdrawn-1"}
+
+
+@given(st.lists(st.sampled_from(["kim", "김민지", "minji", "2026", "_", "-", " ", "."]), max_size=9))
+def test_no_name_of_a_file_that_is_cut_has_a_word_left_that_tells(parts):
+    traces = Traces.of("kim", ["김민지", "kim minji"], "withdrawn-1")
+    cut = traces.cut_path("".join(parts))
+    assert "김민지" not in cut and "kim" not in re.split(r"[\W_]+|(?=김)", cut)
+    assert traces.cut_path(cut) == cut

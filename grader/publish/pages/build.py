@@ -16,7 +16,7 @@ from grader.publish.release import SITE, place_to_publish
 def build(opened: OpenResults, entries: list[Entry]) -> None:
     """Write `site/` anew, where what is published belongs now, with entries in this order; until it is complete, the old one stays.
 
-    Only one process may do so at a time (`grader.ledger.results_folder.publishing`).
+    Only one process may do so at a time (`grader.publish.publishing.publishing`).
     """
     for left in opened.folder.glob(".site-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
