@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import grader.cli
 from benchmarks.course import Student, write_results
 from grader.cli import main
-from grader.grading.quotas import IN_ALL, TODAY, check_open, used_up
+from grader.grading.quotas import IN_ALL, TODAY, check_open, same_place, used_up
 from grader.ledger.results_folder import open_results
 from grader.ledger.rounds import new_secret, of_round
 from grader.publish.publishing import publish
@@ -137,6 +138,39 @@ def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tm
         opened.ledger.database.execute("UPDATE submissions SET taken_in = '2026-01-01T00:00:00+00:00'")
     night(6)
     assert trained == [4, 6]
+
+
+def test_another_id_in_the_same_place_is_no_new_quota_and_another_place_is_told(
+    write_submission, tmp_path, rules, capsys
+):
+    rules, practice = rules.but(practice=Practice(per_day=1)), tmp_path / "results" / "practice"
+    trained, downloads = [], tmp_path / "downloads"
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+
+    def night(width, **lies):
+        shutil.rmtree(downloads, ignore_errors=True)
+        for place, student in lies.items():
+            change = lambda config: config["model"]["network"]["init_args"].update(width=width)  # noqa: E731
+            downloads.mkdir(exist_ok=True)
+            write_submission(student, change, parent=tmp_path / f"night-{width}").rename(downloads / place)
+        graded(downloads, practice, rules, engine, secret=Secret(bytes(16), part="practice"))
+        said = capsys.readouterr().err
+        return [trained.pop() for _ in [*trained]], said
+
+    assert sorted(night(4, a="kim", b="lee")[0]) == ["kim", "lee"]
+    got, said = night(5, a="kim2", b="lee")
+    assert got == [] and f"kim2: {TODAY} (also as kim, in the same place); what" in said and f"lee: {TODAY};" in said
+    got, said = night(6, c="kim3", b="lee")
+    assert got == ["kim3"] and "new in this folder: kim3; gone from it: kim." in said
+    assert "kim " in (practice / "leaderboard.md").read_text().casefold(), "what was trained before stays"
+
+
+def test_where_what_lies_where_has_changed_each_has_the_own_quota():
+    runs = [("f", {"kim": "f/1", "lee": "f/2"}), ("f", {"kim": "f/2", "lee": "f/1"})]
+    assert same_place(runs, "park", "f/1", {"park"}) == {"kim", "lee"}
+    assert same_place(runs, "park", "f/1", {"park", "lee", "kim"}) == set()
+    assert same_place(runs, "kim", "f/1", {"kim"}) == {"lee"}
+    assert same_place([("f", {"kim": "f/team", "lee": "f/team"})], "kim", "f/team", {"kim"}) == set()
 
 
 def test_a_practice_board_shows_the_places_that_each_moved_since_the_day_began(write_submission, tmp_path, rules):
