@@ -162,7 +162,7 @@ def test_another_id_in_the_same_place_is_no_new_quota_and_another_place_is_told(
     assert got == [] and f"kim2: {TODAY} (also as kim, in the same place); what" in said and f"lee: {TODAY};" in said
     got, said = night(6, c="kim3", b="lee")
     assert got == ["kim3"] and "new in this folder: kim3; gone from it: kim." in said
-    assert "kim " in (practice / "leaderboard.md").read_text().casefold(), "what was trained before stays"
+    assert ",kim," in (practice / "leaderboard.csv").read_text(), "what was trained before stays"
 
 
 def test_where_what_lies_where_has_changed_each_has_the_own_quota():
