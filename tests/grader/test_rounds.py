@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grader.cli
-from benchmarks.course import Student, write_results
+from benchmarks.course import Student, write_course, write_results
 from grader.cli import main
 from grader.grading.quotas import IN_ALL, TODAY, check_open, same_place, used_up
+from grader.grading.ranking import standings
 from grader.ledger.results_folder import open_results
 from grader.ledger.rounds import new_secret, of_round
+from grader.publish.practice_view import quota_in_words, quotas
 from grader.publish.publishing import publish
 from grader.rerun.grading_data import images_key, prepare
 from grader.rules import Limits, Practice
@@ -242,12 +244,65 @@ def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_
     assert [name for name in naming(results, "kim", "Kim") if not name.endswith(".safetensors")] == []  # images
 
 
+@pytest.mark.parametrize(
+    "limits, moment, told, briefly",
+    [
+        (
+            {"per_day": 2, "in_all": 3},
+            12,
+            "1 of 3 attempts trained; the next one counts now",
+            "the next one counts now",
+        ),
+        (
+            {"per_day": 1},
+            12,
+            "1 attempts trained; the next one counts from 2026-11-25 00:00+00:00",
+            "the next one counts",
+        ),
+        ({"per_day": 1}, 36, "1 attempts trained; the next one counts now", "the next one counts now"),
+        ({"in_all": 1}, 36, "all practice is used", "all practice is used"),
+        ({"per_day": 1, "until": datetime(2026, 11, 24, 20, tzinfo=UTC)}, 12, "no day is left", "no day is left"),
+    ],
+)
+def test_what_is_left_of_practice_is_told_with_the_day_from_which_the_next_attempt_counts(
+    limits, moment, told, briefly, tmp_path, rules
+):
+    deadline = datetime(2026, 12, 24, tzinfo=UTC)
+    write_results(tmp_path, [Student("s1", "Kim", 0.91)], rules.but(deadline=deadline, practice=Practice(**limits)))
+    in_practice(tmp_path)
+    with open_results(tmp_path) as opened:
+        at = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=moment)
+        found = quotas(opened, standings(opened.ledger, opened.rules), at)["s1"]
+    assert told in quota_in_words(found, "en") and briefly in quota_in_words(found, "en", brief=True)
+    assert not re.search("[a-z]", quota_in_words(found, "ko") + quota_in_words(found, "ko", brief=True))
+
+
+@pytest.mark.parametrize("public", ["all", "accuracy"])
+def test_the_pages_tell_what_is_left_of_practice_and_the_final_ones_nothing(public, tmp_path, rules):
+    practice = Practice(per_day=1, in_all=2, public=public)
+    write_course(tmp_path, [Student("s1", "Kim", 0.91)], rules.but(practice=practice, limits=Limits()))
+    final = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
+    assert not any("one counts" in page or "Practice:" in page for page in final)
+    in_practice(tmp_path)
+    with open_results(tmp_path) as opened:
+        publish(opened)
+    assert on_the_page(tmp_path)[0]["practice"] == "the next one counts now"
+    pages = [page.read_text() for page in (tmp_path / "site").rglob("submissions/*.html")]
+    assert sum("1 of 2 attempts trained; the next one counts now." in page for page in pages) == (public == "all")
+    assert sum("연습 2회 가운데 1회를" in page for page in pages) == (public == "all")
+
+
+def in_practice(results):
+    """Make a results folder one of a practice round."""
+    kept = json.loads((results / "secret.json").read_text()) | {"part": "practice"}
+    (results / "secret.json").write_text(json.dumps(kept))
+
+
 @pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])
 def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rules):
     everyone = [Student("s1", "Kim", 0.91), Student("s2", "Lee", 0.87)]
     write_results(tmp_path, everyone, rules.but(practice=Practice(public=public), limits=Limits()))
-    kept = json.loads((tmp_path / "secret.json").read_text()) | {"part": "practice"}
-    (tmp_path / "secret.json").write_text(json.dumps(kept))
+    in_practice(tmp_path)
     with open_results(tmp_path) as opened:
         publish(opened)
     data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "site" / "index.html").read_text())[1])
