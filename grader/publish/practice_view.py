@@ -56,7 +56,7 @@ def quota_in_words(found: Quota, language: str, brief: bool = False) -> str:
     """How many attempts are left, and when the next one counts; `brief` for a row of the board."""
     if found.said == IN_ALL:
         return translated("all practice is used", language)
-    used = "{used} of {in_all} attempts trained" if found.in_all is not None else "{used} attempts trained"
+    used = "attempts trained: {used} of {in_all}" if found.in_all is not None else "attempts trained: {used}"
     following = "the next one counts now"
     if found.said:
         following = "the next one counts from {when}" if found.next_day else "today's is used, and no day is left"

@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import os
 import re
 import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,6 +33,7 @@ from project.support.errors import UserError
 from tests.data.test_tables import drawn, written
 from tests.grader.engines import MadeUp, graded, scored
 from tests.grader.test_grading import rules_file
+from tests.grader.test_pull_requests import WORKFLOWS
 from tests.grader.test_withdrawal import naming
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -250,16 +254,16 @@ def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_
         (
             {"per_day": 2, "in_all": 3},
             12,
-            "1 of 3 attempts trained; the next one counts now",
+            "attempts trained: 1 of 3; the next one counts now",
             "the next one counts now",
         ),
         (
             {"per_day": 1},
             12,
-            "1 attempts trained; the next one counts from 2026-11-25 00:00+00:00",
+            "attempts trained: 1; the next one counts from 2026-11-25 00:00+00:00",
             "the next one counts",
         ),
-        ({"per_day": 1}, 36, "1 attempts trained; the next one counts now", "the next one counts now"),
+        ({"per_day": 1}, 36, "attempts trained: 1; the next one counts now", "the next one counts now"),
         ({"in_all": 1}, 36, "all practice is used", "all practice is used"),
         ({"per_day": 1, "until": datetime(2026, 11, 24, 20, tzinfo=UTC)}, 12, "no day is left", "no day is left"),
     ],
@@ -288,7 +292,7 @@ def test_the_pages_tell_what_is_left_of_practice_and_the_final_ones_nothing(publ
         publish(opened)
     assert on_the_page(tmp_path)[0]["practice"] == "the next one counts now"
     pages = [page.read_text() for page in (tmp_path / "site").rglob("submissions/*.html")]
-    assert sum("1 of 2 attempts trained; the next one counts now." in page for page in pages) == (public == "all")
+    assert sum("attempts trained: 1 of 2; the next one counts now." in page for page in pages) == (public == "all")
     assert sum("연습 2회 가운데 1회를" in page for page in pages) == (public == "all")
 
 
@@ -314,3 +318,52 @@ def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rul
     assert not [*(tmp_path / "site").rglob("submissions/*.html")]
     assert ("91.00%" in (tmp_path / "leaderboard.md").read_text()) is told
     assert "0.91" in (tmp_path / "leaderboard.csv").read_text()
+
+
+GRADER = """#!/bin/sh
+if [ "$2" = "grader" ]; then
+    echo "$*" >> called; echo "kim: passed"; echo "{error}" >&2
+    mkdir -p "$6/practice"; echo '{entries}' > "$6/practice/leaderboard.json"; exit {status}
+fi
+exec {python} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    "error, status, came",
+    [("", 0, 0), ("error: the disk of kim is full", 1, 1), ("error: --round practice: ended at noon", 2, 0)],
+)
+def test_the_nightly_workflow_practises_and_names_nobody(error, status, came, tmp_path):
+    entries = json.dumps({"entries": [{"verdict": "passed", "student": "kim"}] * 2})
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(GRADER.format(error=error, entries=entries, status=status, python=sys.executable))
+    python.chmod(0o755)
+    job = WORKFLOWS["practice"]["jobs"]["practice"]
+    steps = {step["name"].partition(" ")[0]: step["run"] for step in job["steps"] if "run" in step}
+    summary = tmp_path / "summary.md"
+    places = {"SUBMISSIONS": "downloads", "RESULTS": "of kim's", "RULES": "rules.yaml"}
+
+    def run(step):
+        known = {**os.environ, **places, "GITHUB_STEP_SUMMARY": str(summary)}
+        found = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", steps[step]], cwd=tmp_path, env=known, capture_output=True, text=True
+        )
+        assert "kim" not in (found.stdout + found.stderr).replace(places["RESULTS"], "")
+        return found.returncode
+
+    assert run("Practise") == came
+    words = "-m grader run downloads --out of kim's --rules rules.yaml --round practice --wait"
+    assert (tmp_path / "called").read_text() == f"{words}\n"
+    assert run("Say") == 0 and summary.read_text() == "|verdict|submissions|\n|---|---:|\n|passed|2|\n"
+    (tmp_path / "of kim's" / "secret.json").touch()  # the final round has begun
+    assert run("Practise") == 0 and (tmp_path / "called").read_text() == f"{words}\n"
+
+
+def test_the_nightly_workflow_may_nothing_but_read_and_starts_where_it_is_set_up_alone():
+    workflow = WORKFLOWS["practice"]
+    assert {*workflow[True]} == {"workflow_dispatch", "schedule"} and workflow["permissions"] == {}
+    job = workflow["jobs"]["practice"]
+    assert job["permissions"] == {"contents": "read"} and "self-hosted" in job["runs-on"]
+    assert all(f"vars.{name} != ''" in job["if"] for name in ("SUBMISSIONS", "RESULTS", "PRACTICE_RULES"))
+    assert "secrets." not in json.dumps(workflow, default=str) and "upload" not in json.dumps(workflow, default=str)
