@@ -16,6 +16,8 @@ from rich.console import Console
 from benchmarks.course import SECRET, Student, write_course
 from grader.cli import main
 from grader.grading.attempts import counting
+from grader.grading.explanation import made_of
+from grader.grading.grades import Grade
 from grader.grading.ranking import standings
 from grader.grading.readings import far_apart, points_that_count
 from grader.grading.verdicts import checks_by
@@ -335,7 +337,9 @@ def test_of_an_earlier_hand_in_what_is_given_anew_is_for_the_one_of_now(course, 
     assert "read conclusion bbbbbbbbbbbb, report 000000000000" in capsys.readouterr().out
     with open_results(course) as opened:
         (entry,) = (each for each in standings(opened.ledger, opened.rules) if each.student == "kim-101")
+        said = dict(made_of(entry, Grade(80.0, 3.0, 4.0), opened.rules))
     assert entry.points["earlier"] == ["report"]
+    assert said["report"] == "3.00 of 5, by kang, for an earlier hand-in" and said["conclusion"] == "4.00 of 5, by kang"
 
 
 @pytest.mark.parametrize("stop", [EOFError, KeyboardInterrupt, "q"])
