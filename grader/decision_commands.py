@@ -2,12 +2,14 @@
 
 import argparse
 import getpass
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from grader.safe_text import printable
 from project.support.errors import UserError
 
+DIGEST = re.compile("[0-9a-f]{64}")
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision
 
@@ -90,4 +92,5 @@ def in_short(value: Any) -> str:
     """What was decided, as text."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {in_short(said)}" for name, said in value.items() if said != "")
-    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text[:12] if DIGEST.fullmatch(text) else text

@@ -100,6 +100,7 @@ def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
     for part, given in (("report", made.report), ("conclusion", made.conclusion)):
         by = f", by {entry.points['by']}" if entry.points and entry.points["by"] else ""
+        by += ", for an earlier hand-in" if entry.points and part in entry.points["earlier"] else ""
         yield (
             part,
             f"{given:.2f} of {getattr(rules.bonus, part):g}{by}"

@@ -9,7 +9,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, renamed
 from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
@@ -25,7 +25,7 @@ from grader.rerun.job import Job
 from grader.rules import Rules
 from grader.safe_text import printable
 from grader.secret import training_seed
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 from project.support.wording import counted
 
 HANDED_OUT = (
@@ -56,6 +56,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
+        if opened.secret.part == "practice" and (said := renamed(folder, downloads, opened.ledger.runs())):
+            note(said)
         work = register(downloads, opened, rules, roster)
         note_run(folder, downloads, opened)
         handed_in, flags = opened.ledger.held(), opened.ledger.flags()

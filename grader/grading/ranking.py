@@ -12,7 +12,7 @@ from grader.grading.attempts import counting
 from grader.grading.grades import Grade, grade
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import Presence, presence
-from grader.grading.readings import points_that_count
+from grader.grading.readings import of_hand_in, points_that_count
 from grader.grading.slowness import Epoch
 from grader.grading.staff import is_staff
 from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
@@ -137,7 +137,8 @@ def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     points = points_that_count(ledger, rules)
     found = []
     for graded, said in judged(ledger, rules):
-        found.append(entry(graded, said, rules, points.get(graded.student) or points.get(graded.carrier)))
+        given = points.get(graded.student) or points.get(graded.carrier)
+        found.append(entry(graded, said, rules, given and of_hand_in(given, graded.digest)))
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
     place([e for e in ranked if not e.staff], rules.site.best)
     rest = (e for e in found if e.accuracy is None)
@@ -181,6 +182,12 @@ def entry(graded: Graded, said: Verdict, rules: Rules, given: dict[str, Any] | N
         made.grade = grade(made.accuracy, graded, graded.terms, rules, given)
         made.penalty, made.total = made.grade.penalty, made.grade.total
     return made
+
+
+def read_earlier(entries: list[Entry]) -> str:
+    """A line about those who have points for an earlier hand-in than the one that counts; empty without any."""
+    found = [entry.student for entry in entries if entry.points and entry.points["earlier"]]
+    return f"Points for an earlier hand-in, until `review` has the new one read: {', '.join(found)}" if found else ""
 
 
 def band(entry: Entry) -> str:

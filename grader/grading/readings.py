@@ -1,6 +1,9 @@
-"""From what readers gave to the points that count: the last ones, or the mean over readers, as the rules say."""
+"""From what readers gave to the points that count: the last ones, or the mean over readers, as the rules say.
 
-from collections.abc import Sequence
+Points are for the hand-in that was read. Where another one counts by now, they stay until somebody reads that one, and it is told.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -37,15 +40,31 @@ def readers_notes(ledger: Ledger) -> Notes:
 
 
 def points_that_count(ledger: Ledger, rules: Rules) -> dict[str, dict[str, Any]]:
-    """By student: at, by, report, conclusion, comment, by `key` the criteria, and which parts were `given` points.
+    """By student: at, by, report, conclusion, comment, by `key` the criteria, which parts were `given` points, and in `read`
+    by part the digests of the hand-ins that were read for them.
 
     None is more than the rules of now allow, whatever those allowed by which it was given.
     """
-    found = ledger.points()
     if rules.bonus.readers == "mean":
         found = {student: mean([*notes.values()]) for student, notes in readers_notes(ledger).items()}
+    else:
+        found = ledger.points()
+        for given in found.values():
+            given["read"] = {part: [digest] for part, digest in given.get("read", {}).items()}
     most = {part: getattr(rules.bonus, part) for part in PARTS}
     return {s: {**given, **{part: min(given[part], most[part]) for part in PARTS}} for s, given in found.items()}
+
+
+def of_hand_in(given: dict[str, Any], digest: str) -> dict[str, Any]:
+    """Points that count, for a hand-in: which parts of them are for an `earlier` one, in place of what was `read`."""
+    earlier = [part for part in PARTS if {*given["read"].get(part, [])} - {digest}]
+    return {name: each for name, each in given.items() if name != "read"} | {"earlier": earlier}
+
+
+def of_earlier(note: Mapping[str, Any], digest: str) -> list[str]:
+    """The parts that a reader's note has points of for another hand-in than this one; of a note that does not say what was
+    read, none."""
+    return [part for part in PARTS if part in note and note.get("read", {}).get(part, digest) != digest]
 
 
 def mean(notes: Sequence[Decision]) -> dict[str, Any]:
@@ -66,6 +85,9 @@ def mean(notes: Sequence[Decision]) -> dict[str, Any]:
         "given": [part for part, points in given.items() if points],
         "comment": "\n\n".join(filter(None, comments)),
         "criteria": {name: round(each, 2) for name, each in means.items()},
+        "read": {
+            part: [note.value["read"][part] for note in notes if part in note.value.get("read", {})] for part in PARTS
+        },
     }
 
 

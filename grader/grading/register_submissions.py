@@ -11,14 +11,14 @@ from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
-from grader.grading.quotas import said_of
+from grader.grading.quotas import Runs, quota, said_of_renamed, same_place, was_trained
 from grader.grading.verdicts import checks_by
 from grader.intake.downloads import Download
-from grader.intake.identity import KnownIds, of_roster, place_of
+from grader.intake.identity import BY_CLAIM, BY_PLACE, KnownIds, of_roster, place_of
 from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
-from grader.ledger.ledger import HANDED_IN_BY, Graded, Noted, now, terms_for
+from grader.ledger.ledger import HANDED_IN_BY, Graded, Ledger, Noted, now, terms_for
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
 from grader.ledger.terms import Terms
@@ -49,7 +49,8 @@ def register(
     """
     work: dict[str, float] = {}
     terms = opened.ledger.terms()
-    known = KnownIds(downloads, roster)
+    known, runs = KnownIds(downloads, roster), opened.ledger.runs()
+    present = {each.student for each in downloads}
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
             try:
@@ -58,9 +59,11 @@ def register(
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
             if opened.secret.part == "practice":
-                if used := said_of(opened.ledger, found.student, rules, datetime.now(UTC), found.digest):
+                also = same_place(runs, found.student, place_of(download), present)
+                if used := beyond_quota(opened.ledger, found, rules, also):
                     note(f"{found.student}: {used}; what was trained before stays on the board")
-                    work[found.student] = found.work  # of which a training may still be wanted
+                    if found.student in opened.ledger.students():
+                        work[found.student] = found.work  # of which a training may still be wanted
                     continue
             noted = about(found, download, opened, rules)
             before = next(counting(opened.ledger, rules, found.student), None)
@@ -81,6 +84,22 @@ def register(
     return work
 
 
+def beyond_quota(ledger: Ledger, found: Examined, rules: Rules, also: set[str]) -> str:
+    """Why an attempt is not trained in practice; empty where it is, or was."""
+    if was_trained(ledger, found.student, found.digest):
+        return ""
+    used = quota(ledger, found.student, rules, datetime.now(UTC), also)
+    under = f" (also as {', '.join(used.also)}, in the same place)" if used.said and used.also else ""
+    return used.said + under
+
+
+def renamed(folder: Path, downloads: Sequence[Download], runs: Runs) -> str:
+    """A line about those who may have got a new quota of practice by another name; empty without any."""
+    lies = {each.student: place_of(each) for each in downloads}
+    untold = {each.student: lies[each.student] for each in downloads if each.whose_by in (BY_CLAIM, BY_PLACE)}
+    return said_of_renamed(runs, storable(normal(str(folder.resolve()))), untold, lies)
+
+
 def about(found: Examined, download: Download, opened: OpenResults, rules: Rules) -> Noted:
     """What the ledger notes of a download."""
     source, images = printable(PurePath(download.place or download.source).name), images_key(rules, opened.secret)
@@ -89,10 +108,10 @@ def about(found: Examined, download: Download, opened: OpenResults, rules: Rules
 
 
 def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -> None:
-    """Note in the ledger over which folder this run is, and where the hand-ins lie."""
-    opened.ledger.note_run(
-        now(), storable(normal(str(folder.resolve()))), {each.student: place_of(each) for each in downloads}
-    )
+    """Note in the ledger over which folder this run is, and where the hand-ins lie of those whom the ledger has."""
+    known = opened.ledger.ids()
+    lie = {each.student: place_of(each) for each in downloads if each.student in known}
+    opened.ledger.note_run(now(), storable(normal(str(folder.resolve()))), lie)
 
 
 def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:

@@ -49,6 +49,7 @@ DAMAGED = (
     *(MemoryError, OverflowError, LookupError),
 )
 WRAPPER_MARK = "config.yaml"  # the folder that holds it is the submission
+OF_WITHDRAWN = re.compile("withdrawn(-[0-9]+)?")  # ids of the ledger's own, of whoever has withdrawn
 IGNORED = ("__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -186,9 +187,13 @@ def ascii_of(letter: str) -> bytes:
 
 
 def safe_id(text: str) -> str:
-    """Text as at most 64 lower-case ASCII letters, digits, hyphens and underscores; anything else becomes a hyphen."""
+    """Text as at most 64 lower-case ASCII letters, digits, hyphens and underscores; anything else becomes a hyphen.
+
+    It is never the number of somebody who has withdrawn, nor one behind which a number makes that.
+    """
     ascii_text = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
+    found = re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:64]
+    return f"id-{found}"[:64] if OF_WITHDRAWN.fullmatch(found) else found
 
 
 def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime | None]:

@@ -5,7 +5,6 @@ Others' names are veiled wherever anybody but the grader wrote.
 """
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +25,7 @@ from grader.publish.appeal_pages import as_markdown
 from grader.publish.pages.build import swap
 from grader.publish.public_words import FLAGS, OTHER_FLAG, derived
 from grader.rules import Rules
+from grader.sandbox.scratch import scratch_folder
 from grader.secret import EarlierSecret
 from project.support.errors import UserError
 from project.support.files import output
@@ -38,22 +38,22 @@ Hide = Callable[[str], str]
 
 
 def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "en") -> None:
-    """Write the folder anew.
+    """Write the folder anew. What a killed process left beside it, this removes.
 
     Raises:
-        UserError: The student is unknown, the folder cannot be written, or is there and none that was written so.
+        UserError: The student is unknown, the folder cannot be written, or is there and not an appeal of this student's.
     """
     entries = standings(opened.ledger, opened.rules)
     entry = next((each for each in entries if each.student == student), None)
     if entry is None:
         raise UserError(f"{student}: the ledger knows no such student; the ids are in leaderboard.csv")
-    if out.exists() and not (out / RECORD).is_file():
-        raise UserError(f"--out {out}: is there already, and no appeal; name a folder that is not")
+    if out.exists() and (whose := written_for(out)) != student:
+        what = f"the appeal of {whose}" if whose else "no appeal"
+        raise UserError(f"--out {out}: is there already, and {what}; name a folder that is not")
     found, logs = record(opened, entry, entries)
     with output("--out", out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".appeal-", dir=out.parent, ignore_cleanup_errors=True) as name:
-            made = Path(name)
+        with scratch_folder(out.parent) as made:
             made.chmod(0o755)
             (made / "logs").mkdir()
             for log, text in logs.items():
@@ -61,6 +61,15 @@ def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "
             (made / RECORD).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (made / "appeal.md").write_text(as_markdown(found, language), encoding="utf-8")
             swap(made, out)
+
+
+def written_for(folder: Path) -> str:
+    """Whose appeal a folder is; empty where it is none."""
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return str(found["student"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -79,6 +88,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
     kept = {number: log for number, log in logs.items() if log.is_file()}
     names = {each.id: log_name(each) for each in past if each.id in kept}
     graded, _ = next(judged(ledger, rules, entry.student))
+    of_reason = of_student if graded.terms.disqualified is None else of_staff  # who gives the reason then
     shown = seeds_may_be_told(opened)
     found = {
         "version": 1,
@@ -86,10 +96,10 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
         "name": entry.name,
         "written": now(),
         "rules": rules.model_dump(mode="json", exclude=PRIVATE),
-        "result": result(entry, of_student, of_staff),
+        "result": result(entry, of_student, of_staff, of_reason),
         "handed_in": [hidden(each, of_student, "source") for each in past_hand_ins(ledger, entry.student)],
         "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
-        "rounds": rounds(graded, past, rules, of_student),
+        "rounds": rounds(graded, past, rules, of_reason),
         "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
         "decisions": decisions(ledger, entry.student, of_staff),
     }
@@ -109,14 +119,14 @@ def log_name(each: PastMeasurement) -> str:
     return f"logs/training-{each.training + 1}{variant}-round-{each.round}-row-{each.id}.txt"
 
 
-def result(entry: Entry, of_student: Hide, of_staff: Hide) -> dict[str, Any]:
+def result(entry: Entry, of_student: Hide, of_staff: Hide, of_reason: Hide) -> dict[str, Any]:
     """What the grade is now."""
     shown = entry.model_dump(mode="json", exclude={"version", "student", "name", "reason"})
     points = dict(entry.points or {})
     if points:
         points["comment"] = of_staff(points["comment"])
     return shown | {
-        "reason": of_student(entry.own_reason),
+        "reason": of_reason(entry.own_reason),
         "flags": [*dict.fromkeys(derived(flag, FLAGS, OTHER_FLAG) for flag in entry.flags)],  # they can name others
         "warnings": [*map(of_student, entry.warnings)],
         "points": points,

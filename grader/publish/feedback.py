@@ -99,4 +99,6 @@ def bonus(given: dict[str, Any], rules: Rules, label: dict[str, str], language: 
         f"{'-' if each.points is None else format(each.points, 'g')} {label['of']} {each.criterion.points:g}"
         for each in by_criterion(given, rules)
     ]
-    return [f"{label['bonus']}: {points}", *([""] if criteria else []), *criteria, *comment]
+    named = " & ".join(label[part] for part in given["earlier"])
+    earlier = [label["earlier"].format(parts=named)] if named else []
+    return [f"{label['bonus']}: {points}", *([""] if criteria else []), *criteria, *comment, *earlier]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from grader.grading.boards import board
 from grader.grading.rank_changes import midnight, places_moved
-from grader.grading.ranking import standings
+from grader.grading.ranking import read_earlier, standings
 from grader.ledger.results_folder import OpenResults, pages_locked, store_rules
 from grader.publish.leaderboard_files import as_board, as_table, write_leaderboard
 from grader.publish.pages.build import build
@@ -55,4 +55,4 @@ def publish(opened: OpenResults, by: str | None = None) -> str:
         settle(now)
         build(now, entries)
     table = as_board(board(entries, by), by) if by else as_table(entries)
-    return "\n\n".join(filter(None, (table, opened.rules.of_images)))
+    return "\n\n".join(filter(None, (table, opened.rules.of_images, read_earlier(entries))))

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.grading.ranking import Entry, standings
-from grader.grading.readings import Notes, readers_notes
+from grader.grading.readings import Notes, of_earlier, readers_notes
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import OpenResults
+from grader.review.report_points import UNFINISHED
 from grader.rules import Rules
 from grader.safe_text import in_words
 from grader.secret import Secret
@@ -78,20 +79,20 @@ def to_read(opened: OpenResults, by: str, again: bool = False) -> list[Entry]:
     return [
         entry
         for entry in own_texts(standings(opened.ledger, opened.rules))
-        if by in asked.get(entry.student, [by])
-        and (again or not is_read(entry.student, by, asked, notes, opened.rules))
+        if by in asked.get(entry.student, [by]) and (again or not is_read(entry, by, asked, notes, opened.rules))
     ]
 
 
 def own_texts(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """Those with texts to read; of a group the one of whoever handed them in, whose points count for all members."""
-    return (entry for entry in entries if entry.digest and entry.carrier == entry.student)
+    """Students with texts to read; of a group the one of whoever handed them in, whose points count for all members."""
+    return (entry for entry in entries if entry.digest and entry.carrier == entry.student and not entry.staff)
 
 
-def is_read(student: str, by: str, asked: Readers, notes: Notes, rules: Rules) -> bool:
-    """Whether a reader is done with a submission; where nobody in particular was asked, one reader is enough."""
-    own = student in asked or rules.bonus.readers == "mean"
-    return by in notes.get(student, {}) if own else student in notes
+def is_read(entry: Entry, by: str, asked: Readers, notes: Notes, rules: Rules) -> bool:
+    """Whether a reader is done with the hand-in that counts; where nobody in particular was asked, one reader is enough."""
+    own = entry.student in asked or rules.bonus.readers == "mean"
+    found = [note for reader, note in notes.get(entry.student, {}).items() if reader == by or not own]
+    return any(not of_earlier(note.value, entry.digest) and UNFINISHED not in note.value for note in found)
 
 
 def not_final(opened: OpenResults) -> list[str]:

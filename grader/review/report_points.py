@@ -2,26 +2,46 @@
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from grader.grading.attempts import counting
 from grader.grading.readings import key, readers_notes
 from grader.ledger.ledger import Ledger
 from grader.rules import PARTS, Rules
 from grader.safe_text import in_words, printable
 from project.support.errors import UserError
 
+UNFINISHED = "unfinished"  # in a note: its reader stopped in the middle, and is asked again
+
 
 @dataclass(frozen=True)
 class Given:
-    """Points for a student; None leaves those that there are, and so does a criterion that is not named."""
+    """Points for a student; None leaves those that there are, and so does a criterion that is not named.
+
+    Attributes:
+        read: By part, the digest of the hand-in that was read, of those parts too whose points are left. Empty where only
+            the points are known: then it is the one that counts.
+        unfinished: Whether the reader stopped before the end.
+    """
 
     student: str
     report: float | None = None
     conclusion: float | None = None
     comment: str | None = None
     criteria: Mapping[str, float] = field(default_factory=dict)
+    read: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unfinished: bool = field(default=False, compare=False)
+
+    @property
+    def parts(self) -> list[str]:
+        """Those that get points."""
+        return [
+            part
+            for part in PARTS
+            if getattr(self, part) is not None or any(name.startswith(f"{part}: ") for name in self.criteria)
+        ]
 
 
 def read_points(table: Path) -> list[Given]:
@@ -46,7 +66,8 @@ def read_points(table: Path) -> list[Given]:
                 points[name] = number(text, f"{table}, line {line}: {name}")
         parts = {part: points.pop(part) for part in PARTS if part in points}
         comment = row.get("comment") or None
-        given.append(Given((row["student"] or "").strip(), **parts, comment=comment, criteria=points))
+        student = (row["student"] or "").strip()
+        given.append(Given(student, parts.get("report"), parts.get("conclusion"), comment, points))
     return given
 
 
@@ -88,6 +109,8 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, w
         check(each, rules)
     with ledger.all_or_nothing():
         for each in given:  # asked anew for each: a table may name a student twice
+            if each.parts and not each.read:
+                each = replace(each, read=dict.fromkeys(each.parts, next(counting(ledger, rules, each.student)).digest))
             note = merged(note_before(ledger, rules, each.student, by), each, rules)
             ledger.decisions.take(when, by, "points", each.student, note, why)
 
@@ -122,6 +145,11 @@ def merged(before: Mapping[str, Any], given: Given, rules: Rules) -> dict[str, A
     """A note with what is given in the place of what was there; a part with criteria has the sum of theirs."""
     named = {name: getattr(given, name) for name in (*PARTS, "comment")}
     note = {**before, **{name: value for name, value in named.items() if value is not None}}
+    note.pop(UNFINISHED, None)
+    if given.unfinished:
+        note[UNFINISHED] = True
+    if given.read:
+        note["read"] = {**before.get("read", {}), **given.read}
     if given.criteria:
         note["criteria"] = criteria = {**before.get("criteria", {}), **given.criteria}
         for part in PARTS:

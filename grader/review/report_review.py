@@ -1,6 +1,6 @@
 """Walks a reader through reports and conclusions, one submission after another, in the terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
@@ -9,21 +9,47 @@ from grader.apart import Apart, Failed
 from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, standings
-from grader.grading.readings import key, readers_notes
+from grader.grading.readings import key, of_earlier, readers_notes
 from grader.intake.veil import Person
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import place
 from grader.review.reading_list import assigned, is_read, numbers, to_read
-from grader.review.report_points import Given, give, note_before
+from grader.review.report_points import UNFINISHED, Given, give, note_before
 from grader.review.report_texts import Terminal
 from grader.rules import PARTS, Rules
+from project.support.errors import UserError
 
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
+EARLIER = "it has points for an earlier hand-in: Enter gives the same for this one"
 
 
 class Skip(Exception):
     """Not this student."""
+
+
+@dataclass
+class Answers:
+    """What a reader has answered so far about one student.
+
+    Attributes:
+        seen: The parts that are answered for, those too that keep their points.
+    """
+
+    points: dict[str, float] = field(default_factory=dict)
+    criteria: dict[str, float] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    comment: str | None = None
+
+    def given(self, student: str, digest: str, unfinished: bool) -> Given:
+        """The points, for the hand-in that was read."""
+        points = self.points.get("report"), self.points.get("conclusion")
+        made = Given(student, *points, self.comment, self.criteria, unfinished=unfinished)
+        return replace(made, read=dict.fromkeys([*self.seen, *made.parts], digest))
+
+    def in_words(self) -> str:
+        named = self.points | self.criteria
+        return ", ".join(f"{name} {points:g}" for name, points in named.items())
 
 
 @dataclass(frozen=True)
@@ -49,7 +75,8 @@ def review(
 ) -> int:
     """Show texts and ask for points; `again` also of what has points already.
 
-    Points count as soon as they are given. Several readers may be at work at once.
+    Points count as soon as they are given. Several readers may be at work at once. Whoever stops in the middle of a student
+    (`q`, Ctrl-C or Ctrl-D) has given what was answered until then.
 
     Args:
         named: Tell whose each is, its verdict and accuracy, the best first. Else it has a number, and names are veiled.
@@ -64,24 +91,59 @@ def review(
     done: list[Reading] = []
     with Apart("grader.review.report_texts") as apart:
         for number, reading in enumerate(readings, start=1):
-            student = reading.entry.student
-            if not again and is_read(student, by, assigned(ledger), readers_notes(ledger), rules):
+            student, digest = reading.entry.student, reading.entry.digest
+            if not again and is_read(reading.entry, by, assigned(ledger), readers_notes(ledger), rules):
                 continue  # by another reader, while this one read others
-            if not show(console, apart, reading, opened, f"{number} of {len(readings)}"):
+            before = note_before(ledger, rules, student, by)
+            if not show(console, apart, reading, opened, f"{number} of {len(readings)}", read_for(before)):
                 continue
+            answers, stopped = Answers(), False
             try:
-                given = ask_all(console, student, rules, note_before(ledger, rules, student, by))
+                ask_all(console, answers, rules, before, digest)
             except Skip:
                 continue
-            except EOFError:
-                break
-            if given != Given(student):
-                give(ledger, rules, [given], by, now())
+            except (EOFError, KeyboardInterrupt):
+                stopped = True
+            if kept(console, opened, reading, answers, before, by, stopped):
                 done.append(reading)
+            if stopped:
+                break
     if not named and done and not to_read(opened, by):
         for reading in done:
             console.print(f"{reading.title} is {reading.entry.student}", markup=False)
     return len(done)
+
+
+def kept(
+    console: Console,
+    opened: OpenResults,
+    reading: Reading,
+    answers: Answers,
+    before: dict[str, Any],
+    by: str,
+    stopped: bool,
+) -> bool:
+    """Give what was answered. Returns whether that was anything; what cannot be given any more is told, and ends nothing.
+
+    Args:
+        before: The note that points not answered for are kept from.
+        stopped: Whether the reader stopped here, and has to be told what counts.
+    """
+    student, digest = reading.entry.student, reading.entry.digest
+    given = answers.given(student, digest, stopped)
+    confirmed = {*answers.seen} & {*of_earlier(before, digest)} or UNFINISHED in before and not stopped
+    if given == Given(student) and not confirmed:
+        return False
+    try:
+        give(opened.ledger, opened.rules, [given], by, now())
+    except UserError as error:  # who withdrew meanwhile, or other rules: the reader may not know whose it is
+        said = str(error).removeprefix(f"{student}: ")
+        console.print(f"\n{reading.title}: these points are not kept: {said}", markup=False)
+        return False
+    if stopped:
+        answered = answers.in_words() or "the points that there were"
+        console.print(f"\n{reading.title}: kept so far: {answered}; `review` asks again for it", markup=False)
+    return True
 
 
 def openly(entry: Entry) -> Reading:
@@ -102,12 +164,20 @@ def blindly(entries: list[Entry], opened: OpenResults) -> list[Reading]:
     return readings
 
 
-def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, where: str) -> bool:
-    """Show a submission's notebooks, report and conclusion. Returns whether it is there."""
+def read_for(note: dict[str, Any]) -> str:
+    """The digest of the hand-in that a note's points are for; empty where it does not say, or says several."""
+    read = {*note.get("read", {}).values()}
+    return read.pop() if len(read) == 1 else ""
+
+
+def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, where: str, before: str = "") -> bool:
+    """Show a submission's notebooks, report and conclusion, and what changed since it was read `before` under that digest.
+    Returns whether it is there."""
     terminal = Terminal(width=console.width, colors=console.color_system)
     digest = reading.entry.digest
     try:
-        shown = apart.call("shown", str(opened.folder), digest, reading.file, terminal, *(reading.veil or ()))
+        veil = reading.veil or (None, ())
+        shown = apart.call("shown", str(opened.folder), digest, reading.file, terminal, *veil, before)
     except Failed as error:
         files = place(opened.folder, digest)
         shown = f"Its texts cannot be shown: reading them {error}; its files are in {files}\n"
@@ -120,23 +190,23 @@ def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, 
     return True
 
 
-def ask_all(console: Console, student: str, rules: Rules, before: dict[str, Any]) -> Given:
+def ask_all(console: Console, answers: Answers, rules: Rules, before: dict[str, Any], digest: str) -> None:
     """Points for each part, or for each of its criteria, and a comment. Raises Skip, or EOFError to stop."""
-    parts: dict[str, float | None] = {}
-    criteria: dict[str, float] = {}
     given = before.get("criteria", {})
     for part in PARTS:
+        if part in of_earlier(before, digest):
+            console.print(f"{part}: {EARLIER}", markup=False)
         rubric = getattr(rules.bonus.rubric, part)
         for each in rubric:
             name = key(part, each)
             if each.seek:
                 console.print(f"{name}: {each.seek}", markup=False)
             if (points := ask(console, name, each.points, given.get(name))) is not None:
-                criteria[name] = points
-        if not rubric:
-            parts[part] = ask(console, part, getattr(rules.bonus, part), before.get(part))
-    comment = console.input("comment for the student (Enter for none): ").strip() or None
-    return Given(student, **parts, comment=comment, criteria=criteria)
+                answers.criteria[name] = points
+        if not rubric and (points := ask(console, part, getattr(rules.bonus, part), before.get(part))) is not None:
+            answers.points[part] = points
+        answers.seen.append(part)
+    answers.comment = console.input("comment for the student (Enter for none): ").strip() or None
 
 
 def ask(console: Console, what: str, most: float, given: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """Notebooks, report and conclusion as lines for a terminal. It runs in another process (`grader.apart`), without torch."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from grader.apart import OurFault
 from grader.intake.notebooks import Cell
-from grader.intake.reports import length, read_reports, suffix
+from grader.intake.reports import Reports, length, read_reports, suffix
 from grader.intake.veil import people, veiled
 from grader.ledger.submission_store import document_texts, kept
 from grader.safe_text import printable
@@ -39,6 +39,7 @@ def shown(
     terminal: Terminal,
     author: Sequence[Any] | None = None,
     others: Sequence[Sequence[Any]] = (),
+    before: str = "",
 ) -> str | None:
     """A submission's notebooks, then its report and its conclusion; None where it is not kept.
 
@@ -48,6 +49,7 @@ def shown(
         called: How the names of the files begin that are put there.
         author: Whose it is, as the fields of a Person, where the reader is not to know: then nobody is named in it. Else None.
         others: Everybody else in the class.
+        before: Digest of an earlier hand-in that was read, to say what of the texts has changed since; empty for none.
     """
     files = kept(Path(results), digest)
     if not files:
@@ -62,6 +64,8 @@ def shown(
         own, rest = people(author, others, files)
         hide = partial(veiled, author=own, others=rest)
     reports = read_reports(files)
+    if before not in ("", digest) and (earlier := kept(Path(results), before)):
+        console.print(changed(read_reports(earlier), earlier, reports, files), markup=False)
     for name, cells in reports.notebooks.items():
         console.print(Panel(notebook(cells, hide), title=Text(f"{printable(hide(name))}, {len(cells)} cells")))
     for name, said in reports.damaged.items():
@@ -81,6 +85,20 @@ def shown(
         title = Text(f"{part}: {printable(hide(' '.join(found.files))) or 'missing'}{said}")
         console.print(Panel(body, title=title))
     return out.getvalue()
+
+
+def changed(earlier: Reports, its_files: Mapping[str, bytes], now: Reports, files: Mapping[str, bytes]) -> str:
+    """What of the texts is another one than in the hand-in that was read before."""
+    said = []
+    for part in now.parts:
+        was, new = earlier.parts[part], now.parts[part]
+        same = was.markdown == new.markdown
+        if new.markdown is None:
+            same = same and [its_files[name] for name in was.files] == [files[name] for name in new.files]
+        said.append(f"the {part} is {'the same' if same else 'another one'}")
+    same = [*earlier.notebooks.values()] == [*now.notebooks.values()]
+    said += [f"the notebooks are {'the same' if same else 'others'}"] if earlier.notebooks or now.notebooks else []
+    return f"An earlier hand-in was read: since then {', '.join(said)}."
 
 
 def notebook(cells: list[Cell], hide: Hide = str) -> Group:

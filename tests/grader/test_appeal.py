@@ -1,6 +1,7 @@
 """The record of one student's grade: all that is known of it, and nothing of anybody else or of the secret."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +69,32 @@ def test_no_byte_tells_of_others_or_of_the_secret(course, language):
     for other in (*OTHERS, "rex-203", "not to be seen", "images that score", secret):
         assert other.encode() not in whole, other
     assert SECRET.key not in whole and "withheld" not in whole.decode() and str(course).encode() not in whole
+
+
+def test_whom_the_reason_of_a_disqualification_names_by_a_name_of_the_other_s_own_is_not_told(course):
+    with open_results(course) as opened:  # that lee-202 is called Lee Jun, nobody else says
+        opened.ledger.database.execute("UPDATE submissions SET known_as = '{}' WHERE student = 'lee-202'")
+        opened.ledger.decisions.take("then", "prof", "disqualify", "kim-201", {}, "copied from Lee Jun")
+    assert main(["appeal", str(course), "kim-201"]) == 0
+    whole = b"".join(read(course / "appeals" / "kim-201").values()).decode()
+    assert "copied from ▒▒▒" in whole and "Lee Jun" not in whole
+
+
+def test_another_s_appeal_is_not_written_over_and_what_a_killed_one_left_goes(course, tmp_path, capsys):
+    out = tmp_path / "appeals" / "of-today"
+    with pytest.MonkeyPatch.context() as killed:
+        killed.setattr("grader.sandbox.scratch.Scratch.remove", lambda self: os.close(self.lock))
+        killed.setattr("grader.publish.appeal.as_markdown", lambda *_: 1 / 0)
+        assert main(["appeal", str(course), "kim-201", "--out", str(out)]) == 1
+    assert len([*out.parent.iterdir()]) == 1
+    assert main(["appeal", str(course), "kim-201", "--out", str(out)]) == 0
+    assert [*out.parent.iterdir()] == [out]
+    before = read(out)
+    capsys.readouterr()
+    assert main(["appeal", str(course), "rex-203", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "is there already, and the appeal of kim-201" in error and error.count("\n") == 1
+    assert read(out) == before and [*out.parent.iterdir()] == [out]
 
 
 def test_it_has_what_was_measured_and_decided_old_and_new(course, capsys):

@@ -79,7 +79,8 @@ def test_points_are_kept_with_who_gave_them_and_do_not_move_ranks(course, capsys
     found = entries(course)["park-103"]
     assert (found["bonus"], found["total"], found["rank"]) == (5.0, 75.0, 3)
     with open_results(course) as opened:
-        notes = [(note.by, note.value) for note in opened.ledger.decisions.history("park-103")]
+        notes = [(note.by, {**note.value}) for note in opened.ledger.decisions.history("park-103")]
+        assert [[*value.pop("read")] for _, value in notes] == [["report"], ["conclusion", "report"]]
         first = {"report": 3.0, "comment": "clear"}
         assert notes == [("kang", first), ("kang", {**first, "conclusion": 2.0})]
         opened.ledger.regrade("now", "kang", "park-103")

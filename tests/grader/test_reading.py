@@ -1,5 +1,6 @@
 """Reading reports: by a rubric, by several readers, who do not know whose a text is."""
 
+import dataclasses
 import io
 import json
 import re
@@ -14,9 +15,15 @@ from rich.console import Console
 
 from benchmarks.course import SECRET, Student, write_course
 from grader.cli import main
+from grader.grading.attempts import counting
+from grader.grading.explanation import made_of
+from grader.grading.grades import Grade
 from grader.grading.ranking import standings
 from grader.grading.readings import far_apart, points_that_count
+from grader.grading.verdicts import checks_by
+from grader.ledger.ledger import Noted
 from grader.ledger.results_folder import open_results
+from grader.ledger.submission_store import keep, kept
 from grader.publish.feedback import feedback
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
 from grader.review.report_points import Given, give, read_points
@@ -55,10 +62,17 @@ def with_rules(course: Path, **bonus) -> None:
     assert main(["leaderboard", str(course), "--rules", str(file)]) == 0
 
 
-def answering(*answers: str) -> tuple[Console, io.StringIO]:
+def answering(*answers: str | type[BaseException]) -> tuple[Console, io.StringIO]:
     said, waiting = io.StringIO(), iter(answers)
     console = Console(file=said, width=100)
-    console.input = lambda prompt="", **_: (said.write(prompt), next(waiting))[1]
+
+    def answer(prompt="", **_):
+        said.write(prompt)
+        if isinstance(found := next(waiting), type):
+            raise found
+        return found
+
+    console.input = answer
     return console, said
 
 
@@ -270,6 +284,95 @@ def test_numbers_stay_when_others_hand_in_and_none_is_there_twice(secret):
     assert len({*found.values()}) == 500 and {*found.values()} <= {*NUMBERS}
     assert numbers(ids[:100], secret) == {student: found[student] for student in ids[:100]}
     assert sorted(ids, key=found.get) != ids
+
+
+# a hand-in that is read again
+
+
+def hand_in_again(course: Path, student: str, digest: str, **texts: str) -> None:
+    """What a later run notes of other files of the same student."""
+    with open_results(course) as opened:
+        graded = next(counting(opened.ledger, opened.rules, student))
+        before = kept(course, graded.digest)
+        keep(course, digest, before | {f"{name}.md": text.encode() for name, text in texts.items()})
+        names = (field.name for field in dataclasses.fields(Noted))
+        noted = {name: getattr(graded, name) for name in names} | {"digest": digest}
+        opened.ledger.note("2026-11-30", Noted(**noted))
+        opened.ledger.note_findings(student, digest, checks_by(opened.rules), [])
+
+
+@pytest.mark.parametrize("readers", ["last", "mean"])
+def test_points_for_an_earlier_hand_in_count_until_the_new_one_is_read_and_all_are_told(readers, course, capsys):
+    with_rules(course, readers=readers)
+    for student in ("kim-101", "lee-102"):
+        assert main(["bonus", str(course), student, "--report", "3", "--conclusion", "2", "--by", "kang"]) == 0
+    hand_in_again(course, "kim-101", "b" * 64, REPORT="another text " * 40)
+    capsys.readouterr()
+    assert main(["leaderboard", str(course)]) == 0
+    assert "Points for an earlier hand-in, until `review` has the new one read: kim-101" in capsys.readouterr().out
+    with open_results(course) as opened:
+        assert "kim-101" in {entry.student for entry in to_read(opened, "kang")}
+        found = {entry.student: entry for entry in standings(opened.ledger, opened.rules)}
+        told = {language: feedback(found["kim-101"], opened.rules, 3, "x", language) for language in ("en", "ko")}
+        assert found["kim-101"].bonus == 5 and found["kim-101"].points["earlier"] == ["report", "conclusion"]
+        assert found["lee-102"].points["earlier"] == []
+        assert "an earlier hand-in (report & conclusion)" in told["en"] and "이전 제출물" in told["ko"]
+        console, said = answering(*"ss", "", "", "")  # the last one has no accuracy yet
+        review(opened, "kang", named=True, console=console)
+        after = {entry.student: entry for entry in standings(opened.ledger, opened.rules)}["kim-101"]
+        assert (after.bonus, after.points["earlier"]) == (5, []), "Enter gives the same points for what is read now"
+        assert "kim-101" not in {entry.student for entry in to_read(opened, "kang")}
+    assert "the report is another one, the conclusion is the same" in " ".join(said.getvalue().split())
+    pages = [page.read_text() for page in (course / "site").glob("**/submissions/*.html")]
+    assert sum("were given for an earlier hand-in" in page for page in pages) == 1
+    assert sum("이전 제출물을 읽고" in page for page in pages) == 1
+
+
+def test_of_an_earlier_hand_in_what_is_given_anew_is_for_the_one_of_now(course, capsys):
+    assert main(["bonus", str(course), "kim-101", "--report", "3", "--conclusion", "2", "--by", "kang"]) == 0
+    hand_in_again(course, "kim-101", "b" * 64)
+    assert main(["bonus", str(course), "kim-101", "--conclusion", "4", "--by", "kang"]) == 0
+    capsys.readouterr()
+    assert main(["history", str(course), "kim-101"]) == 0
+    assert "read conclusion bbbbbbbbbbbb, report 000000000000" in capsys.readouterr().out
+    with open_results(course) as opened:
+        (entry,) = (each for each in standings(opened.ledger, opened.rules) if each.student == "kim-101")
+        said = dict(made_of(entry, Grade(80.0, 3.0, 4.0), opened.rules))
+    assert entry.points["earlier"] == ["report"]
+    assert said["report"] == "3.00 of 5, by kang, for an earlier hand-in" and said["conclusion"] == "4.00 of 5, by kang"
+
+
+@pytest.mark.parametrize("stop", [EOFError, KeyboardInterrupt, "q"])
+def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_again(stop, course):
+    with_rules(course, rubric=RUBRIC)
+    console, said = answering("2", stop)
+    with open_results(course) as opened:
+        assert review(opened, "kang", named=True, console=console) == 1
+        assert opened.ledger.points()["kim-101"]["criteria"] == {"report: evidence": 2.0}
+        assert "kim-101: kept so far: report: evidence 2; `review` asks again" in said.getvalue()
+        assert "kim-101" in {entry.student for entry in to_read(opened, "kang")}
+        console, said = answering("", "1", "", "", "q")
+        assert review(opened, "kang", named=True, console=console) == 1
+        assert "now 2" in said.getvalue() and opened.ledger.points()["kim-101"]["report"] == 3.0
+        assert "kim-101" not in {entry.student for entry in to_read(opened, "kang")}
+
+
+def test_who_withdraws_while_being_read_ends_no_review(course):
+    def withdraws(prompt="", **_):
+        if "conclusion" in prompt and "kim-101" in students:
+            students.remove("kim-101")
+            assert main(["withdraw", str(course), "kim-101", "--yes"]) == 0
+        return "1"
+
+    students, said = ["kim-101"], io.StringIO()
+    console = Console(file=said, width=100)
+    console.input = withdraws
+    with open_results(course) as opened:
+        assert review(opened, "kang", console=console) == 3
+        assert len(opened.ledger.points()) == 3
+    read = said.getvalue().partition(" is ")[0]
+    assert "these points are not kept: the ledger knows no such student" in said.getvalue()
+    assert "kim-101" not in said.getvalue() and read
 
 
 # the page

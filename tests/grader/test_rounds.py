@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import os
 import re
 import shlex
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,11 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grader.cli
-from benchmarks.course import Student, write_results
+from benchmarks.course import Student, write_course, write_results
 from grader.cli import main
-from grader.grading.quotas import IN_ALL, TODAY, check_open, used_up
+from grader.grading.quotas import IN_ALL, TODAY, check_open, same_place, used_up
+from grader.grading.ranking import standings
 from grader.ledger.results_folder import open_results
 from grader.ledger.rounds import new_secret, of_round
+from grader.publish.practice_view import quota_in_words, quotas
 from grader.publish.publishing import publish
 from grader.rerun.grading_data import images_key, prepare
 from grader.rules import Limits, Practice
@@ -27,6 +33,7 @@ from project.support.errors import UserError
 from tests.data.test_tables import drawn, written
 from tests.grader.engines import MadeUp, graded, scored
 from tests.grader.test_grading import rules_file
+from tests.grader.test_pull_requests import WORKFLOWS
 from tests.grader.test_withdrawal import naming
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -139,6 +146,39 @@ def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tm
     assert trained == [4, 6]
 
 
+def test_another_id_in_the_same_place_is_no_new_quota_and_another_place_is_told(
+    write_submission, tmp_path, rules, capsys
+):
+    rules, practice = rules.but(practice=Practice(per_day=1)), tmp_path / "results" / "practice"
+    trained, downloads = [], tmp_path / "downloads"
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+
+    def night(width, **lies):
+        shutil.rmtree(downloads, ignore_errors=True)
+        for place, student in lies.items():
+            change = lambda config: config["model"]["network"]["init_args"].update(width=width)  # noqa: E731
+            downloads.mkdir(exist_ok=True)
+            write_submission(student, change, parent=tmp_path / f"night-{width}").rename(downloads / place)
+        graded(downloads, practice, rules, engine, secret=Secret(bytes(16), part="practice"))
+        said = capsys.readouterr().err
+        return [trained.pop() for _ in [*trained]], said
+
+    assert sorted(night(4, a="kim", b="lee")[0]) == ["kim", "lee"]
+    got, said = night(5, a="kim2", b="lee")
+    assert got == [] and f"kim2: {TODAY} (also as kim, in the same place); what" in said and f"lee: {TODAY};" in said
+    got, said = night(6, c="kim3", b="lee")
+    assert got == ["kim3"] and "new in this folder: kim3; gone from it: kim." in said
+    assert ",kim," in (practice / "leaderboard.csv").read_text(), "what was trained before stays"
+
+
+def test_where_what_lies_where_has_changed_each_has_the_own_quota():
+    runs = [("f", {"kim": "f/1", "lee": "f/2"}), ("f", {"kim": "f/2", "lee": "f/1"})]
+    assert same_place(runs, "park", "f/1", {"park"}) == {"kim", "lee"}
+    assert same_place(runs, "park", "f/1", {"park", "lee", "kim"}) == set()
+    assert same_place(runs, "kim", "f/1", {"kim"}) == {"lee"}
+    assert same_place([("f", {"kim": "f/team", "lee": "f/team"})], "kim", "f/team", {"kim"}) == set()
+
+
 def test_a_practice_board_shows_the_places_that_each_moved_since_the_day_began(write_submission, tmp_path, rules):
     practice, accuracies = tmp_path / "results" / "practice", {"kim": 0.9, "lee": 0.8, "park": 0.7}
 
@@ -208,12 +248,65 @@ def test_every_command_of_the_page_runs_in_order(made_up, write_submission, tmp_
     assert [name for name in naming(results, "kim", "Kim") if not name.endswith(".safetensors")] == []  # images
 
 
+@pytest.mark.parametrize(
+    "limits, moment, told, briefly",
+    [
+        (
+            {"per_day": 2, "in_all": 3},
+            12,
+            "attempts trained: 1 of 3; the next one counts now",
+            "the next one counts now",
+        ),
+        (
+            {"per_day": 1},
+            12,
+            "attempts trained: 1; the next one counts from 2026-11-25 00:00+00:00",
+            "the next one counts",
+        ),
+        ({"per_day": 1}, 36, "attempts trained: 1; the next one counts now", "the next one counts now"),
+        ({"in_all": 1}, 36, "all practice is used", "all practice is used"),
+        ({"per_day": 1, "until": datetime(2026, 11, 24, 20, tzinfo=UTC)}, 12, "no day is left", "no day is left"),
+    ],
+)
+def test_what_is_left_of_practice_is_told_with_the_day_from_which_the_next_attempt_counts(
+    limits, moment, told, briefly, tmp_path, rules
+):
+    deadline = datetime(2026, 12, 24, tzinfo=UTC)
+    write_results(tmp_path, [Student("s1", "Kim", 0.91)], rules.but(deadline=deadline, practice=Practice(**limits)))
+    in_practice(tmp_path)
+    with open_results(tmp_path) as opened:
+        at = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=moment)
+        found = quotas(opened, standings(opened.ledger, opened.rules), at)["s1"]
+    assert told in quota_in_words(found, "en") and briefly in quota_in_words(found, "en", brief=True)
+    assert not re.search("[a-z]", quota_in_words(found, "ko") + quota_in_words(found, "ko", brief=True))
+
+
+@pytest.mark.parametrize("public", ["all", "accuracy"])
+def test_the_pages_tell_what_is_left_of_practice_and_the_final_ones_nothing(public, tmp_path, rules):
+    practice = Practice(per_day=1, in_all=2, public=public)
+    write_course(tmp_path, [Student("s1", "Kim", 0.91)], rules.but(practice=practice, limits=Limits()))
+    final = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
+    assert not any("one counts" in page or "Practice:" in page for page in final)
+    in_practice(tmp_path)
+    with open_results(tmp_path) as opened:
+        publish(opened)
+    assert on_the_page(tmp_path)[0]["practice"] == "the next one counts now"
+    pages = [page.read_text() for page in (tmp_path / "site").rglob("submissions/*.html")]
+    assert sum("attempts trained: 1 of 2; the next one counts now." in page for page in pages) == (public == "all")
+    assert sum("연습 2회 가운데 1회를" in page for page in pages) == (public == "all")
+
+
+def in_practice(results):
+    """Make a results folder one of a practice round."""
+    kept = json.loads((results / "secret.json").read_text()) | {"part": "practice"}
+    (results / "secret.json").write_text(json.dumps(kept))
+
+
 @pytest.mark.parametrize("public, told", [("ranks", False), ("accuracy", True)])
 def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rules):
     everyone = [Student("s1", "Kim", 0.91), Student("s2", "Lee", 0.87)]
     write_results(tmp_path, everyone, rules.but(practice=Practice(public=public), limits=Limits()))
-    kept = json.loads((tmp_path / "secret.json").read_text()) | {"part": "practice"}
-    (tmp_path / "secret.json").write_text(json.dumps(kept))
+    in_practice(tmp_path)
     with open_results(tmp_path) as opened:
         publish(opened)
     data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "site" / "index.html").read_text())[1])
@@ -225,3 +318,52 @@ def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rul
     assert not [*(tmp_path / "site").rglob("submissions/*.html")]
     assert ("91.00%" in (tmp_path / "leaderboard.md").read_text()) is told
     assert "0.91" in (tmp_path / "leaderboard.csv").read_text()
+
+
+GRADER = """#!/bin/sh
+if [ "$2" = "grader" ]; then
+    echo "$*" >> called; echo "kim: passed"; echo "{error}" >&2
+    mkdir -p "$6/practice"; echo '{entries}' > "$6/practice/leaderboard.json"; exit {status}
+fi
+exec {python} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    "error, status, came",
+    [("", 0, 0), ("error: the disk of kim is full", 1, 1), ("error: --round practice: ended at noon", 2, 0)],
+)
+def test_the_nightly_workflow_practises_and_names_nobody(error, status, came, tmp_path):
+    entries = json.dumps({"entries": [{"verdict": "passed", "student": "kim"}] * 2})
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(GRADER.format(error=error, entries=entries, status=status, python=sys.executable))
+    python.chmod(0o755)
+    job = WORKFLOWS["practice"]["jobs"]["practice"]
+    steps = {step["name"].partition(" ")[0]: step["run"] for step in job["steps"] if "run" in step}
+    summary = tmp_path / "summary.md"
+    places = {"SUBMISSIONS": "downloads", "RESULTS": "of kim's", "RULES": "rules.yaml"}
+
+    def run(step):
+        known = {**os.environ, **places, "GITHUB_STEP_SUMMARY": str(summary)}
+        found = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", steps[step]], cwd=tmp_path, env=known, capture_output=True, text=True
+        )
+        assert "kim" not in (found.stdout + found.stderr).replace(places["RESULTS"], "")
+        return found.returncode
+
+    assert run("Practise") == came
+    words = "-m grader run downloads --out of kim's --rules rules.yaml --round practice --wait"
+    assert (tmp_path / "called").read_text() == f"{words}\n"
+    assert run("Say") == 0 and summary.read_text() == "|verdict|submissions|\n|---|---:|\n|passed|2|\n"
+    (tmp_path / "of kim's" / "secret.json").touch()  # the final round has begun
+    assert run("Practise") == 0 and (tmp_path / "called").read_text() == f"{words}\n"
+
+
+def test_the_nightly_workflow_may_nothing_but_read_and_starts_where_it_is_set_up_alone():
+    workflow = WORKFLOWS["practice"]
+    assert {*workflow[True]} == {"workflow_dispatch", "schedule"} and workflow["permissions"] == {}
+    job = workflow["jobs"]["practice"]
+    assert job["permissions"] == {"contents": "read"} and "self-hosted" in job["runs-on"]
+    assert all(f"vars.{name} != ''" in job["if"] for name in ("SUBMISSIONS", "RESULTS", "PRACTICE_RULES"))
+    assert "secrets." not in json.dumps(workflow, default=str) and "upload" not in json.dumps(workflow, default=str)

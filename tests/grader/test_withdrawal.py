@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import standings
+from grader.intake.identity import free_id
+from grader.intake.submission import safe_id
 from grader.ledger.erasure import Traces
 from grader.ledger.results_folder import ROSTER_FILE, locked, open_results, store_rules
 from grader.publish.pseudonyms import pseudonyms
@@ -133,6 +135,28 @@ def test_later_runs_pass_over_who_withdrew_until_it_is_taken_back(write_submissi
     assert main(["undo", str(results), number, "--by", "kang"]) == 0
     table = graded(folder, results, rules, engine)
     assert "kim-minji" in table and "withdrawn-1" in table
+
+
+def test_nobody_else_can_be_called_as_who_withdrew(write_submission, tmp_path, rules):
+    folder, results, engine = (
+        write_submission("kim-minji").parent,
+        tmp_path / "results",
+        MadeUp(lambda job: scored(0.9)),
+    )
+    graded(folder, results, rules, engine)
+    assert withdraw(results, "kim-minji") == 0
+    later = [write_submission("withdrawn-1", parent=tmp_path / "later"), tmp_path / "later" / "other"]
+    write_submission("Withdrawn 1", parent=tmp_path / "elsewhere").rename(later[1])
+    graded(later[0].parent, results, rules, engine)
+    with open_results(results) as opened:
+        found = {entry.student: entry.verdict for entry in standings(opened.ledger, opened.rules)}
+    assert found.pop("withdrawn-1") == "withdrawn" and len(found) == 2 and "withdrawn" not in found.values()
+
+
+@pytest.mark.parametrize("text", ["withdrawn-1", "Withdrawn 23", "withdrawn", "(withdrawn_1)"])
+def test_no_id_is_a_number_of_who_withdrew_nor_becomes_one(text):
+    assert not re.fullmatch(r"withdrawn-\d+", safe_id(text)) and safe_id(safe_id(text)) == safe_id(text)
+    assert not re.fullmatch(r"withdrawn-\d+", free_id(safe_id(text), [safe_id(text)]))
 
 
 def test_the_ledger_s_free_pages_hold_nothing(tmp_path, rules):

@@ -36,7 +36,7 @@ from grader.publish.pages.languages import (
 )
 from grader.publish.pages.pictures import write_picture
 from grader.publish.pages.texts import NOT_SHOWN, Texts
-from grader.publish.practice_view import as_public, in_full
+from grader.publish.practice_view import as_public, in_full, quota_in_words, quotas
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
@@ -58,6 +58,7 @@ class Pages:
         self.site, self.opened, self.rules = site, opened, opened.rules
         self.in_full, shown = in_full(opened), self.rules.site.names
         self.entries = {entry.student: public(entry) for entry in as_public(entries, opened)}
+        self.quotas = quotas(opened, entries)
         scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
         arrived = opened.ledger.in_order_of_arrival()
@@ -101,7 +102,11 @@ class Pages:
         return self.page["leaderboard", language].render(
             **ways("index.html", language),
             data={
-                "entries": [self.row(entry, curves[entry.student]) | {"order": at} for at, entry in enumerate(entries)],
+                "entries": [
+                    self.row(entry, curves[entry.student])
+                    | {"order": at, "practice": self.practice(entry.student, language, brief=True)}
+                    for at, entry in enumerate(entries)
+                ],
                 "target": self.rules.target_accuracy,
             },
             strategies={
@@ -115,6 +120,11 @@ class Pages:
             },
             verdicts=Counter(entry.verdict for entry in entries),
         )
+
+    def practice(self, student: str, language: str, brief: bool = False) -> str:
+        """What is left of practice for a student; empty where nothing limits it."""
+        found = self.quotas.get(student)
+        return unbroken(quota_in_words(found, language, brief)) if found else ""
 
     def board(self, column: str, page: str, language: str) -> str:
         """The page of those who passed, by another column."""
@@ -210,6 +220,7 @@ class Pages:
                 data=data | {"contributions": labelled(contributed, language)},
                 **ways(place, language),
                 said=feedback.TEXTS[language],
+                practice=self.practice(graded.student, language),
                 advice=feedback.advice(entry, language),
                 obstacles=in_words(obstacles(measured_on, self.rules.target_accuracy), language),
                 texts={title: translated_html(html, language) for title, html in texts["parts"].items()},

@@ -52,6 +52,7 @@ function named(entry) {
   cell.append(entry.page ? element("a", entry.name, { href: entry.page }) : element("span", entry.name));
   if (entry.excellent) cell.append(element("span", "★", { title: _("among the best"), role: "img", "aria-label": _("among the best") }));
   if (entry.staff) cell.append(element("span", _("staff"), { class: "tag" }));
+  if (entry.practice) cell.append(element("span", entry.practice, { class: "practice", title: entry.practice }));
   if (entry.flags) cell.append(element("span", "⚑", { class: "flag", title: _("a person is asked to look"), role: "img", "aria-label": _("flagged") }));
   return cell;
 }
