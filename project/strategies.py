@@ -28,7 +28,8 @@ from project.data import ImageData
 from project.datasets.source import shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.comparison import logits_differ
-from project.support.errors import UserError, gpu_cure
+from project.support.cures import gpu_cure
+from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.observation import Observation, observed
 from project.support.optimizer_trials import (
@@ -115,12 +116,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     except UserError:
         raise
     except Exception as error:
-        check_flat(classifier, images_NCHW)
-        if cure := gpu_cure(error):
-            error.args = (f"{error}{cure}",)
-        elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, str(error)):
-            c, h, w = images_NCHW.shape[1:]
-            error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
+        say_of_images(error, classifier, images_NCHW)
         raise
     remarks += without_place(classifier, strategies, list(remarks))
     return Census(strategies, remarks)
@@ -194,6 +190,17 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:
         yield f"{name}: {listed(network.unlearned)} will not learn: no gradient to speak of reaches the weights"
+
+
+def say_of_images(error: Exception, classifier: Classifier, images_NCHW: Tensor) -> None:
+    """Add to what a network that fails on images says: what the images are, where it is about shapes; or how to do
+    without a GPU. Raises UserError where it would take flat rows of pixels."""
+    check_flat(classifier, images_NCHW)
+    if cure := gpu_cure(error):
+        error.args = (f"{error}{cure}",)
+    elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, str(error)):
+        c, h, w = images_NCHW.shape[1:]
+        error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
 
 
 def check_flat(classifier: Classifier, images_NCHW: Tensor) -> None:
