@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import traceback
 from typing import Any
 
 NO_GPU = ("no NVIDIA driver", "No CUDA GPUs", "not compiled with CUDA")  # torch's words where there is none
@@ -16,6 +17,10 @@ CURES = (  # the first that is found in the message; groups of the pattern may b
     (
         r'missing the required "forward" function',
         "write `def forward(self, x)`: images (N, C, H, W) in, logits (N, K) out",
+    ),
+    (
+        r"cannot be multiplied \(\d+x(\d+) and \d+x\d+\) \(the images here are .*: \(N, (\d+), (\d+), \1\)\)",
+        r"the images come in as they are: write x.flatten(1) first, which makes \2 x \3 x \1 numbers of each",
     ),
     (
         r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x(\d+)\)",
@@ -38,7 +43,10 @@ CURES = (  # the first that is found in the message; groups of the pattern may b
         r"must match the (existing )?size of tensor|must match except|doesn't match the broadcast",
         "print both tensors' .shape just before that line",
     ),
-    (r"Can't call numpy\(\)|can't convert .* to numpy", "compute with torch's functions: NumPy knows no gradients"),
+    (
+        r"Can't call numpy\(\)|got \(numpy|'numpy.ndarray' object|can't convert .* to numpy",
+        "compute with torch's functions: NumPy knows no gradients",
+    ),
     (
         r"leaf Variable that requires grad is being used in an in-place|modified by an inplace operation",
         "compute a new tensor in place of changing one, or change weights under torch.no_grad(), in __init__",
@@ -63,7 +71,6 @@ BY_KIND = (
     (SyntaxError, "Python cannot read that line: look there, and at the end of the line before"),
     (AssertionError, "the line asserts what does not hold here: print what it asks about just before"),
     (SystemExit, "take sys.exit out: a module that ends the program ends the training"),
-    (NotImplementedError, "write the method that its base class leaves open"),
     (ImportError, "is the name misspelt? print dir() of the module that it is imported from"),
     (LookupError, "print the length, the shape or the keys just before that line"),
 )
@@ -91,6 +98,8 @@ def cure(error: BaseException, said: str, about: Any = None) -> str:
     for pattern, sentence in CURES:
         if match := re.search(pattern, said):
             return match.expand(sentence)
+    if isinstance(error, NotImplementedError) and (walked := list(traceback.walk_tb(error.__traceback__))):
+        return f"write the method {walked[-1][0].f_code.co_name}, which its base class leaves open"
     return next((sentence for kind, sentence in BY_KIND if isinstance(error, kind)), OTHERWISE)
 
 

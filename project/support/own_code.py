@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import sysconfig
 import tempfile
 import traceback
@@ -14,8 +15,8 @@ from typing import Any, NamedTuple
 from project.support.cures import cure
 
 HERE = Path(__file__).resolve().parents[2]
-NOT_THEIRS = [HERE / "project", HERE / "grader", HERE / "main.py"]
-NOT_THEIRS += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+NOT_THEIRS = [HERE / "project", HERE / "grader", HERE / "main.py", Path(sysconfig.get_path("stdlib"))]
+INSTALLED = {"site-packages", "dist-packages"}  # names of folders
 OF_A_WORKER = "Original Traceback (most recent call last)"  # what a DataLoader passes on of an exception is a text
 WRITTEN_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
 LONGEST_CHAIN = 20  # of exceptions that others caused
@@ -33,7 +34,8 @@ class Frame(NamedTuple):
 def theirs(file: str) -> bool:
     """Whether a file is neither ours, nor Python's, nor an installed package's."""
     path = Path(file)
-    return not file.startswith("<") and not any(path.is_relative_to(folder) for folder in NOT_THEIRS)
+    ours = any(path.is_relative_to(folder) for folder in NOT_THEIRS)
+    return bool(file) and not file.startswith("<") and not ours and not INSTALLED & {*path.parts}
 
 
 def source(
@@ -108,49 +110,55 @@ def own_error(error: BaseException, stands_for_itself: type[BaseException]) -> O
         return each.__cause__ if isinstance(each, stands_for_itself) else caused(each)
 
     origin, found = source(error, theirs, behind)
-    about = None
-    if found and isinstance(origin, stands_for_itself):
+    if isinstance(origin, stands_for_itself) and found:
         return None  # they asked our code for something that it refuses in words of its own
+    if not found and isinstance(origin, stands_for_itself | SystemExit):
+        return None
+    text = " ".join(message(origin).split())
+    about = about_which(origin, text)
     if found:
         file, line, function = found[-1]
         place = f"{short(file)}, line {line}" + ("" if function == "<module>" else f", in {function}")
-        about = next(owned(origin), None)
-    elif not isinstance(error, stands_for_itself | SystemExit) and (about := next(owned(error), None)):
-        place = defined(about, message(error))
+    elif about:
+        place = defined(about, text)
     else:
         return None
-    text = " ".join(message(origin).split())
     mend = cure(origin, text, about)
     text = text.removesuffix(f"; {mend}")
     text = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
     return OwnError(f"{place}: {type(origin).__name__}{': ' if text else ''}{text}", mend)
 
 
+def about_which(error: BaseException, said: str) -> Any:
+    """The class or function of the student's that the message names, or else that was at work last; None without any."""
+    own = list(owned(error))
+    return next((each for each in own if f"{each.__name__}." in said), own[0] if own else None)
+
+
 def owned(error: BaseException) -> Iterator[Any]:
-    """Classes of the student's that were at work, those of the innermost frame first."""
+    """Classes and functions of the student's that were at work, those of the innermost frame first."""
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        values = frame.f_locals
-        for value in (values.get("self"), *reversed(values.values())):
-            value = value.func if isinstance(value, partial) else value
-            kind = value if isinstance(value, type | types.FunctionType) else type(value)
-            code = next((each.__code__ for each in functions(kind)), None)
-            if code and theirs(code.co_filename):
-                yield kind
+        for value in dict(sorted(frame.f_locals.items(), key=lambda item: item[0] != "self")).values():
+            thing = value.func if isinstance(value, partial) else value
+            thing = thing if isinstance(thing, type | types.FunctionType) else type(thing)
+            if theirs(file_of(thing)):
+                yield thing
 
 
-def functions(thing: Any) -> Iterator[types.FunctionType]:
-    """The functions that a class itself defines, or the function."""
-    for value in [thing] if isinstance(thing, types.FunctionType) else vars(thing).values():
-        if isinstance(value, types.FunctionType):
-            yield value
+def file_of(thing: type | types.FunctionType) -> str:
+    """The file that a class or function is written in."""
+    if isinstance(thing, types.FunctionType):
+        return thing.__code__.co_filename
+    return str(getattr(sys.modules.get(thing.__module__), "__file__", ""))
 
 
-def defined(thing: Any, said: str) -> str:
-    """Where something of a student's is written: the method that a message names, else its first one."""
-    named = [each for each in functions(thing) if f"{each.__name__}()" in said]
-    code = [*named, *functions(thing)][0].__code__
-    place = f"{short(code.co_filename)}, line {code.co_firstlineno}"
-    return place if named else f"{short(code.co_filename)}, {thing.__name__}"
+def defined(thing: type | types.FunctionType, said: str) -> str:
+    """Where something of a student's is written: the line of the method that a message names, else its name."""
+    methods = [thing] if isinstance(thing, types.FunctionType) else vars(thing).values()
+    for method in methods:
+        if isinstance(method, types.FunctionType) and f"{method.__name__}()" in said:
+            return f"{short(file_of(thing))}, line {method.__code__.co_firstlineno}"
+    return f"{short(file_of(thing))}, {thing.__name__}"
 
 
 def short(file: str) -> str:

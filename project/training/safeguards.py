@@ -22,8 +22,9 @@ from project.normalization import Normalization
 from project.regularization import Regularizer, changes_batches
 from project.strategies import say_of_images
 from project.support.errors import UserError, note
+from project.support.own_code import defined, file_of, theirs
 from project.support.remembered import undisturbed
-from project.support.wording import counted, listed
+from project.support.wording import listed
 
 BASES = (Regularizer, Initialization, Normalization, Augmentation)
 MOST_IMAGES = 128  # of a batch, that go through before the first epoch
@@ -40,7 +41,7 @@ def check_hooks(classifier: Classifier, data: ImageData) -> None:
         if base is None or kind.__module__.startswith("project."):
             continue
         for name, hook in misspelt(kind, base):
-            raise UserError(f"{kind.__module__}.{kind.__name__}: nobody calls {name}; did you mean {hook}?")
+            raise UserError(f"{defined(kind, f'{name}()')}: nobody calls {kind.__name__}.{name}; did you mean {hook}?")
     for regularizer in classifier.regularization:
         for parameter in classifier.network.parameters():
             decay = regularizer.weight_decay(parameter)
@@ -116,8 +117,12 @@ def check_batch(classifier: Classifier, data: ImageData) -> None:
     loss = F.cross_entropy(logits_of(classifier, images_NCHW).float(), targets)
     for regularizer in classifier.regularization:
         loss = loss + penalty_of(regularizer, network)
+    if not finite(loss):
+        raise UserError("the loss of the first batch is not finite; draw smaller weights, or take a smaller penalty")
     network.zero_grad()
     loss.backward()
+    for name in unreached(network):
+        note(f"{type(network).__name__}: no gradient reaches {name} on the first batch; does forward use it?")
     check_gradients(network, "the loss's gradient by")
     for regularizer in classifier.regularization:
         regularizer.change_gradients(network.parameters())
@@ -205,6 +210,15 @@ def check_gradients(network: nn.Module, what: str) -> None:
         raise UserError(f"{what} {listed(lost)} is not finite on the first batch; {cure}")
 
 
+def unreached(network: nn.Module) -> Iterator[str]:
+    """Parameters that a module of a student's own holds itself, and no gradient reaches; of layers, the census tells it."""
+    for path, module in network.named_modules():
+        if theirs(file_of(type(module))):
+            for name, parameter in module.named_parameters(path, recurse=False):
+                if parameter.requires_grad and parameter.grad is None and parameter.ndim < 2:
+                    yield name
+
+
 def check_lists(network: nn.Module) -> None:
     """Say which modules lie in plain lists, where no optimizer finds their weights."""
     known = {*network.modules()}
@@ -247,6 +261,10 @@ class FiniteLoss(Callback):
     ) -> None:
         self.losses.append(outputs["loss"].detach())
         if len(self.losses) == LOOK_EVERY or trainer.is_last_batch:
+            self.look(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.losses:  # of an epoch that was broken off
             self.look(trainer)
 
     def look(self, trainer: Trainer) -> None:
