@@ -31,6 +31,7 @@ from project.support.comparison import logits_differ
 from project.support.cures import gpu_cure
 from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
+from project.support.logits import check_logits
 from project.support.observation import Observation, observed
 from project.support.optimizer_trials import (
     LEAST_SHARE,
@@ -159,13 +160,7 @@ def sample(classifier: Classifier, data: ImageData) -> Tensor:
 def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
     """Remarks on a network's logits and layers. Raises UserError where it does not give a logit for each class."""
     name, logits_NK = type(network.network).__name__, network.logits_NK
-    if not isinstance(logits_NK, Tensor):
-        kind = type(logits_NK).__name__
-        raise UserError(f"model.network: {name} returns a {kind}; let its forward return one tensor, the logits")
-    expected = (len(network.images_NCHW), classifier.num_classes)
-    if (shape := tuple(logits_NK.shape)) != expected:
-        mend = f"let its last layer have {expected[1]} outputs, one for each class"
-        raise UserError(f"model.network: {name} makes {shape} of {expected[0]} images, not {expected}; {mend}")
+    check_logits(network.network, logits_NK, (len(network.images_NCHW), classifier.num_classes))
     sums_N = logits_NK.float().exp().sum(1)
     if logits_NK.min() >= 0 and torch.allclose(logits_NK.float().sum(1), torch.ones_like(sums_N), atol=1e-2):
         cure = "leave the softmax out: the loss applies it itself, and twice costs about a percentage point"

@@ -58,7 +58,7 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
 
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
-        public = [each for each in dir(resolved(module)) if not each.startswith("_")]
+        public = [each for each in dir(resolved(module) or sys.modules.get(module)) if not each.startswith("_")]
         return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):

@@ -22,6 +22,7 @@ from project.normalization import Normalization
 from project.regularization import Regularizer, changes_batches
 from project.strategies import say_of_images
 from project.support.errors import UserError, note
+from project.support.logits import check_logits, in_words
 from project.support.own_code import defined, file_of, theirs
 from project.support.remembered import undisturbed
 from project.support.wording import listed
@@ -45,10 +46,10 @@ def check_hooks(classifier: Classifier, data: ImageData) -> None:
     for regularizer in classifier.regularization:
         for parameter in classifier.network.parameters():
             decay = regularizer.weight_decay(parameter)
-            if not isinstance(decay, int | float | None):
+            if not isinstance(decay, int | float | Tensor | None):
                 kind = type(regularizer).__name__
                 raise UserError(
-                    f"model.regularization: {kind}.weight_decay returns {said(decay)}; return a number, or None"
+                    f"model.regularization: {kind}.weight_decay returns {in_words(decay)}; return a number, or None"
                 )
 
 
@@ -90,7 +91,7 @@ def check_augmentation(data: ImageData) -> None:
         before, name = tuple(images_NHWC.shape), f"data.augmentation: {type(augment).__name__}"
         changed = augment(images_NHWC, torch.Generator().manual_seed(0))
         if not isinstance(changed, Tensor) or tuple(changed.shape) != before:
-            raise UserError(f"{name} returns {said(changed)}; return the batch, {before} as it came in")
+            raise UserError(f"{name} returns {in_words(changed)}; return the batch, {before} as it came in")
         if changed.is_floating_point() and changed.max() <= 1 < images_NHWC.max():
             raise UserError(
                 f"{name} returns numbers from 0 to 1; images are uint8 here, from 0 to 255: multiply by 255"
@@ -153,17 +154,7 @@ def logits_of(classifier: Classifier, images_NCHW: Tensor) -> Tensor:
     finally:
         for hook in hooks:
             hook.remove()
-    expected = (len(images_NCHW), classifier.num_classes)
-    if not isinstance(logits_NK, Tensor):
-        raise UserError(
-            f"model.network: {name} returns {said(logits_NK)}; let its forward return one tensor, the logits"
-        )
-    if tuple(logits_NK.shape) != expected:
-        mend = f"let its last layer have {expected[1]} outputs, one for each class"
-        shape = tuple(logits_NK.shape)
-        raise UserError(f"model.network: {name} makes {shape} of {expected[0]} images, not {expected}; {mend}")
-    if not logits_NK.is_floating_point():
-        raise UserError(f"model.network: {name} returns {logits_NK.dtype}; return the last layer's output as it is")
+    check_logits(network, logits_NK, (len(images_NCHW), classifier.num_classes))
     if not finite(logits_NK):
         place = (
             f"its layer {lost[0]} is the first to make them"
@@ -181,11 +172,14 @@ def logits_of(classifier: Classifier, images_NCHW: Tensor) -> Tensor:
 def changed_batch(regularizer: Regularizer, images_NCHW: Tensor, targets_NK: Tensor) -> tuple[Tensor, Tensor]:
     """What a strategy makes of a batch. Raises UserError where it is no batch."""
     changed = regularizer.change_batch(images_NCHW, targets_NK)
-    shapes = [tuple(images_NCHW.shape), tuple(targets_NK.shape)]
-    pair = isinstance(changed, tuple | list) and [tuple(getattr(part, "shape", ())) for part in changed] == shapes
-    if not pair or not all(map(finite, changed)):
+    count, shape = len(images_NCHW), tuple(targets_NK.shape)
+    shapes = [tuple(getattr(part, "shape", ())) for part in changed] if isinstance(changed, tuple | list) else []
+    good = len(shapes) == 2 and len(shapes[0]) == 4 and shapes[0][0] == count and shapes[1] == shape
+    if not good or not all(map(finite, changed)):
         name = f"model.regularization: {type(regularizer).__name__}.change_batch"
-        raise UserError(f"{name} returns {said(changed)}; return finite images {shapes[0]} and targets {shapes[1]}")
+        raise UserError(
+            f"{name} returns {in_words(changed)}; return finite images ({count}, C, H, W) and targets {shape}"
+        )
     return changed
 
 
@@ -193,8 +187,8 @@ def penalty_of(regularizer: Regularizer, network: nn.Module) -> Tensor | float:
     """A strategy's penalty. Raises UserError where it is no finite number."""
     penalty = regularizer.penalty(network)
     name = f"model.regularization: {type(regularizer).__name__}.penalty"
-    if not isinstance(penalty, Tensor | int | float) or isinstance(penalty, Tensor) and penalty.ndim:
-        raise UserError(f"{name} returns {said(penalty)}; return one number, such as by .sum()")
+    if not isinstance(penalty, Tensor | int | float) or isinstance(penalty, Tensor) and penalty.numel() != 1:
+        raise UserError(f"{name} returns {in_words(penalty)}; return one number, such as by .sum()")
     if not math.isfinite(penalty):
         raise UserError(
             f"{name} is {float(penalty)} on the first batch; look for a division by zero, a log or a root of zero"
@@ -234,15 +228,6 @@ def check_lists(network: nn.Module) -> None:
 def finite(value: Any) -> bool:
     """False for a tensor that holds infinity or NaN."""
     return not isinstance(value, Tensor) or bool(value.isfinite().all())
-
-
-def said(value: Any) -> str:
-    """A value of the wrong kind, in a few words."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
-    if isinstance(value, tuple | list) and 0 < len(value) < 4:
-        return f"a {type(value).__name__} of {' and '.join(map(said, value))}"
-    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 class FiniteLoss(Callback):

@@ -224,7 +224,7 @@ REFUSED = {  # what no line of theirs raises: one line, which has its cure
     "a mean over the batch": (returning(f"{BODY}.mean(0, keepdim=True)"), "makes (1, 10) of 10 images"),
     "classes in place of logits": (
         returning(f"{BODY}.long()"),
-        "Net returns torch.int64; return the last layer's output",
+        "(10, 10), int64; return the last layer's output",
     ),
     "no gradient": (net(LAST, f"        with torch.no_grad():\n    {LAST}"), "no gradient comes through Net"),
     "numbers in place of a tensor": (returning(f"torch.tensor({BODY}.tolist())"), "no gradient comes through Net"),
@@ -269,7 +269,7 @@ REFUSED = {  # what no line of theirs raises: one line, which has its cure
     ),
     "targets of another width": (
         own(REG, method("change_batch(self, images_NCHW, targets_NK)", "return images_NCHW, targets_NK[:, 1:]")),
-        "and a tensor of shape (10, 9), float32; return finite images (10, 3, 32, 32) and targets (10, 10)",
+        "and a tensor of shape (10, 9), float32; return finite images (10, C, H, W) and targets (10, 10)",
     ),
     "weight decay in words": (
         own(REG, method("weight_decay(self, parameter)", "return 'much'")),
