@@ -28,7 +28,7 @@ from project.data import ImageData
 from project.datasets.source import shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.comparison import logits_differ
-from project.support.cures import gpu_cure
+from project.support.cures import gpu_cure, words
 from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
 from project.support.logits import check_logits
@@ -193,7 +193,7 @@ def say_of_images(error: Exception, classifier: Classifier, images_NCHW: Tensor)
     check_flat(classifier, images_NCHW)
     if cure := gpu_cure(error):
         error.args = (f"{error}{cure}",)
-    elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, str(error)):
+    elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, words(error)):
         c, h, w = images_NCHW.shape[1:]
         error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
 

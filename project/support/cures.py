@@ -77,9 +77,17 @@ BY_KIND = (
 OTHERWISE = "look at that line, and print the values in it just before"
 
 
+def words(error: BaseException, otherwise: str = "") -> str:
+    """The text of an exception, in which a student's class has a say."""
+    try:
+        return str(error.msg if isinstance(error, SyntaxError) else error)
+    except BaseException:
+        return otherwise
+
+
 def gpu_cure(error: BaseException) -> str:
     """How to mend a network that asks for a GPU where there is none; nothing for another error, or where it is said."""
-    said = str(error)
+    said = words(error)
     return f"; {LEAVE_OUT_CUDA}" if any(words in said for words in NO_GPU) and LEAVE_OUT_CUDA not in said else ""
 
 

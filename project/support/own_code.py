@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from project.support.cures import cure
+from project.support.cures import cure, words
 
 HERE = Path(__file__).resolve().parents[2]
 NOT_THEIRS = [HERE / "project", HERE / "grader", HERE / "main.py", Path(sysconfig.get_path("stdlib"))]
@@ -77,14 +77,6 @@ def message(error: BaseException) -> str:
     if OF_A_WORKER in text:
         text = text.strip().splitlines()[-1].removeprefix(f"{type(error).__name__}: ")
     return text
-
-
-def words(error: BaseException, otherwise: str = "") -> str:
-    """The text of an exception, in which a student's class has a say."""
-    try:
-        return str(error.msg if isinstance(error, SyntaxError) else error)
-    except BaseException:
-        return otherwise
 
 
 class OwnError(NamedTuple):

@@ -30,6 +30,7 @@ from project.support.wording import listed
 BASES = (Regularizer, Initialization, Normalization, Augmentation)
 MOST_IMAGES = 128  # of a batch, that go through before the first epoch
 LOOK_EVERY = 100  # steps between two looks at the losses: each has a GPU stop and answer
+SOON = 3  # steps: what is lost so soon, after a first batch that was not, is the first updates' doing
 GROWN = 2.0  # times its first value: a loss that did so before it was lost grew
 
 
@@ -267,8 +268,10 @@ class FiniteLoss(Callback):
     def likeliest(self, optimizers: Iterable[Any]) -> str:
         """What is likeliest to have done it, and what to try."""
         rate = max(group["lr"] for optimizer in optimizers for group in optimizer.param_groups)
-        if math.isnan(self.last) or self.last > GROWN * self.first:
-            grew = "" if math.isnan(self.last) else f", since it grew from {self.first:.3g} to {self.last:.3g} before"
+        if 1 < self.seen <= SOON or self.last > GROWN * self.first:
+            grew = f", since it grew from {self.first:.3g} to {self.last:.3g} before" if self.last > self.first else ""
             return f"likeliest is a learning rate that is too large{grew}: try --model.optimizer.lr {rate / 10:.2g}"
+        if math.isnan(self.last):
+            return "look at this batch's images, and in your own code for a log, a root or a division of zero"
         steady = f"it was {self.last:.3g} in the step before, so hardly the learning rate"
         return f"{steady}: look in your own code for a log, a root or a division of zero"

@@ -234,7 +234,7 @@ REFUSED = {  # what no line of theirs raises: one line, which has its cure
         net("self.head =", "self.conv.weight.data.fill_(1e38)\n        self.head ="),
         "not finite on the first batch, its layer conv is the first to make them",
     ),
-    "the slope of a root at zero": (returning(f"(0 * {BODY}).relu().sqrt() + {BODY}"), "the slope is not"),
+    "the slope of a root at zero": (returning(f"(0 * {BODY}).square().sqrt() + {BODY}"), "the slope is not"),
     "NaN in the fourth step": (
         net(LAST, f"{COUNTS}        x = x * float('nan') if self.n > 3 else x\n{LAST}"),
         "the loss became NaN (no number) in step 4, in epoch 1; it was ",
@@ -394,7 +394,7 @@ def test_a_loss_that_is_lost_later_leaves_the_epochs_before_it(fit, tmp_path):
         ),
     ],
 )
-def test_weights_that_never_learn_are_told(code, said, fit, capsys, tmp_path, monkeypatch):
+def test_weights_that_never_learn_are_told(code, said, capsys, tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(IMPORTS + code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
