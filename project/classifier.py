@@ -25,6 +25,7 @@ from project.support.remembered import undisturbed
 from project.support.seeds import NETWORK, spread
 
 NetworkCallable = Callable[[], nn.Module]
+CALL_CLOSURE = "write `def step(self, closure=None)`, and call closure, if there is one, with gradients enabled first"
 MOST_GRADIENTS = 2  # of a batch: with more, an epoch would be several (SAM needs two)
 
 
@@ -234,6 +235,9 @@ class Classifier(LightningModule):
             return optimizer_closure()
 
         optimizer.step(closure=gradients_of_all)
+        if not asked:
+            name = type(self.trainer.optimizers[0]).__name__
+            raise UserError(f"model.optimizer: {name}.step never calls its closure; {CALL_CLOSURE}")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         for regularizer in self.regularization:
@@ -296,6 +300,9 @@ class Classifier(LightningModule):
             wanted = [regularizer.weight_decay(parameter) for regularizer in self.regularization]
             decays = [decay for decay in wanted if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
+        if not groups:
+            cure = "make its layers in __init__, and leave requires_grad alone"
+            raise UserError(f"model.network: {type(self.network).__name__} has no weights to train; {cure}")
         settings = [
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
             for decay, parameters in groups.items()
@@ -305,10 +312,7 @@ class Classifier(LightningModule):
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from None
         if "closure" not in inspect.signature(made.step).parameters:
-            cure = (
-                "write `def step(self, closure=None)`, and call closure, if there is one, with gradients enabled first"
-            )
-            raise UserError(f"model.optimizer: {type(made).__name__}.step takes no closure; {cure}")
+            raise UserError(f"model.optimizer: {type(made).__name__}.step takes no closure; {CALL_CLOSURE}")
         return made
 
     def make_optimizer(self, groups: list[dict[str, Any]], **settings: Any) -> Optimizer:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from project.support.errors import in_range, note
+from project.support.errors import UserError, in_range, note
 
 Layer = nn.Conv2d | nn.Linear  # what can be normalized
 NORMALIZATION_LAYERS = (
@@ -231,8 +231,12 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
         for path, _ in replaceable:
             network.set_submodule(path, nn.Identity())
         for path, layer in [(path, module) for path, module in modules if isinstance(module, Layer)][:-1]:
-            if after := normalization.after(layer):
-                network.set_submodule(path, nn.Sequential(layer, like(layer, after)))
+            if (after := normalization.after(layer)) is None:
+                continue
+            if not isinstance(after, nn.Module):
+                cure = "return a module, such as nn.BatchNorm2d(channels_of(layer)), or None"
+                raise UserError(f"model.normalization: {type(normalization).__name__}.after returns {after}; {cure}")
+            network.set_submodule(path, nn.Sequential(layer, like(layer, after)))
 
 
 def like(layer: nn.Module, new: nn.Module) -> nn.Module:

@@ -28,8 +28,10 @@ from project.data import ImageData
 from project.datasets.source import shape_words
 from project.regularization import Regularizer, changes_batches
 from project.support.comparison import logits_differ
-from project.support.errors import UserError, gpu_cure
+from project.support.cures import gpu_cure, words
+from project.support.errors import UserError
 from project.support.fresh_weights import Drawn, drawn, fresh_weights
+from project.support.logits import check_logits
 from project.support.observation import Observation, observed
 from project.support.optimizer_trials import (
     LEAST_SHARE,
@@ -115,12 +117,7 @@ def census(classifier: Classifier, data: ImageData, epochs: int, steps: int) -> 
     except UserError:
         raise
     except Exception as error:
-        check_flat(classifier, images_NCHW)
-        if cure := gpu_cure(error):
-            error.args = (f"{error}{cure}",)
-        elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, str(error)):
-            c, h, w = images_NCHW.shape[1:]
-            error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
+        say_of_images(error, classifier, images_NCHW)
         raise
     remarks += without_place(classifier, strategies, list(remarks))
     return Census(strategies, remarks)
@@ -163,13 +160,7 @@ def sample(classifier: Classifier, data: ImageData) -> Tensor:
 def about_network(network: Observation, classifier: Classifier) -> Iterator[str]:
     """Remarks on a network's logits and layers. Raises UserError where it does not give a logit for each class."""
     name, logits_NK = type(network.network).__name__, network.logits_NK
-    if not isinstance(logits_NK, Tensor):
-        kind = type(logits_NK).__name__
-        raise UserError(f"model.network: {name} returns a {kind}; let its forward return one tensor, the logits")
-    expected = (len(network.images_NCHW), classifier.num_classes)
-    if (shape := tuple(logits_NK.shape)) != expected:
-        mend = f"let its last layer have {expected[1]} outputs, one for each class"
-        raise UserError(f"model.network: {name} makes {shape} of {expected[0]} images, not {expected}; {mend}")
+    check_logits(network.network, logits_NK, (len(network.images_NCHW), classifier.num_classes))
     sums_N = logits_NK.float().exp().sum(1)
     if logits_NK.min() >= 0 and torch.allclose(logits_NK.float().sum(1), torch.ones_like(sums_N), atol=1e-2):
         cure = "leave the softmax out: the loss applies it itself, and twice costs about a percentage point"
@@ -194,6 +185,17 @@ def about_network(network: Observation, classifier: Classifier) -> Iterator[str]
         yield f"{name} never runs {listed(network.idle)}: what is built and not called counts for nothing"
     if network.unlearned:
         yield f"{name}: {listed(network.unlearned)} will not learn: no gradient to speak of reaches the weights"
+
+
+def say_of_images(error: Exception, classifier: Classifier, images_NCHW: Tensor) -> None:
+    """Add to what a network that fails on images says: what the images are, where it is about shapes; or how to do
+    without a GPU. Raises UserError where it would take flat rows of pixels."""
+    check_flat(classifier, images_NCHW)
+    if cure := gpu_cure(error):
+        error.args = (f"{error}{cure}",)
+    elif isinstance(error, RuntimeError | ValueError) and re.search(ABOUT_SHAPES, words(error)):
+        c, h, w = images_NCHW.shape[1:]
+        error.args = (f"{error} (the images here are {shape_words((h, w, c))}: (N, {c}, {h}, {w}))",)
 
 
 def check_flat(classifier: Classifier, images_NCHW: Tensor) -> None:

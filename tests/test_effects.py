@@ -409,10 +409,12 @@ def test_an_error_in_a_student_s_own_code_is_told_by_their_own_line(tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --run.wandb=disabled".split()
     chosen = ["--config", "configs/base.yaml", "--model.network=wrong_width.Net", f"--run.folder={tmp_path}"]
-    assert main(["fit", *chosen, *small]) == 1
+    assert main(["fit", *chosen, *small]) == 2
     said = capsys.readouterr().err
-    assert "error: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in said and "Traceback" not in said
-    assert said.strip().endswith("wrong_width.py, line 7, in forward: return self.fc(x.flatten(1))")
+    assert (
+        "wrong_width.py, line 7, in forward: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in said
+        and "Traceback" not in said
+    )
     sys.modules.pop("wrong_width")
 
 
@@ -428,7 +430,7 @@ def test_a_network_that_asks_for_a_gpu_where_there_is_none_is_told_to_leave_that
     monkeypatch.syspath_prepend(tmp_path)
     small = "--data.source.train=50 --data.source.val=10 --data.source.test=10 --run.wandb=disabled".split()
     chosen = ["--config", "configs/base.yaml", f"--model.network=asks_in_{place}.Net", f"--run.folder={tmp_path}"]
-    assert main(["fit", *chosen, *small]) == 1
+    assert main(["fit", *chosen, *small]) == 2
     said = capsys.readouterr().err
     assert said.count("leave out .cuda(): the trainer moves the network and the images") == 1, said
     assert "images here are" not in said and f"line {5 if place == 'constructor' else 7}, in " in said
@@ -986,7 +988,7 @@ def test_what_is_likely_to_be_a_mistake_is_told(data):
 
 
 def test_a_network_that_returns_a_tuple_and_an_optimizer_without_a_closure_are_told_how_to_mend_it(data):
-    with pytest.raises(UserError, match="returns a tuple; let its forward return one tensor"):
+    with pytest.raises(UserError, match="returns a tuple of .*; let its forward return one tensor"):
         taken(data, own(last=lambda: Functional(lambda x: (x, x))))
 
     class NoClosure(SGD):

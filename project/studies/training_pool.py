@@ -28,9 +28,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from project.support.errors import UserError, in_own_words
+from project.support.errors import UserError
 from project.support.files import write_atomically
 from project.support.metrics import EpochMetrics
+from project.support.own_code import own_error
 from project.training.command_line import CommandLine, completed, made
 from project.training.configuration import Settings, merged
 from project.training.early_mistakes import class_paths
@@ -249,9 +250,9 @@ def train(settings: Settings, seed: int, place: Path) -> None:
         write_atomically(place / RESULT, result.model_dump_json())
     except Exception as error:
         traceback.print_exc()
-        said = str(error) if isinstance(error, UserError) else in_own_words(error) or f"{type(error).__name__}: {error}"
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        (place / ERROR).write_text(" ".join([*lines[:1], *lines[-1:]] if len(lines) > 1 else lines), encoding="utf-8")
+        own = own_error(error, UserError)
+        said = f"{own.said}; {own.cure}" if own else str(error) or type(error).__name__
+        (place / ERROR).write_text(" ".join(said.split()), encoding="utf-8")
         sys.stdout.flush()
         raise SystemExit(1) from None
 

@@ -2,20 +2,12 @@
 
 import os
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
+from project.support.own_code import keep_traceback, own_error
+
 Number = TypeVar("Number", int, float)
-
-HERE = Path(__file__).resolve().parents[2]
-INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-OURS = [HERE / "project", HERE / "grader", HERE / "main.py"]
-FRAMES = 3  # of a student's own code that an error shows
-
-NO_GPU = ("no NVIDIA driver", "No CUDA GPUs", "not compiled with CUDA")  # torch's words where there is none
 
 STOPPED = 130  # the shell's exit status for Ctrl-C
 
@@ -39,50 +31,29 @@ def note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
-def gpu_cure(error: BaseException) -> str:
-    """How to mend a network that asks for a GPU where there is none; nothing for another error, or where it is said."""
-    cure = "; leave out .cuda(): the trainer moves the network and the images"
-    said = str(error)
-    return cure if any(words in said for words in NO_GPU) and cure not in said else ""
-
-
-def in_own_words(error: BaseException) -> str | None:
-    """An error that a student's own code raised: what it is, and their last lines that led to it; None for another."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and not any(Path(frame.filename).is_relative_to(one) for one in (*INSTALLED, *OURS))
-    ]
-    if not frames:
-        return None
-    shown = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES:]]
-    return "\n".join([f"{type(error).__name__}: {error}{gpu_cure(error)}", *shown])
-
-
 def exit_status(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
     """Run a command. A person's mistake is one line on stderr and exit status 2; Ctrl-C is 130.
 
-    An error in a student's own code is told by their own lines, without ours, and exit status 1.
+    An error in a student's own code is their file, line and exception, a second line has the cure and names the file
+    with the whole traceback; exit status 2, too.
     """
     try:
         status = command(args)
         sys.stdout.flush()  # here, where it is known what to do if nobody reads it any more
         return status
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:  # whoever reads has enough, such as `head`; what Python still has for it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except SystemExit as ended:
-        if isinstance(ended.__context__, KeyboardInterrupt):  # how Lightning's Trainer ends after Ctrl-C
-            return STOPPED
-        raise
-    except Exception as error:
-        if (said := in_own_words(error)) is None:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+            return STOPPED  # how Lightning's Trainer ends after Ctrl-C
+        if own := own_error(error, UserError):
+            said = f"{own.said}\n  {own.cure}; the whole traceback is in {keep_traceback(error)}"
+        elif isinstance(error, UserError):
+            said = str(error)
+        else:
             raise
         print(f"error: {said}", file=sys.stderr)
-        return 1
+        return 2

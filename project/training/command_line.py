@@ -32,6 +32,7 @@ from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.parser_errors import explain
 from project.training.run_folder import Run
+from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
@@ -53,6 +54,7 @@ class CommandLine(LightningCLI):
         run_name: Of the folder, where the settings name none.
         on_census: Called with the strategies that a fit uses, before its first batch.
         parse_only: Raise Parsed before anything is made.
+        guarded: Look at a person's own code before the first epoch, and end a fit whose loss is no longer finite.
 
     Attributes:
         model, datamodule, trainer: What was made.
@@ -67,8 +69,10 @@ class CommandLine(LightningCLI):
         run_name: str = "run",
         on_census: Callable[[Census], None] = lambda census: None,
         parse_only: bool = False,
+        guarded: bool = False,
     ):
         self.command, self.run_name, self.on_census, self.parse_only = command, run_name, on_census, parse_only
+        self.guarded = guarded
         self.folder: Path | None = None
         self.record: Record | None = None
         self.complete = ""
@@ -94,7 +98,7 @@ class CommandLine(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
-            raise UserError(explain(str(error), parser.get_defaults().keys())) from None
+            raise UserError(explain(str(error), parser.get_defaults().keys())) from error
         if not 0 <= (seed := self.config.seed_everything) < 2**32:
             raise UserError(f"seed_everything: {seed} is no seed; take a number from 0 to {2**32 - 1}")
         with warnings.catch_warnings(action="ignore"):  # of what is written below
@@ -113,6 +117,9 @@ class CommandLine(LightningCLI):
         if self.command != "fit":
             callbacks += progress
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False, **kwargs)
+        if self.guarded:
+            check_hooks(self.model, self.datamodule)
+            callbacks += [FirstBatch(), FiniteLoss()]  # the first batch before the census
         self.datamodule.setup("fit")  # before there is a folder: what is wrong with the data shows here,
         self.model.build_optimizer()  # and what the optimizer refuses
         run.check()
@@ -151,12 +158,26 @@ class CommandLine(LightningCLI):
         )
         if self.trainer.logger:
             self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
-        self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
+        try:
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
+        except Exception:
+            self.remove_failed_start()
+            raise
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # complete on disk, before it is said to be
         if self.record and self.record.summary:
             print(report(self.record.summary, self.record.folder, self.record.rules))
+
+    def remove_failed_start(self) -> None:
+        """Remove the run's folder where no epoch was completed and nothing can go on from it."""
+        assert self.folder
+        if (self.folder / "metrics.csv").exists() or any(self.folder.rglob("*.ckpt")):
+            return
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=1)  # it writes until then
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def validate(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the validation images."""
@@ -193,7 +214,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
     try:
         return CommandLine(settings, *args, **kwargs)
     except ArgumentError as error:
-        raise UserError(explain(str(error), ())) from None
+        raise UserError(explain(str(error), ())) from error
 
 
 def run(args: Sequence[str]) -> CommandLine:
@@ -218,7 +239,7 @@ def run(args: Sequence[str]) -> CommandLine:
     if checkpoint and checkpoint not in CHECKPOINTS and not os.path.isfile(checkpoint):
         known = map(str, Path("runs").rglob("*.ckpt"))
         raise UserError(f"--ckpt_path {checkpoint}: no such file{did_you_mean(checkpoint, known)}")
-    command_line = made(merged(arguments.overlays), command, default_run_name(arguments.files))
+    command_line = made(merged(arguments.overlays), command, default_run_name(arguments.files), guarded=True)
     getattr(command_line, command)(checkpoint)
     return command_line
 

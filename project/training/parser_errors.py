@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,15 @@ TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Exp
 AUGMENTATIONS = (
     "torchvision.transforms.v2.Transform (image by image) or project.augmentation.Augmentation (a batch at once)"
 )
+BASES = {  # that a class of one's own derives from
+    "model.network": "torch.nn.Module",
+    "model.optimizer": "torch.optim.Optimizer",
+    "model.scheduler": "torch.optim.lr_scheduler.LRScheduler",
+    "model.regularization": "project.regularization.Regularizer",
+    "model.initialization": "project.initialization.Initialization",
+    "model.normalization": "project.normalization.Normalization",
+    "data.augmentation": "torchvision.transforms.v2.Transform or project.augmentation.Augmentation",
+}
 # Words in the names of types that say nothing to a person.
 STRUCTURE = {"class", "Callable", "Union", "Iterable", "list"}
 
@@ -48,13 +58,13 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
 
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
-        public = [each for each in dir(resolved(module)) if not each.startswith("_")]
+        public = [each for each in dir(resolved(module) or sys.modules.get(module)) if not each.startswith("_")]
         return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):
         return f"{key}: there is no module {found.group(1)}{moved}"
 
-    if found := re.search(r"arguments are required: ([\w., ]*\w)", message):
+    if found := re.search(r"arguments are required: (\w+(?:\.\w+)*(?:, \w+(?:\.\w+)*)*)", message):
         names = found.group(1)
         if not key:
             return f"missing {names}; {START_FROM}"
@@ -63,6 +73,9 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
 
     if found := re.search(r"Multiple subclasses with name (\w+)\. .* ambiguity: (.+?)\.+( |$)", message):
         return f"{key}: there is more than one {found.group(1)}; give one of {found.group(2)}"
+
+    if fault := fault_of_class(path, key):
+        return f"{key}: {fault}"
 
     types = re.search(TYPES, cause)
     wanted = allowed(types.group(types.lastindex or 0)) if types else ""
@@ -82,6 +95,20 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         return f"{key}: expected {wanted}, found {value}{derive}"
 
     return message if len(message) < 300 else message[:297] + "..."
+
+
+def fault_of_class(path: str, key: str) -> str:
+    """Why a class of a person's own, which was imported, is none that a setting takes; empty where that is not known."""
+    module, _, name = path.rpartition(".")
+    kind, base = getattr(sys.modules.get(module), name, None), BASES.get(key, "")
+    if not isinstance(kind, type) or not base or resolved(path):
+        return ""
+    if not any(issubclass(kind, resolved(one)) for one in base.split(" or ")):
+        return f"{path} derives from none that is taken here; write class {name}({base})"
+    if missing := sorted(getattr(kind, "__abstractmethods__", ())):
+        hint = did_you_mean(missing[0], vars(kind)).replace("did you mean", "is it what you wrote as")
+        return f"{path} lacks the method {missing[0]}{hint}"
+    return ""
 
 
 def without_file(path: str) -> str:
