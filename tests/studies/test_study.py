@@ -158,6 +158,44 @@ def test_an_arm_that_compares_nothing_is_one_line(arms, said, tmp_path, capsys):
     assert said in error and error.count("\n") == 1
 
 
+def test_a_cell_that_is_the_base_once_more_is_no_arm_of_its_own(tmp_path):
+    grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8"]
+    complete, cells = completed_arms(read_plan([*TINY, *grid]))
+    assert len(complete) == 4 and cells["base"] == (0, 0) and "batch 50, width 4" not in complete
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Trainings that take no time: a seed's accuracy is 0.1 more than the seed before's, and a tenth of the width."""
+
+    def trained(jobs, folder, workers, skipped):
+        for job in jobs:
+            accuracy = 0.1 * job.seed + job.settings["model"]["network"]["init_args"]["width"] / 100
+            curves = {name: [accuracy, accuracy] for name in training_pool.CURVES}
+            measured = {"accuracy": accuracy, "loss": 1.0, "train_loss": 0.5, "val_loss": 1.0}
+            yield job, RunResult(seed=job.seed, **measured, curves=curves, remarks=[], seconds=1.0)
+
+    monkeypatch.setattr("project.studies.study_trainings.trained", trained)
+
+
+def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
+    grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8 12"]
+    assert main(["study", *TINY, *grid, "--seeds", "2", "--out", str(tmp_path), "--name", "g"]) == 0
+    assert "batch 25, width 12: +8.0 points (8.0 to 8.0)" in capsys.readouterr().out
+    study = json.loads((tmp_path / "g" / "study.json").read_text())
+    assert [axis["levels"] for axis in study["grid"]] == [["50", "25"], ["4", "8", "12"]]
+    assert sorted(arm["cell"] for arm in study["arms"]) == [[row, column] for row in (0, 1) for column in (0, 1, 2)]
+    drawn = (tmp_path / "g" / "figure.svg").read_text()
+    assert "batch" in drawn and (tmp_path / "g" / "figure.png").stat().st_size > 10_000
+
+
+def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_path, capsys):
+    assert main(["fit", *TINY, "--seeds", "3", "--out", str(tmp_path)]) == 0
+    assert "base: 14.0 (-10.8 to 38.8)" in capsys.readouterr().out
+    study = json.loads((tmp_path / "base" / "study.json").read_text())
+    assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
+
+
 def test_each_arm_is_completed_once():
     plan = read_plan([*TINY, "--arm", "x=--data.batch_size 25"])
-    assert [one["data"]["batch_size"] for one in completed_arms(plan).values()] == [50, 25]
+    assert [one["data"]["batch_size"] for one in completed_arms(plan)[0].values()] == [50, 25]

@@ -30,7 +30,15 @@ def study_of(arms: dict, failed: dict | None = None, **more):
         for name, accuracies in arms.items()
     ]
     seeds = max(map(len, arms.values()))
-    settings = {"name": "s", "question": "", "base": [], "metric": "accuracy", "seeds": seeds, "target": 0.8} | more
+    settings = {
+        "name": "s",
+        "question": "",
+        "base": [],
+        "images": {},
+        "metric": "accuracy",
+        "seeds": seeds,
+        "target": 0.8,
+    } | more
     return answer(StudyResult(arms=results, **settings))
 
 
