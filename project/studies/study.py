@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from project.studies.study_plan import RUNS, metric_of, name_of, read_options, read_plan
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
+from project.support.wording import counted
 from project.training.early_mistakes import check
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def publish(study: "StudyResult", out: Path, wandb: Literal["offline", "online"]
     from project.studies.study_grid_figure import draw_grid
     from project.studies.study_page import page
     from project.studies.study_result import StudyResult, report
+    from project.studies.study_table import table
 
     folder = out / study.name
     with output("--out", folder):
@@ -68,7 +70,13 @@ def publish(study: "StudyResult", out: Path, wandb: Literal["offline", "online"]
         schema = StudyResult.model_json_schema(mode="serialization")
         write_atomically(folder / "study.schema.json", json.dumps(schema, indent=2) + "\n")
         write_atomically(folder / "index.html", page(study))
+        write_atomically(folder / "table.md", table(study))
         for kind in ("png", "svg"):
             (draw_grid if study.grid else draw)(study, folder / f"figure.{kind}")
-    print(f"{report(study)}\n\n{folder}: index.html to look at, figure.png, figure.svg, study.json")
+    print(f"{report(study)}\n\n{folder}: index.html to look at, figure.png, figure.svg, table.md, study.json")
+    if wandb:
+        from project.studies.study_wandb import log_runs
+
+        count = log_runs(study, folder, wandb)
+        print(f"W&B: {counted(count, 'run')} in the group {study.name}, {wandb}")
     return FAILED if any(arm.failed is not None for arm in study.arms) else 0

@@ -4,11 +4,11 @@ from contextlib import closing
 from typing import Any
 
 from project.assignment import RULES, Assignment
-from project.studies.study_arms import Arm
+from project.studies.study_arms import BASE, Arm
 from project.studies.study_plan import RUNS, Plan
 from project.studies.study_result import ArmResult, GridAxis, StudyResult
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
 
@@ -76,10 +76,11 @@ def run(plan: Plan) -> StudyResult:
 def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[int, int]]]:
     """Each arm's complete configuration, and its cell in the grid. Raises UserError where a comparison would be none.
 
-    A cell of a grid that is the base once more is no arm: the base is in its place.
+    An arm that is the base or another one once more is left out, as some of a folder's are; in a grid, the base is in its place.
     """
     complete: dict[str, dict[str, Any]] = {}
     cells: dict[str, tuple[int, int]] = {}
+    left_out: list[str] = []
     base, *_ = plan.arms
     for arm in plan.arms:
         try:
@@ -91,13 +92,18 @@ def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tup
             cells[base.name] = arm.cell
             continue
         if twin:
-            alike = f"changes nothing of the {twin}" if twin == base.name else f"is the same as {twin}"
-            raise UserError(f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm")
+            alike = f"changes nothing of the {BASE}" if twin == base.name else f"is the same as {twin}"
+            left_out.append(f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm")
+            continue
         if complete and found["data"]["source"] != complete[base.name]["data"]["source"]:
             raise UserError(f"--arm {arm.name}: changes data.source; what is measured on other images compares nothing")
         complete[arm.name] = found
         if arm.cell:
             cells[arm.name] = arm.cell
+    if left_out and len(complete) == 1:
+        raise UserError(left_out[0])
+    for said in left_out:
+        note(f"left out: {said}")
     return complete, cells
 
 

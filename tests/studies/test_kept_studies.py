@@ -88,7 +88,7 @@ def test_a_study_of_runs_is_written_and_can_be_compared_again(write_run, tmp_pat
     assert main(["study", *folders, "--out", str(tmp_path / "studies"), "--metric", "epochs"]) == 0
     assert "fast" in capsys.readouterr().out
     there = {path.name for path in (tmp_path / "studies" / "slow+fast").iterdir()}
-    assert there == {"study.json", "study.schema.json", "index.html", "figure.png", "figure.svg"}
+    assert there == {"study.json", "study.schema.json", "index.html", "figure.png", "figure.svg", "table.md"}
     again = compared(str(tmp_path / "studies" / "slow+fast"), write_run("third", 0, 0.7, lr=0.3))
     assert list(again) == ["slow+fast: slow", "slow+fast: fast", "third"]
 

@@ -86,6 +86,17 @@ def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
     assert len({plain, *others}) == 6
 
 
+def test_a_digest_is_also_of_code_in_a_folder_that_is_no_package(monkeypatch, tmp_path):
+    """Such as a notebook's, which writes submission/my_network.py."""
+    network = tmp_path / "loose_folder" / "net.py"
+    network.parent.mkdir()
+    network.write_text("from torch import nn\n\n\nclass Net(nn.Flatten):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = digest_of("--model.network", "loose_folder.net.Net")
+    network.write_text(network.read_text() + "    WIDTH = 3\n")
+    assert digest_of("--model.network", "loose_folder.net.Net") != before
+
+
 def test_whoever_stops_stops_the_trainings_and_leaves_only_what_is_whole(monkeypatch, tmp_path):
     killed = []
 
@@ -146,7 +157,6 @@ def test_half_a_result_is_none(tmp_path):
     [
         (["x=--run.name y"], "--arm x: changes nothing of the base"),
         (["x=--seed_everything 3"], "--arm x: changes nothing of the base"),
-        (["x=--data.batch_size 25", "y=--data.batch_size=25"], "--arm y: is the same as x"),
         (["x=--data.source.train 200"], "--arm x: changes data.source"),
         (["x=--model.optimizer.rate 3"], "--arm x: model.optimizer"),
     ],
@@ -156,6 +166,14 @@ def test_an_arm_that_compares_nothing_is_one_line(arms, said, tmp_path, capsys):
     assert main(["study", *TINY, *options, "--out", str(tmp_path / "new")]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_what_is_the_same_once_more_is_left_out_and_told(capsys):
+    arms = ["x=--data.batch_size 25", "y=--data.batch_size=25", "z=--data.batch_size 50"]
+    complete, _ = completed_arms(read_plan([*TINY, *(word for arm in arms for word in ("--arm", arm))]))
+    said = capsys.readouterr().err
+    assert [*complete] == ["base", "x"]
+    assert "--arm y: is the same as x" in said and "--arm z: changes nothing of the base" in said
 
 
 def test_a_cell_that_is_the_base_once_more_is_no_arm_of_its_own(tmp_path):
@@ -194,6 +212,35 @@ def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_pat
     assert "base: 14.0 (-10.8 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
+
+
+def test_a_study_s_runs_are_a_group_in_wandb_over_the_epochs(made_up, monkeypatch, tmp_path, capsys):
+    """What W&B is told; its own files are its own."""
+    runs = []
+
+    class Logged:
+        def __init__(self, **given):
+            self.given, self.summary, self.rows, self.axes, self.finished = given, {}, [], [], False
+            runs.append(self)
+
+        def define_metric(self, name, step_metric=None):
+            self.axes.append((name, step_metric))
+
+        def log(self, row):
+            self.rows.append(row)
+
+        def finish(self):
+            self.finished = True
+
+    monkeypatch.setattr("wandb.init", Logged)
+    command = [*TINY, "--arm", "wide=--model.network.width 8", "--seeds", "2", "--out", str(tmp_path)]
+    assert main(["study", *command, "--name", "s", "--wandb", "offline"]) == 0
+    assert "W&B: 4 runs in the group s, offline" in capsys.readouterr().out
+    assert [run.given["job_type"] for run in runs] == ["base", "base", "wide", "wide"]
+    assert {run.given["group"] for run in runs} == {"s"} and all(run.finished for run in runs)
+    last = runs[-1]
+    assert last.axes == [("epoch", None), ("*", "epoch")] and [row["epoch"] for row in last.rows] == [1, 2]
+    assert last.rows[0]["val/accuracy"] == pytest.approx(0.18) and last.summary["accuracy"] == pytest.approx(0.18)
 
 
 def test_each_arm_is_completed_once():
