@@ -9,6 +9,7 @@ from main import main
 from project.studies.study_arms import arms_of, as_options
 from project.studies.study_plan import read_plan
 from project.support.errors import UserError
+from project.training.configuration import merged, read_arguments
 
 BASE = ["--config", "configs/base.yaml"]
 HE = "configs/initialization/he.yaml"
@@ -57,6 +58,7 @@ def test_a_file_says_what_options_say(tmp_path):
 def test_the_studies_that_come_along_can_be_read(path):
     plan = read_plan(["--study", str(path)])
     assert plan.question.endswith("?") and len(plan.arms) > 1
+    assert f"main.py study --study {path}" in path.read_text()
 
 
 RATES = "rate=--model.optimizer.lr 0.05 0.1 0.2"
@@ -84,6 +86,33 @@ def test_fit_with_several_seeds_is_a_study_of_one_arm():
     plan = read_plan([*BASE, "--config", HE, "--seeds", "3", "--run.name", "trial"], "fit")
     assert [arm.name for arm in plan.arms] == ["trial"] and (plan.name, plan.seeds) == ("trial", 3)
     assert read_plan([*BASE, "--config", HE, "--seeds=2"], "fit").name == "base+he"
+
+
+def test_all_families_of_the_calibration_are_the_quickstart():
+    plan = read_plan(["--study", "configs/studies/families.yaml"])
+    (every,) = (arm for arm in plan.arms if arm.name == "all")
+    assert plan.settings(every) == merged(read_arguments(["--config", "configs/quickstart.yaml"]).overlays)
+
+
+def test_every_schedule_is_compared_at_the_rate_of_its_own_comment():
+    plan = read_plan(["--study", "configs/studies/schedules.yaml"])
+    commands = {path: path.read_text() for path in sorted(Path("configs/optimization").glob("*.yaml"))}
+    at_this_rate = {path for path, text in commands.items() if "--model.optimizer.lr 0.15" in text}
+    compared = [plan.settings(arm) for arm in plan.arms[1:]]
+    for path in at_this_rate:
+        own = read_arguments([*BASE, "--config", str(path), "--model.optimizer.lr", "0.15"])
+        assert merged(own.overlays) in compared, path
+    assert len(compared) == len(at_this_rate) == 10
+
+
+def test_both_ways_of_making_batches_augment_alike():
+    plan = read_plan(["--study", "configs/studies/batches.yaml"])
+    ours, theirs = (plan.settings(arm)["data"]["augmentation"] for arm in plan.arms)
+    assert [one["class_path"].rpartition(".")[2] for one in ours] == [
+        one["class_path"].rpartition(".")[2] for one in theirs
+    ]
+    assert [one["init_args"]["padding"] for one in (ours[0], theirs[0])] == [2, 2]
+    assert theirs[1]["init_args"] == ours[1]["init_args"] == {"p": 0.1}
 
 
 def test_quotes_keep_a_value_with_spaces_together():
