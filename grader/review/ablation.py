@@ -48,7 +48,7 @@ def ablate(opened: OpenResults, student: str, seeds: int | None, settings: Setti
         raise UserError(f"{student}: was graded on other images than the rules name now; grade it again first")
     files = kept_for_training(opened.folder, graded.digest)
     run_variants(opened, graded, files, max(seeds or 1, len(graded.measurements)), settings)
-    rows = contributions(opened.ledger.variants(graded), list(graded.measurements.values()), rules.families)
+    rows = contributions(opened.ledger.variants(graded), graded.measurements, rules.families)
     figure = opened.folder / "ablations" / f"{student}.png"
     draw_contributions(rows, rules.target_accuracy, figure)
     return as_table(rows), figure
@@ -141,12 +141,18 @@ def draw_contributions(rows: list[Contribution], target: float, path: Path) -> N
 
 def as_table(rows: list[Contribution]) -> str:
     """The rows for a terminal."""
-    lines = [f"{'variant':24}  accuracy        against the whole  seeds"]
+    lines = [f"{'variant':24}  accuracy        points against the whole    seeds"]
     for row in rows:
         spread = "" if row["std"] is None else f" ± {100 * row['std']:.2f}"
         accuracy = row["reason"] if row["mean"] is None else f"{100 * row['mean']:.2f}{spread} %"
         difference = "" if row["difference"] is None else f"{100 * row['difference']:+.2f}"
-        lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>17}  {row['seeds']:5}")
-    if any(row["std"] is None for row in rows):
-        lines.append("With one seed each, small differences may be chance; --seeds 3 shows their spread.")
+        if row["low"] is not None and row["high"] is not None:
+            difference += f" ({100 * row['low']:.2f} to {100 * row['high']:.2f})"
+        lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>26}  {row['seeds']:5}")
+    if any(row["low"] is not None for row in rows):
+        lines.append(
+            "In parentheses: where the true differences lie, all of them together with 95 %. What has 0 in it may be chance."
+        )
+    else:
+        lines.append("With one seed each, small differences may be chance; --seeds 3 tells which are not.")
     return "\n".join(lines)

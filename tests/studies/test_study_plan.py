@@ -1,5 +1,7 @@
 """What a study is to compare: from options or a file; each mistake is one line."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,19 @@ def test_a_mistake_is_one_line(arguments, said, capsys):
     assert main(["study", *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+COMMANDS = re.findall(r"(?m)^python main.py ((?:study|fit) .*)$", Path("docs/studies.md").read_text())
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_page_can_be_read(line):
+    command, *words = shlex.split(line)
+    if words[0].startswith("--"):
+        plan = read_plan(words, command)
+        assert (len(plan.arms) > 1) == (command == "study")
+    else:
+        assert command == "study" and all(word.startswith("runs/") for word in words)
 
 
 @pytest.mark.parametrize(
