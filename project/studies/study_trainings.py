@@ -76,7 +76,8 @@ def run(plan: Plan) -> StudyResult:
 def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[int, int]]]:
     """Each arm's complete configuration, and its cell in the grid. Raises UserError where a comparison would be none.
 
-    An arm that is the base or another one once more is left out, as some of a folder's are; in a grid, the base is in its place.
+    An arm that is the base or another one once more is left out, as some of a folder's are; a grid's cell that is the base once
+    more is the base's, and of all others each is another.
     """
     complete: dict[str, dict[str, Any]] = {}
     cells: dict[str, tuple[int, int]] = {}
@@ -93,7 +94,10 @@ def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tup
             continue
         if twin:
             alike = f"changes nothing of the {BASE}" if twin == base.name else f"is the same as {twin}"
-            left_out.append(f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm")
+            said = f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm"
+            if arm.cell:
+                raise UserError(said)  # a grid would have a hole
+            left_out.append(said)
             continue
         if complete and found["data"]["source"] != complete[base.name]["data"]["source"]:
             raise UserError(f"--arm {arm.name}: changes data.source; what is measured on other images compares nothing")

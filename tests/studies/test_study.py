@@ -14,6 +14,7 @@ from project.studies import training_pool
 from project.studies.study_plan import read_plan
 from project.studies.study_trainings import completed_arms
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.support.errors import UserError
 from project.training.configuration import merged, read_arguments
 
 TINY = [
@@ -157,6 +158,7 @@ def test_half_a_result_is_none(tmp_path):
     [
         (["x=--run.name y"], "--arm x: changes nothing of the base"),
         (["x=--seed_everything 3"], "--arm x: changes nothing of the base"),
+        (["x=--model.network.width 4"], "--arm x: changes nothing of the base"),
         (["x=--data.source.train 200"], "--arm x: changes data.source"),
         (["x=--model.optimizer.rate 3"], "--arm x: model.optimizer"),
     ],
@@ -180,6 +182,12 @@ def test_a_cell_that_is_the_base_once_more_is_no_arm_of_its_own(tmp_path):
     grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8"]
     complete, cells = completed_arms(read_plan([*TINY, *grid]))
     assert len(complete) == 4 and cells["base"] == (0, 0) and "batch 50, width 4" not in complete
+
+
+def test_a_grid_has_no_cell_twice():
+    grid = ["--grid", "batch=--data.batch_size 25 30", "--grid", "rate=--model.optimizer.lr 0.3 0.30"]
+    with pytest.raises(UserError, match="--arm batch 25, rate 0.30: is the same as batch 25, rate 0.3"):
+        completed_arms(read_plan([*TINY, *grid]))
 
 
 @pytest.fixture
