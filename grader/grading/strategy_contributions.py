@@ -89,7 +89,7 @@ def contributions(
         if not (found := trained[name]):
             continue
         left, reached = in_effect([*found.values()], taken_back), accuracies(found, taken_back)
-        told = None if name == WHOLE else compared(reached, whole, others)
+        told = None if name == WHOLE else difference_to_whole(reached, whole, others)
         rows.append(
             {
                 "label": LABELS.get(name, name),
@@ -114,7 +114,7 @@ def accuracies(found: dict[int, Measurement], taken_back: Sequence[str]) -> dict
     return known if len(known) == len(found) and not in_effect([*found.values()], taken_back) else {}
 
 
-def compared(
+def difference_to_whole(
     reached: dict[int, float], whole: dict[int, float], variants: int
 ) -> tuple[float, float | None, float | None] | None:
     """The difference to the whole and its interval, which a single training does not have; None where nothing is common."""

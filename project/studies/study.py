@@ -25,10 +25,11 @@ def main(args: Sequence[str], command: str = "study") -> int:
         command: `study`, whose first words may name runs that are there already; or `fit`, for a study of one arm.
     """
     names = [*takewhile(lambda word: not word.startswith("-"), args)]
-    return compare(names, args[len(names) :]) if names and command == "study" else train(args, command)
+    return compare(names, args[len(names) :]) if names and command == "study" else train_arms(args, command)
 
 
-def train(args: Sequence[str], command: str) -> int:
+def train_arms(args: Sequence[str], command: str) -> int:
+    """Train what is missing of a study, and say what was found."""
     plan = read_plan(args, command)
     check(["fit", *plan.command])
     from project.studies.study_result import answer
@@ -36,7 +37,7 @@ def train(args: Sequence[str], command: str) -> int:
 
     with output("--out", plan.folder):
         (plan.folder / RUNS).mkdir(parents=True, exist_ok=True)
-    return publish(answer(run(plan)), plan.folder, plan.wandb)
+    return write_study(answer(run(plan)), plan.folder, plan.wandb)
 
 
 def compare(names: Sequence[str], args: Sequence[str]) -> int:
@@ -51,10 +52,10 @@ def compare(names: Sequence[str], args: Sequence[str]) -> int:
     from project.studies.kept_studies import gathered
     from project.studies.study_result import answer
 
-    return publish(answer(gathered(names, name, metric, options.out)), options.out, options.wandb)
+    return write_study(answer(gathered(names, name, metric, options.out)), options.out, options.wandb)
 
 
-def publish(study: "StudyResult", out: Path, wandb: Literal["offline", "online"] | None) -> int:
+def write_study(study: "StudyResult", out: Path, wandb: Literal["offline", "online"] | None) -> int:
     """Write a study's folder, and print its answer."""
     # Not before: it takes seconds, which a mistake in the command need not wait for.
     from project.studies.study_figure import draw

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from project.studies.study_result import StudyResult
+from project.support.errors import UserError
 from project.training.run_folder import Run
 
 
@@ -16,20 +17,24 @@ def log_runs(study: StudyResult, folder: Path, mode: Literal["offline", "online"
 
     run = Run(wandb=mode)
     run.check()
+    (folder / "wandb").mkdir(exist_ok=True)  # W&B would fall back to a temporary folder, in silence
     settings = wandb.Settings(console="off", silent=True, x_disable_stats=True)
     for arm in study.arms:
         for result in arm.runs:
             config = {"study": study.name, "arm": arm.name, "seed": result.seed, "overlay": arm.overlay}
-            logged = wandb.init(
-                project=run.project,
-                group=study.name,
-                job_type=arm.name,
-                name=f"{arm.name}, seed {result.seed}",
-                config=config,
-                dir=folder,
-                mode=mode,
-                settings=settings,
-            )
+            try:
+                logged = wandb.init(
+                    project=run.project,
+                    group=study.name,
+                    job_type=arm.name,
+                    name=f"{arm.name}, seed {result.seed}",
+                    config=config,
+                    dir=folder,
+                    mode=mode,
+                    settings=settings,
+                )
+            except wandb.errors.Error as error:
+                raise UserError(f"--wandb {mode}: {str(error).splitlines()[0]}; the study is in {folder}") from None
             logged.define_metric("epoch")
             logged.define_metric("*", step_metric="epoch")
             for epoch in range(max(map(len, result.curves.values()), default=0)):
