@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from project.support.errors import exit_status
 from project.training.help_text import HELP
@@ -20,6 +21,10 @@ def main(args: list[str]) -> int:
         from project.studies.study import main as study
 
         return exit_status(study, args[1:])
+    if args[0] == "fit" and any(word.partition("=")[0] == "--seeds" for word in args):
+        from project.studies.study import main as study
+
+        return exit_status(partial(study, command="fit"), args[1:])
     return exit_status(checked, args)
 
 

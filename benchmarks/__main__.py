@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|routes|grading|rendering|day|term --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|grading|rendering|day|term --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -14,7 +14,6 @@ ABOUT = {
     "augment": "crop, flip and normalisation of an image: per sample, and ours",
     "startup": "seconds until --help and --print_config answer",
     "target": "recipes on real photographs, whole processes (needs --images)",
-    "routes": "whether both ways of making batches reach the same accuracy",
     "grading": "the grader's wall-clock against the same trainings run bare",
     "simulation": "a course on a cluster that is made up: utilisation, what is lost, the grader's own cost",
     "rendering": "leaderboard and pages of large courses: seconds and memory",
@@ -27,7 +26,6 @@ ROUNDS = {
     "augment": 9,
     "startup": 7,
     "target": 3,
-    "routes": 5,
     "grading": 3,
     "simulation": 1,
     "rendering": 3,
@@ -78,7 +76,6 @@ def main(args: list[str]) -> int:
         "augment": (source, options.rounds, options.count),
         "startup": (options.rounds,),
         "target": (options.recipes.split(","), options.images, options.rounds),
-        "routes": (options.rounds,),
         "grading": (options.rounds,),
         "simulation": (sizes, options.rounds),
         "rendering": (sizes, options.rounds),

@@ -7,20 +7,16 @@ one thread each.
 """
 
 import argparse
-import math
-import os
-import statistics
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.calibration import accuracy
+from project.studies.estimates import interval
+from project.studies.study_plan import RUNS
+from project.studies.training_pool import Failure, Job, complete_of, job_for, trained
+from project.training.configuration import merged, read_arguments
 
 CONFIGS = {"base": "configs/base.yaml", "quickstart": "configs/quickstart.yaml"}
 CONFIGS["photographs"] = "configs/recipes/photographs.yaml"
-T_OF_95_PERCENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's, for a mean of so many seeds
 
 
 def settings(source: str, options: argparse.Namespace) -> list[str]:
@@ -32,29 +28,35 @@ def settings(source: str, options: argparse.Namespace) -> list[str]:
     }[source] + ([] if source == "Glyphs" else ["--data.batch_size", "128"])
 
 
-def one_run(config: str, chosen: list[str], seed: int) -> tuple[float, float]:
-    """Final validation accuracy in percent, and seconds."""
-    started = time.perf_counter()
-    reached = accuracy(["--config", CONFIGS[config], *chosen, "--run.diagnostics", "false"], seed)
-    return reached, time.perf_counter() - started
+def jobs_of(config: str, chosen: list[str], seeds: int) -> list[Job]:
+    """A configuration's trainings on a source, which are kept as those of studies are."""
+    arm = merged(read_arguments(["--config", CONFIGS[config], *chosen]).overlays)
+    complete = complete_of(arm)
+    return [job_for(arm, complete, seed) for seed in range(seeds)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="Fashion-MNIST as tables")
     parser.add_argument("--archive", type=Path, help="CIFAR-10 as an archive")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at least 2")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    folder = Path("studies", RUNS)
+    folder.mkdir(parents=True, exist_ok=True)
     sources = ["Glyphs", *(["Fashion-MNIST"] if options.table else []), *(["CIFAR-10"] if options.archive else [])]
-    jobs = [(source, config, seed) for source in sources for config in CONFIGS for seed in range(options.seeds)]
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        arguments = [(config, settings(source, options), seed) for source, config, seed in jobs]
-        for (source, config, seed), result in zip(jobs, pool.map(one_run, *zip(*arguments))):
-            found.setdefault((source, config), []).append(result)
-            print(f"{source}, {config}, seed {seed}: {result[0]:.2f} %, {result[1]:.0f} s", file=sys.stderr, flush=True)
+    arms = {(source, config): settings(source, options) for source in sources for config in CONFIGS}
+    jobs = [(job, arm) for arm, chosen in arms.items() for job in jobs_of(arm[1], chosen, options.seeds)]
+    found: dict[tuple[str, str], list[float]] = {arm: [] for arm in arms}
+    by_digest = {job.digest: arm for job, arm in jobs}
+    for job, outcome in trained([job for job, _ in jobs], folder, options.jobs):
+        source, config = by_digest[job.digest]
+        if isinstance(outcome, Failure) or outcome.accuracy is None:
+            why = outcome.said if isinstance(outcome, Failure) else "its accuracy was not measured"
+            raise SystemExit(f"{source}, {config}, seed {job.seed}: {why}")
+        found[source, config].append(100 * outcome.accuracy)
+        said = f"{source}, {config}, seed {job.seed}: {100 * outcome.accuracy:.2f} %, {outcome.seconds:.0f} s"
+        print(said, file=sys.stderr, flush=True)
 
     print("# What can be reached\n")
     print(
@@ -69,15 +71,13 @@ def main() -> None:
     print("| source | " + " | ".join(CONFIGS) + " |")
     print("|---" * (len(CONFIGS) + 1) + "|")
     for source in sources:
-        print(f"| {source} | " + " | ".join(interval([one for one, _ in found[source, c]]) for c in CONFIGS) + " |")
+        print(f"| {source} | " + " | ".join(shown(found[source, c]) for c in CONFIGS) + " |")
 
 
-def interval(values: list[float]) -> str:
+def shown(values: list[float]) -> str:
     """Mean and half its 95 % interval."""
-    mean = f"{statistics.mean(values):.1f}"
-    if len(values) not in T_OF_95_PERCENT:
-        return mean
-    return f"{mean} ± {T_OF_95_PERCENT[len(values)] * statistics.stdev(values) / math.sqrt(len(values)):.1f}"
+    found = interval(values)
+    return f"{found.mean:.1f} ± {found.high - found.mean:.1f}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import yaml
 from grader.cli import main
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.intake.notebooks import parts_in, read_notebook
+from project.assignment import FAMILIES
 from project.training.command_line import run
 from tests.data.test_tables import written
 from tests.grader.conftest import needs_sandbox
@@ -122,14 +123,15 @@ def executed(tmp_path):
 
 def test_a_notebook_runs_from_the_images_to_the_archive(executed, tmp_path):
     glyphs = ["--data.source=Glyphs", "--data.source.train=300", "--data.source.val=100", "--data.batch_size=50"]
-    parameters = f"EPOCHS, SHORT, SEEDS, DATA = 2, 1, (0, 1), {glyphs}"
+    parameters = f"EPOCHS, SHORT, SEEDS, DATA = 2, 1, 2, {glyphs}"
     said = executed(ENGLISH, parameters=parameters, network=FLAT, optimizer=ADAM, **TEXTS)
     assert "epoch  2/2" in said and "4 of 4 families" in said and "warn " not in said
     assert "kim-minji: ready to hand in" in said
     reached = json.loads((tmp_path / "runs" / "first" / "summary.json").read_text())["val_accuracy"]
     assert f"{reached:.2%} of 100 validation images are right" in said
-    runs = [json.loads(path.read_text())["seed"] for path in (tmp_path / "runs" / "study").glob("*/summary.json")]
-    assert sorted(runs) == [0] * 5 + [1] * 5
+    study = json.loads((tmp_path / "studies" / "families" / "study.json").read_text())
+    assert [arm["name"].removeprefix("without ") for arm in study["arms"]] == ["base", *FAMILIES]
+    assert all([run["seed"] for run in arm["runs"]] == [0, 1] for arm in study["arms"])
     with zipfile.ZipFile(tmp_path / "submission.zip") as packed:
         names = {Path(name).name for name in packed.namelist()}
     assert names == {"config.yaml", "student.yaml", "my_network.py", "assignment.ipynb"}
@@ -138,7 +140,7 @@ def test_a_notebook_runs_from_the_images_to_the_archive(executed, tmp_path):
 @pytest.mark.slow
 def test_the_cells_run_as_they_are(executed, tmp_path):
     glyphs = ["--data.source=Glyphs", "--data.source.train=300", "--data.source.val=100", "--data.batch_size=50"]
-    said = executed(KOREAN, parameters=f"EPOCHS, SHORT, SEEDS, DATA = 1, 1, (0, 1), {glyphs}")
+    said = executed(KOREAN, parameters=f"EPOCHS, SHORT, SEEDS, DATA = 1, 1, 2, {glyphs}")
     assert "0 of 4 families (fewer than 4 are rejected)" in said and "kim-minji: would be rejected" in said
 
 
@@ -160,7 +162,7 @@ def test_from_train_csv_to_a_graded_notebook(executed, tmp_path):
     (tmp_path / "notebooks" / "Train.csv").write_text(written(images[:400], labels[:400]))
     (tmp_path / "notebooks" / "Test.csv").write_text(written(images[400:], labels[400:]))
     parameters = "".join(cells(KOREAN, "code")[1]["source"])
-    for old, new in (("EPOCHS = 15", "EPOCHS = 2"), ("3, (0, 1, 2)", "1, (0, 1)"), ("batch_size=128", "batch_size=20")):
+    for old, new in (("EPOCHS = 15", "EPOCHS = 2"), ("3, 3", "1, 2"), ("batch_size=128", "batch_size=20")):
         assert old in parameters
         parameters = parameters.replace(old, new)
     texts = {**TEXTS, "report": "모멘텀은 그래디언트의 지수 이동 평균을 따라 움직입니다. " * 20}

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from grader.grading.class_defaults import defaults
 from grader.ledger.measurement import Measurement
 from grader.safe_text import in_words
+from project.studies import estimates
 
 WHOLE, NONE = "whole", "none"
 LABELS = {WHOLE: "the whole submission", NONE: "none of the families"}
@@ -32,7 +33,8 @@ class Contribution(TypedDict):
         kind: whole, without, only or none.
         mean, std: Of the accuracies, in [0, 1]; no std of a single one. No mean, but a reason, where a training failed, or
             used a family that was to be taken back.
-        difference: Of this mean and the whole submission's.
+        difference: To the whole submission, training by training, each with the same seed.
+        low, high: The interval of the difference, which holds for all variants together; None of a single training.
         seeds: Number of trainings.
     """
 
@@ -41,6 +43,8 @@ class Contribution(TypedDict):
     mean: float | None
     std: float | None
     difference: float | None
+    low: float | None
+    high: float | None
     seeds: int
     reason: str
 
@@ -69,38 +73,57 @@ def variant(config: dict[str, Any], base: dict[str, Any], taken_back: Sequence[s
 
 
 def contributions(
-    measured: dict[str, dict[int, Measurement]], graded: list[Measurement], families: Sequence[str]
+    measured: dict[str, dict[int, Measurement]], graded: dict[int, Measurement], families: Sequence[str]
 ) -> list[Contribution]:
     """Each variant that was trained, the whole submission first; none where no variant was.
 
     Args:
         measured: By variant and number of the training.
-        graded: The trainings that the submission was graded by, which are some of the whole's.
+        graded: The trainings that the submission was graded by, by their numbers, which are some of the whole's.
     """
     rows: list[Contribution] = []
+    trained = {name: (graded if name == WHOLE else {}) | measured.get(name, {}) for name in variants(families)}
+    others = sum(bool(found) for name, found in trained.items() if name != WHOLE)
+    whole = accuracies(trained[WHOLE], [])
     for name, taken_back in variants(families).items() if measured else ():
-        found = [*(graded if name == WHOLE else ()), *measured.get(name, {}).values()]
-        if not found:
+        if not (found := trained[name]):
             continue
-        accuracies = [each.accuracy for each in found if each.accuracy is not None]
-        left = in_effect(found, taken_back)
-        complete = len(accuracies) == len(found) and not left
-        mean = statistics.fmean(accuracies) if complete else None
-        whole = rows[0]["mean"] if rows else None
+        left, reached = in_effect([*found.values()], taken_back), accuracies(found, taken_back)
+        told = None if name == WHOLE else difference_to_whole(reached, whole, others)
         rows.append(
             {
                 "label": LABELS.get(name, name),
                 "kind": name.partition(" ")[0],
-                "mean": mean,
-                "std": statistics.stdev(accuracies) if complete and len(accuracies) > 1 else None,
-                "difference": None if mean is None or whole is None else mean - whole,
+                "mean": statistics.fmean(reached.values()) if reached else None,
+                "std": statistics.stdev(reached.values()) if len(reached) > 1 else None,
+                "difference": told and told[0],
+                "low": told and told[1],
+                "high": told and told[2],
                 "seeds": len(found),
                 "reason": f"cannot be taken out: {in_words(left)}, in the code and not in the configuration"
                 if left
-                else next((each.public_words for each in found if each.accuracy is None), ""),
+                else next((each.public_words for each in found.values() if each.accuracy is None), ""),
             }
         )
     return rows
+
+
+def accuracies(found: dict[int, Measurement], taken_back: Sequence[str]) -> dict[int, float]:
+    """Each training's; none where one failed, or used a family that was to be taken back."""
+    known = {number: each.accuracy for number, each in found.items() if each.accuracy is not None}
+    return known if len(known) == len(found) and not in_effect([*found.values()], taken_back) else {}
+
+
+def difference_to_whole(
+    reached: dict[int, float], whole: dict[int, float], variants: int
+) -> tuple[float, float | None, float | None] | None:
+    """The difference to the whole and its interval, which a single training does not have; None where nothing is common."""
+    common = [number for number in reached if number in whole]
+    values, reference = [reached[number] for number in common], [whole[number] for number in common]
+    if len(common) > 1:
+        told = estimates.difference(values, reference, variants)
+        return told.mean, told.low, told.high
+    return (values[0] - reference[0], None, None) if common else None
 
 
 def in_effect(found: Sequence[Measurement], families: Sequence[str]) -> list[str]:

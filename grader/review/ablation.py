@@ -1,7 +1,6 @@
 """Reruns variants of one submission, to tell what each family contributed to it."""
 
-import math
-from collections import Counter, deque
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -10,7 +9,7 @@ from grader.grading.ranking import judged
 from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.strategy_contributions import WHOLE, Contribution, contributions, variant, variants
-from grader.grading.training_queue import MOST_ATTEMPTS
+from grader.grading.training_queue import Schedule, Task
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.ledger.ledger import Graded, now
@@ -48,7 +47,7 @@ def ablate(opened: OpenResults, student: str, seeds: int | None, settings: Setti
         raise UserError(f"{student}: was graded on other images than the rules name now; grade it again first")
     files = kept_for_training(opened.folder, graded.digest)
     run_variants(opened, graded, files, max(seeds or 1, len(graded.measurements)), settings)
-    rows = contributions(opened.ledger.variants(graded), list(graded.measurements.values()), rules.families)
+    rows = contributions(opened.ledger.variants(graded), graded.measurements, rules.families)
     figure = opened.folder / "ablations" / f"{student}.png"
     draw_contributions(rows, rules.target_accuracy, figure)
     return as_table(rows), figure
@@ -74,13 +73,13 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
     if not jobs:
         return
     status, known = Status(len(jobs)), circumstances(rules, settings)
-    queue = Queue([*jobs], status)
+    work = Variants(jobs, status, settings.engine.now)
     with settings.engine.session(needs(rules, settings, results)) as train, status.shown:
-        for job, measurement in train(queue):
+        for job, measurement in train(work):
             status.leave(job.folder.name)
             name, index = jobs[job]
             if measurement.outcome == "infrastructure":
-                if queue.again(job):
+                if work.again(job):
                     status.tell(job.folder.name, f"infrastructure: {measurement.said}")
                     continue
             else:
@@ -89,29 +88,35 @@ def run_variants(opened: OpenResults, graded: Graded, files: dict[str, bytes], c
             status.end(job.folder.name, measurement.outcome, measurement.said, measurement)
 
 
-class Queue:
-    """An engine's work: these jobs, in this order."""
+class Variants:
+    """An engine's work: these trainings, in the order and with the patience of all others. A task's student is a variant here.
 
-    def __init__(self, jobs: list[Job], status: Status):
-        self.jobs, self.status = deque(jobs), status
-        self.attempts: Counter[Job] = Counter()
+    Args:
+        jobs: With each one's variant, and its number among the variant's trainings.
+        clock: The engine's.
+    """
+
+    def __init__(self, jobs: dict[Job, tuple[str, int]], status: Status, clock: Callable[[], float]):
+        self.schedule, self.status, self.clock = Schedule(), status, clock
+        self.jobs = {place: job for job, place in jobs.items()}
+        self.tasks: dict[Job, Task] = {}
+        for name, index in jobs.values():
+            self.schedule.add(Task(name, index))
 
     def next_job(self) -> Job | None:
-        if not self.jobs:
+        if (task := self.schedule.take(self.clock())) is None:
             return None
-        self.status.begin(self.jobs[0].folder.name)
-        self.attempts[self.jobs[0]] += 1
-        return self.jobs.popleft()
+        job = self.jobs[task.student, task.index]
+        self.tasks[job] = task
+        self.status.begin(job.folder.name)
+        return job
 
     def again(self, job: Job) -> bool:
-        """Have a job tried again, last of all; False where it has been tried often enough."""
-        if self.attempts[job] >= MOST_ATTEMPTS:
-            return False
-        self.jobs.append(job)
-        return True
+        """Have a job tried again, later; False where it has been tried often enough."""
+        return self.schedule.again(self.tasks[job], self.clock())
 
     def next_time(self) -> float | None:
-        return -math.inf if self.jobs else None
+        return self.schedule.next_time()
 
     def watch(self, job: Job, line: str) -> None:
         self.status.see(job.folder.name, line)
@@ -141,12 +146,18 @@ def draw_contributions(rows: list[Contribution], target: float, path: Path) -> N
 
 def as_table(rows: list[Contribution]) -> str:
     """The rows for a terminal."""
-    lines = [f"{'variant':24}  accuracy        against the whole  seeds"]
+    lines = [f"{'variant':24}  accuracy        points against the whole    seeds"]
     for row in rows:
         spread = "" if row["std"] is None else f" ± {100 * row['std']:.2f}"
         accuracy = row["reason"] if row["mean"] is None else f"{100 * row['mean']:.2f}{spread} %"
         difference = "" if row["difference"] is None else f"{100 * row['difference']:+.2f}"
-        lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>17}  {row['seeds']:5}")
-    if any(row["std"] is None for row in rows):
-        lines.append("With one seed each, small differences may be chance; --seeds 3 shows their spread.")
+        if row["low"] is not None and row["high"] is not None:
+            difference += f" ({100 * row['low']:.2f} to {100 * row['high']:.2f})"
+        lines.append(f"{row['label']:24}  {accuracy:14}  {difference:>26}  {row['seeds']:5}")
+    if any(row["low"] is not None for row in rows):
+        lines.append(
+            "In parentheses: where the true differences lie, all of them together with 95 %. What has 0 in it may be chance."
+        )
+    else:
+        lines.append("With one seed each, small differences may be chance; --seeds 3 tells which are not.")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """How sure a mean over seeds is, and a difference between two arms of a study. Numbers in, numbers out.
 
-Two arms are compared seed by seed, so that what a seed does to both of them cancels. Who looks at many arms finds one that
-seems to help; so an interval is made wider with the number of arms (Bonferroni), until all of them hold together.
+Two arms are compared seed by seed, so that what a seed does to both of them cancels; where they have other seeds, mean by mean.
+Who looks at many arms finds one that seems to help; so an interval is made wider with the number of arms (Bonferroni), until
+all of them hold together.
 """
 
 import bisect
@@ -25,12 +26,12 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What an arm's values are above the reference's, seed by seed.
+    """What an arm's values are above the reference's.
 
     Attributes:
         mean, low, high: Of all arms together, the true differences lie in their intervals with the probability LEVEL.
         p: Of so large a difference where there is none, times the number of arms; at most 1.
-        deviation: Standard deviation of a seed's difference.
+        deviation: Standard deviation of the difference between a value and one of the reference's.
     """
 
     mean: float
@@ -45,11 +46,11 @@ class Difference(NamedTuple):
         return not self.low <= 0 <= self.high
 
 
-def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def interval(values: Sequence[float]) -> Interval:
     """The mean of at least two values, with Student's interval."""
     values_S = np.asarray(values, dtype=float)
     mean, error = float(values_S.mean()), float(stats.sem(values_S))
-    half = float(stats.t.ppf((1 + level) / 2, len(values_S) - 1)) * error
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values_S) - 1)) * error
     return Interval(mean, mean - half, mean + half)
 
 
@@ -61,20 +62,41 @@ def difference(values: Sequence[float], reference: Sequence[float], arms: int) -
         arms: How many are compared to the reference, >= 1.
     """
     differences_S = np.asarray(values, dtype=float) - np.asarray(reference, dtype=float)
-    mean, low, high = interval(differences_S.tolist(), 1 - (1 - LEVEL) / arms)
-    error = float(stats.sem(differences_S))
+    error, deviation = float(stats.sem(differences_S)), float(differences_S.std(ddof=1))
+    return told(float(differences_S.mean()), error, len(differences_S) - 1, deviation, arms)
+
+
+def unpaired_difference(values: Sequence[float], reference: Sequence[float], arms: int) -> Difference:
+    """An arm's values compared to the reference's where they have no seeds in common (Welch 1947).
+
+    Args:
+        values, reference: At least two each, in any order.
+        arms: How many are compared to the reference, >= 1.
+    """
+    samples = [np.asarray(each, dtype=float) for each in (values, reference)]
+    of_the_means = [float(stats.sem(each)) ** 2 for each in samples]
+    error = sum(of_the_means) ** 0.5
+    freedom = sum(each**2 / (len(sample) - 1) for each, sample in zip(of_the_means, samples))
+    freedom = error**4 / freedom if freedom else 1.0
+    deviation = sum(float(each.var(ddof=1)) for each in samples) ** 0.5
+    return told(float(samples[0].mean() - samples[1].mean()), error, freedom, deviation, arms)
+
+
+def told(mean: float, error: float, freedom: float, deviation: float, arms: int) -> Difference:
+    """A mean difference with its standard error and that one's degrees of freedom, as one of several arms'."""
+    half = float(stats.t.ppf(1 - (1 - LEVEL) / arms / 2, freedom)) * error
     if error:
-        p = min(1.0, arms * 2 * float(stats.t.sf(abs(mean) / error, len(differences_S) - 1)))
+        p = min(1.0, arms * 2 * float(stats.t.sf(abs(mean) / error, freedom)))
     else:
         p = 0.0 if mean else 1.0
-    return Difference(mean, low, high, p, float(differences_S.std(ddof=1)))
+    return Difference(mean, mean - half, mean + half, p, deviation)
 
 
 def seeds_needed(deviation: float, effect: float, arms: int) -> int | None:
     """How many seeds tell a true difference of `effect` with the probability POWER; None where MOST_SEEDS do not.
 
     Args:
-        deviation: Standard deviation of a seed's difference, >= 0.
+        deviation: Of a difference, as above, >= 0.
         effect: In the same unit, > 0.
         arms: How many are compared to the reference, >= 1.
     """

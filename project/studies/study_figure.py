@@ -7,7 +7,7 @@ import numpy as np
 
 from project.studies.estimates import LEVEL
 from project.studies.study_plan import MetricName
-from project.studies.study_result import METRICS, ArmResult, StudyResult
+from project.studies.study_result import METRICS, ArmResult, StudyResult, seeds_of
 from project.training.figures import blanks, save
 
 # Of Okabe and Ito, told apart also by those who see red and green alike; the base is grey.
@@ -33,7 +33,7 @@ def draw(study: StudyResult, path: Path) -> None:
     draw_curves(curves, study)
     draw_estimates(gap, study, "gap" if study.metric != "gap" else "accuracy")
     title = study.question or f"Study {study.name}"
-    figure.suptitle(f"{title}\n{study.seeds} seeds; dots: single runs; lines: {LEVEL:.0%} of the mean", fontsize=11)
+    figure.suptitle(f"{title}\n{seeds_of(study)}; dots: single runs; lines: {LEVEL:.0%} of the mean", fontsize=11)
     save(figure, path)
 
 

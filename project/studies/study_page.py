@@ -6,7 +6,7 @@ from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
 from project.studies.study_plan import METRIC_NAMES
-from project.studies.study_result import METRICS, StudyResult
+from project.studies.study_result import METRICS, StudyResult, seeds_of
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
 CURVES = {
@@ -28,8 +28,10 @@ def page_data(study: StudyResult) -> dict[str, Any]:
     """What the page shows, as plain values."""
     return {
         "title": study.question or f"Study {study.name}",
-        "command": " ".join(study.base),
-        "seeds": study.seeds,
+        "about": f"Base: {' '.join(study.base)} · {seeds_of(study)} of each arm"
+        if study.base
+        else f"Runs that were there: {seeds_of(study)} of each arm",
+        "reference": study.arms[0].name,
         "target": study.target,
         "metric": study.metric,
         "metrics": {
@@ -41,12 +43,14 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             for name in METRIC_NAMES
         },
         "curves": CURVES,
+        "grid": [axis.model_dump() for axis in study.grid or ()],
         "arms": [
             {
                 "name": arm.name,
                 "color": color_of(number),
                 "dotted": is_dotted(number),
                 "overlay": arm.overlay,
+                "cell": arm.cell,
                 "failed": arm.failed,
                 "remarks": sorted({remark for run in arm.runs for remark in run.remarks}),
                 "found": {name: found.model_dump() for name, found in arm.found.items()},

@@ -1,12 +1,12 @@
 """What a study found: `study.json`, and the same in words."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from project.studies import estimates
-from project.studies.study_plan import BASE, METRIC_NAMES, MetricName
+from project.studies.study_plan import METRIC_NAMES, MetricName
 from project.studies.training_pool import RunResult
 from project.support.wording import counted
 
@@ -89,14 +89,17 @@ class Estimate(Model):
 
 
 class Difference(Estimate):
-    """An arm's values less the base's, seed by seed; mean and interval hold for all arms of the study together.
+    """An arm's values less those of the first arm; mean and interval hold for all arms of the study together.
 
     Attributes:
+        paired: The number of seeds that both have, by which they are compared; 0 where fewer than two are common, and the means
+            are compared.
         p: Corrected for the number of arms.
         told_apart: Whether it is more than noise.
         seeds_needed: So many tell a difference that matters; null where a thousand do not.
     """
 
+    paired: int
     p: float = Field(ge=0, le=1)
     told_apart: bool
     seeds_needed: int | None
@@ -107,7 +110,7 @@ class Found(Model):
 
     Attributes:
         values: Of each of the arm's runs; null where a run has none.
-        estimate, difference: Null where a run has none, or fewer than two have ended.
+        estimate, difference: Null where a run has none, or there are fewer than two.
         words: The answer, in a line.
     """
 
@@ -122,6 +125,7 @@ class ArmResult(Model):
 
     Attributes:
         overlay: What it lays over the base, as YAML; empty for the base.
+        cell: Its place in the study's grid: a level of the first setting, and one of the second, from 0.
         failed: Why it was not trained to the end with each seed.
         runs: Those that ended.
         found: By metric.
@@ -129,9 +133,17 @@ class ArmResult(Model):
 
     name: str
     overlay: str
-    failed: str | None
+    cell: tuple[int, int] | None = None
+    failed: str | None = None
     runs: list[RunResult]
     found: dict[MetricName, Found] = {}
+
+
+class GridAxis(Model):
+    """A setting of a grid, and what it is set to."""
+
+    name: str
+    levels: list[str]
 
 
 class StudyResult(Model):
@@ -139,83 +151,125 @@ class StudyResult(Model):
 
     Attributes:
         version: Of this format.
-        base: The base's options.
+        base: The base's options; empty where runs that were there are compared.
+        images: The settings of `data.source`, complete, which all runs have.
         metric: The one that the study is about.
+        seeds: Of each arm, or the most that an arm has.
         target: The accuracy that the epochs are counted to, in (0, 1).
-        arms: The base first.
+        grid: The two settings that the arms with a cell vary, where it is a grid.
+        arms: First the one that the others are compared to.
         best: A line on the best of the arms, by metric.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     name: str
     question: str
     base: list[str]
+    images: dict[str, Any]
     metric: MetricName
-    seeds: int = Field(ge=2)
+    seeds: int = Field(ge=1)
     target: float = Field(gt=0, lt=1)
-    arms: list[ArmResult]
+    grid: tuple[GridAxis, GridAxis] | None = None
+    arms: list[ArmResult] = Field(min_length=1)
     best: dict[MetricName, str] = {}
 
 
 def answer(study: StudyResult) -> StudyResult:
-    """The study with what its runs tell: estimates, differences to the base, and words."""
-    base, *others = study.arms
+    """The study with what its runs tell: estimates, differences to the first arm, and words."""
     answered = study.model_copy(
         update={"arms": [arm.model_copy(update={"found": {}}) for arm in study.arms], "best": {}}
     )
+    first, *others = answered.arms
     for name in METRIC_NAMES:
         metric = METRICS[name]
-        reference = values_of(base, metric, study)
-        for arm in answered.arms:
-            arm.found[name] = found(arm, metric, study, None if arm.name == BASE else reference, len(others))
-        answered.best[name] = words_on_the_best(answered.arms[1:], name)
+        first.found[name] = found(first, metric, study.target)
+        for arm in others:
+            arm.found[name] = compared(arm, first, name, study.target, len(others))
+        answered.best[name] = words_on_the_best(first.name, others, name)
     return answered
 
 
-def values_of(arm: ArmResult, metric: Metric, study: StudyResult) -> list[float | None]:
-    return [metric.of(run, study.target) for run in sorted(arm.runs, key=lambda run: run.seed)]
+def by_seed(arm: ArmResult, metric: Metric, target: float) -> dict[int, float]:
+    """The number of each run that has one, in the order of seeds."""
+    values = {run.seed: metric.of(run, target) for run in sorted(arm.runs, key=lambda run: run.seed)}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
-def found(arm: ArmResult, metric: Metric, study: StudyResult, reference: list[float | None] | None, arms: int) -> Found:
+def found(arm: ArmResult, metric: Metric, target: float) -> Found:
     """A metric in an arm. An arm of which a run failed is not estimated: those that ended are no fair sample."""
-    values = values_of(arm, metric, study)
+    runs = sorted(arm.runs, key=lambda run: run.seed)
+    values = [metric.of(run, target) for run in runs]
     numbers = [value for value in values if value is not None]
     if arm.failed is not None:
         return Found(values=values, words=f"{arm.name}: failed: {arm.failed}")
-    if len(numbers) < study.seeds:
-        missing = f"{metric.missing} with {study.seeds - len(numbers)} of {counted(study.seeds, 'seed')}"
+    if len(numbers) < len(values):
+        missing = f"{metric.missing} with {len(values) - len(numbers)} of {counted(len(values), 'seed')}"
         return Found(values=values, words=f"{arm.name}: {metric.title.partition(':')[0].lower()} {missing}")
+    unit = f" {metric.units[1]}" if metric.units[1] == "epochs" else ""
+    if len(numbers) == 1:
+        said = f"{arm.name}: {numbers[0]:.{metric.digits}f}{unit}; one seed tells nothing about noise"
+        return Found(values=values, words=said)
     estimate = estimates.interval(numbers)
-    result = Found(values=values, estimate=Estimate(**estimate._asdict()))
-    if reference is None:
-        unit = f" {metric.units[1]}" if metric.units[1] == "epochs" else ""
-        said = f"{estimate.mean:.{metric.digits}f}{unit} ({span(estimate.low, estimate.high, metric)})"
-        return result.model_copy(update={"words": f"{arm.name}: {said}"})
-    known = [value for value in reference if value is not None]
-    if len(known) < study.seeds:
-        return result.model_copy(update={"words": f"{arm.name}: {BASE} gives nothing to compare it to"})
-    told = estimates.difference(numbers, known, arms)
-    needed = estimates.seeds_needed(told.deviation, metric.effect[0], arms)
+    said = f"{estimate.mean:.{metric.digits}f}{unit} ({span(estimate.low, estimate.high, metric)})"
+    return Found(values=values, estimate=Estimate(**estimate._asdict()), words=f"{arm.name}: {said}")
+
+
+def compared(arm: ArmResult, first: ArmResult, name: MetricName, target: float, arms: int) -> Found:
+    """A metric in an arm, and how it differs from the first one's: by seeds that both have, where there are two or more."""
+    metric, reference = METRICS[name], first.found[name]
+    result = found(arm, metric, target)
+    if result.estimate is None:
+        return result
+    if reference.estimate is None:
+        few = (
+            "has a single seed: nothing to compare it to"
+            if len(reference.values) == 1
+            else "gives nothing to compare it to"
+        )
+        return result.model_copy(update={"words": f"{arm.name}: {first.name} {few}"})
+    own, other = by_seed(arm, metric, target), by_seed(first, metric, target)
+    common = [seed for seed in own if seed in other]
+    if len(common) > 1:
+        told = estimates.difference([own[seed] for seed in common], [other[seed] for seed in common], arms)
+    else:
+        told = estimates.unpaired_difference([*own.values()], [*other.values()], arms)
     difference = Difference(
-        mean=told.mean, low=told.low, high=told.high, p=told.p, told_apart=told.told_apart, seeds_needed=needed
+        mean=told.mean,
+        low=told.low,
+        high=told.high,
+        paired=len(common) if len(common) > 1 else 0,
+        p=told.p,
+        told_apart=told.told_apart,
+        seeds_needed=estimates.seeds_needed(told.deviation, metric.effect[0], arms),
     )
-    words = words_on(arm.name, difference, metric, study.seeds)
+    remark = ""
+    if not difference.paired:
+        remark = f"{counted(len(own), 'seed')} and {len(other)} others, not paired"
+    elif own.keys() != other.keys():
+        remark = f"the {counted(len(common), 'seed')} that both have"
+    seeds = difference.paired or min(len(own), len(other))
+    words = words_on(arm.name, first.name, difference, metric, seeds, remark)
     return result.model_copy(update={"difference": difference, "words": words})
 
 
-def words_on(arm: str, difference: Difference, metric: Metric, seeds: int) -> str:
-    """What a difference says, in a line."""
+def words_on(arm: str, first: str, difference: Difference, metric: Metric, seeds: int, remark: str) -> str:
+    """What a difference says, in a line.
+
+    Args:
+        seeds: By which it is told; of two arms without common ones, the fewer.
+        remark: In place of their number, where not all of both arms are common.
+    """
     where = span(difference.low, difference.high, metric)
     if difference.told_apart:
-        return f"{arm}: {amount(difference.mean, metric)} ({where})"
-    said = f"{arm}: not told apart from {BASE} by {counted(seeds, 'seed')} ({where})"
+        return f"{arm}: {amount(difference.mean, metric)} ({where})" + (f", by {remark}" if remark else "")
+    said = f"{arm}: not told apart from {first} by {remark or counted(seeds, 'seed')} ({where})"
     if difference.seeds_needed is None:
         return f"{said}; more than {estimates.MOST_SEEDS:,} would tell {metric.effect[1]}"
     more = difference.seeds_needed - seeds
     return f"{said}; about {more} more would tell {metric.effect[1]}" if more > 0 else said
 
 
-def words_on_the_best(arms: list[ArmResult], name: MetricName) -> str:
+def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> str:
     """Which of several arms is best, and whether that is more than luck; nothing for one arm."""
     metric = METRICS[name]
     known = [(arm, one.difference) for arm in arms if (one := arm.found[name]).difference]
@@ -224,8 +278,8 @@ def words_on_the_best(arms: list[ArmResult], name: MetricName) -> str:
     arm, difference = max(known, key=lambda pair: (metric.better * pair[1].mean, pair[0].name))
     corrected = f"corrected for having looked at {len(arms)}"
     if difference.told_apart and difference.mean * metric.better > 0:
-        return f"best of {counted(len(arms), 'arm')}: {arm.name}, better than {BASE}, {corrected}"
-    return f"best of {counted(len(arms), 'arm')}: {arm.name}, but none is told to be better than {BASE}, {corrected}"
+        return f"best of {counted(len(arms), 'arm')}: {arm.name}, better than {first}, {corrected}"
+    return f"best of {counted(len(arms), 'arm')}: {arm.name}, but none is told to be better than {first}, {corrected}"
 
 
 def amount(value: float, metric: Metric) -> str:
@@ -241,6 +295,12 @@ def span(low: float, high: float, metric: Metric) -> str:
     while digits < metric.digits + 2 and any(value and not round(value, digits) for value in (low, high)):
         digits += 1
     return f"{low:z.{digits}f} to {high:z.{digits}f}"
+
+
+def seeds_of(study: StudyResult) -> str:
+    """How many seeds the arms have: `5 seeds`, or `2 to 5 seeds`."""
+    counts = {len(arm.runs) for arm in study.arms if arm.failed is None} or {study.seeds}
+    return counted(max(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
 
 
 def report(study: StudyResult) -> str:

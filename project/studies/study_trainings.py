@@ -4,10 +4,11 @@ from contextlib import closing
 from typing import Any
 
 from project.assignment import RULES, Assignment
-from project.studies.study_plan import BASE, RUNS, Arm, Plan
-from project.studies.study_result import ArmResult, StudyResult
+from project.studies.study_arms import BASE, Arm
+from project.studies.study_plan import RUNS, Plan
+from project.studies.study_result import ArmResult, GridAxis, StudyResult
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
 
@@ -17,21 +18,22 @@ def run(plan: Plan) -> StudyResult:
 
     Raises UserError where an arm's settings are wrong, change nothing, or change the images.
     """
-    complete = completed_arms(plan)
+    complete, cells = completed_arms(plan)
+    base, *_ = arms = [arm for arm in plan.arms if arm.name in complete]
     by_digest: dict[str, Arm] = {}
     jobs: list[Job] = []
     for seed in range(plan.seeds):  # all arms with a seed before the next one: what is wrong with an arm shows early
-        for arm in plan.arms:
+        for arm in arms:
             jobs.append(job_for(plan.settings(arm), complete[arm.name], seed))
             by_digest[jobs[-1].digest] = arm
-    runs: dict[str, list[RunResult]] = {arm.name: [] for arm in plan.arms}
+    runs: dict[str, list[RunResult]] = {arm.name: [] for arm in arms}
     failed: dict[str, str] = {}
 
     def left_out(job: Job) -> bool:
         return by_digest[job.digest].name in failed
 
     workers = min(plan.jobs or cores(), len(jobs))
-    label = f"{plan.name}: {counted(len(plan.arms), 'arm')} with {counted(plan.seeds, 'seed')}, {workers} at once"
+    label = f"{plan.name}: {counted(len(arms), 'arm')} with {counted(plan.seeds, 'seed')}, {workers} at once"
     done = 0
     try:
         outcomes = trained(jobs, plan.folder / RUNS, workers, left_out)
@@ -47,43 +49,66 @@ def run(plan: Plan) -> StudyResult:
     except KeyboardInterrupt:
         print(f"\nStopped; {done} of {counted(len(jobs), 'run')} are kept, and the same command goes on")
         raise
-    rules = Assignment.load(complete[BASE]["run"]["rules"] or RULES)
+    rules = Assignment.load(complete[base.name]["run"]["rules"] or RULES)
+    axes = [GridAxis(name=axis.name, levels=[level.name for level in axis.levels]) for axis in plan.grid]
     return StudyResult(
         name=plan.name,
         question=plan.question,
         base=plan.command,
+        images=complete[base.name]["data"]["source"],
         metric=plan.metric,
         seeds=plan.seeds,
         target=rules.target_accuracy,
+        grid=(axes[0], axes[1]) if axes else None,
         arms=[
             ArmResult(
                 name=arm.name,
                 overlay=arm.text,
+                cell=cells.get(arm.name),
                 failed=failed.get(arm.name),
                 runs=sorted(runs[arm.name], key=lambda run: run.seed),
             )
-            for arm in plan.arms
+            for arm in arms
         ],
     )
 
 
-def completed_arms(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Each arm's complete configuration. Raises UserError where a comparison would be none."""
+def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[int, int]]]:
+    """Each arm's complete configuration, and its cell in the grid. Raises UserError where a comparison would be none.
+
+    An arm that is the base or another one once more is left out, as some of a folder's are; a grid's cell that is the base once
+    more is the base's, and of all others each is another.
+    """
     complete: dict[str, dict[str, Any]] = {}
+    cells: dict[str, tuple[int, int]] = {}
+    left_out: list[str] = []
+    base, *_ = plan.arms
     for arm in plan.arms:
         try:
             found = complete_of(plan.settings(arm))
         except UserError as error:
-            raise UserError(f"--arm {arm.name}: {error}" if arm.name != BASE else str(error)) from None
-        for other, earlier in complete.items():
-            if same(found, earlier):
-                alike = f"changes nothing of the {BASE}" if other == BASE else f"is the same as {other}"
-                raise UserError(f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm")
-        base = complete.get(BASE, found)
-        if found["data"]["source"] != base["data"]["source"]:
+            raise UserError(f"--arm {arm.name}: {error}" if arm is not base else str(error)) from None
+        twin = next((other for other, earlier in complete.items() if same(found, earlier)), None)
+        if twin == base.name and arm.cell and base.name not in cells:
+            cells[base.name] = arm.cell
+            continue
+        if twin:
+            alike = f"changes nothing of the {BASE}" if twin == base.name else f"is the same as {twin}"
+            said = f"--arm {arm.name}: {alike}; seeds and the folder of a run make no arm"
+            if arm.cell:
+                raise UserError(said)  # a grid would have a hole
+            left_out.append(said)
+            continue
+        if complete and found["data"]["source"] != complete[base.name]["data"]["source"]:
             raise UserError(f"--arm {arm.name}: changes data.source; what is measured on other images compares nothing")
         complete[arm.name] = found
-    return complete
+        if arm.cell:
+            cells[arm.name] = arm.cell
+    if left_out and len(complete) == 1:
+        raise UserError(left_out[0])
+    for said in left_out:
+        note(f"left out: {said}")
+    return complete, cells
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:

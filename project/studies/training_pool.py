@@ -120,9 +120,15 @@ def own_code(complete: dict[str, Any]) -> Iterator[Path]:
     packages = {path.partition(".")[0] for _, path in class_paths(complete, ())}
     for name in sorted(packages - {*OF_LIBRARIES}):
         spec = find_spec(name) if name.isidentifier() else None
-        if spec and spec.origin and Path(spec.origin).suffix == ".py" and "site-packages" not in spec.origin:
-            folder = Path(spec.origin).parent
-            yield from folder.rglob("*.py") if spec.submodule_search_locations else folder.glob("*.py")
+        folders = (
+            [*(spec.submodule_search_locations or ())] if spec else []
+        )  # a folder without __init__.py has them, too
+        for folder in folders:
+            if "site-packages" not in folder:
+                yield from Path(folder).rglob("*.py")
+        origin = spec.origin if spec and not folders else None
+        if origin and origin.endswith(".py") and "site-packages" not in origin:
+            yield from Path(origin).parent.glob("*.py")
 
 
 def data_files(complete: dict[str, Any]) -> list[Path]:

@@ -19,14 +19,14 @@ from grader.apart import Apart
 from grader.cli import main
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings
-from grader.grading.strategy_contributions import KEYS, variant, variants
+from grader.grading.strategy_contributions import KEYS, contributions, variant, variants
 from grader.ledger.measurement import Strategy
 from grader.ledger.results_folder import open_results, stored_secret
 from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
 from grader.publish.publishing import publish
-from grader.review.ablation import ablate
+from grader.review.ablation import ablate, as_table
 from grader.review.report_review import review
 from grader.review.similarity import alike, clusters
 from grader.review.submission_features import fingerprints, tokens
@@ -671,6 +671,22 @@ def test_an_ablation_runs_every_variant_once_and_tells_what_each_family_brings(t
     with open_results(tmp_path) as opened:
         ablate(opened, "kim", 2, settings)  # one more seed, for the whole as well
     assert len(engine.jobs) == 9 + 10
+
+
+def test_a_family_s_contribution_has_an_interval_training_by_training(rules):
+    """A seed that is good for one variant is good for all; what it does to them cancels."""
+
+    def trainings(*values):
+        return {number: scored(value, strategies={}) for number, value in enumerate(values)}
+
+    graded, without = trainings(0.80, 0.90, 0.85), trainings(0.70, 0.80, 0.76)
+    measured = {"without normalization": without, "none": trainings(0.3)}
+    whole, less, none = contributions(measured, graded, ["normalization"])
+    assert less["difference"] == pytest.approx(-0.29 / 3) and less["low"] < less["difference"] < less["high"] < 0
+    assert whole["difference"] is None and whole["low"] is None and whole["std"] == pytest.approx(0.05)
+    assert none["difference"] == pytest.approx(-0.5) and none["low"] is None
+    assert "-9.67 (" in as_table([whole, less, none]) and "all of them together" in as_table([less])
+    assert "With one seed each" in as_table([whole, none])
 
 
 def test_what_the_network_s_own_code_does_has_a_reason_and_no_number(tmp_path, rules, config):

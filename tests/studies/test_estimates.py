@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project.studies.estimates import Difference, difference, interval, seeds_needed
+from project.studies.estimates import Difference, difference, interval, seeds_needed, unpaired_difference
 
 VALUES = st.floats(-100, 100).map(lambda value: round(value, 3))
 PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=12)
@@ -24,6 +24,22 @@ def test_the_paired_interval_has_the_truth_in_it_19_times_of_20():
     arms, base = drawn(studies=800, arms=1, seeds=5, effect=0.7)
     found = [difference(arm[0], reference, arms=1) for arm, reference in zip(arms, base)]
     assert np.mean([one.low <= 0.7 <= one.high for one in found]) == pytest.approx(0.95, abs=0.025)
+
+
+def test_the_unpaired_interval_has_the_truth_in_it_19_times_of_20():
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(800):
+        found.append(unpaired_difference(random.normal(0.7, 3, 3), random.normal(0, 1, 6), arms=1))
+    assert np.mean([one.low <= 0.7 <= one.high for one in found]) == pytest.approx(0.95, abs=0.025)
+
+
+@given(st.lists(VALUES, min_size=2, max_size=8), st.lists(VALUES, min_size=2, max_size=8))
+def test_the_unpaired_difference_is_that_of_the_means(values, reference):
+    found, other = unpaired_difference(values, reference, 2), unpaired_difference(reference, values, 2)
+    assert found.mean == pytest.approx(np.mean(values) - np.mean(reference), abs=1e-9)
+    assert (found.low, found.high) == pytest.approx((-other.high, -other.low), abs=1e-9)
+    assert found.low <= found.mean <= found.high and 0 <= found.p <= 1
 
 
 def test_of_many_arms_without_effect_hardly_ever_one_seems_to_help():

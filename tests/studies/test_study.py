@@ -14,6 +14,7 @@ from project.studies import training_pool
 from project.studies.study_plan import read_plan
 from project.studies.study_trainings import completed_arms
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.support.errors import UserError
 from project.training.configuration import merged, read_arguments
 
 TINY = [
@@ -86,6 +87,17 @@ def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
     assert len({plain, *others}) == 6
 
 
+def test_a_digest_is_also_of_code_in_a_folder_that_is_no_package(monkeypatch, tmp_path):
+    """Such as a notebook's, which writes submission/my_network.py."""
+    network = tmp_path / "loose_folder" / "net.py"
+    network.parent.mkdir()
+    network.write_text("from torch import nn\n\n\nclass Net(nn.Flatten):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = digest_of("--model.network", "loose_folder.net.Net")
+    network.write_text(network.read_text() + "    WIDTH = 3\n")
+    assert digest_of("--model.network", "loose_folder.net.Net") != before
+
+
 def test_whoever_stops_stops_the_trainings_and_leaves_only_what_is_whole(monkeypatch, tmp_path):
     killed = []
 
@@ -146,7 +158,7 @@ def test_half_a_result_is_none(tmp_path):
     [
         (["x=--run.name y"], "--arm x: changes nothing of the base"),
         (["x=--seed_everything 3"], "--arm x: changes nothing of the base"),
-        (["x=--data.batch_size 25", "y=--data.batch_size=25"], "--arm y: is the same as x"),
+        (["x=--model.network.width 4"], "--arm x: changes nothing of the base"),
         (["x=--data.source.train 200"], "--arm x: changes data.source"),
         (["x=--model.optimizer.rate 3"], "--arm x: model.optimizer"),
     ],
@@ -158,6 +170,87 @@ def test_an_arm_that_compares_nothing_is_one_line(arms, said, tmp_path, capsys):
     assert said in error and error.count("\n") == 1
 
 
+def test_what_is_the_same_once_more_is_left_out_and_told(capsys):
+    arms = ["x=--data.batch_size 25", "y=--data.batch_size=25", "z=--data.batch_size 50"]
+    complete, _ = completed_arms(read_plan([*TINY, *(word for arm in arms for word in ("--arm", arm))]))
+    said = capsys.readouterr().err
+    assert [*complete] == ["base", "x"]
+    assert "--arm y: is the same as x" in said and "--arm z: changes nothing of the base" in said
+
+
+def test_a_cell_that_is_the_base_once_more_is_no_arm_of_its_own(tmp_path):
+    grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8"]
+    complete, cells = completed_arms(read_plan([*TINY, *grid]))
+    assert len(complete) == 4 and cells["base"] == (0, 0) and "batch 50, width 4" not in complete
+
+
+def test_a_grid_has_no_cell_twice():
+    grid = ["--grid", "batch=--data.batch_size 25 30", "--grid", "rate=--model.optimizer.lr 0.3 0.30"]
+    with pytest.raises(UserError, match="--arm batch 25, rate 0.30: is the same as batch 25, rate 0.3"):
+        completed_arms(read_plan([*TINY, *grid]))
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Trainings that take no time: a seed's accuracy is 0.1 more than the seed before's, and a tenth of the width."""
+
+    def trained(jobs, folder, workers, skipped):
+        for job in jobs:
+            accuracy = 0.1 * job.seed + job.settings["model"]["network"]["init_args"]["width"] / 100
+            curves = {name: [accuracy, accuracy] for name in training_pool.CURVES}
+            measured = {"accuracy": accuracy, "loss": 1.0, "train_loss": 0.5, "val_loss": 1.0}
+            yield job, RunResult(seed=job.seed, **measured, curves=curves, remarks=[], seconds=1.0)
+
+    monkeypatch.setattr("project.studies.study_trainings.trained", trained)
+
+
+def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
+    grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8 12"]
+    assert main(["study", *TINY, *grid, "--seeds", "2", "--out", str(tmp_path), "--name", "g"]) == 0
+    assert "batch 25, width 12: +8.0 points (8.0 to 8.0)" in capsys.readouterr().out
+    study = json.loads((tmp_path / "g" / "study.json").read_text())
+    assert [axis["levels"] for axis in study["grid"]] == [["50", "25"], ["4", "8", "12"]]
+    assert sorted(arm["cell"] for arm in study["arms"]) == [[row, column] for row in (0, 1) for column in (0, 1, 2)]
+    drawn = (tmp_path / "g" / "figure.svg").read_text()
+    assert "batch" in drawn and (tmp_path / "g" / "figure.png").stat().st_size > 10_000
+
+
+def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_path, capsys):
+    assert main(["fit", *TINY, "--seeds", "3", "--out", str(tmp_path)]) == 0
+    assert "base: 14.0 (-10.8 to 38.8)" in capsys.readouterr().out
+    study = json.loads((tmp_path / "base" / "study.json").read_text())
+    assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
+
+
+def test_a_study_s_runs_are_a_group_in_wandb_over_the_epochs(made_up, monkeypatch, tmp_path, capsys):
+    """What W&B is told; its own files are its own."""
+    runs = []
+
+    class Logged:
+        def __init__(self, **given):
+            self.given, self.summary, self.rows, self.axes, self.finished = given, {}, [], [], False
+            runs.append(self)
+
+        def define_metric(self, name, step_metric=None):
+            self.axes.append((name, step_metric))
+
+        def log(self, row):
+            self.rows.append(row)
+
+        def finish(self):
+            self.finished = True
+
+    monkeypatch.setattr("wandb.init", Logged)
+    command = [*TINY, "--arm", "wide=--model.network.width 8", "--seeds", "2", "--out", str(tmp_path)]
+    assert main(["study", *command, "--name", "s", "--wandb", "offline"]) == 0
+    assert "W&B: 4 runs in the group s, offline" in capsys.readouterr().out
+    assert [run.given["job_type"] for run in runs] == ["base", "base", "wide", "wide"]
+    assert {run.given["group"] for run in runs} == {"s"} and all(run.finished for run in runs)
+    last = runs[-1]
+    assert last.axes == [("epoch", None), ("*", "epoch")] and [row["epoch"] for row in last.rows] == [1, 2]
+    assert last.rows[0]["val/accuracy"] == pytest.approx(0.18) and last.summary["accuracy"] == pytest.approx(0.18)
+
+
 def test_each_arm_is_completed_once():
     plan = read_plan([*TINY, "--arm", "x=--data.batch_size 25"])
-    assert [one["data"]["batch_size"] for one in completed_arms(plan).values()] == [50, 25]
+    assert [one["data"]["batch_size"] for one in completed_arms(plan)[0].values()] == [50, 25]

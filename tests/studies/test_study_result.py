@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from project.studies.study_figure import band_of, draw
 from project.studies.study_page import page
 from project.studies.study_result import METRICS, ArmResult, StudyResult, answer, report, span
+from project.studies.study_table import table
 from project.studies.training_pool import RunResult
 
 
@@ -30,7 +31,15 @@ def study_of(arms: dict, failed: dict | None = None, **more):
         for name, accuracies in arms.items()
     ]
     seeds = max(map(len, arms.values()))
-    settings = {"name": "s", "question": "", "base": [], "metric": "accuracy", "seeds": seeds, "target": 0.8} | more
+    settings = {
+        "name": "s",
+        "question": "",
+        "base": [],
+        "images": {},
+        "metric": "accuracy",
+        "seeds": seeds,
+        "target": 0.8,
+    } | more
     return answer(StudyResult(arms=results, **settings))
 
 
@@ -136,6 +145,17 @@ def test_a_figure_is_drawn_also_of_arms_that_failed_or_diverged(tmp_path):
         draw(study, tmp_path / f"figure.{kind}")
         assert (tmp_path / f"figure.{kind}").stat().st_size > 10_000
     assert band_of(study.arms[1], "val/loss") is None
+
+
+def test_the_table_can_be_put_into_a_report():
+    better = [value + gain for value, gain in zip(NOISY, (0.05, 0.051, 0.052, 0.05, 0.051))]
+    study = study_of({"base": NOISY, "a|b": better, "same": [0.71, 0.74, 0.73, 0.72, 0.72]})
+    head, rule, base, up, same = table(study).splitlines()
+    assert head.count("|") == rule.count("|") == base.count("|") == same.count("|") == 6
+    assert base.startswith("| base | 72.4 |  | 0.300 |") and up.startswith("| a\\|b | 77.5 | **+5.1** (5.0 to 5.2) |")
+    assert "**" not in same
+    failed = table(study_of({"base": NOISY, "up": NOISY[:3]}, failed={"up": "no memory"})).splitlines()[-1]
+    assert failed.startswith("| up | failed: no memory |") and failed.count("|") == 6
 
 
 def test_the_report_begins_with_the_question():

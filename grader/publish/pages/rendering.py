@@ -188,7 +188,8 @@ class Pages:
         seconds = max((each.seconds or 0 for each in measured), default=0)
         memory = max((each.peak_memory or 0 for each in measured), default=0)
         curves = [each.get("curves", []) for each in drawings]
-        contributed = contributions(variants, trained, list(self.rules.families)) if trained else []
+        scored = {index: each for index, each in graded.measurements.items() if each.accuracy is not None}
+        contributed = contributions(variants, scored, list(self.rules.families)) if scored else []
         context = {
             "name": self.names[graded.student],
             "entry": entry,
