@@ -1,11 +1,14 @@
-"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, study, gallery. See README.md."""
+"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, study, gallery, completion. See README.md."""
 
 import sys
 from collections.abc import Sequence
 from functools import partial
 
 from project.support.errors import exit_status
-from project.training.help_text import HELP
+from project.training.completion import main as complete
+from project.training.configuration import read_arguments
+from project.training.help_text import HELP, settings_page
+from project.training.known_settings import COMMANDS
 
 
 def main(args: list[str]) -> int:
@@ -25,6 +28,8 @@ def main(args: list[str]) -> int:
         from project.studies.study import main as study
 
         return exit_status(partial(study, command="fit"), args[1:])
+    if args[0] == "completion":
+        return exit_status(complete, args[1:])
     return exit_status(checked, args)
 
 
@@ -32,6 +37,9 @@ def checked(args: Sequence[str]) -> int:
     """Run a command on a configuration, if nothing is wrong with it at first sight."""
     from project.training.early_mistakes import check
 
+    if args[0] in COMMANDS and read_arguments(args[1:]).help in (["-h"], ["--help"]):
+        print(settings_page(args[0]))  # without torch, too
+        return 0
     check(args)
     if args[0] == "look":
         from project.studies.look import main as look

@@ -30,13 +30,13 @@ from project.support.wording import counted
 from project.training.configuration import Settings, did_you_mean, merged, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
+from project.training.known_settings import COMMANDS, editor_line
 from project.training.parser_errors import explain
 from project.training.run_folder import Run
 from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
-COMMANDS = ("fit", "validate", "test", "predict")
 UNWRITTEN = "Unable to serialize instance"  # what stands there instead
 CHECKPOINTS = ("best", "last")  # that Lightning finds by itself
 
@@ -144,7 +144,8 @@ class CommandLine(LightningCLI):
         except Exception:  # a setting was wrong, so there is no run
             shutil.rmtree(self.folder)
             raise
-        (self.folder / "config.yaml").write_text(self.complete, encoding="utf-8")
+        file = self.folder / "config.yaml"
+        file.write_text(editor_line(file) + self.complete, encoding="utf-8")
         return trainer
 
     def fit(self, checkpoint: str | None = None) -> None:
@@ -231,7 +232,7 @@ def run(args: Sequence[str]) -> CommandLine:
         raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, look, study, gallery")
     arguments = read_arguments(rest)
     if arguments.help:
-        return made(arguments.help, command)
+        return made([word for word in arguments.help if word != "all"], command)
     if arguments.print_config:
         print(complete_config(rest), end="")
         raise SystemExit(0)

@@ -53,8 +53,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
         if not name.startswith("-"):
             raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
         if name in ("-h", "--help") or name.endswith(".help"):
-            named = [full_name(each) for each in (waiting[:1] if not given else [value]) if name.endswith(".help")]
-            asked += [name, *named]
+            named = [full_name(each) for each in (waiting[:1] if not given else [value])]
+            asked += [name, *(named if name.endswith(".help") or named == ["all"] else ())]
             break
         if name == "--print_config":
             print_config = True

@@ -1,0 +1,60 @@
+"""Completion of the command line in bash: `eval "$(python main.py completion)"`. Nothing that takes time is imported here."""
+
+from collections.abc import Sequence
+
+from project.training.known_settings import COMMANDS, class_settings, known_settings, names
+
+SCRIPT = """\
+# For bash: eval "$(python main.py completion)", in ~/.bashrc for good. Where nothing is known, files are completed.
+_fifteen_epochs() {
+  COMPREPLY=()
+  [[ ${COMP_WORDS[1]} == *main.py ]] || return 0
+  (( COMP_CWORD > 1 )) || return 0
+  local IFS=$'\\n'
+  COMPREPLY=($("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" completion -- "${COMP_WORDS[@]:2:COMP_CWORD-1}" 2>/dev/null))
+}
+complete -o default -F _fifteen_epochs python python3 .venv/bin/python
+"""
+OTHERS = ("look", "study", "gallery", "completion")
+OPTIONS = ("--config", "--ckpt_path", "--print_config", "--help")
+
+
+def main(args: Sequence[str]) -> int:
+    """Print the script, or, after `--`, what the last of these words may become, a line each."""
+    if args[:1] != ["--"]:
+        print(SCRIPT, end="")
+    elif found := completions(args[1:]):
+        print("\n".join(found))
+    return 0
+
+
+def completions(words: Sequence[str]) -> list[str]:
+    """What the last word of a command line (without the program's name) may become; nothing where a file belongs.
+
+    A setting is completed section by section: `--m` to `--model.`, and then to each of its settings.
+    """
+    *before, word = words or [""]
+    if not before:
+        return starting_with(word, (*COMMANDS, *OTHERS))
+    if before[0] not in (*COMMANDS, "look", "study"):
+        return []
+    known = known_settings()
+    previous = before[-1].removeprefix("--")
+    if before[-1].startswith("--") and not word.startswith("-"):
+        if previous.endswith(".help"):
+            return starting_with(word, names(known.get(previous.removesuffix(".help"), {})))
+        if previous == "help":
+            return starting_with(word, ["all"])
+        return starting_with(word, names(known.get(previous.removesuffix("+"), {})))
+    every = [f"--{name}" for name in known]
+    for name, setting in known.items():
+        if "class" in setting and word.startswith(f"--{name}."):
+            given = before[before.index(f"--{name}") + 1 :][:1] if f"--{name}" in before else [None]
+            every += [f"--{name}.{key}" for key in [*class_settings(setting, given[0] if given else None), "help"]]
+    if "." not in word:  # not all of them at once
+        every = list(dict.fromkeys(name.partition(".")[0] + "." * ("." in name) for name in every))
+    return starting_with(word, [*OPTIONS, *every])
+
+
+def starting_with(word: str, known: Sequence[str]) -> list[str]:
+    return [each for each in known if each.startswith(word)]
