@@ -9,7 +9,7 @@ rules go beyond that:
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +134,9 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        if isinstance(key, str) and key.endswith("+"):
+        if not isinstance(key, str):
+            raise UserError(f"{'.'.join((*path, str(key)))}: there is no such setting")
+        if key.endswith("+"):
             name = key.removesuffix("+")
             more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
             there = result.get(name) or []
@@ -142,7 +144,7 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
                 raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
             result[name] = [*there, *more]
         else:
-            result[key] = laid_over(result.get(key), value, (*path, str(key)))
+            result[key] = laid_over(result.get(key), value, (*path, key))
     return result
 
 
@@ -150,6 +152,8 @@ def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """A class laid over another one, which is forgotten, or settings of a class over the class."""
     if not isinstance(new, dict) or not (is_class(old) or "class_path" in new):
         return new  # the parser says that there is no class
+    if not isinstance(new.get("class_path", ""), str):
+        raise UserError(f"{'.'.join(path)}: class_path: expected the name of a class, found {new['class_path']}")
     stays = is_class(old) and new.get("class_path", old["class_path"]) == old["class_path"]
     result = dict(old) if stays else {}
     arguments = {key: value for key, value in new.items() if key not in OF_A_CLASS}
@@ -174,6 +178,20 @@ def as_class(value: Any) -> Any:
     if isinstance(value, str):
         return {"class_path": full_name(value)}
     return {**value, "class_path": full_name(value["class_path"])} if is_class(value) else value
+
+
+def class_paths(settings: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Each class that is named in merged settings, after the setting that names it, such as `model.network`."""
+    if is_class(settings):
+        yield ".".join(path), settings["class_path"]
+    elif path == ("model", "network") and isinstance(settings, str):  # without settings of its own
+        yield ".".join(path), settings
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from class_paths(value, path if key in OF_A_CLASS else (*path, str(key)))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from class_paths(value, path)
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
