@@ -35,7 +35,9 @@ class Arguments(NamedTuple):
     """What a command line says."""
 
     overlays: list[Settings]  # of files and options, in order
-    files: list[str]  # their names, in order
+    files: list[str]  # names of the files, in order
+    names: list[str]  # of each overlay: `--config FILE`, or the option
+    options: dict[str, str]  # their texts
     checkpoint: str | None  # --ckpt_path
     print_config: bool  # whether the complete configuration is asked for, and no run
     help: list[str]  # the arguments that ask for help
@@ -45,6 +47,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
     """Read a command line, and each file that it names once. Raises UserError for what cannot be read."""
     overlays: list[Settings] = []
     files: list[str] = []
+    names: list[str] = []
+    options: dict[str, str] = {}
     asked: list[str] = []
     checkpoint, print_config = None, False
     waiting = list(args)
@@ -65,12 +69,15 @@ def read_arguments(args: Sequence[str]) -> Arguments:
             raise UserError(f"{name}: needs a value, such as {name}=VALUE")
         if name in ("-c", "--config"):
             files.append(value)
+            names.append(f"--config {value}")
             overlays.append(read_overlay(value))
         elif name == "--ckpt_path":
             checkpoint = None if value == "null" else value
         else:
             overlays.append(as_overlay(name.lstrip("-"), value))
-    return Arguments(overlays, files, checkpoint, print_config, asked)
+            names.append(name)
+            options[name.lstrip("-")] = value
+    return Arguments(overlays, files, names, options, checkpoint, print_config, asked)
 
 
 def read_overlay(path: str | Path) -> Settings:
@@ -113,6 +120,19 @@ def merged(overlays: Iterable[Settings]) -> Settings:
     for overlay in overlays:
         settings = laid_over(settings, overlay, ())
     return settings
+
+
+def overruled(arguments: Arguments) -> Iterator[str]:
+    """Says of each file or option that had a say until a later file overruled all of it, which file that was."""
+    overlays, names = arguments.overlays, arguments.names
+    for number, name in enumerate(names):
+        says = merged(overlays[: number + 1]) != merged(overlays[:number])
+        for later in range(number + 1, len(names) if says else 0):
+            up_to = overlays[: later + 1]
+            if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
+                if names[later].startswith("--config ") and number:
+                    yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
+                break
 
 
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:

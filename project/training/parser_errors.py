@@ -149,7 +149,7 @@ def bases_of(name: str) -> tuple[type, ...]:
     """The classes that a class of torch or of ours is one of; none where it is not there, as datasets are not in a grading."""
     try:
         found = resolved(name)
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):
         return ()
     return found.__mro__ if isinstance(found, type) else ()
 
