@@ -92,11 +92,11 @@ class ConvNet(nn.Module):
     result is the same, and the activation costs a quarter.
 
     Args:
-        width: Channels of the stem and the first stage.
-        stages: Number of stages.
-        convs_per_stage: Convolutions in each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
-        pool: Side of the grid that each channel is averaged to before the head; 1 averages over the whole image.
+        width: Channels of the stem and the first stage, >= 1.
+        stages: Number of stages, >= 1.
+        convs_per_stage: Convolutions in each stage, >= 1.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        pool: Side of the grid that each channel is averaged to before the head, >= 1; 1 averages over the whole image.
     """
 
     def __init__(
@@ -144,10 +144,10 @@ class ResNet(nn.Module):
     He et al. 2016 (arXiv:1512.03385), with the layers of section 4.2.
 
     Args:
-        width: Channels of the stem and the first stage; each further stage halves the resolution and doubles them.
-        stages: Number of stages.
-        blocks_per_stage: Residual blocks in each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        width: Channels of the stem and the first stage, >= 1; each further stage halves the resolution and doubles them.
+        stages: Number of stages, >= 1.
+        blocks_per_stage: Residual blocks in each stage, >= 1.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class SpeedNet(nn.Module):
 
     Args:
         widths: Channels of each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
         logit_scale: Factor of the logits, > 0. With a small one, the first steps are not too sure of anything.
         test_views: Test-time augmentation: the logits are those of the image alone (1), the mean over it and its mirror
             image (2), or also over both of these, shifted by a pixel towards two corners (6). In training it is always 1.

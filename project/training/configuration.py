@@ -8,6 +8,7 @@ rules go beyond that:
 """
 
 import difflib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -212,6 +213,19 @@ def class_paths(settings: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str
     elif isinstance(settings, list):
         for value in settings:
             yield from class_paths(value, path)
+
+
+def not_finite(settings: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Says of each number in merged settings of the model and the data that is none, or endless, which one it is."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if path or key in ("model", "data"):
+                yield from not_finite(value, path if key in OF_A_CLASS else (*path, str(key)))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from not_finite(value, path)
+    elif isinstance(settings, float) and not math.isfinite(settings):
+        yield f"{'.'.join(path)}: {settings} is no number to compute with"
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from project.support.errors import UserError
 from project.training.class_aliases import FULL_NAMES
-from project.training.configuration import class_paths, merged, read_arguments
+from project.training.configuration import class_paths, merged, not_finite, read_arguments
 from project.training.parser_errors import without_file
 
 
 def check(args: Sequence[str]) -> None:
-    """Raise UserError for a file that cannot be read, no data to look at, or a class of a module that is not there.
+    """Raise UserError for a file that cannot be read, no data to look at, an endless number, or a module that is not there.
 
     Args:
         args: A command, then its options.
@@ -23,6 +23,8 @@ def check(args: Sequence[str]) -> None:
     settings = merged(arguments.overlays)
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
+        raise UserError(said)
+    for said in not_finite(settings):
         raise UserError(said)
     for key, path in class_paths(settings):
         module, _, name = path.partition(".")
