@@ -193,11 +193,8 @@ class CommandLine(LightningCLI):
 
     def print_scores(self, images: str, split: str, metrics: Mapping[str, float], limit: int | float) -> None:
         """What was measured on a split, as a table."""
-        count, loss, accuracy = (
-            self.datamodule.samples(split, limit),
-            metrics[f"{split}/loss"],
-            metrics[f"{split}/accuracy"],
-        )
+        loss, accuracy = (metrics[f"{split}/{name}"] for name in ("loss", "accuracy"))
+        count = self.datamodule.samples(split, limit)
         print(f"{'images':<12}{'number':>8}{'loss':>8}{'accuracy':>10}")
         print(f"{images:<12}{count:>8,}{loss:>8.3f}{accuracy:>10.2%}")
 
@@ -240,7 +237,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
         raise
     except Exception as error:
         told = refused(error, settings)
-        raise told from (None if told is error else error)
+    raise told
 
 
 def run(args: Sequence[str]) -> CommandLine:

@@ -131,7 +131,7 @@ def overruled(arguments: Arguments) -> Iterator[str]:
         for later in range(number + 1, len(names) if says else 0):
             up_to = overlays[: later + 1]
             if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
-                if names[later].startswith("--config ") and number:
+                if names[later].startswith("--config "):
                     yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
                 break
 

@@ -44,7 +44,7 @@ class Diagnostics(Callback):
         """Go on where a checkpoint ends; it has no activations, so theirs are told from there."""
         self.rates, self.norms = list(state["rates"]), list(state["norms"])
         self.norms_logged = len(self.norms)
-        self.start = f"after epoch {math.ceil(self.rates[-1][0])}" if self.rates else self.start
+        self.start = f"after epoch {math.floor(self.rates[-1][0]) + 1}" if self.rates else self.start
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.network = pl_module.get_submodule("network")

@@ -48,7 +48,9 @@ def refused(error: BaseException, settings: Settings | list[str]) -> BaseExcepti
     named = class_paths(settings) if isinstance(settings, dict) else ()
     places = [place for place, path in named if f"class_path='{path}'" in said]
     reason = reasons[0][:300].rstrip(".") if reasons else in_one_line(error)
-    return UserError(f"{places[0] if places else 'settings'}: {reason}")
+    told = UserError(f"{places[0] if places else 'settings'}: {reason}")
+    told.__cause__ = error
+    return told
 
 
 def explain(message: str, known_settings: Iterable[str]) -> str:
@@ -117,8 +119,8 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         value = of_class.group(1) if of_class else given.group(1)[:80]
         place = next((PLACES[base.__name__] for base in bases_of(value) if base.__name__ in PLACES), key)
         cure = f", which belongs to {place}" if place != key else ""
-        if of_class and key.startswith("data.augmentation"):
-            cure += f"; one of your own derives from {AUGMENTATIONS}"
+        if of_class and not cure and key == "data.augmentation":
+            cure = f"; one of your own derives from {AUGMENTATIONS}"
         return f"{key}: expected {wanted}, found {value}{cure}"
 
     return message if len(message) < 300 else message[:297] + "..."

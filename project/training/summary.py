@@ -66,7 +66,7 @@ class Record(EpochCallback):
             self.started -= self.rows[-1]["seconds"]
         (self.folder / "config.yaml").write_text(self.config, encoding="utf-8")
 
-    def on_save_checkpoint(self, *args: Any) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, *args: Any) -> None:
         self.trained = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
