@@ -58,7 +58,8 @@ class ImageData(LightningDataModule):
         self.in_memory = in_memory
         chosen_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
         self.num_workers = in_range("data.num_workers:", chosen_workers, "[0, inf)")
-        self.mean, self.std = mean, std and [in_range("data.std:", value, "(0, inf)") for value in std]
+        self.mean = mean and [in_range("data.mean:", value, "[0, 1]") for value in mean]
+        self.std = std and [in_range("data.std:", value, "(0, inf)") for value in std]
         self.loaded: dict[str, Split] = {}
         self.training_batches: Batches | None = None
         self.resumed: dict[str, int] = {}  # where the training batches go on

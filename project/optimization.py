@@ -47,8 +47,10 @@ class Muon(Optimizer):
     ):
         self.precision = torch.bfloat16 if bfloat16 else torch.float32
         for name, value in (("lr", lr), ("adam_lr", adam_lr), ("weight_decay", weight_decay)):
-            if value < 0:
-                raise ValueError(f"Invalid {name}: {value}")
+            in_range(f"model.optimizer: {name}", value, "[0, inf)")
+        for value in (momentum, *betas):
+            in_range("model.optimizer: momentum or beta", value, "[0, 1)")
+        in_range("model.optimizer: eps", eps, "(0, inf)")
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         matrices = [p for group in groups for p in group["params"] if p.ndim >= 2]
@@ -134,8 +136,8 @@ class SAM(SGD):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ):
-        if rho < 0:
-            raise ValueError(f"Invalid rho: {rho}")
+        in_range("model.optimizer: rho", rho, "[0, inf)")
+        in_range("model.optimizer: momentum", momentum, "[0, 1)")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
         self.rho = rho
 
