@@ -29,13 +29,14 @@ MOST_CHARACTERS = 500
 
 @pytest.fixture
 def told(tmp_path, capsys):
-    """What a command says of a mistake: one line on stderr, with exit status 2, and no run is left."""
+    """What a command says of a mistake: one line after its notes, with exit status 2, and no run is left."""
 
     def run(command, *args):
         runs = tmp_path / "runs"
         assert main([command, *args, f"--run.folder={runs}"]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("error: ") and said.count("\n") == 1 and len(said) < MOST_CHARACTERS, said
+        *notes, said = capsys.readouterr().err.splitlines()
+        assert all(line.startswith("note: ") for line in notes), notes
+        assert said.startswith("error: ") and len(said) < MOST_CHARACTERS, said
         assert not runs.exists() or not any(runs.iterdir()), "a mistake leaves no run behind"
         return said
 
