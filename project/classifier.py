@@ -18,7 +18,7 @@ from project.initialization import Initialization
 from project.normalization import Normalization, normalize, normalizers
 from project.regularization import Regularizer, changes_batches
 from project.support.compilation import Compilation
-from project.support.errors import UserError, note
+from project.support.errors import UserError, blamed_on, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
 from project.support.remembered import undisturbed
@@ -125,7 +125,8 @@ class Classifier(LightningModule):
         for regularizer in self.regularization:
             regularizer.prepare(self.network)
         if initialization:
-            initialization(self.network)
+            with blamed_on("model.initialization"):
+                initialization(self.network)
         self.network.to(memory_format=torch.channels_last)  # which is faster
         if not takes_channels_last(self.network, self.image_shape):
             self.network.to(memory_format=torch.contiguous_format)
@@ -157,7 +158,8 @@ class Classifier(LightningModule):
             "image_size": height,
             "normalization": self.normalization,
         }
-        built = network(**{name: value for name, value in arguments.items() if name in accepted})
+        with blamed_on("model.network"):
+            built = network(**{name: value for name, value in arguments.items() if name in accepted})
         if any(isinstance(p, nn.UninitializedParameter) for p in built.parameters()):
             with torch.no_grad():  # layers that take their size from what they get
                 built(torch.zeros(2, *self.image_shape))
@@ -285,10 +287,8 @@ class Classifier(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        try:
+        with blamed_on("model.scheduler"):  # its total_steps may be fewer than the run's
             super().lr_scheduler_step(scheduler, metric)
-        except ValueError as error:  # its total_steps are fewer than the run's
-            raise UserError(f"model.scheduler: {error}") from None
 
     def build_optimizer(self, fused: bool = False) -> Optimizer:
         """The optimizer of the network's trainable parameters, which are grouped by their weight decay.
@@ -307,10 +307,8 @@ class Classifier(LightningModule):
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})
             for decay, parameters in groups.items()
         ]
-        try:
+        with blamed_on("model.optimizer"):
             made = self.make_optimizer(settings, **({"fused": True} if fused and fuses(self.optimizer) else {}))
-        except ValueError as error:
-            raise UserError(f"model.optimizer: {error}") from None
         if "closure" not in inspect.signature(made.step).parameters:
             raise UserError(f"model.optimizer: {type(made).__name__}.step takes no closure; {CALL_CLOSURE}")
         return made
@@ -330,10 +328,8 @@ class Classifier(LightningModule):
         if self.scheduler is None:
             return None
         unset = getattr(self.scheduler, "keywords", {}).get("total_steps", 0) is None
-        try:
+        with blamed_on("model.scheduler"):
             return self.scheduler(optimizer, **({"total_steps": total_steps} if unset else {}))
-        except ValueError as error:
-            raise UserError(f"model.scheduler: {error}") from None
 
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():

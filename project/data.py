@@ -16,6 +16,8 @@ from project.datasets.source import Source, Split, check_classes
 from project.support.errors import UserError, in_range
 from project.support.wording import counted
 
+LEAST_BATCH = 250  # without gradients there is room for larger batches
+
 
 class ImageData(LightningDataModule):
     """Batches of normalised images and labels, for training, validation and testing.
@@ -56,7 +58,8 @@ class ImageData(LightningDataModule):
         self.in_memory = in_memory
         chosen_workers = min(8, torch.get_num_threads()) if num_workers is None else num_workers
         self.num_workers = in_range("data.num_workers:", chosen_workers, "[0, inf)")
-        self.mean, self.std = mean, std and [in_range("data.std:", value, "(0, inf)") for value in std]
+        self.mean = mean and [in_range("data.mean:", value, "[0, 1]") for value in mean]
+        self.std = std and [in_range("data.std:", value, "(0, inf)") for value in std]
         self.loaded: dict[str, Split] = {}
         self.training_batches: Batches | None = None
         self.resumed: dict[str, int] = {}  # where the training batches go on
@@ -76,11 +79,18 @@ class ImageData(LightningDataModule):
         _, h, w, c = self.split(self.source.splits[0]).images_NHWC.shape
         return c, h, w
 
-    @property
-    def samples_per_epoch(self) -> int:
-        """Training images seen in an epoch: a last batch that is not full is left out."""
+    def samples_per_epoch(self, limit: int | float = 1.0) -> int:
+        """Training images seen in an epoch: a last batch that is not full is left out.
+
+        Args:
+            limit: Number of the batches that are taken, or their share, as `trainer.limit_train_batches`.
+        """
         samples = len(self.split("train").labels_N)
-        return samples // self.batch_size * self.batch_size or samples
+        return taken(limit, samples // self.batch_size * self.batch_size or samples, self.batch_size)
+
+    def samples(self, name: str, limit: int | float = 1.0) -> int:
+        """Images of a split that is not trained on, of which a number of batches or a share of them is taken."""
+        return taken(limit, len(self.split(name).labels_N), max(self.batch_size, LEAST_BATCH))
 
     def split(self, name: str) -> Split:
         """A split, loaded once. Raises UserError where the source has none of that name."""
@@ -176,8 +186,7 @@ class ImageData(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None, "Lightning asks for batches"
         device = trainer.strategy.root_device
-        # Without gradients there is room for larger batches.
-        size = self.batch_size if training else max(self.batch_size, 250)
+        size = self.batch_size if training else max(self.batch_size, LEAST_BATCH)
         seed = torch.initial_seed() % 2**32
 
         def epoch() -> int:  # a run that overfits a few batches needs the same ones in every epoch
@@ -188,6 +197,12 @@ class ImageData(LightningDataModule):
         if self.why_streamed(name, device):
             return StreamedBatches(*arguments, augmentation=self.augmentation, num_workers=self.num_workers)
         return ResidentBatches(*arguments, augmentation=self.augmentation)
+
+
+def taken(limit: int | float, samples: int, batch_size: int) -> int:
+    """Images in a number of batches of all these images, or in a share of the batches."""
+    batches = limit if isinstance(limit, int) else int(limit * -(-samples // batch_size))
+    return min(samples, batches * batch_size)
 
 
 def channel_statistics(images_NHWC: Tensor) -> tuple[list[float], list[float]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from project.support.errors import note
+from project.support.errors import in_range, note
 from project.support.fresh_weights import fans
 
 Layer = nn.Conv2d | nn.Linear  # whose weights are drawn
@@ -117,7 +117,7 @@ class Normal(Initialization):
     """
 
     def __init__(self, std: float = 0.01):
-        self.std = std
+        self.std = in_range("model.initialization: std", std, "[0, inf)")
 
     def draw(self, weight: Tensor, activation: nn.Module | None) -> None:
         nn.init.normal_(weight, std=self.std)
@@ -206,7 +206,8 @@ class LSUV(Orthogonal):
     """
 
     def __init__(self, tolerance: float = 0.01, max_trials: int = 10):
-        self.tolerance, self.max_trials = tolerance, max_trials
+        self.tolerance = in_range("model.initialization: tolerance", tolerance, "(0, inf)")
+        self.max_trials = in_range("model.initialization: max_trials", max_trials, "[1, inf)")
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
         for _, layer, _ in weight_layers(network):
@@ -232,7 +233,7 @@ class PatchWhitening(He):
 
     def __init__(self, distribution: Literal["normal", "uniform"] = "normal", eps: float = 5e-4, frozen: bool = False):
         super().__init__(distribution)
-        self.eps, self.frozen = eps, frozen
+        self.eps, self.frozen = in_range("model.initialization: eps", eps, "(0, inf)"), frozen
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
         first = next((layer for _, layer, _ in weight_layers(network)), None)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from project.normalization import Layer, Normalization
-from project.support.errors import UserError
+from project.support.errors import UserError, in_range
 
 ActivationCallable = Callable[[], nn.Module]
 
@@ -44,8 +44,15 @@ class GlobalAverage(nn.Module):
         return F.avg_pool2d(x_NCHW, x_NCHW.shape[2:]).flatten(1)
 
 
+def check_counts(least: int = 1, **counts: int) -> None:
+    """Raises UserError where one of a network's counts is less."""
+    for name, count in counts.items():
+        in_range(f"model.network: {name}", count, f"[{least}, inf)")
+
+
 def check_stages(image_size: int, stem_stride: int, stages: int) -> None:
-    """Raises UserError where the stages would halve the image to nothing."""
+    """Raises UserError where there is no stage, or where they would halve the image to nothing."""
+    check_counts(stem_stride=stem_stride, stages=stages)
     if -(-image_size // stem_stride) < 2 ** (stages - 1):
         raise UserError(f"model.network: {stages} stages halve {image_size} pixels to nothing; take fewer stages")
 
@@ -64,6 +71,8 @@ class MLP(nn.Module):
         width: int = 128,
     ):
         super().__init__()
+        check_counts(width=width)
+        check_counts(0, depth=depth)
         widths = [in_channels * image_size**2] + [width] * depth
         self.flatten = nn.Flatten()
         self.hidden = nn.Sequential(
@@ -83,11 +92,11 @@ class ConvNet(nn.Module):
     result is the same, and the activation costs a quarter.
 
     Args:
-        width: Channels of the stem and the first stage.
-        stages: Number of stages.
-        convs_per_stage: Convolutions in each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
-        pool: Side of the grid that each channel is averaged to before the head; 1 averages over the whole image.
+        width: Channels of the stem and the first stage, >= 1.
+        stages: Number of stages, >= 1.
+        convs_per_stage: Convolutions in each stage, >= 1.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        pool: Side of the grid that each channel is averaged to before the head, >= 1; 1 averages over the whole image.
     """
 
     def __init__(
@@ -105,6 +114,7 @@ class ConvNet(nn.Module):
     ):
         super().__init__()
         check_stages(image_size, stem_stride, stages)
+        check_counts(width=width, convs_per_stage=convs_per_stage, pool=pool)
 
         def conv(i: int, o: int, stride: int = 1, halve: bool = False) -> nn.Sequential:
             layer = nn.Conv2d(i, o, 3, stride, padding=1)
@@ -134,10 +144,10 @@ class ResNet(nn.Module):
     He et al. 2016 (arXiv:1512.03385), with the layers of section 4.2.
 
     Args:
-        width: Channels of the stem and the first stage; each further stage halves the resolution and doubles them.
-        stages: Number of stages.
-        blocks_per_stage: Residual blocks in each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        width: Channels of the stem and the first stage, >= 1; each further stage halves the resolution and doubles them.
+        stages: Number of stages, >= 1.
+        blocks_per_stage: Residual blocks in each stage, >= 1.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
     """
 
     def __init__(
@@ -154,6 +164,7 @@ class ResNet(nn.Module):
     ):
         super().__init__()
         check_stages(image_size, stem_stride, stages)
+        check_counts(width=width, blocks_per_stage=blocks_per_stage)
         self.stem = normalized(nn.Conv2d(in_channels, width, 3, stem_stride, padding=1), normalization, activation)
         self.stages = nn.Sequential()
         channels = width
@@ -181,7 +192,7 @@ class SpeedNet(nn.Module):
 
     Args:
         widths: Channels of each stage.
-        stem_stride: 2 halves the resolution at once, which makes everything behind it four times cheaper.
+        stem_stride: >= 1; 2 halves the resolution at once, which makes everything behind it four times cheaper.
         logit_scale: Factor of the logits, > 0. With a small one, the first steps are not too sure of anything.
         test_views: Test-time augmentation: the logits are those of the image alone (1), the mean over it and its mirror
             image (2), or also over both of these, shifted by a pixel towards two corners (6). In training it is always 1.
@@ -203,8 +214,10 @@ class SpeedNet(nn.Module):
         residual: bool = False,
     ):
         super().__init__()
-        widths = widths or [64, 256, 256]
+        widths = [64, 256, 256] if widths is None else widths
         check_stages(image_size // 2, stem_stride, len(widths))
+        check_counts(widths=min(widths))
+        in_range("model.network: logit_scale", logit_scale, "(0, inf)")
         patch = 2
         channels = 2 * in_channels * patch**2  # each direction of a patch, with both signs
         self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, patch, stem_stride), activation())

@@ -48,7 +48,7 @@ class NormalizedActivations(Normalization):
     """
 
     def __init__(self, scale_and_shift: bool = True, eps: float = 1e-5):
-        self.scale_and_shift, self.eps = scale_and_shift, eps
+        self.scale_and_shift, self.eps = scale_and_shift, in_range("model.normalization: eps", eps, "(0, inf)")
 
 
 class BatchNormalization(NormalizedActivations):
@@ -65,7 +65,7 @@ class BatchNormalization(NormalizedActivations):
 
     def __init__(self, scale_and_shift: bool = True, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__(scale_and_shift, eps)
-        self.momentum = momentum
+        self.momentum = in_range("model.normalization: momentum", momentum, "(0, 1]")
 
     def after(self, layer: Layer) -> nn.Module:
         norm = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer, lr_scheduler
 
-from project.support.errors import UserError
+from project.support.errors import UserError, in_range
 
 
 class Muon(Optimizer):
@@ -47,8 +47,10 @@ class Muon(Optimizer):
     ):
         self.precision = torch.bfloat16 if bfloat16 else torch.float32
         for name, value in (("lr", lr), ("adam_lr", adam_lr), ("weight_decay", weight_decay)):
-            if value < 0:
-                raise ValueError(f"Invalid {name}: {value}")
+            in_range(f"model.optimizer: {name}", value, "[0, inf)")
+        for value in (momentum, *betas):
+            in_range("model.optimizer: momentum or beta", value, "[0, 1)")
+        in_range("model.optimizer: eps", eps, "(0, inf)")
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         matrices = [p for group in groups for p in group["params"] if p.ndim >= 2]
@@ -134,8 +136,8 @@ class SAM(SGD):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ):
-        if rho < 0:
-            raise ValueError(f"Invalid rho: {rho}")
+        in_range("model.optimizer: rho", rho, "[0, inf)")
+        in_range("model.optimizer: momentum", momentum, "[0, 1)")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
         self.rho = rho
 
@@ -178,6 +180,7 @@ class Cosine(lr_scheduler.CosineAnnealingLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, final_lr: float = 0.0):
+        in_range("model.scheduler: final_lr", final_lr, "[0, inf)")
         super().__init__(optimizer, T_max=total_steps or 1, eta_min=final_lr)
 
 
@@ -194,6 +197,8 @@ class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, growth: int = 2):
+        in_range("model.scheduler: cycles", cycles, "[1, inf)")
+        in_range("model.scheduler: growth", growth, "[1, inf)")
         parts = sum(growth**cycle for cycle in range(cycles))
         super().__init__(optimizer, T_0=-(-(total_steps or 1) // parts), T_mult=growth)
 
@@ -211,7 +216,7 @@ class WarmupCosine(lr_scheduler.LambdaLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, warmup: float = 0.1):
         total = total_steps or 1
-        first = round(warmup * total)
+        first = round(in_range("model.scheduler: warmup", warmup, "[0, 1)") * total)
 
         def factor(step: int) -> float:
             if step < first:
@@ -242,6 +247,9 @@ class OneCycle(lr_scheduler.OneCycleLR):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ):
+        in_range("model.scheduler: pct_start", pct_start, "(0, 1)")
+        in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
+        in_range("model.scheduler: final_div_factor", final_div_factor, "[1, inf)")
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -265,6 +273,8 @@ class Cyclic(lr_scheduler.CyclicLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, cycles: int = 3, div_factor: float = 10.0):
+        in_range("model.scheduler: cycles", cycles, "[1, inf)")
+        in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         highest = [group["lr"] for group in optimizer.param_groups]
         lowest = [rate / div_factor for rate in highest]
         half = (total_steps or 1) / cycles / 2
@@ -281,6 +291,7 @@ class Polynomial(lr_scheduler.PolynomialLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, power: float = 1.0):
+        in_range("model.scheduler: power", power, "(0, inf)")
         super().__init__(optimizer, total_iters=total_steps or 1, power=power)
 
 
@@ -295,4 +306,6 @@ class Plateau(lr_scheduler.ReduceLROnPlateau):
 
     def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):
         self.monitor = monitor
+        in_range("model.scheduler: factor", factor, "(0, 1)")
+        in_range("model.scheduler: patience", patience, "[0, inf)")
         super().__init__(optimizer, "max" if monitor.endswith("accuracy") else "min", factor, patience)

@@ -30,7 +30,17 @@ TINY = [
 def fitted(tmp_path_factory):
     """A short run of the quickstart's configuration, with its W&B run."""
     folder = tmp_path_factory.mktemp("runs")
-    cli = run(["fit", "--config", "configs/quickstart.yaml", *TINY, "--run.wandb=offline", f"--run.folder={folder}"])
+    cli = run(
+        [
+            "fit",
+            "--config",
+            "configs/quickstart.yaml",
+            *TINY,
+            "--run.wandb=offline",
+            "--run.name=quickstart",
+            f"--run.folder={folder}",
+        ]
+    )
     return cli
 
 
@@ -68,9 +78,7 @@ def test_summary_names_the_strategies_with_evidence(fitted):
 def test_every_weight_moves(tmp_path):
     cli = fit(tmp_path, "--config", "configs/quickstart.yaml")
     torch.manual_seed(0)
-    fresh = run(
-        ["fit", "--config", "configs/quickstart.yaml", *TINY, f"--run.folder={tmp_path}", "--trainer.max_epochs=0"]
-    )
+    fresh = made(merged(read_arguments(["--config", "configs/quickstart.yaml", *TINY]).overlays), "validate")
     for (name, trained), start in zip(cli.model.network.named_parameters(), fresh.model.network.parameters()):
         assert not torch.equal(trained, start), name
 
@@ -87,7 +95,8 @@ def test_the_same_config_gives_the_same_numbers(fitted, tmp_path):
 
 
 def test_no_run_overwrites_another(tmp_path):
-    names = [fit(tmp_path, "--config", "configs/base.yaml", "--trainer.max_epochs=0").folder.name for _ in range(2)]
+    settings = merged(read_arguments(["--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]).overlays)
+    names = [made(settings, run_name="base").folder.name for _ in range(2)]
     assert names == ["base", "base-2"]
 
 
@@ -152,7 +161,7 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
         ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
         ((*BASE, "--trainer.max_epochs=-5"), ["trainer: ", "max_epochs", "-5"]),
-        ((*BASE, "--trainer.accelerator=gpux"), ["trainer: ", "gpux", "cpu"]),
+        ((*BASE, "--trainer.accelerator=gpux"), ["trainer.accelerator: gpux is not here", "cpu"]),
         ((*BASE, "--trainer.strategy=foo"), ["trainer: ", "foo", "auto"]),
         ((*BASE, "--trainer.devices=2"), ["trainer.devices", "one device"]),
         ((*BASE, "--seed_everything=-1"), ["seed_everything: -1"]),
@@ -242,10 +251,27 @@ def test_a_function_can_make_the_network():
 
 
 def test_run_names_come_from_the_overlays():
-    assert default_run_name(["configs/base.yaml", "configs/initialization/he.yaml"]) == "base+he"
-    assert default_run_name(["configs/base.yaml", "configs/normalization/default.yaml"]) == "base+normalization"
-    assert default_run_name(["runs/quickstart/config.yaml"]) == "quickstart"
-    assert default_run_name([]) == "run"
+    assert default_run_name(["configs/base.yaml", "configs/initialization/he.yaml"], {}) == "base+he"
+    assert default_run_name(["configs/base.yaml", "configs/normalization/default.yaml"], {}) == "base+normalization"
+    assert default_run_name(["runs/quickstart/config.yaml"], {}) == "quickstart"
+    assert default_run_name([], {}) == "run"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--model.network.width=32", "--trainer.max_epochs", "5"], "base+width=32+max_epochs=5"),
+        (["--model.optimizer=torch.optim.AdamW", "--model.optimizer.lr=1e-3"], "base+optimizer=AdamW+lr=1e-3"),
+        (["--data.source=ImageTable", "--data.source.path=/home/a b/tables/"], "base+source=ImageTable+path=tables"),
+        (["--model.regularization+=Dropout"], "base+regularization=Dropout"),
+        (["--data.mean=[0.5, 0.5]"], "base+mean=_0.5,_0.5_"),
+        (["--trainer.max_epochs=5", "--trainer.max_epochs=6"], "base+max_epochs=6"),
+        (["--run.folder=elsewhere", "--run.wandb=disabled", "--trainer.accelerator=cpu"], "base"),
+    ],
+)
+def test_run_names_say_which_options_were_changed(options, name):
+    arguments = read_arguments([*BASE, *options])
+    assert default_run_name(arguments.files, arguments.options) == name
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -284,7 +310,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert "Traceback" not in said.err
     monkeypatch.undo()
     assert main(command.split()) == 0
-    assert len((tmp_path / "base-2" / "metrics.csv").read_text().splitlines()) == 2, "one epoch was left"
+    (folder,) = tmp_path.iterdir()
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 3, "one epoch was left"
 
 
 def test_a_count_of_batches_stays_a_count_and_a_share_a_share():

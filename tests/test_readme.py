@@ -19,7 +19,12 @@ from tests.data.test_tables import drawn, written
 from tests.grader.conftest import TINY_GLYPHS, needs_sandbox
 
 ROOT = Path(__file__).parents[1]
-SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
+SHORT = [
+    "--trainer.max_epochs=1",
+    "--trainer.limit_train_batches=3",
+    "--trainer.limit_val_batches=1",
+    "--run.name=quickstart",
+]
 LINKED = ("project", "grader", "configs", "main.py", "Makefile", "pyproject.toml", "README.md", "tests")
 
 

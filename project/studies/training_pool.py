@@ -33,8 +33,7 @@ from project.support.files import write_atomically
 from project.support.metrics import EpochMetrics
 from project.support.own_code import own_error
 from project.training.command_line import CommandLine, completed, made
-from project.training.configuration import Settings, merged
-from project.training.early_mistakes import class_paths
+from project.training.configuration import Settings, class_paths, merged
 
 PROJECT = Path(__file__).resolve().parents[1]
 NOT_TRAINING = PROJECT / "studies"  # no training imports anything of it
@@ -117,7 +116,7 @@ def complete_of(settings: Settings) -> dict[str, Any]:
 
 def own_code(complete: dict[str, Any]) -> Iterator[Path]:
     """The Python files of each class that is a person's own: its package, or all that lie beside it."""
-    packages = {path.partition(".")[0] for _, path in class_paths(complete, ())}
+    packages = {path.partition(".")[0] for _, path in class_paths(complete)}
     for name in sorted(packages - {*OF_LIBRARIES}):
         spec = find_spec(name) if name.isidentifier() else None
         folders = (

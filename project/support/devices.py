@@ -5,6 +5,12 @@ from typing import Any, Literal
 import torch
 
 
+def accelerators() -> list[str]:
+    """The Trainer's names of what this machine computes on."""
+    others = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ["auto", "cpu", *(name for kind, there in others.items() if there for name in ("gpu", kind))]
+
+
 def precision_for(accelerator: Any) -> Literal["bf16-mixed", "32-true"]:
     """`bf16-mixed` where the accelerator has instructions that compute with bfloat16, else `32-true`.
 

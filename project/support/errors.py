@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from project.support.own_code import keep_traceback, own_error
@@ -24,6 +25,28 @@ def in_range(what: str, value: Number, interval: str) -> Number:
     if not (above and below):
         raise UserError(f"{what} {value:g} is not in {interval}")
     return value
+
+
+@contextmanager
+def blamed_on(setting: str) -> Iterator[None]:
+    """What a library refuses in here is a mistake in that setting: a UserError, in one line.
+
+    An error in a student's own code stays as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if own_error(error, UserError):
+            raise
+        raise UserError(f"{setting}: {in_one_line(error)}") from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, at most 300 characters of it; its kind, where that is a name or nothing alone."""
+    said = " ".join(str(error).split())[:300].rstrip(".")
+    return said if " " in said else f"{type(error).__name__} {said}".strip()
 
 
 def note(line: str) -> None:

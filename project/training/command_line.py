@@ -5,10 +5,10 @@ Files and options are merged (`configuration.py`), LightningCLI makes the object
 
 import csv
 import logging
-import os
+import re
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,22 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.strategies import Census
 from project.support.allocator import keep_freed_memory
-from project.support.errors import UserError
+from project.support.errors import UserError, in_one_line, note
+from project.support.own_code import own_error
 from project.support.wording import counted
-from project.training.configuration import Settings, did_you_mean, merged, read_arguments
+from project.training.checkpoint import check_fits, checkpoint_file, own_folder
+from project.training.configuration import Settings, did_you_mean, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
-from project.training.known_settings import COMMANDS, editor_line
-from project.training.parser_errors import explain
+from project.training.known_settings import COMMANDS
+from project.training.parser_errors import explain, refused
 from project.training.run_folder import Run
 from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
+OTHER_COMMANDS = ("look", "study", "gallery", "completion")  # main.py runs them
 UNWRITTEN = "Unable to serialize instance"  # what stands there instead
-CHECKPOINTS = ("best", "last")  # that Lightning finds by itself
 
 
 class Parsed(Exception):
@@ -52,6 +54,7 @@ class CommandLine(LightningCLI):
         settings: As `merged` gives them; or arguments that ask for help, as a list.
         command: One of COMMANDS; `fit` makes a run's folder.
         run_name: Of the folder, where the settings name none.
+        own: Folder of the run that goes on, which gets no new one.
         on_census: Called with the strategies that a fit uses, before its first batch.
         parse_only: Raise Parsed before anything is made.
         guarded: Look at a person's own code before the first epoch, and end a fit whose loss is no longer finite.
@@ -67,12 +70,13 @@ class CommandLine(LightningCLI):
         settings: Settings | list[str],
         command: str = "fit",
         run_name: str = "run",
+        own: Path | None = None,
         on_census: Callable[[Census], None] = lambda census: None,
         parse_only: bool = False,
         guarded: bool = False,
     ):
-        self.command, self.run_name, self.on_census, self.parse_only = command, run_name, on_census, parse_only
-        self.guarded = guarded
+        self.command, self.run_name, self.own = command, run_name, own
+        self.on_census, self.parse_only, self.guarded = on_census, parse_only, guarded
         self.folder: Path | None = None
         self.record: Record | None = None
         self.complete = ""
@@ -99,7 +103,7 @@ class CommandLine(LightningCLI):
             super().parse_arguments(parser, args)
         except ArgumentError as error:
             raise UserError(explain(str(error), parser.get_defaults().keys())) from error
-        if not 0 <= (seed := self.config.seed_everything) < 2**32:
+        if (seed := self.config.seed_everything) is None or not 0 <= seed < 2**32:
             raise UserError(f"seed_everything: {seed} is no seed; take a number from 0 to {2**32 - 1}")
         with warnings.catch_warnings(action="ignore"):  # of what is written below
             self.complete = parser.dump(self.config, skip_unset=False)
@@ -117,6 +121,9 @@ class CommandLine(LightningCLI):
         if self.command != "fit":
             callbacks += progress
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False, **kwargs)
+        for name in ("max_epochs", "max_steps", "limit_train_batches"):
+            if chosen[name] == 0:
+                raise UserError(f"trainer.{name}: 0 trains nothing; take 1 or more")
         if self.guarded:
             check_hooks(self.model, self.datamodule)
             callbacks += [FirstBatch(), FiniteLoss()]  # the first batch before the census
@@ -124,10 +131,11 @@ class CommandLine(LightningCLI):
         self.model.build_optimizer()  # and what the optimizer refuses
         run.check()
         rules = Assignment.load(run.rules or RULES)
-        self.folder = run.create_folder(self.run_name)
+        self.folder = self.own or run.create_folder(self.run_name)
         if run.diagnostics:
             callbacks.append(Diagnostics(self.folder / "figures"))
-        self.record = Record(self.folder, self.config_init.seed_everything, rules, run.figures, self.on_census)
+        seed = self.config_init.seed_everything
+        self.record = Record(self.folder, self.complete, seed, rules, run.figures, self.on_census)
         callbacks += [self.record, *progress]  # an epoch's line says that its row is written
         if chosen.enable_checkpointing is not False:
             checkpoints = self.folder / "checkpoints"
@@ -142,51 +150,60 @@ class CommandLine(LightningCLI):
             if chosen.logger in (None, True):
                 trainer.logger = run.logger(self.folder)
         except Exception:  # a setting was wrong, so there is no run
-            shutil.rmtree(self.folder)
+            self.drop_folder()
             raise
-        file = self.folder / "config.yaml"
-        file.write_text(editor_line(file) + self.complete, encoding="utf-8")
         return trainer
+
+    def drop_folder(self) -> None:
+        """Remove the run's folder, unless something was measured or saved in it."""
+        if not self.folder or self.own or self.record and self.record.trained:
+            return
+        if trainer := getattr(self, "trainer", None):
+            finish_logging(trainer)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def fit(self, checkpoint: str | None = None) -> None:
         """Train, going on from a checkpoint where one is given, and say how the run ended."""
         parameters = sum(p.numel() for p in self.model.network.parameters())
-        device = self.trainer.strategy.root_device
+        device, data = self.trainer.strategy.root_device, self.datamodule
+        taken, whole = data.samples_per_epoch(self.trainer.limit_train_batches), data.samples_per_epoch()
+        part = "" if taken == whole else f"{taken:,} of "
         print(
             f"{type(self.model.network).__name__}, {parameters:,} parameters, on {device}, {self.trainer.precision}; "
-            f"{counted(self.datamodule.samples_per_epoch, 'training image')} an epoch, {self.datamodule.described(device)}; "
-            f"writing to {self.folder}"
+            f"{part}{counted(whole, 'training image')} an epoch, {data.described(device)}; "
+            f"{'going on in' if self.own else 'writing to'} {self.folder}"
         )
         if self.trainer.logger:
             self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
         try:
             self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
+            if checkpoint and self.record and not self.record.trained:
+                raise UserError(
+                    f"--ckpt_path {checkpoint}: no epoch is left to train; give a higher trainer.max_epochs"
+                )
         except Exception:
-            self.remove_failed_start()
+            self.drop_folder()
             raise
-        for logger in self.trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # complete on disk, before it is said to be
+        finish_logging(self.trainer)  # complete on disk, before it is said to be
         if self.record and self.record.summary:
             print(report(self.record.summary, self.record.folder, self.record.rules))
 
-    def remove_failed_start(self) -> None:
-        """Remove the run's folder where no epoch was completed and nothing can go on from it."""
-        assert self.folder
-        if (self.folder / "metrics.csv").exists() or any(self.folder.rglob("*.ckpt")):
-            return
-        for logger in self.trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish(exit_code=1)  # it writes until then
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def validate(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the validation images."""
-        self.trainer.validate(self.model, self.datamodule, ckpt_path=checkpoint)
+        (metrics,) = self.trainer.validate(self.model, self.datamodule, ckpt_path=checkpoint, verbose=False)
+        self.print_scores("validation", "val", metrics, self.trainer.limit_val_batches)
 
     def test(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the test images."""
-        self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint)
+        (metrics,) = self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, verbose=False)
+        self.print_scores("test", "test", metrics, self.trainer.limit_test_batches)
+
+    def print_scores(self, images: str, split: str, metrics: Mapping[str, float], limit: int | float) -> None:
+        """What was measured on a split, as a table."""
+        loss, accuracy = (metrics[f"{split}/{name}"] for name in ("loss", "accuracy"))
+        count = self.datamodule.samples(split, limit)
+        print(f"{'images':<12}{'number':>8}{'loss':>8}{'accuracy':>10}")
+        print(f"{images:<12}{count:>8,}{loss:>8.3f}{accuracy:>10.2%}")
 
     def predict(self, checkpoint: str | None = None) -> None:
         """Write each test image's class and probabilities into the run's folder, or here where there is none."""
@@ -208,6 +225,13 @@ class CommandLine(LightningCLI):
         return torch.cat(batches).float()  # type: ignore[arg-type]  # of one loader, so a plain list
 
 
+def finish_logging(trainer: pytorch_lightning.Trainer) -> None:
+    """Close a trainer's W&B run, if it has one."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+
+
 def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLine:
     """A CommandLine. Raises UserError where a setting is wrong; the message is one line."""
     quieten()
@@ -216,6 +240,11 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
         return CommandLine(settings, *args, **kwargs)
     except ArgumentError as error:
         raise UserError(explain(str(error), ())) from error
+    except (UserError, Parsed):
+        raise
+    except Exception as error:
+        told = refused(error, settings)
+    raise told
 
 
 def run(args: Sequence[str]) -> CommandLine:
@@ -229,19 +258,32 @@ def run(args: Sequence[str]) -> CommandLine:
     """
     command, *rest = args or [""]
     if command not in COMMANDS:
-        raise UserError(f"{command or 'no command'}: expected one of {', '.join(COMMANDS)}, look, study, gallery")
+        commands = (*COMMANDS, *OTHER_COMMANDS)
+        hint = did_you_mean(command, commands)
+        raise UserError(f"{command or 'no command'}: expected one of {', '.join(commands)}{hint}")
     arguments = read_arguments(rest)
     if arguments.help:
         return made([word for word in arguments.help if word != "all"], command)
     if arguments.print_config:
         print(complete_config(rest), end="")
         raise SystemExit(0)
-    checkpoint = arguments.checkpoint
-    if checkpoint and checkpoint not in CHECKPOINTS and not os.path.isfile(checkpoint):
-        known = map(str, Path("runs").rglob("*.ckpt"))
-        raise UserError(f"--ckpt_path {checkpoint}: no such file{did_you_mean(checkpoint, known)}")
-    command_line = made(merged(arguments.overlays), command, default_run_name(arguments.files), guarded=True)
-    getattr(command_line, command)(checkpoint)
+    checkpoint = checkpoint_file(arguments.checkpoint, command, arguments.files)
+    for remark in overruled(arguments):
+        note(remark)
+    settings = merged(arguments.overlays)
+    own = own_folder(checkpoint, settings) if command == "fit" else None
+    command_line = made(settings, command, default_run_name(arguments.files, arguments.options), own, guarded=True)
+    try:
+        if checkpoint:
+            check_fits(checkpoint, command_line.model, to_train=command == "fit")
+        getattr(command_line, command)(checkpoint)
+    except UserError:
+        command_line.drop_folder()
+        raise
+    except Exception as error:  # of Lightning, mostly, which looks at some settings only when it starts
+        if own_error(error, UserError) or (command_line.record and command_line.record.trained):
+            raise
+        raise UserError(f"{command}: {in_one_line(error)}") from error
     return command_line
 
 
@@ -259,13 +301,22 @@ def completed(settings: Settings) -> str:
     raise AssertionError("unreachable")
 
 
-def default_run_name(overlays: Sequence[str]) -> str:
-    """`base+he+batch` for those overlays; a run that is repeated from its config.yaml keeps its folder's name."""
+def default_run_name(overlays: Sequence[str], options: Mapping[str, str]) -> str:
+    """`base+he+width=32` for those overlays and options; a run that is repeated from its config.yaml keeps its folder's name.
+
+    Where a run is kept, and on which device, says nothing of it, and is left out.
+    """
     names = []
     for overlay in overlays:
         path = Path(overlay)
         generic = path.stem in ("config", "default") and path.absolute().parent.name
         names.append(generic or path.stem)
+    for option, text in options.items():
+        if not option.startswith(("run.", "trainer.accelerator", "trainer.devices")):
+            value = text.rstrip("/").rpartition("/")[2]  # of a path, its end, and of a class, its name
+            value = value.rpartition(".")[2] if re.fullmatch(r"[a-z_]\w*(\.[A-Za-z_]\w*){2,}", value) else value
+            plain = re.sub(r"[^\w.,+-]+", "_", value)
+            names.append(f"{option.rpartition('.')[2].rstrip('+')}={plain}")
     return "+".join(names)[:80] or "run"
 
 

@@ -8,8 +8,9 @@ rules go beyond that:
 """
 
 import difflib
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +36,9 @@ class Arguments(NamedTuple):
     """What a command line says."""
 
     overlays: list[Settings]  # of files and options, in order
-    files: list[str]  # their names, in order
+    files: list[str]  # names of the files, in order
+    names: list[str]  # of each overlay: `--config FILE`, or the option
+    options: dict[str, str]  # their texts
     checkpoint: str | None  # --ckpt_path
     print_config: bool  # whether the complete configuration is asked for, and no run
     help: list[str]  # the arguments that ask for help
@@ -45,6 +48,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
     """Read a command line, and each file that it names once. Raises UserError for what cannot be read."""
     overlays: list[Settings] = []
     files: list[str] = []
+    names: list[str] = []
+    options: dict[str, str] = {}
     asked: list[str] = []
     checkpoint, print_config = None, False
     waiting = list(args)
@@ -65,12 +70,15 @@ def read_arguments(args: Sequence[str]) -> Arguments:
             raise UserError(f"{name}: needs a value, such as {name}=VALUE")
         if name in ("-c", "--config"):
             files.append(value)
+            names.append(f"--config {value}")
             overlays.append(read_overlay(value))
         elif name == "--ckpt_path":
             checkpoint = None if value == "null" else value
         else:
             overlays.append(as_overlay(name.lstrip("-"), value))
-    return Arguments(overlays, files, checkpoint, print_config, asked)
+            names.append(name)
+            options[name.lstrip("-")] = value
+    return Arguments(overlays, files, names, options, checkpoint, print_config, asked)
 
 
 def read_overlay(path: str | Path) -> Settings:
@@ -115,6 +123,19 @@ def merged(overlays: Iterable[Settings]) -> Settings:
     return settings
 
 
+def overruled(arguments: Arguments) -> Iterator[str]:
+    """Says of each file or option that had a say until a later file overruled all of it, which file that was."""
+    overlays, names = arguments.overlays, arguments.names
+    for number, name in enumerate(names):
+        says = merged(overlays[: number + 1]) != merged(overlays[:number])
+        for later in range(number + 1, len(names) if says else 0):
+            up_to = overlays[: later + 1]
+            if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
+                if names[later].startswith("--config "):
+                    yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
+                break
+
+
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """`new` at `path` laid over what is there."""
     if path in CLASS_LISTS and (isinstance(new, str | list) or is_class(new)):
@@ -134,7 +155,9 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        if isinstance(key, str) and key.endswith("+"):
+        if not isinstance(key, str):
+            raise UserError(f"{'.'.join((*path, str(key)))}: there is no such setting")
+        if key.endswith("+"):
             name = key.removesuffix("+")
             more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
             there = result.get(name) or []
@@ -142,7 +165,7 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
                 raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
             result[name] = [*there, *more]
         else:
-            result[key] = laid_over(result.get(key), value, (*path, str(key)))
+            result[key] = laid_over(result.get(key), value, (*path, key))
     return result
 
 
@@ -150,6 +173,8 @@ def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """A class laid over another one, which is forgotten, or settings of a class over the class."""
     if not isinstance(new, dict) or not (is_class(old) or "class_path" in new):
         return new  # the parser says that there is no class
+    if not isinstance(new.get("class_path", ""), str):
+        raise UserError(f"{'.'.join(path)}: class_path: expected the name of a class, found {new['class_path']}")
     stays = is_class(old) and new.get("class_path", old["class_path"]) == old["class_path"]
     result = dict(old) if stays else {}
     arguments = {key: value for key, value in new.items() if key not in OF_A_CLASS}
@@ -174,6 +199,33 @@ def as_class(value: Any) -> Any:
     if isinstance(value, str):
         return {"class_path": full_name(value)}
     return {**value, "class_path": full_name(value["class_path"])} if is_class(value) else value
+
+
+def class_paths(settings: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Each class that is named in merged settings, after the setting that names it, such as `model.network`."""
+    if is_class(settings):
+        yield ".".join(path), settings["class_path"]
+    elif path == ("model", "network") and isinstance(settings, str):  # without settings of its own
+        yield ".".join(path), settings
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from class_paths(value, path if key in OF_A_CLASS else (*path, str(key)))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from class_paths(value, path)
+
+
+def not_finite(settings: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Says of each number in merged settings of the model and the data that is none, or endless, which one it is."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if path or key in ("model", "data"):
+                yield from not_finite(value, path if key in OF_A_CLASS else (*path, str(key)))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from not_finite(value, path)
+    elif isinstance(settings, float) and not math.isfinite(settings):
+        yield f"{'.'.join(path)}: {settings} is no number to compute with"
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:

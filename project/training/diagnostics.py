@@ -3,6 +3,7 @@
 It costs little: it looks at few steps, and no number leaves the device before an epoch is over.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,17 @@ class Diagnostics(Callback):
         self.rates: list[tuple[float, float]] = []  # epoch, rate
         self.norms: list[tuple[float, Tensor]] = []  # epoch, norms by layer
         self.at_start: list[Tensor] = []  # activations
+        self.start = "at the start"
         self.norms_logged = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rates": self.rates, "norms": self.norms}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where a checkpoint ends; it has no activations, so theirs are told from there."""
+        self.rates, self.norms = list(state["rates"]), list(state["norms"])
+        self.norms_logged = len(self.norms)
+        self.start = f"after epoch {math.floor(self.rates[-1][0]) + 1}" if self.rates else self.start
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.network = pl_module.get_submodule("network")
@@ -65,7 +76,7 @@ class Diagnostics(Callback):
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
         if norms:
             draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
-        moments = {"at the start": self.at_start, "at the end": activations(self.network, self.images_NCHW)}
+        moments = {self.start: self.at_start, "at the end": activations(self.network, self.images_NCHW)}
         if all(moments.values()):
             draw_activations(moments, self.folder / "activations.png")
 

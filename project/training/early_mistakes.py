@@ -2,17 +2,16 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from project.support.errors import UserError
 from project.training.class_aliases import FULL_NAMES
-from project.training.configuration import OF_A_CLASS, is_class, merged, read_arguments
+from project.training.configuration import class_paths, merged, not_finite, read_arguments
 from project.training.parser_errors import without_file
 
 
 def check(args: Sequence[str]) -> None:
-    """Raise UserError for a file that cannot be read, no data to look at, or a class of a module that is not there.
+    """Raise UserError for a file that cannot be read, no data to look at, an endless number, or a module that is not there.
 
     Args:
         args: A command, then its options.
@@ -25,7 +24,9 @@ def check(args: Sequence[str]) -> None:
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
         raise UserError(said)
-    for key, path in class_paths(settings, ()):
+    for said in not_finite(settings):
+        raise UserError(said)
+    for key, path in class_paths(settings):
         module, _, name = path.partition(".")
         if name and module.isidentifier() and module not in sys.modules and not importlib.util.find_spec(module):
             if module == "submission":
@@ -33,17 +34,3 @@ def check(args: Sequence[str]) -> None:
             name = name.rpartition(".")[2]
             moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
             raise UserError(f"{key}: there is no module {module}{moved}")
-
-
-def class_paths(settings: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Each class that is named in merged settings, after the setting that names it, such as `model.network`."""
-    if is_class(settings):
-        yield ".".join(path), settings["class_path"]
-    elif path == ("model", "network") and isinstance(settings, str):  # without settings of its own
-        yield ".".join(path), settings
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from class_paths(value, path if key in OF_A_CLASS else (*path, str(key)))
-    elif isinstance(settings, list):
-        for value in settings:
-            yield from class_paths(value, path)

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from project.training.class_aliases import FULL_NAMES
-from project.training.configuration import did_you_mean
+from project.support.errors import UserError, in_one_line
+from project.support.own_code import own_error
+from project.training.class_aliases import FULL_NAMES, MODULES
+from project.training.configuration import Settings, class_paths, did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
@@ -26,6 +28,40 @@ BASES = {  # that a class of one's own derives from
 }
 # Words in the names of types that say nothing to a person.
 STRUCTURE = {"class", "Callable", "Union", "Iterable", "list"}
+GIVEN = r"(?:Given|Got) value: (.+?)(?:\. Got value: .*| - Expected an? .*| Given value.*| Subclass types .*)?$"
+PLACES = {  # of classes that have one of these among their bases
+    "Optimizer": "model.optimizer",
+    "LRScheduler": "model.scheduler",
+    "Regularizer": "model.regularization",
+    "Initialization": "model.initialization",
+    "Normalization": "model.normalization",
+    "Transform": "data.augmentation",
+    "Augmentation": "data.augmentation",
+    "Source": "data.source",
+}
+# How the parser begins to say that a value is not of one of several types.
+OTHER_TYPE = ("Expected ", "Does not validate", "Not a valid", "Import path ", "a class path", "a dict ")
+
+
+def refused(error: BaseException, settings: Settings | list[str]) -> BaseException:
+    """What to tell when a class that the settings name could not be made.
+
+    The parser hides in a ValueError of its own what the class raised, as it tries the types that a setting may have one
+    after another: a UserError of ours, an error in a student's own code, or what a library says, which becomes a UserError.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, UserError) or own_error(each, UserError):
+            return each
+        each = each.__cause__
+    said = str(error)
+    reasons = [line for line in re.findall(r"^ *- (.+)$", said, re.MULTILINE) if not line.startswith(OTHER_TYPE)]
+    named = class_paths(settings) if isinstance(settings, dict) else ()
+    places = [place for place, path in named if f"class_path='{path}'" in said]
+    reason = reasons[0][:300].rstrip(".") if reasons else in_one_line(error)
+    told = UserError(f"{places[0] if places else 'settings'}: {reason}")
+    told.__cause__ = error
+    return told
 
 
 def explain(message: str, known_settings: Iterable[str]) -> str:
@@ -36,7 +72,7 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
         known_settings: Names of all settings, such as `trainer.max_epochs`.
     """
     message = " ".join(message.split())
-    key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    key = ".".join(re.findall(r'Parser key "([^"]+)"', message) or re.findall(r"^--([\w.]+)\.help: ", message))
     cause = message.rpartition('Parser key "')[2]  # of parsers within parsers, what the innermost one says
     path = found.group(1) if (found := re.search(r"class_path[=:'\" ]+([\w.]+)'", message)) else ""
     moved = f"; did you mean {FULL_NAMES[name]}?" if (name := path.rpartition(".")[2]) in FULL_NAMES else ""
@@ -44,6 +80,9 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     if found := re.search(r"Group '([^']+)' does not accept option '([^']+)'", message):
         name = ".".join(found.groups())
         return f"{name}: there is no such setting{did_you_mean(name, known_settings)}"
+
+    if found := re.search(r"unrecognized arguments: --([\w.]+?)(\.help)?( |$)", message):
+        return f"{found.group(1)}: there is no such setting{did_you_mean(found.group(1), known_settings)}"
 
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         option = found.group(1)
@@ -59,6 +98,7 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
         public = [each for each in dir(resolved(module) or sys.modules.get(module)) if not each.startswith("_")]
+        moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
         return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):
@@ -79,20 +119,23 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
 
     types = re.search(TYPES, cause)
     wanted = allowed(types.group(types.lastindex or 0)) if types else ""
+    if key == "model.network":
+        wanted = f"{MODULES['project.networks'].replace(' ', ', ')} or another Module"
 
     found = re.search(r"Expected a dot import path string: (\w[\w.]*\w|\w)", message)
     if found and "'float'" not in cause:  # where a number may stand, a word is hardly a class
         hint = did_you_mean(found.group(1), FULL_NAMES) or (f"; there is {wanted}" if wanted else "")
         return f"{key}: there is no class {found.group(1)}{hint}"
 
-    given = re.search(r"Given value: (.+?)(\. Got value: .*)?$", cause)
-    given = given or re.search(r"Got value: (.+?)(\. Got value: .*| Subclass types .*)?$", cause)
+    given = re.search(GIVEN, cause) or re.search(r"Import path ([\w.]+) does not correspond", cause)
     if wanted and given:
-        value = path if "class_path" in given.group(1) else given.group(1)[:80]
-        derive = (
-            f"; one of your own derives from {AUGMENTATIONS}" if path and key.startswith("data.augmentation") else ""
-        )
-        return f"{key}: expected {wanted}, found {value}{derive}"
+        of_class = re.search(r"class_path[=:'\" ]+([\w.]+)'", given.group(1))
+        value = of_class.group(1) if of_class else given.group(1)[:80]
+        place = next((PLACES[base.__name__] for base in bases_of(value) if base.__name__ in PLACES), key)
+        cure = f", which belongs to {place}" if place != key else ""
+        if of_class and not cure and key == "data.augmentation":
+            cure = f"; one of your own derives from {AUGMENTATIONS}"
+        return f"{key}: expected {wanted}, found {value}{cure}"
 
     return message if len(message) < 300 else message[:297] + "..."
 
@@ -136,7 +179,7 @@ def bases_of(name: str) -> tuple[type, ...]:
     """The classes that a class of torch or of ours is one of; none where it is not there, as datasets are not in a grading."""
     try:
         found = resolved(name)
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):
         return ()
     return found.__mro__ if isinstance(found, type) else ()
 

@@ -57,7 +57,7 @@ class Run:
     def create_folder(self, default_name: str) -> Path:
         """Make the run's folder; a name that is taken gets a number, so no run overwrites another."""
         name, number = self.name or default_name, 1
-        if Path(name).name != name:
+        if Path(name).name != name or name == ".." or not name.isprintable():
             raise UserError(f"run.name: {name!r} is not a plain name; put the folder into run.folder")
         while True:
             path = Path(self.folder) / (name if number == 1 else f"{name}-{number}")
@@ -76,7 +76,7 @@ class Run:
         import wandb
 
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
-        (path / "wandb").mkdir()
+        (path / "wandb").mkdir(exist_ok=True)
         settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
         try:
             run = wandb.init(name=path.name, dir=path, mode=self.wandb, project=self.project, settings=settings)

@@ -24,6 +24,7 @@ from project.support.files import write_atomically
 from project.support.metrics import EpochCallback
 from project.training.diagnostics import GRADIENT_NORM
 from project.training.figures import draw_learning_curves
+from project.training.known_settings import editor_line
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 
@@ -31,9 +32,20 @@ METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 class Record(EpochCallback):
     """Writes `metrics.csv` while a run trains, and `summary.json` and the figures when it ends."""
 
-    def __init__(self, folder: Path, seed: int, rules: Assignment, figures: bool, on_census: Callable[[Census], None]):
-        self.folder, self.seed, self.rules, self.figures, self.on_census = folder, seed, rules, figures, on_census
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        seed: int,
+        rules: Assignment,
+        figures: bool,
+        on_census: Callable[[Census], None],
+    ):
+        self.folder, self.config, self.seed, self.rules = folder, config, seed, rules
+        self.figures, self.on_census = figures, on_census
         self.rows: list[dict[str, float]] = []
+        self.columns: list[str] = []  # of metrics.csv, once it is written
+        self.trained = False  # whether an epoch of this training is measured, or a checkpoint saved
         self.summary: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -48,17 +60,36 @@ class Record(EpochCallback):
         self.on_census(self.census)
         self.started = time.perf_counter()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # One that goes on in its own folder keeps the rows of the epochs that its checkpoint has behind it.
+        self.rows = [row for row in read_rows(self.folder / "metrics.csv") if row["epoch"] <= trainer.current_epoch]
+        if self.rows:
+            self.started -= self.rows[-1]["seconds"]
+        file = self.folder / "config.yaml"
+        file.write_text(editor_line(file) + self.config, encoding="utf-8")
+
+    def on_save_checkpoint(self, trainer: Trainer, *args: Any) -> None:
+        self.trained = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         known = self.measured(trainer)
         names = [*METRICS, *(name for name in known if name.startswith(GRADIENT_NORM))]
         measured = {name: known[name] for name in names if name in known}
         counted = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**counted, **measured, "seconds": round(time.perf_counter() - self.started, 3)})
-        with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["epoch", "step", *names, "seconds"])
-            if len(self.rows) == 1:
+        self.trained = True
+        self.write_rows()
+
+    def write_rows(self) -> None:
+        """Add the last row to metrics.csv, which is written anew where it is not there or its columns change."""
+        norms = [name for row in self.rows for name in row if name.startswith(GRADIENT_NORM)]
+        columns = list(dict.fromkeys(["epoch", "step", *METRICS, *norms, "seconds"]))
+        anew, self.columns = columns != self.columns, columns
+        with open(self.folder / "metrics.csv", "w" if anew else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            if anew:
                 writer.writeheader()
-            writer.writerow(self.rows[-1])
+            writer.writerows(self.rows if anew else self.rows[-1:])
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
@@ -89,7 +120,7 @@ class Record(EpochCallback):
             "remarks": self.census.remarks,
             "classes": list(self.data.classes),
             "image_shape": list(self.data.image_shape),
-            "samples_per_epoch": self.data.samples_per_epoch,
+            "samples_per_epoch": self.data.samples_per_epoch(trainer.limit_train_batches),
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -105,6 +136,15 @@ class Record(EpochCallback):
             trainer.logger.log_hyperparams({"strategies": names})
             for figure in sorted(figures.glob("*.png")):
                 trainer.logger.log_image(f"figures/{figure.stem}", [str(figure)])
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.csv, without what is empty; none where there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+    return [{name: int(row[name]) if name in ("epoch", "step") else float(row[name]) for name in row} for row in rows]
 
 
 def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:

@@ -3,14 +3,20 @@
 from typing import Any, Literal
 
 import pytorch_lightning
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from project.support.devices import precision_for
-from project.support.errors import UserError
+from project.support.devices import accelerators, precision_for
+from project.support.errors import UserError, blamed_on, in_range
 
 Precision = Literal[
     "auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", 16, 32, 64, "16", "32", "64", "bf16"
 ]
+
+INTERVALS = {  # that Lightning does not check, or only when the training is under way
+    "accumulate_grad_batches": "[1, inf)",
+    "check_val_every_n_epoch": "[1, inf)",
+    "gradient_clip_val": "[0, inf)",
+    "log_every_n_steps": "[0, inf)",
+}
 
 
 class Trainer(pytorch_lightning.Trainer):
@@ -46,7 +52,14 @@ class Trainer(pytorch_lightning.Trainer):
             raise UserError(
                 "trainer.devices: a run trains on one device; leave it at 1 (CUDA_VISIBLE_DEVICES chooses a GPU)"
             )
-        try:
+        if accelerator not in (there := accelerators()):
+            raise UserError(f"trainer.accelerator: {accelerator} is not here; there is {', '.join(there)}")
+        for name, interval in INTERVALS.items():
+            if (value := more.get(name)) is not None:
+                in_range(f"trainer.{name}:", value, interval)
+        if val_check_interval is not None:
+            in_range("trainer.val_check_interval:", val_check_interval, "(0, inf)")
+        with blamed_on("trainer"):
             super().__init__(
                 accelerator=accelerator,
                 devices=1,
@@ -60,5 +73,3 @@ class Trainer(pytorch_lightning.Trainer):
                 enable_model_summary=enable_model_summary,
                 **more,
             )
-        except (MisconfigurationException, ValueError) as error:
-            raise UserError(f"trainer: {' '.join(str(error).split())}") from None

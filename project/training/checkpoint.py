@@ -1,0 +1,79 @@
+"""`--ckpt_path`: which file it names, whether that is a run's checkpoint, and whether it fits what is made of it."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from project.classifier import Classifier
+from project.support.errors import UserError
+from project.training.configuration import Settings, did_you_mean
+
+NAMES = ("best", "last")  # in the folder of the run whose config.yaml is given
+
+
+def checkpoint_file(named: str | None, command: str, configs: Sequence[str]) -> str | None:
+    """The file that `--ckpt_path` names; None for a training that starts anew.
+
+    Raises UserError where it is not there, and where a command other than fit has none: it would judge a network that has
+    learnt nothing.
+    """
+    folders = [Path(config).parent / "checkpoints" for config in configs if Path(config).name == "config.yaml"]
+    if named is None and command != "fit":
+        there = [str(folder / "best.ckpt") for folder in folders if (folder / "best.ckpt").is_file()]
+        example = there[-1] if there else "RUN/checkpoints/best.ckpt"
+        raise UserError(f"{command}: there is no network without a checkpoint; give --ckpt_path {example}")
+    if named in NAMES:
+        for folder in reversed(folders):
+            if (folder / f"{named}.ckpt").is_file():
+                return str(folder / f"{named}.ckpt")
+        raise UserError(f"--ckpt_path {named}: no run's config.yaml beside such a checkpoint is given; name the file")
+    if named is not None and not os.path.isfile(named):
+        raise UserError(
+            f"--ckpt_path {named}: no such file{did_you_mean(named, map(str, Path('runs').rglob('*.ckpt')))}"
+        )
+    return named
+
+
+def own_folder(checkpoint: str | None, settings: Settings) -> Path | None:
+    """The folder of the run whose last checkpoint this is, in which it goes on, unless `run.name` names another one."""
+    if not checkpoint or Path(checkpoint).name != "last.ckpt" or Path(checkpoint).parent.name != "checkpoints":
+        return None
+    folder = Path(checkpoint).parent.parent
+    name = (settings.get("run") or {}).get("name") or folder.name
+    same = re.fullmatch(rf"{re.escape(str(name))}(-\d+)?", folder.name)
+    return folder if same and (folder / "config.yaml").is_file() else None
+
+
+def check_fits(checkpoint: str, model: Classifier, to_train: bool) -> None:
+    """Raises UserError where a file is no run's checkpoint, or one of another network or, to train on, optimizer."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        theirs, groups = content["state_dict"], content["optimizer_states"][0]["param_groups"] if to_train else []
+        assert "pytorch-lightning_version" in content
+    except Exception:
+        cure = "those of a run are in its folder checkpoints/"
+        raise UserError(f"--ckpt_path {checkpoint}: no checkpoint of a run, or a damaged one; {cure}") from None
+    cure = "give the --config of the run that it is from"
+    ours = model.state_dict()
+    for name in [*ours, *theirs]:
+        here, there = (size(weights.get(name)) for weights in (ours, theirs))
+        if here != there:
+            said = f"{name.removeprefix('network.')} is {there} in it, and {here} here"
+            raise UserError(f"--ckpt_path {checkpoint}: from another network: {said}; {cure}")
+    if to_train:
+        wanted = model.build_optimizer().state_dict()["param_groups"]
+        if [len(group["params"]) for group in wanted] != [len(group["params"]) for group in groups] or any(
+            set(group) - set(other) for group, other in zip(wanted, groups)
+        ):
+            raise UserError(f"--ckpt_path {checkpoint}: from a training with another optimizer; {cure}")
+
+
+def size(weight: Any) -> str:
+    """`16x3x3x3`; `missing` for none."""
+    if weight is None:
+        return "missing"
+    return "x".join(map(str, weight.shape)) or "a number" if isinstance(weight, torch.Tensor) else "no tensor"
