@@ -91,9 +91,8 @@ def folder_of(given: str, studies: Path) -> Path:
         if folder.is_dir():
             return folder
     known = [path.name for parent in (RUN_FOLDERS, studies) for path in parent.glob("*") if path.is_dir()]
-    raise UserError(
-        f"study {given}: there is no such run or study{did_you_mean(given, known)}; its options begin with --"
-    )
+    looked = f"here, in {RUN_FOLDERS} or in {studies}"
+    raise UserError(f"study {given}: there is no such run or study {looked}{did_you_mean(given, known)}")
 
 
 def runs_in(folder: Path) -> list[KeptRun]:
