@@ -32,14 +32,13 @@ from project.training.checkpoint import check_fits, checkpoint_file, own_folder
 from project.training.configuration import Settings, did_you_mean, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
-from project.training.known_settings import COMMANDS
+from project.training.known_settings import COMMANDS, OTHER_COMMANDS
 from project.training.parser_errors import explain, refused
 from project.training.run_folder import Run
 from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
-OTHER_COMMANDS = ("look", "study", "gallery", "completion")  # main.py runs them
 UNWRITTEN = "Unable to serialize instance"  # what stands there instead
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from project.training.known_settings import COMMANDS, class_settings, known_settings, names
+from project.training.known_settings import COMMANDS, OTHER_COMMANDS, class_settings, known_settings, names
 
 SCRIPT = """\
 # For bash: eval "$(python main.py completion)", in ~/.bashrc for good. Where nothing is known, files are completed.
@@ -15,7 +15,7 @@ _fifteen_epochs() {
 }
 complete -o default -F _fifteen_epochs python python3 .venv/bin/python
 """
-OTHERS = ("look", "study", "gallery", "completion")
+
 OPTIONS = ("--config", "--ckpt_path", "--print_config", "--help")
 
 
@@ -35,7 +35,7 @@ def completions(words: Sequence[str]) -> list[str]:
     """
     *before, word = words or [""]
     if not before:
-        return starting_with(word, (*COMMANDS, *OTHERS))
+        return starting_with(word, (*COMMANDS, *OTHER_COMMANDS))
     if before[0] not in (*COMMANDS, "look", "study"):
         return []
     known = known_settings()

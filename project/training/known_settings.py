@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 COMMANDS = ("fit", "validate", "test", "predict")  # that take all settings
+OTHER_COMMANDS = ("look", "study", "gallery", "completion")  # main.py runs them
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "configs" / "schemas" / "settings.json"  # written by `python -m tests.schemas`
