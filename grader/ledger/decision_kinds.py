@@ -48,6 +48,8 @@ class PointsGiven(Nothing):
     conclusion: Given = 0
     comment: str = ""
     criteria: dict[str, Given] = {}
+    read: dict[str, str] = {}  # by part, the digest of the hand-in that was read
+    unfinished: bool = False  # its reader stopped in the middle
 
 
 class Readers(Nothing):
