@@ -53,7 +53,7 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> 
             taken.append(torch.cat(rows, 1))
     except Exception:  # what cannot be tried shows nothing
         return True
-    return are_plain_sgd(taken)
+    return not torch.cat(taken, 1).isfinite().all() or are_plain_sgd(taken)  # nor does what explodes at once
 
 
 def rate_of(weight: nn.Parameter, optimizer: Optimizer) -> float:

@@ -190,10 +190,9 @@ def penalty_of(regularizer: Regularizer, network: nn.Module) -> Tensor | float:
     name = f"model.regularization: {type(regularizer).__name__}.penalty"
     if not isinstance(penalty, Tensor | int | float) or isinstance(penalty, Tensor) and penalty.numel() != 1:
         raise UserError(f"{name} returns {in_words(penalty)}; return one number, such as by .sum()")
-    if not math.isfinite(penalty):
-        raise UserError(
-            f"{name} is {float(penalty)} on the first batch; look for a division by zero, a log or a root of zero"
-        )
+    value = penalty.item() if isinstance(penalty, Tensor) else penalty
+    if not math.isfinite(value):
+        raise UserError(f"{name} is {value} on the first batch; look for a division by zero, a log or a root of zero")
     return penalty
 
 

@@ -37,6 +37,7 @@ class Net(nn.Module):
         return self.head(F.relu(self.conv(x)).flatten(1))
 """
 BODY, LAST = "self.head(F.relu(self.conv(x)).flatten(1))", "        return self.head"
+WHOLE = f"        return {BODY}"
 OPTION = {
     "Reg": "--model.regularization+",
     "Ini": "--model.initialization",
@@ -106,7 +107,7 @@ RAISED = {  # what a student's code raises, or torch of it: their line or class,
     "a misspelt import": (f"import torhc\n{NET}", "line 9: ModuleNotFoundError | is torhc misspelt?"),
     "an error on import": (f"{NET}\nx = 1 / 0\n", "ZeroDivisionError: division by zero | look at that line"),
     "the end on import": (f"{NET}\nraise SystemExit(3)\n", "SystemExit: 3 | take sys.exit out"),
-    "the end in forward": (net(LAST, "        raise SystemExit(0)"), "in forward: SystemExit: 0 | take sys.exit out"),
+    "the end in forward": (net(WHOLE, "        raise SystemExit(0)"), "in forward: SystemExit: 0 | take sys.exit out"),
     "a misspelt layer": (net("self.conv(x)", "self.konv(x)"), "no attribute 'konv' | is konv misspelt"),
     "forward without x": (
         net("forward(self, x)", "forward(self)"),
@@ -129,10 +130,13 @@ RAISED = {  # what a student's code raises, or torch of it: their line or class,
     ),
     "recursion": (returning("self.forward(x)"), "RecursionError | it calls itself without end"),
     "an assertion": (net(LAST, f"        assert x.shape[1] == 1, 'grey'\n{LAST}"), "AssertionError: grey | asserts"),
-    "a message of many lines": (net(LAST, "        raise ValueError('one\\n\\ntwo')"), "ValueError: one two | look at"),
-    "an endless message": (net(LAST, "        raise ValueError('x' * 10_000)"), "ValueError: xxx | xxx..."),
+    "a message of many lines": (
+        net(WHOLE, "        raise ValueError('one\\n\\ntwo')"),
+        "ValueError: one two | look at",
+    ),
+    "an endless message": (net(WHOLE, "        raise ValueError('x' * 10_000)"), "ValueError: xxx | xxx..."),
     "a message that fails": (
-        f"class Bad(Exception):\n    def __str__(self):\n        return 1 / 0\n{net(LAST, '        raise Bad')}",
+        f"class Bad(Exception):\n    def __str__(self):\n        return 1 / 0\n{net(WHOLE, '        raise Bad')}",
         "in forward: Bad: it cannot say what is wrong | look at",
     ),
     "a failure in evaluation": (
