@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[1]
 SHORT = ["--run.wandb=disabled", "--run.figures=false", "--run.diagnostics=false"]
 SHORT += ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
 TEXT = (ROOT / "docs/own.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"## (.*?)\n.*?```python\n# submission/(\w+\.py)\n(.*?)```\n\n```bash\n(.*?)\n```", TEXT, re.DOTALL)
+EXAMPLES = re.findall(
+    r"## (.*?)\n.*?```python\n# submission/(\w+\.py)\n(.*?)```\n\n```bash\n(.*?)\n```", TEXT, re.DOTALL
+)
 
 
 @pytest.fixture(scope="module")
