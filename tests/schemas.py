@@ -159,7 +159,8 @@ def arguments(of: type, what: str) -> dict[str, Schema]:
             schema = of_type(types_.get(name, Any))
             if said.get(name):
                 schema["description"] = " ".join(said[name].split())[:300]
-            if isinstance(parameter.default, int | float | str | tuple | list | None):
+            # Not None: at such a default the YAML language server gives up on the sections of a file.
+            if isinstance(parameter.default, int | float | str | tuple | list):
                 schema["default"] = parameter.default
             found[name] = schema
         if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
