@@ -107,7 +107,12 @@ def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: 
         ),
     )
     where, _, what = student.reason.partition(": ")
-    rejected = {"severity": "reject", "where": where, "what": what, "mend": "train again with 15 or fewer"}
+    rejected = {
+        "severity": "reject",
+        "where": where,
+        "what": what,
+        "mend": "train again with --trainer.max_epochs 15 or fewer, and hand in that run",
+    }
     checks = checks_by(rules)
     ledger.note_findings(
         student.id, digest, checks, [rejected] if student.accuracy is None and not student.crashed else []

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,6 +18,7 @@ from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
+from grader.publish.told_korean import told, told_evidence, told_finding
 from grader.reading_commands import add_reading_commands
 from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
@@ -68,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--try", dest="trial", action="store_true", help="build the network in a sandbox, and say what is in effect")
     add("--dataset", type=Path, help="--try on these images (folder, archive, CSV, IDX), not on the rules' dataset")
     add("--unsafe-no-sandbox", action="store_true", help="--try WITHOUT a sandbox, with all your rights")
+    add("--language", choices=("en", "ko"), default="en", help="of what is said (en)")
 
     add = command(check, "Say what the grader will say of a submission, before any training.", rules, trial)
     add("path", type=Path, help="the submission: a folder, zip or tar")
@@ -177,8 +180,12 @@ def check(options: argparse.Namespace) -> int:
     if options.summary:  # such as the one that GitHub shows for a workflow's run
         lines = [f"## {escaped(said)}", ""]
         if findings:
-            lines += [table_row(["", "where", "what", "how to mend it"]), table_row(["---"] * 4)]
-            lines += [table_row(map(escaped, (f.severity, f.where, f.what, f.mend))) for f in findings]
+            headings = [told(heading, "check", options.language) for heading in ("where", "what", "how to mend it")]
+            lines += [table_row(["", *headings]), table_row(["---"] * 4)]
+            lines += [
+                table_row(map(escaped, (told(f.severity, "check", options.language), f.where, f.what, f.mend)))
+                for f in findings
+            ]
         with output("--summary", options.summary), open(options.summary, "a", encoding="utf-8") as summary:
             summary.write("\n".join(lines) + "\n")
     return int(bool(checks.rejections(findings)))
@@ -201,7 +208,7 @@ def pack(options: argparse.Namespace) -> int:
     archive = options.out or Path(f"{submission.student}.zip")
     with output("--out", archive):
         packing.pack(submission, archive)
-    print(f"{archive} is ready to hand in.")
+    print(told(f"{archive} is ready to hand in.", "check", options.language))
     return 0
 
 
@@ -229,46 +236,58 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         submission = read_submission(path)
     else:
         submission = take_in(path)
+    language = options.language
+    say = partial(told, kind="check", language=language)
+
+    def line(begins: str, text: object) -> None:
+        print(f"{say(begins):6}  {text}")
+
     findings = checks.check(submission, rules)
     how = f"python -m grader check {path} --try says it without one."
-    if submission.modules and path.resolve() != TRAINED_AS:
-        how += " main.py finds it only as the folder submission/ beside it."
-    when = f"A training shows whether they are in effect; {how}"
+    when = [f"A training shows whether they are in effect; {how}"]
     if not submission.unusable and not any(f.where.startswith("config.yaml") for f in checks.rejections(findings)):
         findings = [*lacking(submission.config, rules.families), *findings]
         families = foreseen(submission.config)
         open_families = [each.family for each in families if each.state == "open" and each.family in rules.families]
         if open_families:
-            when = f"A training shows {in_words(open_families)}; {how}"
+            when = [f"A training shows {in_words(open_families)}; {how}"]
         for each in families:
-            print(f"family  {each}")
+            line("family", f"{each.family}: {say(each.said)}")
+    if submission.modules and path.resolve() != TRAINED_AS:
+        when.append("main.py finds it only as the folder submission/ beside it.")
     if options.trial and not checks.rejections(findings):
         from grader.grading.trial import tried
+        from grader.publish.public_korean import told_reason
 
         data = submission.config.get("data")
         own, of_rules = kind_of(data.get("source") if isinstance(data, dict) else None), kind_of(rules.dataset)
         if not options.dataset and own != of_rules:
-            print(
-                f"note    --try takes {of_rules}, the rules' images, not {own or 'yours'}: --dataset PATH names others"
-            )
+            note = f"--try takes {of_rules}, the rules' images, not {own or 'yours'}: --dataset PATH names others"
+            line("note", say(note))
 
         said_by_trial = tried(submission, with_dataset(rules, options.dataset), not options.unsafe_no_sandbox)
-        when = "The families are in effect."
+        when = ["The families are in effect."]
         for family, used in said_by_trial.strategies.items():
-            print(f"effect  {family}: {'; '.join(f'{one.name} ({one.evidence})' for one in used) or 'none'}")
+            effects = [f"{one.name} ({told_evidence(one.evidence, language)})" for one in used]
+            line("effect", f"{family}: {'; '.join(effects) or say('none')}")
         for remark in said_by_trial.remarks:
-            print(f"note    {remark}")
+            line("note", told(remark, "census", language))
         if said_by_trial.outcome != "scored":
             mend = (
                 "mend that line"
                 if said_by_trial.frames
                 else MEND.get(said_by_trial.outcome, "mend that, and try again")
             )
-            findings = [checks.Finding("training", said_by_trial.said, mend), *findings]
+            findings = [
+                checks.Finding("training", told_reason(said_by_trial.said, "failed", language), mend),
+                *findings,
+            ]
+    findings = [told_finding(finding, language) for finding in findings]
     for finding in findings:
-        print(f"{finding.severity:6}  {finding}")
-    ready = f"ready to hand in, tier {submission.tier}. {when}"
-    said = f"{submission.student}: {'would be rejected.' if checks.rejections(findings) else ready}"
+        line(finding.severity, finding)
+    ready = [f"{submission.student}: ready to hand in, tier {submission.tier}.", *when]
+    told_last = [f"{submission.student}: would be rejected."] if checks.rejections(findings) else ready
+    said = " ".join(map(say, told_last))
     print(said)
     return submission, findings, said
 

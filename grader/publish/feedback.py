@@ -9,6 +9,7 @@ from grader.grading.ranking import Entry, decision
 from grader.grading.readings import by_criterion
 from grader.publish.pages.languages import translated
 from grader.publish.public_korean import told_flag, told_reason
+from grader.publish.told_korean import told, told_line
 from grader.rules import Rules
 from grader.safe_text import escaped
 
@@ -21,7 +22,7 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     Args:
         ranked: Number of submissions that have a rank.
         shown_name: The student's name on the published pages.
-        language: en or ko. What quotes the student's files or code is in English there, too.
+        language: en or ko. What an exception or a parser says is in English there, too.
     """
     texts = TEXTS[language]
     label = texts["labels"]
@@ -40,12 +41,22 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
         families = (f"- {translated(family, language)}: {escaped(names)}" for family, names in used.items())
         lines += ["", f"{label['families']}:", "", *families]
     if entry.remarks:
-        lines += ["", f"{label['remarks']}:", "", *(f"- {escaped(remark)}" for remark in entry.remarks)]
+        lines += [
+            "",
+            f"{label['remarks']}:",
+            "",
+            *(f"- {escaped(told(remark, 'census', language))}" for remark in entry.remarks),
+        ]
     if entry.flags:
         flags = (f"- {escaped(told_flag(flag, language))}" for flag in entry.flags)
         lines += ["", f"{label['flags']} ({texts['flags']})", "", *flags]
     if entry.warnings:
-        lines += ["", f"{label['warnings']}:", "", *(f"- {escaped(warning)}" for warning in entry.warnings)]
+        lines += [
+            "",
+            f"{label['warnings']}:",
+            "",
+            *(f"- {escaped(told_line(warning, language))}" for warning in entry.warnings),
+        ]
     if entry.points:
         lines += ["", *bonus(entry.points, rules, label, language)]
     lines += ["", texts["tiers"][entry.tier]] if entry.tier else []  # of nothing there is none

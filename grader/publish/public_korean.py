@@ -13,11 +13,12 @@ from grader.publish.public_words import (
     OTHER_REASONS,
     REASONS,
     filled,
-    one_of,
     parsed,
     public_flag,
     public_reason,
 )
+from grader.publish.sentences import one_of
+from grader.publish.told_korean import told, told_line
 from project.assignment import FAMILIES
 
 KOREAN: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
@@ -50,7 +51,8 @@ def in_korean(kind: str, value: str) -> str:
 
 def told_reason(reason: str, verdict: str, language: str) -> str:
     """A reason for the student whom it is about: in another language than English with what the list has no words for."""
-    return with_rest(reason, public_reason(reason, verdict), language)
+    known = told(told_line(reason, language), "census", language)
+    return known if known != reason else with_rest(reason, public_reason(reason, verdict), language)
 
 
 def told_flag(flag: str, language: str) -> str:

@@ -8,23 +8,17 @@ derived here; what is not on the list becomes a sentence that is. Students and i
 import functools
 import re
 import signal
-from collections.abc import Iterable
 
 from grader.grading.ranking import Entry
 from grader.intake.grammar import CLASS_LISTS, CLASSES, VALUES, allowed_anywhere
 from grader.ledger.measurement import Strategy
+from grader.publish.sentences import SLOT, one_of, pattern
 from grader.rerun.crash_report import OF_PYTHON, OF_TORCH
 from project.assignment import FAMILIES
-
-
-def one_of(words: Iterable[str]) -> str:
-    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-
 
 ALLOWED = "in evaluation mode it may use no randomness, no statistics of a batch, and nothing of earlier images"
 FILES = ("summary", "census", "weights", "logits")  # that a training or a prediction leaves
 SETTINGS = {*CLASSES, *CLASS_LISTS, *VALUES}
-SLOT = re.compile(r"\{(\w+)\}")
 SLOTS = {  # what may stand in a sentence's free places
     "number": r"-?\d[\d,.]{0,14}%?",
     "doing": "training|predicting",
@@ -227,8 +221,4 @@ def filled(sentence: str, values: list[tuple[str, str]]) -> str:
 
 @functools.cache
 def compiled(sentence: str) -> re.Pattern[str]:
-    parts = SLOT.split(sentence)  # words and names of slots in turn
-    return re.compile(
-        "".join(f"({SLOTS[part]})" if number % 2 else re.escape(part) for number, part in enumerate(parts)),
-        re.DOTALL | re.ASCII,
-    )
+    return pattern(sentence, lambda kind: f"({SLOTS[kind]})", re.ASCII)

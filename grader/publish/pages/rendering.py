@@ -40,6 +40,7 @@ from grader.publish.practice_view import as_public, in_full, quota_in_words, quo
 from grader.publish.pseudonyms import shown_names
 from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
+from grader.publish.told_korean import told, told_evidence
 from project.support.errors import note
 
 ON_THE_LEADERBOARD = (
@@ -265,6 +266,8 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
         "told": lambda text: unbroken(in_language(text, language)),
+        "remarked": lambda text: told(text, "census", language),
+        "shown_by": lambda text: told_evidence(text, language),
         "_": lambda text, **inserted: Markup(unbroken(Markup(translated(text, language)).format(**inserted))),
     }
     return made
