@@ -28,7 +28,7 @@ from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError, in_one_line, in_own_words, note
 from project.support.wording import counted
 from project.training.checkpoint import check_fits, checkpoint_file, own_folder
-from project.training.configuration import Settings, did_you_mean, merged, overruled, read_arguments
+from project.training.configuration import Settings, class_paths, did_you_mean, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.parser_errors import explain, refused
@@ -229,6 +229,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
     """A CommandLine. Raises UserError where a setting is wrong; the message is one line."""
     quieten()
     keep_freed_memory()
+    classes = list(class_paths(settings))  # the parser changes what it gets
     try:
         return CommandLine(settings, *args, **kwargs)
     except ArgumentError as error:
@@ -236,7 +237,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
     except (UserError, Parsed):
         raise
     except Exception as error:
-        told = refused(error, settings)
+        told = refused(error, classes)
     raise told
 
 
