@@ -338,7 +338,8 @@ def quieten() -> None:
         "LightningCLI's args parameter",  # main() passes on the command line itself
         "The number of training batches",  # metrics are logged once an epoch
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
+        "The dirpath has changed",  # a run that goes on from another run's checkpoint has a folder of its own
+        "Checkpoint directory .* exists and is not empty",  # where a run goes on in its own
         "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):
         warnings.filterwarnings("ignore", message)

@@ -90,7 +90,7 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
         public = [each for each in dir(resolved(module)) if not each.startswith("_")]
-        moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
+        moved = moved if f"{path}.".startswith(f"{module}.{name}.") else ""  # else it is of a class within that one
         return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):
