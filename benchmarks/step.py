@@ -87,7 +87,7 @@ def fit_with_data(trainer: Trainer, module: LightningModule, data: ImageData) ->
 
 def our_callbacks(folder: Path) -> list[Callback]:
     """What `main.py fit` adds to every run, besides checkpoints."""
-    return [EpochLines(), Diagnostics(folder), Record(folder, 0, Assignment.load(), True, lambda census: None)]
+    return [EpochLines(), Diagnostics(folder), Record(folder, "", 0, Assignment.load(), True, lambda census: None)]
 
 
 def ours(with_callbacks: bool) -> float:
