@@ -155,8 +155,6 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        if not isinstance(key, str) and (not path or path in GROUPS):
-            raise UserError(f"{'.'.join((*path, str(key)))}: there is no such setting")
         if isinstance(key, str) and key.endswith("+"):
             name = key.removesuffix("+")
             more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
