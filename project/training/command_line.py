@@ -29,7 +29,7 @@ from project.support.errors import UserError, in_one_line, note
 from project.support.own_code import own_error
 from project.support.wording import counted
 from project.training.checkpoint import check_fits, checkpoint_file, own_folder
-from project.training.configuration import Settings, did_you_mean, merged, overruled, read_arguments
+from project.training.configuration import Settings, class_paths, did_you_mean, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.known_settings import COMMANDS, OTHER_COMMANDS
@@ -235,6 +235,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
     """A CommandLine. Raises UserError where a setting is wrong; the message is one line."""
     quieten()
     keep_freed_memory()
+    classes = list(class_paths(settings))  # the parser changes what it gets
     try:
         return CommandLine(settings, *args, **kwargs)
     except ArgumentError as error:
@@ -242,7 +243,7 @@ def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLi
     except (UserError, Parsed):
         raise
     except Exception as error:
-        told = refused(error, settings)
+        told = refused(error, classes)
     raise told
 
 
@@ -343,7 +344,8 @@ def quieten() -> None:
         "LightningCLI's args parameter",  # main() passes on the command line itself
         "The number of training batches",  # metrics are logged once an epoch
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "The dirpath has changed",  # a run that goes on from a checkpoint has a folder of its own
+        "The dirpath has changed",  # a run that goes on from another run's checkpoint has a folder of its own
+        "Checkpoint directory .* exists and is not empty",  # where a run goes on in its own
         "Be aware that when using `ckpt_path`",  # to validate, the callbacks of the training are not needed
     ):
         warnings.filterwarnings("ignore", message)

@@ -155,9 +155,7 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         raise UserError(f"{path[0]}: expected `key: value` settings, found {str(new)[:60]}")
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        if not isinstance(key, str):
-            raise UserError(f"{'.'.join((*path, str(key)))}: there is no such setting")
-        if key.endswith("+"):
+        if isinstance(key, str) and key.endswith("+"):
             name = key.removesuffix("+")
             more = laid_over(None, value if isinstance(value, list | None) else [value], (*path, name)) or []
             there = result.get(name) or []
@@ -165,7 +163,7 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
                 raise UserError(f"{'.'.join((*path, name))}+: appends to a list, and there is {str(there)[:60]}")
             result[name] = [*there, *more]
         else:
-            result[key] = laid_over(result.get(key), value, (*path, key))
+            result[key] = laid_over(result.get(key), value, (*path, str(key)))
     return result
 
 

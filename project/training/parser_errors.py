@@ -10,7 +10,7 @@ from typing import Any
 from project.support.errors import UserError, in_one_line
 from project.support.own_code import own_error
 from project.training.class_aliases import FULL_NAMES, MODULES
-from project.training.configuration import Settings, class_paths, did_you_mean
+from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
@@ -43,11 +43,15 @@ PLACES = {  # of classes that have one of these among their bases
 OTHER_TYPE = ("Expected ", "Does not validate", "Not a valid", "Import path ", "a class path", "a dict ")
 
 
-def refused(error: BaseException, settings: Settings | list[str]) -> BaseException:
+def refused(error: BaseException, classes: Iterable[tuple[str, str]]) -> BaseException:
     """What to tell when a class that the settings name could not be made.
 
     The parser hides in a ValueError of its own what the class raised, as it tries the types that a setting may have one
     after another: a UserError of ours, an error in a student's own code, or what a library says, which becomes a UserError.
+
+    Args:
+        error: What the parser raised.
+        classes: Each setting that names a class, and the class.
     """
     each: BaseException | None = error
     while each is not None:
@@ -56,8 +60,7 @@ def refused(error: BaseException, settings: Settings | list[str]) -> BaseExcepti
         each = each.__cause__
     said = str(error)
     reasons = [line for line in re.findall(r"^ *- (.+)$", said, re.MULTILINE) if not line.startswith(OTHER_TYPE)]
-    named = class_paths(settings) if isinstance(settings, dict) else ()
-    places = [place for place, path in named if f"class_path='{path}'" in said]
+    places = [place for place, path in classes if f"class_path='{path}'" in said]
     reason = reasons[0][:300].rstrip(".") if reasons else in_one_line(error)
     told = UserError(f"{places[0] if places else 'settings'}: {reason}")
     told.__cause__ = error
@@ -98,7 +101,7 @@ def explain(message: str, known_settings: Iterable[str]) -> str:
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
         module, name = found.groups()
         public = [each for each in dir(resolved(module) or sys.modules.get(module)) if not each.startswith("_")]
-        moved = f"; did you mean {FULL_NAMES[name]}?" if name in FULL_NAMES else ""
+        moved = moved if f"{path}.".startswith(f"{module}.{name}.") else ""  # else it is of a class within that one
         return f"{key}: {module} has no {name}{moved or did_you_mean(name, public, module + '.')}"
 
     if found := re.search(r"No module named '([^']+)'", message):

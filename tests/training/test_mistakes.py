@@ -103,7 +103,7 @@ FILES = {
     "model: {optimizer: {class_path: SGD, init_args: {lr: abc}}}": "model.optimizer.lr: expected float or Tensor",
     "model: {optimizer: {class_path: 5}}": "model.optimizer: class_path: expected the name of a class, found 5",
     "model: {scheduler: {class_path: null}}": "model.scheduler: class_path: expected the name of a class, found None",
-    "model: {5: 6}": "model.5: there is no such setting",
+    "model: {5: 6}": "Key must be a string, got: 5",
     "trainer: {max_epochs: 1, max_epochs: 2}": "the key 'max_epochs' is there twice",
 }
 
