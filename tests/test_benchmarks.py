@@ -74,7 +74,7 @@ def test_an_overlay_is_compared_to_the_command_in_its_comment_without_it():
     assert cosine.reference == ["--config", "configs/base.yaml", "--model.optimizer.lr", "0.15"]
     assert set(cosine.settings) - set(cosine.reference) == {"configs/optimization/cosine.yaml"}
     assert cosine.remark.startswith("Cosine schedule: ") and cosine.remark.endswith("With `--model.optimizer.lr 0.15`.")
-    assert arms["`initialization/he`"].reference == overlays.BASE
+    assert arms["`initialization/he`"].reference == [*overlays.BASE, "--trainer.max_epochs", "5"]
 
 
 def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys):
@@ -92,9 +92,9 @@ def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", ["overlays", "--seeds", "3"])
     overlays.main()
     rows = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert "| 80.1 | **+10.0** (10.0 to 10.0) | +0.00 (0.00 to 0.00) |" in rows["| `initialization/he`"]
-    assert "| 70.1 |  |  |" in rows["| `initialization/xavier`"]
-    assert rows["| none"].startswith("| none | 70.1 |  |  |")
+    assert "| 80.1 ± 0.1 | **+10.0** (10.0 to 10.0) | +0.00 (0.00 to 0.00) |" in rows["| `initialization/he`"]
+    assert "| 70.1 ± 0.1 |  |  |" in rows["| `initialization/xavier`"]
+    assert rows["| none"].startswith("| none | 70.1 ± 0.1 |  |  |")
 
 
 def test_ratios_are_those_of_the_rounds():
