@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, odd_students, rendering, startup, step, template, term
+from benchmarks import day, epoch, odd_students, overlays, rendering, startup, step, template, term
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
 from grader.sandbox.bubblewrap import unavailable
+from project.studies.training_pool import RunResult
 from project.training.command_line import complete_config
 
 
@@ -65,6 +66,35 @@ def test_target_asks_for_images(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["target"])
     assert ended.value.code == 2 and "--images" in capsys.readouterr().err
+
+
+def test_an_overlay_is_compared_to_the_command_in_its_comment_without_it():
+    arms = {arm.name: arm for arm in overlays.over_base()}
+    cosine = arms["`optimization/cosine`"]
+    assert cosine.reference == ["--config", "configs/base.yaml", "--model.optimizer.lr", "0.15"]
+    assert set(cosine.settings) - set(cosine.reference) == {"configs/optimization/cosine.yaml"}
+    assert cosine.remark.startswith("Cosine schedule: ") and cosine.remark.endswith("With `--model.optimizer.lr 0.15`.")
+    assert arms["`initialization/he`"].reference == [*overlays.BASE, "--trainer.max_epochs", "5"]
+
+
+def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys):
+    def measured(arms, seeds, workers):
+        def accuracy(options, seed):
+            return 0.7 + 0.001 * seed + 0.1 * ("configs/initialization/he.yaml" in options)
+
+        def runs(options):
+            kept = {"loss": 1.0, "train_loss": 0.5, "val_loss": 1.0, "curves": {}, "remarks": [], "seconds": 1.0}
+            return [RunResult(seed=seed, accuracy=accuracy(options, seed), **kept) for seed in range(seeds)]
+
+        return {tuple(one): runs(one) for arm in arms for one in (arm.settings, arm.reference)}
+
+    monkeypatch.setattr(overlays, "measured", measured)
+    monkeypatch.setattr(sys, "argv", ["overlays", "--seeds", "3"])
+    overlays.main()
+    rows = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "| 80.1 ± 0.1 | **+10.0** (10.0 to 10.0) | +0.00 (0.00 to 0.00) |" in rows["| `initialization/he`"]
+    assert "| 70.1 ± 0.1 |  |  |" in rows["| `initialization/xavier`"]
+    assert rows["| none"].startswith("| none | 70.1 ± 0.1 |  |  |")
 
 
 def test_ratios_are_those_of_the_rounds():
