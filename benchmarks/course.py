@@ -10,10 +10,10 @@ from typing import Any
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.grading.verdicts import checks_by
 from grader.intake.system_names import MOODLE, canvas_s
-from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement, Strategy
 from grader.ledger.results_folder import OpenResults, open_results, store_rules
 from grader.ledger.submission_store import keep
+from grader.ledger.submissions import Noted
 from grader.publish.publishing import publish
 from grader.rerun.grading_data import GradingData, images_key, prepare
 from grader.rules import Rules

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from grader.grading.personal_rules import in_time
 from grader.grading.ranking import judged
 from grader.grading.verdicts import Verdict, checks_by, verdict
-from grader.ledger.ledger import Graded, Ledger
+from grader.ledger.ledger import Ledger
+from grader.ledger.submissions import Graded
 from grader.rules import Rules
 from project.support.errors import UserError
 

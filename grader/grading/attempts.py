@@ -7,7 +7,8 @@ from operator import attrgetter
 
 from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
-from grader.ledger.ledger import Attempt, Graded, Ledger, Noted, terms_for
+from grader.ledger.ledger import Ledger
+from grader.ledger.submissions import Attempt, Graded, Noted, terms_for
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
 

@@ -7,7 +7,7 @@ from grader.grading.ranking import Entry
 from grader.intake.roster import Student
 from grader.intake.system_names import MOODLE, canvas_s
 from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Person, letters
-from grader.ledger.ledger import NO_NAMES
+from grader.ledger.submissions import NO_NAMES
 
 
 def class_list(entries: Iterable[Entry], listed: dict[str, Student]) -> dict[str, tuple[Person, Person]]:

@@ -18,8 +18,8 @@ from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.downloads import Download
-from grader.ledger.ledger import Graded
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
+from grader.ledger.submissions import Graded
 from grader.rules import Rules
 from project.support.errors import UserError
 from project.support.wording import counted

@@ -8,8 +8,8 @@ from grader.grading.ranking import Entry, band
 from grader.grading.verdicts import Verdict
 from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, UNDO
 from grader.ledger.decisions import Decision
-from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
+from grader.ledger.submissions import Graded
 from grader.rules import Grades, Rules
 from grader.secret import Secret, training_seed
 from project.support.wording import counted

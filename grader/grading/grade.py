@@ -16,10 +16,11 @@ from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.submission import Submission
-from grader.ledger.ledger import HANDED_IN_BY, Graded, now
+from grader.ledger.ledger import now
 from grader.ledger.measurement import COMPUTATION, Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
 from grader.ledger.submission_store import kept_for_training
+from grader.ledger.submissions import HANDED_IN_BY, Graded
 from grader.rerun.grading_data import GradingData, prepare
 from grader.rerun.job import Job
 from grader.rules import Rules

@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.grading.personal_rules import held_to
 from grader.ledger.decision_kinds import LATE
-from grader.ledger.ledger import Noted
+from grader.ledger.submissions import Noted
 from grader.ledger.terms import Terms
 from grader.rules import Grades, Rules
 

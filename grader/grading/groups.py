@@ -7,7 +7,7 @@ from grader.intake.downloads import Download, digest
 from grader.intake.identity import of_roster
 from grader.intake.last_in_time import last_in_time
 from grader.intake.roster import Roster, Student
-from grader.ledger.ledger import HANDED_IN_BY
+from grader.ledger.submissions import HANDED_IN_BY
 
 BY_GROUP = "roster, by its group"
 NOT_THEIR_OWN = "counts for the group, and not what this member handed in"

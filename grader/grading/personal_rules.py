@@ -6,7 +6,7 @@ from typing import Any
 
 from grader.intake.checks import Finding, check_time
 from grader.ledger.decision_kinds import LATE, REPORTS
-from grader.ledger.ledger import Noted
+from grader.ledger.submissions import Noted
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
 

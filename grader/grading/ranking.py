@@ -17,7 +17,8 @@ from grader.grading.slowness import Epoch
 from grader.grading.staff import is_staff
 from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
 from grader.ledger.erasure import withdrawn
-from grader.ledger.ledger import Graded, Ledger, carrier
+from grader.ledger.ledger import Ledger
+from grader.ledger.submissions import Graded, carrier
 from grader.rules import Rules
 
 UNRANKED = (

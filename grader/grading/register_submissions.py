@@ -18,9 +18,10 @@ from grader.intake.identity import BY_CLAIM, BY_PLACE, KnownIds, of_roster, plac
 from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
-from grader.ledger.ledger import HANDED_IN_BY, Graded, Ledger, Noted, now, terms_for
+from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
+from grader.ledger.submissions import HANDED_IN_BY, Graded, Noted, terms_for
 from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules

@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-from grader.ledger.ledger import Noted
+from grader.ledger.submissions import Noted
 from grader.rules import Rules
 from grader.tables import heading
 

@@ -13,8 +13,8 @@ from grader.confidence_intervals import wilson_interval
 from grader.grading.personal_rules import held_to, lateness
 from grader.grading.slowness import Epoch, slowness
 from grader.intake.checks import Finding, rejections
-from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement
+from grader.ledger.submissions import Graded
 from grader.rules import Rules
 from grader.safe_text import in_words
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster
 from grader.ledger.erasure import called_by, veiled, withdrawn
-from grader.ledger.ledger import HANDED_IN_BY, Ledger
+from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
 from grader.ledger.rounds import of_round
+from grader.ledger.submissions import HANDED_IN_BY
 from grader.secret import Secret, read_secret
 from project.support.errors import note
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from grader.ledger.decision_kinds import REGRADE, WITHDRAW
 from grader.ledger.decisions import Decision
-from grader.ledger.ledger import HANDED_IN_BY, NO_NAMES, Ledger
+from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
+from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES
 
 SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces

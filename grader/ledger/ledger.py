@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -15,7 +15,8 @@ from grader.ledger.decision_kinds import POINTS, REGRADE
 from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
-from grader.ledger.terms import NO_TERMS, Terms, terms_of
+from grader.ledger.submissions import Attempt, Graded, Noted, measured, read_notes, terms_for
+from grader.ledger.terms import Terms, terms_of
 from grader.rules import PARTS
 from grader.safe_text import storable
 from project.support.errors import UserError
@@ -23,9 +24,6 @@ from project.support.errors import UserError
 ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
 NO_POINTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # where nobody gave any
 PATIENCE = 20  # seconds to wait for others, who write a row at a time
-HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
-NO_NAMES = ("group", "role", HANDED_IN_BY)  # in `known_as`: what is not said of the student alone
-FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
 CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), submissions.student)"
 
@@ -64,75 +62,6 @@ WHERE s.digest != ''
     AND s.images = (SELECT images FROM submissions WHERE student = s.student ORDER BY id DESC LIMIT 1)
 """
 NEWEST = "SELECT student, source, digest, flags FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
-
-
-@dataclass(frozen=True)
-class Noted:
-    """A submission as the ledger notes it.
-
-    Attributes:
-        digest: Of the files; empty where nothing was handed in.
-        source: Name of the file or folder that was handed in.
-        submitted: When it was handed in, as far as that is known.
-        marked_late: Whether the system that it was handed in to said that it was late.
-        images: Key of the dataset and its split that it is graded on.
-        time_by: What told when it was handed in.
-        flags: What a person should look at, about whose it is.
-        known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
-            `id`, `login`. Nothing where only the student says who that is. And what the roster says besides: `group`, `role`,
-            and in `handed_in_by` who handed in what counts for the group.
-    """
-
-    student: str
-    name: str
-    digest: str
-    tier: str
-    source: str
-    submitted: datetime | None
-    marked_late: bool
-    images: str
-    time_by: str = ""
-    flags: list[str] = field(default_factory=list)
-    known_as: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Attempt(Noted):
-    """One of the submissions of a student.
-
-    Attributes:
-        row: Its id in the ledger.
-        measured: Whether it was trained.
-    """
-
-    row: int = 0
-    measured: bool = False
-
-
-@dataclass(frozen=True)
-class Graded(Noted):
-    """The submission of a student that counts, and what came of it since the student was last graded anew.
-
-    Attributes:
-        terms: What was decided for the student in place of what the rules say to all.
-        findings: What the checks said; None where these checks have not been made.
-        measurements: Those that count, by the number of their training, in this order.
-        rows: The ids of these measurements in the ledger.
-        infrastructure: The last one that failed through our own fault, if there is one.
-        faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
-    """
-
-    terms: Terms = NO_TERMS
-    findings: list[dict[str, str]] | None = None
-    measurements: dict[int, Measurement] = field(default_factory=dict)
-    rows: dict[int, int] = field(default_factory=dict)
-    infrastructure: Measurement | None = None
-    faults_alone: int = 0
-
-    @property
-    def carrier(self) -> str:
-        """Whose measurements these are: the student's, or those of whoever handed it in for the group."""
-        return carrier(self.student, self.known_as)
 
 
 class Ledger:
@@ -453,43 +382,6 @@ class Ledger:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return dict(json.loads(row["circumstances"])) if row else {}
-
-
-def carrier(student: str, known_as: Mapping[str, list[str]]) -> str:
-    """Who handed in what a student is graded by: the student, or another of the group."""
-    return known_as.get(HANDED_IN_BY, [student])[0]
-
-
-def terms_for(student: str, known_as: Mapping[str, list[str]], known: Mapping[str, Terms]) -> Terms:
-    """On whose terms a hand-in is: of a group those of whoever handed it in. To be disqualified is each one's own."""
-    own = known.get(student, NO_TERMS)
-    by = carrier(student, known_as)
-    return own if by == student else replace(known.get(by, NO_TERMS), disqualified=own.disqualified)
-
-
-def measured(row: sqlite3.Row) -> Measurement:
-    """The measurement in a row that has its id, too. Raises UserError where it is damaged."""
-    try:
-        found = Measurement.model_validate_json(row["measurement"])
-        if found.outcome == "scored" and found.accuracy is None:
-            raise ValueError("a score without its accuracy")
-        return found
-    except ValueError:
-        said = f"the ledger's measurement {row['id']} is damaged, or of a newer version of the grader"
-        raise UserError(f"{said}; use that one, or put a copy of the ledger in its place") from None
-
-
-def read_notes(row: sqlite3.Row) -> dict[str, Any]:
-    """When a submission came, and what the checks said of it. Raises UserError where that is damaged."""
-    try:
-        submitted = row["submitted"] and datetime.fromisoformat(row["submitted"])
-        flags, known_as = json.loads(row["flags"]), dict(json.loads(row["known_as"]))
-        found = row["findings"] and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])]
-    except (ValueError, TypeError, KeyError):
-        said = f"the ledger's notes on {row['student']} are damaged"
-        raise UserError(f"{said}; put a copy of the ledger in its place") from None
-    about = {"submitted": submitted, "marked_late": bool(row["marked_late"]), "findings": found}
-    return {**about, "flags": flags, "known_as": known_as}
 
 
 def now() -> str:

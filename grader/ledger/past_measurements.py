@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.ledger import Ledger, measured
+from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
+from grader.ledger.submissions import measured
 
 
 @dataclass(frozen=True)

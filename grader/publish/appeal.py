@@ -18,9 +18,10 @@ from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
 from grader.intake.veil import Person, veiled
-from grader.ledger.ledger import Graded, Ledger, now
+from grader.ledger.ledger import Ledger, now
 from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
 from grader.ledger.results_folder import OpenResults
+from grader.ledger.submissions import Graded
 from grader.publish.appeal_pages import as_markdown
 from grader.publish.pages.build import swap
 from grader.publish.public_words import FLAGS, OTHER_FLAG, derived

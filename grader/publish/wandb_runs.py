@@ -18,9 +18,10 @@ import yaml
 
 from grader.grading.ranking import judged, standings
 from grader.grading.verdicts import Verdict, accuracy
-from grader.ledger.ledger import Graded, Ledger
+from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement, drawing
 from grader.ledger.results_folder import LEDGER, RULES_FILE, stored_secret
+from grader.ledger.submissions import Graded
 from grader.publish.pseudonyms import called
 from grader.publish.public_words import OWN, public, public_name, public_reason
 from grader.rules import Rules

@@ -12,9 +12,10 @@ from grader.grading.strategy_contributions import WHOLE, Contribution, contribut
 from grader.grading.training_queue import Schedule, Task
 from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
-from grader.ledger.ledger import Graded, now
+from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, kept_for_training
+from grader.ledger.submissions import Graded
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
 from grader.rerun.mounted_code import REPOSITORY

@@ -8,9 +8,9 @@ from benchmarks.made_up import MadeUp as MadeUp
 from benchmarks.made_up import scored as scored
 from grader.grading.grade import grade
 from grader.grading.settings import Settings
-from grader.ledger.ledger import Noted
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
+from grader.ledger.submissions import Noted
 from grader.publish.publishing import publish
 from grader.rules import Rules
 from grader.secret import BYTES, Secret

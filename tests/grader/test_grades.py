@@ -14,8 +14,8 @@ from grader.cli import main
 from grader.grading.grades import Grade, grade, points_for
 from grader.grading.personal_rules import in_time
 from grader.grading.ranking import standings
-from grader.ledger.ledger import Noted
 from grader.ledger.results_folder import open_results
+from grader.ledger.submissions import Noted
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.publish.publishing import publish
 from grader.rules import Grades, LateWork, Limits, Rules

@@ -21,9 +21,9 @@ from grader.grading.grades import Grade
 from grader.grading.ranking import standings
 from grader.grading.readings import far_apart, points_that_count
 from grader.grading.verdicts import checks_by
-from grader.ledger.ledger import Noted
 from grader.ledger.results_folder import open_results
 from grader.ledger.submission_store import keep, kept
+from grader.ledger.submissions import Noted
 from grader.publish.feedback import feedback
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
 from grader.review.report_points import Given, give, read_points

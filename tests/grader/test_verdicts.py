@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from grader.grading.ranking import entry
 from grader.grading.slowness import Epoch
 from grader.grading.verdicts import pending_trainings, verdict
-from grader.ledger.ledger import Graded
 from grader.ledger.measurement import Measurement, Strategy
+from grader.ledger.submissions import Graded
 from grader.rules import Limits, Points, Rules
 
 FAMILIES = Rules().families

@@ -20,9 +20,9 @@ from grader.grading.readings import by_criterion
 from grader.grading.strategy_contributions import Contribution, contributions
 from grader.grading.verdicts import verdict
 from grader.intake.veil import Person, veiled
-from grader.ledger.ledger import Graded
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
+from grader.ledger.submissions import Graded
 from grader.publish import feedback
 from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import (
