@@ -154,7 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(gradescope, "Write an autograder for Gradescope: uploads are checked there, and graded here.", rules)
     add("--out", type=Path, default=Path("autograder.zip"), metavar="ZIP", help="the archive (%(default)s)")
     add("--results", type=Path, metavar="RESULTS", help="hand out the final results of this folder, too")
-    add("--language", choices=("en", "ko"), default="en", help="of the final results (en)")
+    add("--language", choices=("en", "ko"), default="en", help="of what the checks say, and of the final results (en)")
 
     add_decision_commands(command, results)
     add_grade_commands(command, results)
