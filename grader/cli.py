@@ -18,7 +18,7 @@ from grader.intake.families import foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
-from grader.publish.told_korean import told, told_evidence, told_finding
+from grader.publish.told_korean import in_one_line, told, told_evidence, told_finding
 from grader.reading_commands import add_reading_commands
 from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
@@ -154,7 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(gradescope, "Write an autograder for Gradescope: uploads are checked there, and graded here.", rules)
     add("--out", type=Path, default=Path("autograder.zip"), metavar="ZIP", help="the archive (%(default)s)")
     add("--results", type=Path, metavar="RESULTS", help="hand out the final results of this folder, too")
-    add("--language", choices=("en", "ko"), default="en", help="of the final results (en)")
+    add("--language", choices=("en", "ko"), default="en", help="of what the checks say, and of the final results (en)")
 
     add_decision_commands(command, results)
     add_grade_commands(command, results)
@@ -239,7 +239,7 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
     language = options.language
     say = partial(told, kind="check", language=language)
 
-    def line(begins: str, text: object) -> None:
+    def line(begins: str, text: str) -> None:
         print(f"{say(begins):6}  {text}")
 
     findings = checks.check(submission, rules)
@@ -284,7 +284,7 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
             ]
     findings = [told_finding(finding, language) for finding in findings]
     for finding in findings:
-        line(finding.severity, finding)
+        line(finding.severity, in_one_line(finding, language))
     ready = [f"{submission.student}: ready to hand in, tier {submission.tier}.", *when]
     told_last = [f"{submission.student}: would be rejected."] if checks.rejections(findings) else ready
     said = " ".join(map(say, told_last))

@@ -111,7 +111,7 @@ def write_autograder(rules: Path, opened: OpenResults | None, out: Path, languag
         entries = for_students(standings(opened.ledger, opened.rules))
         finals = final_results(entries, opened.rules, feedbacks(opened, entries, language), language)
     with output("--out", out), open_atomically(out) as file:
-        file.write(autograder(rules, finals))
+        file.write(autograder(rules, finals, language))
 
 
 def as_json(content: dict[str, Any]) -> bytes:

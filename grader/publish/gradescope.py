@@ -46,7 +46,7 @@ RUN = """\
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/source"
-exec "$here/venv/bin/python" -m grader.publish.gradescope_upload "$here"
+exec "$here/venv/bin/python" -m grader.publish.gradescope_upload "$here"\
 """
 
 
@@ -105,10 +105,10 @@ def final_results(
     ]
 
 
-def autograder(rules: Path, finals: list[dict[str, Any]]) -> bytes:
+def autograder(rules: Path, finals: list[dict[str, Any]], language: str) -> bytes:
     """The zip to upload as an assignment's autograder, by rules of this file. The same rules and results give the same bytes."""
     packages = " ".join(f"{name}=={version(name)}" for name in NEEDED)
-    files = {"setup.sh": SETUP.format(packages=packages), "run_autograder": RUN}
+    files = {"setup.sh": SETUP.format(packages=packages), "run_autograder": f"{RUN} {language}\n"}
     files[RULES_FILE] = rules.read_text(encoding="utf-8")
     if finals:
         files[FINAL] = json.dumps(finals, indent=1, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """What Gradescope's autograder says of an upload: its final result, where there is one, else what the checks say.
 
-`python -m grader.publish.gradescope_upload /autograder` runs in Gradescope's container, with pydantic and PyYAML alone. It
+`python -m grader.publish.gradescope_upload /autograder LANGUAGE` runs in Gradescope's container, with pydantic and PyYAML alone. It
 reads what was handed in and executes nothing of it. Folders and files are those of the autograder specification
 (gradescope-autograders.readthedocs.io): `source`, `submission`, `submission_metadata.json`, `results/results.json`.
 """
@@ -9,12 +9,14 @@ import json
 import sys
 import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grader.intake.checks import check, rejections
+from grader.intake.checks import Finding, check, rejections
 from grader.intake.families import foreseen, lacking
 from grader.intake.submission import Submission, take_in
+from grader.publish.told_korean import in_one_line, told, told_finding
 from grader.rules import Rules
 from grader.safe_text import escaped, printable
 
@@ -23,19 +25,19 @@ LATER = "The accuracy is measured by the instructor's grader; it will be here wh
 FAULT = "The check itself failed, which is no fault of yours. Your instructor sees what happened; what you handed in is kept."
 
 
-def main(autograder: Path) -> None:
+def main(autograder: Path, language: str) -> None:
     """Write results.json, whatever happens: without one, a student would see a fault of the autograder's."""
     try:
-        results = said(autograder)
+        results = said(autograder, language)
     except Exception:  # a fault of ours
         traceback.print_exc()  # which Gradescope shows to instructors alone
-        results = as_results([], FAULT)
+        results = as_results([], told(FAULT, "check", language))
     place = autograder / "results"
     place.mkdir(exist_ok=True)
     (place / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def said(autograder: Path) -> dict[str, Any]:
+def said(autograder: Path, language: str) -> dict[str, Any]:
     source, metadata = autograder / "source", metadata_in(autograder / "submission_metadata.json")
     users = metadata.get("users") or [{}]
     name = printable(str(users[0].get("name") or ""))
@@ -45,7 +47,7 @@ def said(autograder: Path) -> dict[str, Any]:
         mails = {str(user.get("email") or "").casefold() for user in users} - {""}
         if (found := final(finals, str(metadata.get("id", "")), submission.digest, mails)) is not None:
             return found
-    return checked(submission, Rules.load(source / RULES))
+    return checked(submission, Rules.load(source / RULES), language)
 
 
 def metadata_in(path: Path) -> dict[str, Any]:
@@ -76,19 +78,26 @@ def final(finals: list[dict[str, Any]], number: str, digest: str, mails: set[str
     return results | {"output": "\n---\n\n".join(outputs)}
 
 
-def checked(submission: Submission, rules: Rules) -> dict[str, Any]:
+def checked(submission: Submission, rules: Rules, language: str) -> dict[str, Any]:
     """What the checks say, as results.json."""
+    say = partial(told, kind="check", language=language)
+
+    def in_line(finding: Finding) -> str:
+        return in_one_line(told_finding(finding, language), language)
+
     findings = check(submission, rules)
     rejected = rejections(findings)
-    tests = [test("rules and format", not rejected, "\n".join(map(str, rejected)) or "kept")]
-    lines = ["# It would be rejected" if rejected else "# Ready to be graded", "", LATER]
+    tests = [test(say("rules and format"), not rejected, "\n".join(map(in_line, rejected)) or say("kept"))]
+    lines = [f"# {say('It would be rejected' if rejected else 'Ready to be graded')}", "", say(LATER)]
     if not submission.unusable and not any(each.where.startswith("config.yaml") for each in rejected):
         findings = [*lacking(submission.config, rules.families), *findings]
         for each in foreseen(submission.config):
             if each.family in rules.families:
-                tests.append(test(each.family, each.state != "missing", printable(str(each), 300)))
+                tests.append(
+                    test(each.family, each.state != "missing", printable(f"{each.family}: {say(each.said)}", 300))
+                )
     for finding in findings:
-        lines += ["", f"- **{finding.severity}** {escaped(printable(str(finding), 500))}"]
+        lines += ["", f"- **{say(finding.severity)}** {escaped(printable(in_line(finding), 500))}"]
     return as_results(tests, "\n".join(lines) + "\n")
 
 
@@ -112,4 +121,4 @@ def as_results(tests: list[dict[str, str]], output: str, score: float = 0.0, **m
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

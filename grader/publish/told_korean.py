@@ -34,6 +34,11 @@ def told_finding(finding: Finding, language: str) -> Finding:
     return replace(finding, where=where, what=what, mend=told(finding.mend, "mend", language))
 
 
+def in_one_line(finding: Finding, language: str) -> str:
+    """A finding that has been told in a language, as that writes it."""
+    return str(finding) if language == "en" else f"{finding.where}: {finding.what}. {finding.mend}"
+
+
 def told_line(line: str, language: str) -> str:
     """The same of a finding that has become a line, such as a reason or a warning."""
     return line if language == "en" else finding_in_korean(line) or line
@@ -56,7 +61,7 @@ def finding_in_korean(line: str) -> str | None:
         for where, what in halves(said, ": "):
             if (wrong := in_korean(what, "what")) is not None:
                 others = f" (그 밖에 {rest[1]}건)" if rest else ""
-                return f"{told(where, 'where', 'ko')}: {wrong}. {cure}{others}"
+                return in_one_line(Finding(told(where, "where", "ko"), wrong, cure), "ko") + others
     return None
 
 

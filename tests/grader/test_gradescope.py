@@ -18,6 +18,8 @@ from grader.cli import main
 from grader.ledger.results_folder import open_results
 from grader.rules import Rules
 from tests.grader.conftest import TINY_GLYPHS
+from tests.grader.test_public_korean import ENGLISH
+from tests.grader.test_told_korean import COMMAND
 
 INSTALLED = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection", "yaml", "_yaml")
 # After https://gradescope-autograders.readthedocs.io/en/latest/specs/, "Output format", read in November 2026.
@@ -140,6 +142,19 @@ def test_what_would_be_rejected_is_told_with_how_to_mend_it(container, write_sub
     results = run(container(), contents(write_submission(change=change, evil_py="import os; os._exit(9)")))
     assert results["tests"][0]["status"] == "failed" and "max_epochs" in results["tests"][0]["output"]
     assert results["output"].startswith("# It would be rejected") and "hand in that run" in results["output"]
+
+
+def test_in_korean_the_checks_answer_in_korean(container, write_submission):
+    def change(config):
+        config["trainer"]["max_epochs"] = 16
+
+    here = container("--language", "ko")
+    results = run(here, contents(write_submission(change=change)))
+    assert results["tests"][0]["name"] == "규칙과 형식" and "16입니다. --trainer.max" in results["tests"][0]["output"]
+    assert results["output"].startswith("# 이대로면 반려됩니다") and "**반려** config.yaml: " in results["output"]
+    assert not ENGLISH.search(COMMAND.sub("", json.dumps(results["output"], ensure_ascii=False)))
+    (here / "source" / "rules.yaml").write_text("nonsense: 1\n")
+    assert "담당 교수자" in run(here, {})["output"]
 
 
 def test_a_family_that_is_missing_is_a_line_that_failed(container, write_submission):

@@ -40,6 +40,7 @@ SAYS = {
     "grader/intake/submission.py": ("read_regular",),
     "grader/intake/reports.py": (),
     "grader/grading/examination.py": (),
+    "grader/publish/gradescope_upload.py": (),
     "project/strategies.py": ("check_config",),
     "project/assignment.py": ("conditions", "whole_number", "load"),
 }
