@@ -173,7 +173,7 @@ def test_a_network_made_for_other_images_is_told_what_the_images_here_are(tmp_pa
     TensorFolder.write(tmp_path, list("abcdefghij"), {"train": split, "val": split})
     options = f"--data.source TensorFolder --data.source.path {tmp_path} --run.folder {tmp_path}/runs".split()
     network = "--model.network torchvision.models.resnet18 --run.wandb disabled".split()
-    with pytest.raises(RuntimeError, match=r"3 channels.*\(the images here are 28x28 grey: \(N, 1, 28, 28\)\)$"):
+    with pytest.raises(UserError, match=r"3 channels.*\(the images here are 28x28 grey: \(N, 1, 28, 28\)\)$"):
         run(["fit", "--config", "configs/base.yaml", *network, *options])
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,6 +16,7 @@ from grader.ledger.results_folder import open_results, store_rules
 from grader.publish.appeal_pages import TEXTS
 from grader.rules import LateWork, Limits
 from grader.secret import Secret, training_seed
+from project.support.errors import STOPPED
 from tests.grader.engines import scored
 
 SECRET = Secret(b"never to be told")
@@ -84,8 +86,8 @@ def test_another_s_appeal_is_not_written_over_and_what_a_killed_one_left_goes(co
     out = tmp_path / "appeals" / "of-today"
     with pytest.MonkeyPatch.context() as killed:
         killed.setattr("grader.sandbox.scratch.Scratch.remove", lambda self: os.close(self.lock))
-        killed.setattr("grader.publish.appeal.as_markdown", lambda *_: 1 / 0)
-        assert main(["appeal", str(course), "kim-201", "--out", str(out)]) == 1
+        killed.setattr("grader.publish.appeal.as_markdown", Mock(side_effect=KeyboardInterrupt))
+        assert main(["appeal", str(course), "kim-201", "--out", str(out)]) == STOPPED
     assert len([*out.parent.iterdir()]) == 1
     assert main(["appeal", str(course), "kim-201", "--out", str(out)]) == 0
     assert [*out.parent.iterdir()] == [out]
