@@ -54,6 +54,7 @@ OVERLAYS = """\
 Trained by the command in its first comment. A row whose remark ends with further settings is compared to `base.yaml` with these:
 a schedule that ends at zero needs a higher rate to begin with, and first weights show best after five epochs.
 """
+SCHEMA = "$schema="  # in the line for editors, the first one
 HEAD = """\
 | {first} | accuracy | points above it | gap above it | |
 |---|---|---|---|---|"""
@@ -91,7 +92,7 @@ def over_its_base(overlay: Path) -> Arm:
     *lines, command = (
         line.removeprefix("#").strip()
         for line in overlay.read_text(encoding="utf-8").splitlines()
-        if line.startswith("#")
+        if line.startswith("#") and SCHEMA not in line
     )
     _, _, options = command.partition(" fit ")
     before, _, more = options.partition(f" --config {overlay.as_posix()}")
