@@ -72,7 +72,7 @@ def test_rules_that_hold_back_take_what_was_published_out_again(course):
 
 def test_a_release_says_what_is_not_final_and_publishes_all_the_same(course, capsys):
     with open_results(course) as opened:
-        opened.ledger.database.execute("DELETE FROM measurements WHERE student = 'lee'")
+        opened.ledger.database.execute("DELETE FROM measurements WHERE student = 'kim'")
     assert main(["assign", str(course), "--readers", "kang"]) == 0
     assert main(["bonus", str(course), "kim", "--report", "1", "--by", "kang"]) == 0
     capsys.readouterr()
