@@ -28,6 +28,7 @@ from project.support.files import open_atomically, output
 SECRET = "secret.json"
 LIST = ".backup.json"  # the last member; no other name begins with a dot
 FORM = 1  # of the list
+BESIDE_A_LEDGER = [f"{LEDGER}-{name}" for name in ("journal", "wal", "shm")]  # SQLite's, of what is being written
 MOST_OF_A_LIST = 10**9  # bytes
 CHUNK = 2**20
 DAMAGE = (
@@ -79,7 +80,7 @@ def back_up(results: Path, archive: Path, derived: Collection[str]) -> Copied:
         if not (each / SECRET).is_file():
             raise UserError(f"{each}: secret.json is gone, which splits and trainings were drawn from; {PUT_BACK}")
     sums, links = dict[str, str](), list[Path]()
-    left_out = {each / name for each in rounds for name in derived}
+    left_out = {each / name for each in rounds for name in (*derived, *BESIDE_A_LEDGER)}
     with ExitStack() as held:
         for each in rounds:  # nobody is erased between a ledger's copy and that of the files
             held.enter_context(mendable(each))
@@ -226,7 +227,8 @@ def unpack(packed: tarfile.TarFile, folder: Path) -> int:
             listed = read_list(content_of(packed, member).read())
             continue
         parts = name.split("/")
-        if any(not part or part.startswith(".") or "\0" in part for part in parts) or parent not in folders:
+        strange = any(not part or part.startswith(".") or part in BESIDE_A_LEDGER or "\0" in part for part in parts)
+        if strange or parent not in folders:
             raise ValueError(f"{name} is no path of a backup")
         if member.size < 0 or name in found or name in folders:
             raise ValueError(f"{name} is there twice")
@@ -255,7 +257,7 @@ def read_list(content: bytes) -> dict[str, str]:
         raise ValueError("its list of files is none")
     if said["form"] != FORM:
         raise ValueError("a newer version of the grader wrote it")
-    return said["sha256"]
+    return {str(name): str(sha256) for name, sha256 in said["sha256"].items()}
 
 
 def content_of(packed: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:

@@ -96,25 +96,39 @@ def test_it_is_one_moment_however_many_write(course, tmp_path):
             (course / "submissions").mkdir(exist_ok=True)
             (course / "submissions" / f"digest{wrote}.zip").write_bytes(bytes(1000))
             ledger.note("2026-01-01T00:00:00.000+00:00", noted(f"writer{wrote}", f"digest{wrote}"))
+            done.wait(0.002)
         ledger.close()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for number in range(5):
+        for number in range(2):
             seen = wrote
             back_up(course, tmp_path / f"{number}.tar", ("site",))
             while wrote == seen:
-                pass
+                done.wait(0.01)
     finally:
         done.set()
         writer.join()
-    for number in range(5):
+    for number in range(2):
         bring_back(tmp_path / f"{number}.tar", back := tmp_path / f"back{number}")
         with open_results(back) as opened:
             digests = {each.digest for each in opened.ledger.attempts() if each.student.startswith("writer")}
         assert all((back / "submissions" / f"{digest}.zip").stat().st_size == 1000 for digest in digests)
     assert digests
+
+
+def test_what_somebody_is_at_writing_is_in_no_backup(course, tmp_path):
+    """SQLite would take the journal that lies beside a ledger for that of a write that was cut off, and mend what is whole."""
+    before, ledger = drawn(course), Ledger(course / "ledger.sqlite")
+    with ledger.taken_back():
+        ledger.note("2026-01-01T00:00:00.000+00:00", noted("kim"))
+        assert (course / "ledger.sqlite-journal").exists()
+        back_up(course, tmp_path / "a.tar", ())
+    ledger.close()
+    bring_back(tmp_path / "a.tar", tmp_path / "back")
+    assert not (tmp_path / "back" / "ledger.sqlite-journal").exists()
+    assert drawn(tmp_path / "back") == before
 
 
 def test_a_ledger_of_an_older_version_is_kept_as_it_is(tmp_path):
@@ -197,6 +211,7 @@ HOSTILE = {
     "a file twice": [member("twice", b"x"), member("twice", b"y")],
     "a file as a folder": [member("file", b"x"), member("file/below", b"x")],
     "a file that nobody listed": [member("more", b"x")],
+    "a ledger's journal": [member("ledger.sqlite-journal", b"x")],
     "a hidden file": [member(".lock", b"x")],
     "a list in a list": [member(LIST, b"[" * 100_000)],
     "a list of none": [member(LIST, b"[]")],
@@ -234,7 +249,7 @@ def test_a_file_that_is_cut_off_or_changed_anywhere_is_refused(kept, tmp_path, c
     for length in (0, 1, 512, last // 2, last // 1024 * 512, last, last + 512, last + 600):
         cut.write_bytes(content[:length])
         refused(cut, tmp_path, capsys)
-    for each in members:
+    for each in members[::7]:
         for at in (each.offset + 2, each.offset + 103, each.offset_data + each.size // 2):  # name, rights, content
             if at < each.offset_data + each.size:
                 cut.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
