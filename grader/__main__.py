@@ -10,5 +10,7 @@ if __name__ == "__main__":
     except ModuleNotFoundError as error:
         if "." in (error.name or "."):  # a part of a package that is there: a fault of ours
             raise
-        print(f"error: {error}; what grading needs comes with pip install '.[grader]'", file=sys.stderr)
+        from grader.packages import lacking, said_of
+
+        print(f"error: packages are {said_of(lacking() or [error.name or str(error)])}", file=sys.stderr)
         sys.exit(2)

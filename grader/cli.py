@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from grader.backup_commands import add_backup_commands
 from grader.board_commands import add_board_commands
 from grader.decision_commands import add_decision_commands, decider
 from grader.grade_commands import add_grade_commands
@@ -160,6 +161,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_grade_commands(command, results)
     add_reading_commands(command, results)
     add_board_commands(command, results)
+    add_backup_commands(command, results)
 
     add = command(example, "Write a handful of submissions to try.")
     add("folder", type=Path, help="where to; must not exist yet")

@@ -7,9 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from grader.engines.machine import gpus, said_by
+from grader.packages import lacking, said_of
 from grader.rerun.mounted_code import PRELOAD, PROGRAMS, REPOSITORY, VisibleCode
 from grader.sandbox import bubblewrap, supervision
 from grader.sandbox.bubblewrap import Bubblewrapped
@@ -63,12 +62,15 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Try everything. What cannot be tried without a sandbox is left out where there is none."""
-    if reason := bubblewrap.unavailable():
-        return [Finding("sandbox", False, True, reason), *surroundings()]
-    bwrap = bubblewrap.bwrap_path() or "bwrap"
-    sandbox = Finding("sandbox", True, True, f"{said_by(bwrap, '--version')}, {bwrap}")
-    return [sandbox, *walls(), fork_server(), *limits(), *surroundings()]
+    """Try everything. What cannot be tried without a sandbox, or without packages, is left out where they are missing."""
+    missing, reason, bwrap = lacking(), bubblewrap.unavailable(), bubblewrap.bwrap_path() or "bwrap"
+    found = [
+        Finding("packages", not missing, True, said_of(missing) if missing else "all that grading needs"),
+        Finding("sandbox", not reason, True, reason or f"{said_by(bwrap, '--version')}, {bwrap}"),
+    ]
+    if missing:  # most of what else is tried needs them
+        return [*found, *machine()]
+    return [*found, *([] if reason else [*walls(), fork_server(), *limits()]), device(), *machine()]
 
 
 def walls() -> list[Finding]:
@@ -173,16 +175,25 @@ def ended_by(code: str) -> str:
         return supervision.run(program, small, scratch / "log").ending
 
 
-def surroundings() -> list[Finding]:
-    """The rest of what grading uses."""
+def device() -> Finding:
+    """What trains here."""
+    import torch
+
     cpu = f"CPU, {counted(torch.get_num_threads(), 'thread')}; no GPU"
-    device = f"GPU: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cpu
-    git = said_by("git", "--version")
-    free = shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free / 1e9
+    return Finding("device", True, True, f"GPU: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cpu)
+
+
+def machine() -> list[Finding]:
+    """The rest of what grading uses."""
+    git, place = said_by("git", "--version"), os.environ.get("TMPDIR", "/tmp")
+    free = shutil.disk_usage(place).free / 1e9
+    mend = "" if free > FREE_GB else f"; make room in {place}, or name another folder: export TMPDIR=FOLDER"
+    without_git = "missing: bundles and bare repositories cannot be read; apt-get install git"
     return [
-        Finding("device", True, True, device),
-        Finding("git", bool(git), False, git or "missing: bundles and bare repositories cannot be read"),
-        Finding("disk", free > FREE_GB, True, f"{free:.0f} GB free where runs write; a run needs up to {FREE_GB}"),
+        Finding("git", bool(git), False, git or without_git),
+        Finding(
+            "disk", free > FREE_GB, True, f"{free:.0f} GB free where runs write; a run needs up to {FREE_GB}{mend}"
+        ),
     ]
 
 

@@ -72,7 +72,7 @@ def open_results(
     """
     path = folder / LEDGER
     if not new and not path.is_file() and not (folder / RULES_FILE).exists():
-        raise UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
+        raise no_results(folder)
     with locked(folder, wait) if new or alone else nullcontext(), mendable(folder):
         if (folder / RULES_FILE).exists() and not (path.is_file() and path.stat().st_size):
             raise UserError(f"{path}: is gone, or empty; {PUT_BACK}")
@@ -84,6 +84,11 @@ def open_results(
                 said = "is not the one that the ledger's trainings were drawn from"
                 raise UserError(f"{folder / 'secret.json'}: {said}; {PUT_BACK}")
             yield OpenResults(folder, ledger, kept)
+
+
+def no_results(folder: Path) -> UserError:
+    """What to say of a folder without any."""
+    return UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")
 
 
 def store_rules(folder: Path, rules: Rules) -> None:
