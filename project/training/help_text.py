@@ -7,7 +7,7 @@ from project.training.known_settings import Schema, known_settings, names
 HELP = """\
 usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
 
-  look       at the data, before any training:        python main.py look --config configs/quickstart.yaml
+  look       at data and network, before training:    python main.py look --config configs/quickstart.yaml
   fit        train:                                   python main.py fit --config configs/quickstart.yaml
              several times, for the mean:             python main.py fit --config configs/quickstart.yaml --seeds 3
   validate   a checkpoint on the validation images:   python main.py validate --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt
