@@ -166,6 +166,8 @@ def swept(command_line: CommandLine) -> list[Point]:
     check_hooks(model, command_line.datamodule)
     with blamed_on("--find-lr"):  # as `fit` does, where torch or Lightning refuse something only in a step
         trainer.fit(model, command_line.datamodule)
+    if not sweep.losses:
+        raise UserError("trainer.limit_train_batches: nothing is left to train on; take 1 or more")
     return sweep.points()
 
 

@@ -80,6 +80,7 @@ def test_the_command_writes_a_picture_and_says_how_to_use_what_it_found(tmp_path
         (["--model.optimizer.lr", "0"], "no learning rate above 0"),
         (["--model.optimizer", "LBFGS"], "--find-lr: "),
         (["--seeds", "3"], "seeds"),
+        (["--trainer.limit_train_batches", "0"], "nothing is left to train on"),
         (["--model.network.widht", "3"], "widht"),
         (["--run.name", "a/b"], "not a plain name"),
     ],
