@@ -8,7 +8,7 @@ from project.support.errors import exit_status
 from project.training.completion import main as complete
 from project.training.configuration import read_arguments
 from project.training.help_text import HELP, settings_page
-from project.training.known_settings import COMMANDS
+from project.training.known_settings import COMMANDS, FIND_LR
 
 
 def main(args: list[str]) -> int:
@@ -24,7 +24,7 @@ def main(args: list[str]) -> int:
         from project.studies.study import main as study
 
         return exit_status(study, args[1:])
-    if args[0] == "fit" and any(word.partition("=")[0] == "--seeds" for word in args):
+    if args[0] == "fit" and FIND_LR not in args and any(word.partition("=")[0] == "--seeds" for word in args):
         from project.studies.study import main as study
 
         return exit_status(partial(study, command="fit"), args[1:])
@@ -37,6 +37,8 @@ def checked(args: Sequence[str]) -> int:
     """Run a command on a configuration, if nothing is wrong with it at first sight."""
     from project.training.early_mistakes import check
 
+    find_lr = args[0] == "fit" and FIND_LR in args
+    args = [word for word in args if word != FIND_LR] if find_lr else args
     if args[0] in COMMANDS and read_arguments(args[1:]).help in (["-h"], ["--help"]):
         print(settings_page(args[0]))  # without torch, too
         return 0
@@ -45,6 +47,10 @@ def checked(args: Sequence[str]) -> int:
         from project.studies.look import main as look
 
         return look(args[1:])
+    if find_lr:
+        from project.studies.rate_range import main as test_rates
+
+        return test_rates(args[1:])
     from project.training.command_line import main as run
 
     return run(args)

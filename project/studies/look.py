@@ -1,4 +1,4 @@
-"""A look at the data, before any training: `python main.py look --config ...`."""
+"""A look at the data and the network, before any training: `python main.py look --config ...`."""
 
 import argparse
 import hashlib
@@ -13,14 +13,17 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from project.batches.worker_processes import AugmentedBatches
+from project.classifier import Classifier
 from project.data import ImageData, channel_statistics
 from project.datasets.source import Split, shape_words
+from project.strategies import say_of_images
+from project.studies.layers import as_text as layers_as_text
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
 from project.support.wording import counted
-from project.training.configuration import merged, read_arguments
+from project.training.configuration import Settings, class_paths, merged, read_arguments
 from project.training.figures import blanks, save
-from project.training.parser_errors import explain
+from project.training.parser_errors import explain, refused
 
 COLUMNS = 6  # images of each class, and as many augmented
 CLASSES = 20  # that are drawn
@@ -61,16 +64,17 @@ class DataNumbers(BaseModel):
 
 
 def main(args: Sequence[str]) -> int:
-    """Print the numbers of a configuration's data, and draw the first images of each class."""
+    """Print the numbers of a configuration's data and its network's layers, and draw the first images of each class."""
     parser = argparse.ArgumentParser(
-        prog="main.py look", description="Shows a configuration's images, before any training."
+        prog="main.py look", description="Shows a configuration's images and network, before any training."
     )
     parser.add_argument(
         "--out", type=Path, default=Path("look"), help="folder for images.png and numbers.json (%(default)s)"
     )
     parser.epilog = "Besides, what `fit` takes: --config FILE ... --data.source ImageTable --data.source.path PATH"
     options, rest = parser.parse_known_args(args)
-    data = image_data(merged(read_arguments(rest).overlays).get("data"))
+    settings = merged(read_arguments(rest).overlays)
+    data = image_data(settings.get("data"))
     numbers = numbers_of(data)
     print(as_text(numbers, data.classes))
     with output("--out", options.out):
@@ -80,6 +84,13 @@ def main(args: Sequence[str]) -> int:
     print(
         f"\n{options.out / 'images.png'} shows the first images of each class; numbers.json beside it has these numbers"
     )
+    if (model := settings.get("model", {})).get("network"):
+        classifier, images_NCHW = classifier_of(model, data), torch.zeros(2, *data.image_shape)
+        try:
+            print(f"\nWhat the network makes of an image\n{layers_as_text(classifier.network, images_NCHW)}")
+        except Exception as error:
+            say_of_images(error, classifier, images_NCHW)
+            raise
     return 0
 
 
@@ -92,6 +103,23 @@ def image_data(settings: Any) -> ImageData:
     except ArgumentError as error:
         raise UserError(explain(str(error), parser.get_defaults().keys())) from None
     return data
+
+
+def classifier_of(settings: Settings, data: ImageData) -> Classifier:
+    """The classifier of a configuration's `model`, for these images. Raises UserError where a setting of its network is wrong."""
+    parser = ArgumentParser(prog="main.py look", exit_on_error=False)
+    parser.add_class_arguments(Classifier, "model")
+    of_training = {"optimizer": "torch.optim.SGD", "scheduler": None}  # no part of the network
+    given = {**settings, **of_training, "num_classes": data.num_classes, "image_shape": data.image_shape}
+    try:
+        classifier: Classifier = parser.instantiate(parser.parse_object({"model": given})).model
+    except ArgumentError as error:
+        raise UserError(explain(str(error), parser.get_defaults().keys())) from None
+    except UserError:
+        raise
+    except Exception as error:
+        raise refused(error, list(class_paths({"model": settings}))) from error
+    return classifier
 
 
 def numbers_of(data: ImageData) -> DataNumbers:

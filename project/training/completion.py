@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from project.training.known_settings import COMMANDS, OTHER_COMMANDS, class_settings, known_settings, names
+from project.training.known_settings import COMMANDS, FIND_LR, OTHER_COMMANDS, class_settings, known_settings, names
 
 SCRIPT = """\
 # For bash: eval "$(python main.py completion)", in ~/.bashrc for good. Where nothing is known, files are completed.
@@ -17,6 +17,7 @@ complete -o default -F _fifteen_epochs python python3 .venv/bin/python
 """
 
 OPTIONS = ("--config", "--ckpt_path", "--print_config", "--help")
+OF_FIT = (FIND_LR, "--seeds")
 
 
 def main(args: Sequence[str]) -> int:
@@ -53,7 +54,7 @@ def completions(words: Sequence[str]) -> list[str]:
             every += [f"--{name}.{key}" for key in [*class_settings(setting, given[0] if given else None), "help"]]
     if "." not in word:  # not all of them at once
         every = list(dict.fromkeys(name.partition(".")[0] + "." * ("." in name) for name in every))
-    return starting_with(word, [*OPTIONS, *every])
+    return starting_with(word, [*OPTIONS, *(OF_FIT if before[0] == "fit" else ()), *every])
 
 
 def starting_with(word: str, known: Sequence[str]) -> list[str]:

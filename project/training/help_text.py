@@ -7,8 +7,9 @@ from project.training.known_settings import Schema, known_settings, names
 HELP = """\
 usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
 
-  look       at the data, before any training:        python main.py look --config configs/quickstart.yaml
+  look       at data and network, before training:    python main.py look --config configs/quickstart.yaml
   fit        train:                                   python main.py fit --config configs/quickstart.yaml
+             before, to find a learning rate:         python main.py fit --config configs/quickstart.yaml --find-lr
              several times, for the mean:             python main.py fit --config configs/quickstart.yaml --seeds 3
   validate   a checkpoint on the validation images:   python main.py validate --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt
   test       a checkpoint on the test images
@@ -58,6 +59,8 @@ Below a class, its settings: --model.optimizer.lr 0.1, --model.network.width 16.
   --model.regularization+ Dropout --data.augmentation+ RandomCrop
 
   --config FILE                settings of a file, such as those in configs/; several merge in the order given
+  --find-lr                    with fit: train no epoch, but test which learning rates the configuration learns at
+  --seeds N                    with fit: train with N seeds, for the mean and how sure it is
   --ckpt_path FILE             a checkpoint: to go on from it, or to validate, test or predict with it
   --print_config               print the complete configuration, and do nothing else
   --model.optimizer.help SGD   a class's settings

@@ -7,6 +7,7 @@ from typing import Any
 
 COMMANDS = ("fit", "validate", "test", "predict")  # that take all settings
 OTHER_COMMANDS = ("look", "study", "gallery", "completion")  # main.py runs them
+FIND_LR = "--find-lr"  # has `fit` test a range of learning rates instead
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "configs" / "schemas" / "settings.json"  # written by `python -m tests.schemas`
