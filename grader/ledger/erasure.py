@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.decision_kinds import REGRADE, WITHDRAW
+from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, REGRADE, WITHDRAW
 from grader.ledger.decisions import Decision
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
@@ -20,6 +20,7 @@ MOST_WORDS = 8  # of such, in what a student is called
 WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
 IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
+FOR_A_GROUP = (EXTEND, EXEMPT, POINTS)  # decisions that hold for all whose hand-in it is
 OF_FILES: dict[str, Any] = {"weights": "", "folder": "", "machine": {}}
 
 
@@ -155,17 +156,25 @@ def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
 
 
 def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
-    """Leave of the decisions about a student those that say which measurements count, without their reasons."""
+    """Leave of the decisions about a student those that say which measurements count and, where others of a group go on
+    with the hand-in, those that hold for it: without their reasons."""
     made = {each.id: each for each in ledger.decisions.history()}
+    kept = {REGRADE, *(FOR_A_GROUP if carries(ledger, student) else ())}
 
     def root(decision: Decision) -> Decision:
         return root(made[decision.undoes]) if decision.undoes in made else decision
 
     for each in made.values():
-        if each.student == student and root(each).kind == REGRADE:
+        if each.student == student and root(each).kind in kept:
             change(ledger, "decisions", each.id, student=number, why="")
         elif each.student == student:
             ledger.database.execute("DELETE FROM decisions WHERE id = ?", [each.id])
+
+
+def carries(ledger: Ledger, student: str) -> bool:
+    """Whether others of a group are graded by what the student handed in."""
+    rows = ledger.database.execute("SELECT known_as FROM submissions WHERE student != ?", [student])
+    return any(student in json.loads(row["known_as"]).get(HANDED_IN_BY, []) for row in rows)
 
 
 def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
