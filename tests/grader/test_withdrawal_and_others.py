@@ -1,5 +1,6 @@
 """What a withdrawal leaves of others as it was: grades of a group, what the grader says of them, and who is on the board."""
 
+import importlib
 import json
 from datetime import datetime
 
@@ -65,5 +66,32 @@ def test_what_was_decided_for_a_group_s_hand_in_holds_for_whoever_stays(pair):
 def test_where_nobody_goes_on_with_it_nothing_decided_of_who_withdrew_is_kept(pair):
     assert main(["exempt", str(pair), "park", "--from", "late"]) == 0
     assert withdraw(pair, "park") == 0
+    with open_results(pair) as opened:
+        assert [each.kind for each in opened.ledger.decisions.history()] == ["withdraw"]
+
+
+@pytest.mark.parametrize(
+    "command, first",
+    [
+        (["disqualify", KIM, "--reason", "김민지 copied"], "grader.grading.changes.state"),
+        (["extend", KIM, "--until", "2026-12-05T00:00:00+09:00"], "grader.grading.changes.state"),
+        (["appeal", KIM], "grader.publish.appeal.as_markdown"),
+    ],
+    ids=["disqualify", "extend", "appeal"],
+)
+def test_whoever_withdraws_while_another_command_is_at_work_stays_erased(pair, command, first, monkeypatch, capsys):
+    module, _, name = first.rpartition(".")
+    usual = getattr(importlib.import_module(module), name)
+
+    def after_a_withdrawal(*args):
+        if not (pair / "leaderboard.csv").exists():  # which the withdrawal writes
+            monkeypatch.setattr(first, usual)
+            assert withdraw(pair, KIM) == 0
+        return usual(*args)
+
+    monkeypatch.setattr(first, after_a_withdrawal)
+    assert main([command[0], str(pair), *command[1:]]) == 2
+    assert KIM in capsys.readouterr().err.splitlines()[-1]
+    assert not (pair / "appeals" / KIM).exists()
     with open_results(pair) as opened:
         assert [each.kind for each in opened.ledger.decisions.history()] == ["withdraw"]
