@@ -45,25 +45,31 @@ class Begun:
     reason: str
 
 
-def withdraw(opened: OpenResults, student: str, by: str, reason: str) -> Traces:
-    """Erase a student from a results folder. Returns what was erased, and the number in its place.
-
-    Stopped, the same call goes on, and so does whoever publishes next.
+def note_down(opened: OpenResults, student: str, by: str, reason: str) -> None:
+    """Note down that a student is to be erased from a results folder, unless that is noted or done: from then on,
+    `erase_noted` does it, and so does whoever publishes.
 
     Raises:
         Unknown: The ledger knows no such student.
     """
     with pages_locked(opened.folder):
-        if student in (done := go_on(opened)):
-            return done[student]
-        begin(opened, student, by, reason)
-        return go_on(opened)[student]
+        if student not in {each.student for each in noted(opened)}:
+            go_on(opened)
+            if not number_of(opened, student):
+                begin(opened, student, by, reason)
 
 
-def finish_begun(opened: OpenResults) -> None:
-    """Erase whoever was to be erased when that was stopped."""
+def number_of(opened: OpenResults, student: str) -> str:
+    """The number in the place of a student who is erased; empty where nobody is."""
+    gone, sought = withdrawn(opened.ledger), mark(student, opened.secret)
+    here = student in opened.ledger.ids()
+    return "" if here else next((number for number, found in gone.items() if found == sought), "")
+
+
+def erase_noted(opened: OpenResults) -> dict[str, Traces]:
+    """Erase whoever is to be erased. Returns what was erased, and the number in its place, by the id that was."""
     with pages_locked(opened.folder):
-        go_on(opened)
+        return go_on(opened)
 
 
 def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
@@ -86,16 +92,21 @@ def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
     write_atomically(opened.folder / BEGUN, json.dumps(begun, ensure_ascii=False), mode=0o600)
 
 
-def go_on(opened: OpenResults) -> dict[str, Traces]:
-    """Erase who was begun with, where pages are locked. Returns what was erased, by the id that was."""
-    path, erased = opened.folder / BEGUN, dict[str, Traces]()
+def noted(opened: OpenResults) -> list[Begun]:
+    """Who is to be erased. Raises UserError where that cannot be read."""
+    path = opened.folder / BEGUN
     try:
-        begun = [Begun(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        return [Begun(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
-        return {}
+        return []
     except (ValueError, TypeError):
         raise UserError(f"{path}: is damaged; delete it, and call `withdraw` again") from None
-    for each in begun:
+
+
+def go_on(opened: OpenResults) -> dict[str, Traces]:
+    """Erase who was noted down, where pages are locked. Returns what was erased, by the id that was."""
+    erased = dict[str, Traces]()
+    for each in noted(opened):
         erased[each.student] = traces = Traces.of(each.student, each.words, each.number)
         listed = kept_roster(opened.folder)
         erase_files(opened, each.student, each.number)
@@ -104,7 +115,7 @@ def go_on(opened: OpenResults) -> dict[str, Traces]:
         others = sorted(traces.told - {each.student})
         marks = [mark(word, opened.secret) for word in (each.student, *others)]
         erase(opened.ledger, each.student, traces, now(), each.by, marks, each.reason)
-    path.unlink()
+    (opened.folder / BEGUN).unlink(missing_ok=True)
     return erased
 
 
