@@ -124,7 +124,7 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
 def check_who(opened: "OpenResults", student: str) -> None:
     """Raises UserError where there is nobody of this id about whom something can be decided."""
     from grader.grading.kept_roster import kept_roster
-    from grader.ledger.erasure import withdrawn
+    from grader.grading.withdrawals import withdrawn
 
     if student not in opened.ledger.ids() | kept_roster(opened.folder).keys():
         raise UserError(

@@ -17,7 +17,8 @@ from grader.grading.kept_roster import kept_roster
 from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
-from grader.intake.veil import Person, veiled
+from grader.grading.withdrawals import veiled_words
+from grader.intake.veil import NOBODY, veiled
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
 from grader.ledger.results_folder import OpenResults, pages_locked
@@ -33,7 +34,6 @@ from project.support.files import output
 
 RECORD = "appeal.json"
 LOG = "trainee.log"
-NOBODY = Person("", "")
 PRIVATE = {"dataset", "dataset_replaced", "site", "student_folders"}  # of the rules
 Hide = Callable[[str], str]
 
@@ -85,7 +85,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
     ledger, rules = opened.ledger, opened.rules
     others = [
         people
-        for student, people in class_list(entries, kept_roster(opened.folder)).items()
+        for student, people in class_list(entries, kept_roster(opened.folder), veiled_words(opened)).items()
         if student != entry.student
     ]
     # By what roster and accounts tell: by what others call themselves, they could blot out words of the student's.

@@ -3,21 +3,27 @@
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.presence import presence
-from grader.grading.withdrawals import mark
+from grader.grading.ranking import standings
+from grader.grading.withdrawals import mark, withdrawn
 from grader.intake.roster import Roster
-from grader.ledger.erasure import Traces, digests_of, erase, withdrawn, words_of
+from grader.intake.veil import NOBODY, Marked, terms_of
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults, pages_locked
 from grader.ledger.submission_store import place
+from grader.publish.erasure import digests_of, erase, words_of
 from grader.publish.export_files import FILES
 from grader.publish.release import DRAFT, EXPORTS, SITE
+from grader.publish.traces import Traces
 from grader.publish.wandb_runs import run_id
 from grader.safe_text import printable
 from project.support.errors import UserError
@@ -27,7 +33,7 @@ BEGUN = "withdrawal.json"  # in the results folder, for as long as a student is 
 # What is made of the ledger anew, by `leaderboard`, `similar`, `review` and `export`
 DERIVED = (SITE, DRAFT, "documents", "similar.csv", *FILES.values(), *EXPORTS.values())
 KEPT_FOR_A_GROUP = ("to_draw.json", "trainee.yaml")  # of a training, for the pages of the others
-WITHOUT_NAMES = ("data", "withheld")  # folders in which no student is named
+WITHOUT_NAMES = ("data", "withheld", "assets")  # folders in which no student is named
 
 
 class Unknown(UserError):
@@ -36,13 +42,15 @@ class Unknown(UserError):
 
 @dataclass(frozen=True)
 class Begun:
-    """A withdrawal, as it is kept until it is done: whose, what tells of the student, and the decision."""
+    """A withdrawal, as it is kept until it is done: whose, what tells of the student (also what others' pages must
+    not name, as the veil looks for it), and the decision."""
 
     student: str
     words: list[str]
     number: str
     by: str
     reason: str
+    veiled: list[str] = field(default_factory=list)
 
 
 def note_down(opened: OpenResults, student: str, by: str, reason: str) -> None:
@@ -83,12 +91,13 @@ def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
         ids += sorted(old for old, new in superseded.items() if new == each and old in known and old not in ids)
     numbers = (name for at in range(1, len(known) + len(ids) + 1) if (name := f"withdrawn-{at}") not in known)
     listed = kept_roster(opened.folder)
-    begun = []
+    people, begun = class_list(standings(ledger, opened.rules), listed), []
     for each, number in zip(reversed(ids), numbers):
         words = words_of(ledger, each)
         if row := listed.get(each):
             words |= {row.name, row.id, row.number, row.github, *row.logins}
-        begun.append(asdict(Begun(each, sorted(words), number, by, reason)))
+        veiled = sorted(terms_of(NOBODY, [people[each][1]]).words) if each in people else []
+        begun.append(asdict(Begun(each, sorted(words), number, by, reason, veiled)))
     write_atomically(opened.folder / BEGUN, json.dumps(begun, ensure_ascii=False), mode=0o600)
 
 
@@ -112,8 +121,12 @@ def go_on(opened: OpenResults) -> dict[str, Traces]:
         erase_files(opened, each.student, each.number)
         if listed.pop(each.student, None):
             write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())
-        others = sorted(traces.told - {each.student})
-        marks = [mark(word, opened.secret) for word in (each.student, *others)]
+        veiled = Marked.of(each.veiled, opened.secret.digest("veil").hex())
+        marks = {
+            "mark": mark(each.student, opened.secret),
+            "also": sorted(mark(word, opened.secret) for word in traces.told),
+            "veil": [veiled.lengths, veiled.marks],
+        }
         erase(opened.ledger, each.student, traces, now(), each.by, marks, each.reason)
     (opened.folder / BEGUN).unlink(missing_ok=True)
     return erased
@@ -165,6 +178,13 @@ def mentioning(results: Path, traces: Traces) -> Iterator[Path]:
     for folder, folders, files in os.walk(results):
         folders[:] = [name for name in folders if name not in WITHOUT_NAMES]
         for path in (Path(folder, name) for name in files):
-            text = f"{path.relative_to(results)}\n{path.read_bytes().decode('utf-8', 'ignore')}"
-            if traces.pattern.search(text):
+            if traces.mentioned(f"{path.relative_to(results)}\n{text_of(path)}"):
                 yield path
+
+
+def text_of(path: Path) -> str:
+    """What stands in a file; in a database its values, each apart from the next."""
+    if path.suffix == ".sqlite":
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return "\n".join(database.iterdump())
+    return path.read_bytes().decode("utf-8", "ignore")

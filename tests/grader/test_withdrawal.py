@@ -15,9 +15,9 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.intake.identity import free_id
 from grader.intake.submission import safe_id
-from grader.ledger.erasure import Traces
 from grader.ledger.results_folder import ROSTER_FILE, locked, open_results, store_rules
 from grader.publish.pseudonyms import pseudonyms
+from grader.publish.traces import Traces
 from grader.publish.withdrawal import erase_noted
 from grader.rules import Limits
 from tests.grader.engines import MadeUp, graded, scored
@@ -120,7 +120,7 @@ def test_it_asks_first_and_knows_whom_it_can_erase(course, capsys):
 def test_stopped_after_the_files_it_goes_on(course):
     with pytest.MonkeyPatch.context() as stop:
         stop.setattr("grader.publish.withdrawal.erase", lambda *_: 1 / 0)
-        assert withdraw(course) == 1
+        assert withdraw(course) == 2
     assert withdraw(course) == 0 and naming(course, ID, NAME) == []
 
 
@@ -217,7 +217,7 @@ def stopped(results, monkeypatch, where):
     module, name = where
     with monkeypatch.context() as stop:
         stop.setattr(f"{module}.{name}", lambda *_, **__: 1 / 0)
-        assert withdraw(results) == 1
+        assert withdraw(results) == 2
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def stopped(results, monkeypatch, where):
     [
         ("grader.publish.withdrawal", "erase_files"),
         ("grader.publish.withdrawal", "erase"),
-        ("grader.ledger.erasure", "vacuum"),
+        ("grader.publish.erasure", "vacuum"),
         ("grader.publish.publishing", "build"),
     ],
     ids=lambda where: where[1],
@@ -265,7 +265,7 @@ def test_a_run_goes_on_with_it_before_it_takes_anything_in(write_submission, tmp
 
 def test_stopped_in_one_round_it_is_gone_on_with_in_the_other(course, rules, monkeypatch):
     write_course(course / "practice", [Student(ID, NAME, 0.7), Student("s2", "Lee", 0.6)], rules)
-    stopped(course, monkeypatch, ("grader.ledger.erasure", "vacuum"))  # in practice, the first
+    stopped(course, monkeypatch, ("grader.publish.erasure", "vacuum"))  # in practice, the first
     assert main(["leaderboard", str(course)]) == 0 and main(["leaderboard", str(course / "practice")]) == 0
     assert naming(course, ID, NAME) == []
 

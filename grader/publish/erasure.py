@@ -1,81 +1,20 @@
 """A student taken out of a ledger for good: names, ids and texts are gone, and what was measured stays under a number."""
 
 import json
-import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, REGRADE, WITHDRAW
+from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, READERS, REGRADE, WITHDRAW
 from grader.ledger.decisions import Decision
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES
+from grader.publish.traces import Traces
 
-SHORTEST = 4  # letters or digits; what is shorter is a word of every text
-WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
-IN_NAMES = re.compile(rf"[^\W_{WIDE}]+|[{WIDE}]")  # a word of a file's name, or what may be a part of one
-MOST_WORDS = 8  # of such, in what a student is called
-WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
-IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
 FOR_A_GROUP = (EXTEND, EXEMPT, POINTS)  # decisions that hold for all whose hand-in it is
+DATA = ("flags", "findings", "value", "known_as")  # columns with JSON in them
 OF_FILES: dict[str, Any] = {"weights": "", "folder": "", "machine": {}}
-
-
-@dataclass(frozen=True)
-class Traces:
-    """What tells of a student in texts, and the number that takes its place."""
-
-    pattern: re.Pattern[str]
-    number: str
-    told: frozenset[str]
-
-    @classmethod
-    def of(cls, student: str, words: Iterable[str], number: str) -> "Traces":
-        """Of an id, and names, accounts and numbers that are long enough to tell of anybody."""
-        told = {student, *(word for word in words if len(word) >= SHORTEST or re.fullmatch(f"[{WIDE}]{{2,}}", word))}
-        either = "|".join(map(re.escape, sorted(told, key=len, reverse=True)))
-        return cls(re.compile(rf"(?<![^\W{WIDE}])(?:{either})(?![^\W{WIDE}])"), number, frozenset(told))
-
-    def cut(self, value: Any) -> Any:
-        """The same data, with the number in the place of each trace in its words: those under no name, or one of WORDS."""
-        if isinstance(value, dict):
-            return {name: self.cut(each) if name in WORDS else each for name, each in value.items()}
-        if isinstance(value, list):
-            return [self.cut(each) for each in value]
-        return self.pattern.sub(self.number, value) if isinstance(value, str) else value
-
-    def cut_path(self, path: str) -> str:
-        """A path or a file's name, with the number in the place of each trace."""
-        return veiled(path, lambda words: self.number if words in self.told else "")
-
-    def cut_json(self, text: str) -> str:
-        """The same for data as the ledger stores it."""
-        return json.dumps(self.cut(json.loads(text)), ensure_ascii=False)
-
-    def cut_texts(self, measured: Measurement) -> Measurement:
-        """The same for what a measurement says in words."""
-        return measured.but(**{name: self.cut(getattr(measured, name)) for name in IN_WORDS})
-
-
-def veiled(path: str, number_of: Callable[[str], str]) -> str:
-    """A path, or a file's name, in whose last name numbers stand for who is called so; an underscore parts words there, too.
-
-    Args:
-        number_of: What takes the place of these words; empty where they may stay.
-    """
-    folder, slash, name = path.rpartition("/")
-    words, found, at = [*IN_NAMES.finditer(name)], "", 0
-    for first, word in enumerate(words):
-        if word.start() < at:
-            continue
-        for last in reversed(words[first : first + MOST_WORDS]):
-            if number := number_of(name[word.start() : last.end()]):
-                found, at = found + name[at : word.start()] + number, last.end()
-                break
-    return folder + slash + found + name[at:]
 
 
 def words_of(ledger: Ledger, student: str) -> set[str]:
@@ -93,12 +32,12 @@ def digests_of(ledger: Ledger, student: str) -> tuple[set[str], set[str]]:
     return own - others, own & others
 
 
-def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
+def erase(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: dict[str, Any], why: str) -> None:
     """Take a student out of the ledger, unless that is done, and note it as a decision about the number.
 
     Args:
-        marks: By which the student's id, and what else the student is called, are known again, and nobody else can tell
-            what they are.
+        marks: The decision's value: by these marks the student's id, and what else the student is called, are known again,
+            and nobody else can tell what they are.
     """
     ledger.database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     if student in ledger.ids():
@@ -111,7 +50,7 @@ def vacuum(ledger: Ledger) -> None:
     ledger.database.execute("VACUUM")
 
 
-def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: Sequence[str], why: str) -> None:
+def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, marks: dict[str, Any], why: str) -> None:
     with ledger.all_or_nothing():
         erase_measurements(ledger, student, traces)  # which asks what others handed in
         erase_submissions(ledger, student, traces.number)
@@ -123,9 +62,7 @@ def take_out(ledger: Ledger, student: str, traces: Traces, when: str, by: str, m
                 change(ledger, "runs", row["id"], hand_ins=json.dumps(left, ensure_ascii=False))
         ledger.database.execute("DELETE FROM runs WHERE hand_ins = '{}'")  # whose folder may be called so
         cut_in_others(ledger, student, traces)
-        ledger.decisions.take(
-            when, by, WITHDRAW, traces.number, {"mark": marks[0], "also": [*marks[1:]]}, traces.cut(why)
-        )
+        ledger.decisions.take(when, traces.cut_name(by), WITHDRAW, traces.number, marks, traces.cut_text(why))
 
 
 def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
@@ -178,37 +115,30 @@ def carries(ledger: Ledger, student: str) -> bool:
 
 
 def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
-    """Take the student out of what is noted of others, and of what is decided for the class."""
-    for table, columns in {"submissions": ("flags",), "findings": ("findings",), "decisions": ("value",)}.items():
+    """Take the student out of what is noted of others, of what is decided for the class, and of who decided it."""
+    for table, name in {"submissions": "flags", "findings": "findings", "decisions": "value"}.items():
         for row in ledger.database.execute(f"SELECT rowid AS at, * FROM {table}").fetchall():
-            cut = {name: traces.cut_json(row[name]) for name in columns if traces.pattern.search(row[name])}
-            if table == "decisions" and traces.pattern.search(row["why"]):
-                cut["why"] = traces.cut(row["why"])
-            if table == "submissions" and student in (known := json.loads(row["known_as"])).get(HANDED_IN_BY, []):
-                cut["known_as"] = json.dumps(known | {HANDED_IN_BY: [traces.number]}, ensure_ascii=False)
-            if table == "submissions" and (source := traces.cut_path(row["source"])) != row["source"]:
-                cut["source"] = source
-            if cut:
-                change(ledger, table, row["at"], **cut)
+            noted = json.loads(row[name])
+            cut = {name: traces.cut(noted)}
+            if table == "decisions":
+                if READERS in noted:
+                    cut[name] = noted | {READERS: [traces.cut_name(each) for each in noted[READERS]]}
+                cut |= {"by": traces.cut_name(row["by"]), "why": traces.cut_text(row["why"])}
+            if table == "submissions":
+                known = json.loads(row["known_as"])
+                by_student = student in known.get(HANDED_IN_BY, [])
+                cut["known_as"] = known | {HANDED_IN_BY: [traces.number]} if by_student else known
+                cut["source"] = traces.cut_path(row["source"])
+            stored = {column: json.loads(row[column]) if column in DATA else row[column] for column in cut}
+            if changed := {column: new for column, new in cut.items() if new != stored[column]}:
+                texts = {c: json.dumps(new, ensure_ascii=False) if c in DATA else new for c, new in changed.items()}
+                change(ledger, table, row["at"], **texts)
     for row in ledger.database.execute("SELECT id, measurement FROM measurements").fetchall():
-        if traces.pattern.search(row["measurement"]):
-            measured = traces.cut_texts(Measurement.model_validate_json(row["measurement"]))
-            change(ledger, "measurements", row["id"], measurement=measured.model_dump_json())
+        measured = Measurement.model_validate_json(row["measurement"])
+        if (cut_of := traces.cut_texts(measured)) != measured:
+            change(ledger, "measurements", row["id"], measurement=cut_of.model_dump_json())
 
 
 def change(ledger: Ledger, table: str, row: int, **values: Any) -> None:
     columns = ", ".join(f"{name} = ?" for name in values)
     ledger.database.execute(f"UPDATE {table} SET {columns} WHERE rowid = ?", [*values.values(), row])
-
-
-def withdrawn(ledger: Ledger) -> dict[str, str]:
-    """The numbers of those who have withdrawn, and the marks of those whose hand-ins are passed over: empty for a
-    withdrawal that somebody took back."""
-    made = [each for each in ledger.decisions.history() if each.kind == WITHDRAW]
-    return {each.student: each.value["mark"] if each.in_force else "" for each in made}
-
-
-def called_by(ledger: Ledger) -> dict[str, str]:
-    """By the mark of an id, or of what else a student was called, the number of whoever has withdrawn."""
-    made = ledger.decisions.all_in_force(WITHDRAW)
-    return {mark: each.student for each in made for mark in (each.value["mark"], *each.value.get("also", []))}
