@@ -32,8 +32,9 @@ Change = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Traces:
-    """What tells of a student, as letters and digits in one case, and the number that takes its place."""
+    """What tells of a student: the id and, as letters and digits in one case, all words; and the number in their place."""
 
+    student: str
     told: frozenset[str]
     number: str
 
@@ -42,7 +43,7 @@ class Traces:
         """Of an id, and names, accounts and numbers that are long enough to tell of anybody; a name turned round, too."""
         found = {form for word in words for form in whole(Person("", word, (word,)))}
         long = {form for form in found if len(form) >= (SHORTEST_WIDE if WIDE.match(form) else SHORTEST)}
-        return cls(frozenset(long | {letters(student)} - {""}), number)
+        return cls(student, frozenset(long | {letters(student)} - {""}), number)
 
     @cached_property
     def terms(self) -> Terms:
@@ -69,7 +70,11 @@ class Traces:
             return {name: self.cut(each) if name in WORDS else each for name, each in value.items()}
         if isinstance(value, list):
             return [self.cut(each) for each in value]
-        return in_quotations(value, self.cut_text) if isinstance(value, str) else value
+        if (
+            not isinstance(value, str) or self.cut_text(value) == value
+        ):  # which is told faster than whose sentence it is
+            return value
+        return in_quotations(value, self.cut_text)
 
     def cut_text(self, text: str) -> str:
         """A text that a person or a program wrote, with the number in the place of each trace."""
@@ -80,8 +85,8 @@ class Traces:
         return veiled_path(path, lambda words: self.number if letters(words) in self.told else "")
 
     def cut_name(self, name: str) -> str:
-        """Who decided something: the number, if it was the student."""
-        return self.number if letters(name) in self.told else name
+        """Who decided something: the number, if it was the student; whoever only has the same name has another id."""
+        return self.number if name == self.student else name
 
     def cut_texts(self, measured: Measurement) -> Measurement:
         """The same for what a measurement says in words."""
