@@ -56,41 +56,54 @@ def withdraw(options: argparse.Namespace) -> None:
         what = "erases files, pages, name and id for good, and nothing brings them back"
         raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
     practice, final = of_round(options.results, "practice"), options.results
-    erased, unknown, failed = 0, list[UserError](), list[str]()
     practised = practice.is_dir() and any(practice.iterdir())
-    for place in [practice, final] if practised else [final]:
-        try:
-            withdraw_from(place, options)
-            erased += 1
-        except Unknown as error:  # who came later is in no practice round
-            unknown.append(error)
-        except UserError as error:
-            if not practised:
-                raise
-            failed.append(f"in {place} nothing was erased: {error}")
+    left, unknown, failed = [practice, final] if practised else [final], list[UserError](), list[str]()
+    for step in (note_down_in, erase_in):  # in both rounds first, so that whatever stops the second one is gone on with
+        for place in left[:]:
+            try:
+                step(place, options)
+            except Unknown as error:  # who came later is in no practice round
+                unknown.append(error)
+                left.remove(place)
+            except UserError as error:
+                if not practised:
+                    raise
+                failed.append(f"in {place} nothing was erased: {error}")
+                left.remove(place)
     if failed:
-        done = "; the other round's results have the student no more" if erased else ""
+        done = "; the other round's results have the student no more" if left else ""
         raise UserError(f"{'; '.join(failed)}{done}; mend that, and call `withdraw` again")
-    if not erased:
+    if not left:
         raise unknown[-1]
     print("\nThe downloads, and what was published or exported, are yours to delete.")
 
 
-def withdraw_from(place: Path, options: argparse.Namespace) -> None:
-    """Erase the student from one round's results, and say what that changes."""
+def note_down_in(place: Path, options: argparse.Namespace) -> None:
+    """Note down in one round's results that the student is to be erased."""
+    from grader.ledger.results_folder import open_results
+    from grader.publish.withdrawal import note_down
+
+    with open_results(place, options.wait, alone=True) as opened:
+        note_down(opened, options.student, decider(options), options.reason)
+
+
+def erase_in(place: Path, options: argparse.Namespace) -> None:
+    """Erase the student from one round's results, where that was noted down, and say what that changes."""
     from grader.grading.changes import in_words, state
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.publish.withdrawal import mentioning, withdraw
+    from grader.publish.withdrawal import erase_noted, mentioning, number_of
 
     with open_results(place, options.wait, alone=True) as opened:
         before = state(opened.ledger, opened.rules)
-        traces = withdraw(opened, options.student, decider(options), options.reason)
+        traces = erase_noted(opened).get(options.student)
         publish(opened)
-        was = before.entries.get(options.student)
-        if was:
+        if traces is None:
+            print(f"{options.student}: was erased already; {number_of(opened, options.student)} in {place} now")
+            return
+        if was := before.entries.pop(options.student, None):
             rank = f", rank {was.rank}" if was.rank else ""
             print(f"{options.student}: {was.verdict}{rank} -> withdrawn; {traces.number} in {place} now")
         print(in_words(before, state(opened.ledger, opened.rules)))
-        if left := [str(path) for path in mentioning(place, traces)]:
-            print(f"note    still told in {', '.join(left)}")
+        if told := [str(path) for path in mentioning(place, traces)]:
+            print(f"note    still told in {', '.join(told)}")

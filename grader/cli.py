@@ -316,7 +316,7 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.publishing import publish
     from grader.publish.release import page_to_publish
     from grader.publish.wandb_runs import mirror
-    from grader.publish.withdrawal import finish_begun
+    from grader.publish.withdrawal import erase_noted
 
     existing(options.folder)
     if options.out is None and not options.dry_run:
@@ -345,7 +345,7 @@ def run(options: argparse.Namespace) -> None:
     settings = chosen_settings(options, rules, **more)
     secret = new_secret(options.out, options.round, options.secret_seed)
     with open_results(out, options.wait, new=True, secret=secret) as opened:
-        finish_begun(opened)  # before anything is taken in
+        erase_noted(opened)  # before anything is taken in
         grade(options.folder, opened, rules, settings)
         table, page = publish(opened), page_to_publish(opened)
     if said := mirror(out, options.wandb, options.wandb_project):
@@ -455,11 +455,11 @@ def similar(options: argparse.Namespace) -> None:
 def ablate(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.publish.withdrawal import finish_begun
+    from grader.publish.withdrawal import erase_noted
     from grader.review.ablation import ablate
 
     with open_results(options.results, alone=True) as opened:
-        finish_begun(opened)
+        erase_noted(opened)
         table, figure = ablate(opened, options.student, options.seeds, chosen_settings(options, opened.rules))
         publish(opened)
     print(f"\n{table}\n\n{figure} shows it; so does the submission's page under {options.results}/site/")

@@ -102,18 +102,11 @@ def disqualify(options: argparse.Namespace) -> None:
 def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value: dict[str, Any]) -> None:
     """Take a decision about a student, or try it, and print what it changes."""
     from grader.grading.changes import in_words, state
-    from grader.grading.kept_roster import kept_roster
-    from grader.ledger.erasure import withdrawn
     from grader.ledger.ledger import now
     from grader.publish.publishing import publish
 
     ledger, rules, student = opened.ledger, opened.rules, options.student
-    if student not in ledger.ids() | kept_roster(opened.folder).keys():
-        raise UserError(
-            f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv, and on a run's --roster"
-        )
-    if student in withdrawn(ledger):
-        raise UserError(f"{student}: has withdrawn; there is nothing to decide")
+    check_who(opened, student)
     before = state(ledger, rules)
     with ledger.taken_back():
         ledger.decisions.take(now(), decider(options), kind, student, value, options.reason)
@@ -121,9 +114,24 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
     if options.trial:
         print("\nNothing was decided.")
         return
-    number = ledger.decisions.take(now(), decider(options), kind, student, value, options.reason)
+    with ledger.all_or_nothing():
+        check_who(opened, student)  # again: the student may have withdrawn meanwhile, and nothing erases this row then
+        number = ledger.decisions.take(now(), decider(options), kind, student, value, options.reason)
     publish(opened)
     print(f"\nDecided. `python -m grader undo {options.results} {number}` takes it back.")
+
+
+def check_who(opened: "OpenResults", student: str) -> None:
+    """Raises UserError where there is nobody of this id about whom something can be decided."""
+    from grader.grading.kept_roster import kept_roster
+    from grader.grading.withdrawals import withdrawn
+
+    if student not in opened.ledger.ids() | kept_roster(opened.folder).keys():
+        raise UserError(
+            f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv, and on a run's --roster"
+        )
+    if student in withdrawn(opened.ledger):
+        raise UserError(f"{student}: has withdrawn; there is nothing to decide")
 
 
 def rules_(options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ Use = Literal[
     "practice images",  # which images practice shows, and the final round does not
     "picture",  # name of a published image: (images, index)
     "withdrawn",  # by what somebody who withdrew is known again: (student,)
+    "veil",  # key to the marks of what stays veiled of whoever withdrew
 ]
 
 
@@ -98,7 +99,7 @@ class EarlierSecret(Secret):
                 return hashlib.sha256(f"{self.seed} {about[0]}".encode()).digest()
             case "images":
                 return hashlib.sha256(json.dumps([*about, self.seed], sort_keys=True).encode()).digest()
-            case "pseudonym" | "picture" | "reading" | "withdrawn":
+            case "pseudonym" | "picture" | "reading" | "withdrawn" | "veil":
                 return hmac.digest(by_seed, " ".join(map(str, about)).encode(), hashlib.sha256)
             case _:
                 return (self.seed << 1).to_bytes(8, "big")

@@ -127,7 +127,7 @@ def test_a_day_tells_what_is_not_as_it_must_be(tmp_path, monkeypatch):
     """Whoever is made less odd than announced, named on a page, or given other points in the gradebook, is a problem."""
     monkeypatch.setattr("grader.publish.canvas.grade", lambda entry: "1.00")
     monkeypatch.setattr(odd_students, "ODD", (Odd("a fault", lambda one, other: None, "failed"),))
-    monkeypatch.setattr("grader.publish.pages.rendering.class_list", lambda entries, results: {})
+    monkeypatch.setattr("grader.publish.pages.rendering.class_list", lambda *_: {})
     problems = day.acted_out("canvas", 4, complete_config(["--config", "configs/quickstart.yaml"]), tmp_path).problems
     assert sum("a fault: passed" in problem for problem in problems) == 1
     assert sum("is published, as in site/" in problem for problem in problems) >= 4

@@ -12,6 +12,7 @@ from project.support.wording import counted
 
 COLUMNS = ("student", "verdict", "total", "by", "rank", "why")
 OTHERS = "others' places change"
+GONE = "is not on the leaderboard any more"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def wanted_by_all(ledger: Ledger, rules: Rules) -> dict[str, int]:
 
 
 def changes(before: State, after: State) -> list[list[str]]:
-    """A row under COLUMNS for each student whose verdict, total or rank changes, in the order of the new leaderboard."""
+    """A row under COLUMNS for each student whose verdict, total or rank changes, in the order of the new leaderboard; last
+    whoever is on it no more."""
     rows = []
     for student, new in after.entries.items():
         old = before.entries.get(student, new)
@@ -49,7 +51,10 @@ def changes(before: State, after: State) -> list[list[str]]:
         shown = ((each.verdict, points(each.total), str(each.rank or "-")) for each in (old, new))
         verdict, total, rank = (a if a == b else f"{a} -> {b}" for a, b in zip(*shown))
         rows.append([student, verdict, total, by, rank, why(old, new)])
-    return rows
+    gone = [old for student, old in before.entries.items() if student not in after.entries]
+    return rows + [
+        [old.student, f"{old.verdict} -> -", points(old.total), "", str(old.rank or "-"), GONE] for old in gone
+    ]
 
 
 def why(old: Entry, new: Entry) -> str:

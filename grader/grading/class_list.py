@@ -1,27 +1,33 @@
 """Whom pages under pseudonyms must not name: everybody in the class, by all that tells who it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
 from grader.intake.roster import Student
 from grader.intake.system_names import MOODLE, canvas_s
-from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Person, letters
+from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
 from grader.ledger.submissions import NO_NAMES
 
 
-def class_list(entries: Iterable[Entry], listed: dict[str, Student]) -> dict[str, tuple[Person, Person]]:
+def class_list(
+    entries: Iterable[Entry], listed: dict[str, Student], gone: Mapping[str, Marked] = MappingProxyType({})
+) -> dict[str, tuple[Person, Person]]:
     """By id, everybody as on the own page, and as on all others.
 
     Args:
         listed: The roster, by id.
+        gone: What there is of those who have withdrawn, by number.
     """
     entries = [*entries]
     common = CommonWords(stem(entry) for entry in entries)
-    return {
-        entry.student: (person(entry, found := listed.get(entry.student), common), told_person(entry, found, common))
+    found = {
+        entry.student: (person(entry, row := listed.get(entry.student), common), told_person(entry, row, common))
         for entry in entries
+        if entry.student not in gone
     }
+    return found | {number: (Person("", "", (), words), Person("", "", (), words)) for number, words in gone.items()}
 
 
 def stem(entry: Entry) -> str:

@@ -16,7 +16,7 @@ from grader.grading.readings import of_hand_in, points_that_count
 from grader.grading.slowness import Epoch
 from grader.grading.staff import is_staff
 from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
-from grader.ledger.erasure import withdrawn
+from grader.grading.withdrawals import withdrawn
 from grader.ledger.ledger import Ledger
 from grader.ledger.submissions import Graded, carrier
 from grader.rules import Rules

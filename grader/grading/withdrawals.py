@@ -1,18 +1,44 @@
 """Who has withdrawn: known again by a mark that only the secret can draw, and passed over in every later run."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster
-from grader.ledger.erasure import called_by, veiled, withdrawn
+from grader.intake.veil import Marked, letters
+from grader.ledger.decision_kinds import WITHDRAW
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
 from grader.ledger.rounds import of_round
 from grader.ledger.submissions import HANDED_IN_BY
 from grader.secret import Secret, read_secret
 from project.support.errors import note
+
+WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
+IN_NAMES = re.compile(rf"[^\W_{WIDE}]+|[{WIDE}]")  # a word of a file's name, or what may be a part of one
+MOST_WORDS = 8  # of such, in what a student is called
+
+
+def withdrawn(ledger: Ledger) -> dict[str, str]:
+    """The numbers of those who have withdrawn, and the marks of those whose hand-ins are passed over: empty for a
+    withdrawal that somebody took back."""
+    made = [each for each in ledger.decisions.history() if each.kind == WITHDRAW]
+    return {each.student: each.value["mark"] if each.in_force else "" for each in made}
+
+
+def called_by(ledger: Ledger) -> dict[str, str]:
+    """By the mark of an id, or of what else a student was called, the number of whoever has withdrawn."""
+    made = ledger.decisions.all_in_force(WITHDRAW)
+    return {mark: each.student for each in made for mark in (each.value["mark"], *each.value.get("also", []))}
+
+
+def veiled_words(opened: OpenResults) -> dict[str, Marked]:
+    """By the number, what must be named on nobody's pages of whoever has withdrawn, under marks."""
+    key = opened.secret.digest("veil").hex()
+    made = [each for each in opened.ledger.decisions.history() if each.kind == WITHDRAW]
+    return {each.student: Marked(key, *map(tuple, each.value["veil"])) for each in made if each.value.get("veil")}
 
 
 def mark(student: str, secret: Secret) -> str:
@@ -26,11 +52,30 @@ def veil(opened: OpenResults) -> Callable[[str], str]:
 
     def number_of(words: str) -> str:
         for secret, numbers, own in known:
-            if number := numbers.get(found := mark(words, secret)):
-                return number if own else f"withdrawn-{found[:8]}"  # that round's numbers are others' here
+            for found in (mark(letters(words), secret), mark(words, secret)):  # as it was called, in older ledgers
+                if number := numbers.get(found):
+                    return number if own else f"withdrawn-{found[:8]}"  # that round's numbers are others' here
         return ""
 
-    return lambda path: veiled(path, number_of) if any(numbers for _, numbers, _ in known) else path
+    return lambda path: veiled_path(path, number_of) if any(numbers for _, numbers, _ in known) else path
+
+
+def veiled_path(path: str, number_of: Callable[[str], str]) -> str:
+    """A path, or a file's name, in whose last name numbers stand for who is called so; an underscore parts words there, too.
+
+    Args:
+        number_of: What takes the place of these words; empty where they may stay.
+    """
+    folder, slash, name = path.rpartition("/")
+    words, found, at = [*IN_NAMES.finditer(name)], "", 0
+    for first, word in enumerate(words):
+        if word.start() < at:
+            continue
+        for last in reversed(words[first : first + MOST_WORDS]):
+            if number := number_of(name[word.start() : last.end()]):
+                found, at = found + name[at : word.start()] + number, last.end()
+                break
+    return folder + slash + found + name[at:]
 
 
 def back_again(opened: OpenResults) -> str | None:

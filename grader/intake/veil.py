@@ -6,6 +6,8 @@ marks and invisible characters between letters hide nothing, nor do accents, oth
 (circled, full-width), or the escapes of an address. Addresses of mail go whoever's they are.
 """
 
+import hashlib
+import hmac
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,12 +32,33 @@ ENCODED = re.compile(r"[^\s%<>]{0,64}(?:%[0-9A-Fa-f]{2}[^\s%<>]{0,64})+")  # a w
 TAG = re.compile(r"(<[^<>]*>)")
 
 
+class Marked(NamedTuple):
+    """What to look for of somebody who is not to be known: how many letters the words have, and their marks by a key (hex)."""
+
+    key: str
+    lengths: tuple[int, ...]
+    marks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, words: Iterable[str], key: str) -> "Marked":
+        known = sorted({*words})
+        return cls(key, tuple(sorted({*map(len, known)})), tuple(sorted(mark_of(word, key) for word in known)))
+
+    def has(self, word: str) -> bool:
+        return len(word) in self.lengths and mark_of(word, self.key) in self.marks
+
+
 class Person(NamedTuple):
-    """Somebody of the class: id, name as it is known, and whatever else tells who it is, such as a system's number."""
+    """Somebody of the class: id, name as it is known, and whatever else tells who it is, such as a system's number; of whoever
+    has withdrawn, only marks."""
 
     student: str
     name: str
     known_as: tuple[str, ...] = ()
+    marked: Marked | None = None
+
+
+NOBODY = Person("", "")
 
 
 @dataclass(frozen=True)
@@ -44,14 +67,32 @@ class Terms:
 
     words: frozenset[str]
     lengths: tuple[int, ...]
+    marked: tuple[Marked, ...] = ()
+
+    @classmethod
+    def of(cls, words: Iterable[str], marked: Iterable[Marked] = ()) -> "Terms":
+        words, marked = frozenset(words), tuple(marked)
+        lengths = {*map(len, words), *(length for each in marked for length in each.lengths)}
+        return cls(words, tuple(sorted(lengths, reverse=True)), marked)
+
+    def may_be(self, word: str) -> bool:
+        """Whether a word may be one of them, which is quickly told."""
+        return word in self.words or any(len(word) in each.lengths for each in self.marked)
+
+    def has(self, word: str) -> bool:
+        return word in self.words or any(each.has(word) for each in self.marked)
 
 
 def people(
     author: Sequence[Any], others: Iterable[Sequence[Any]], files: Mapping[str, bytes]
 ) -> tuple[Person, list[Person]]:
     """Author and others, given as plain data, the author also as student.yaml among these files has it."""
-    own, *rest = (Person(each[0], each[1], tuple(each[2])) for each in (author, *others))
+    own, *rest = (Person(each[0], each[1], tuple(each[2]), *map(read_marks, each[3:])) for each in (author, *others))
     return own._replace(known_as=(*own.known_as, *said_in(files))), rest
+
+
+def read_marks(given: Sequence[Any] | None) -> Marked | None:
+    return Marked(given[0], tuple(given[1]), tuple(given[2])) if given else None
 
 
 def said_in(files: Mapping[str, bytes]) -> list[str]:
@@ -81,9 +122,10 @@ def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
 
 
 def terms_of(author: Person, others: Iterable[Person]) -> Terms:
+    others = [*others]
     words = whole(author).union(parts(author), *(whole(other, SHORTEST_ACCOUNT) for other in others))
     words = frozenset(word for word in words if not word.isdecimal() or len(word) >= SHORTEST_NUMBER)
-    return Terms(words, tuple(sorted({*map(len, words)}, reverse=True)))
+    return Terms.of(words, [other.marked for other in others if other.marked])
 
 
 @lru_cache(maxsize=MOST_KEPT)  # everybody is looked for in everybody else's texts
@@ -134,6 +176,12 @@ def letters(text: str) -> str:
 
 
 @lru_cache(maxsize=MOST_KEPT)
+def mark_of(word: str, key: str) -> str:
+    """By which a word is known again, and nobody without the key can tell what it is."""
+    return hmac.digest(bytes.fromhex(key), word.encode(), hashlib.sha256).hex()
+
+
+@lru_cache(maxsize=MOST_KEPT)
 def folded(character: str) -> str:
     """The letters and digits that a character is a form of, in one case and without accents: none, one or several."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", character) if not unicodedata.combining(each))
@@ -144,15 +192,28 @@ def cut(text: str, terms: Terms) -> str:
     """The text with each of these terms, and each mail address, replaced; also where it is written as in an address."""
     text = MAIL.sub(VEILED, unicodedata.normalize("NFC", text))
     text = ENCODED.sub(lambda word: word[0] if cut(plain := decoded(word[0]), terms) == plain else VEILED, text)
+    return covered(text, terms, VEILED)
+
+
+def covered(text: str, terms: Terms, by: str) -> str:
+    """The text in NFC with something else in the place of each of these terms."""
+    text = unicodedata.normalize("NFC", text)
     places = [at for at, character in enumerate(text) for _ in folded(character)]
     squeezed = "".join(map(folded, text))
     made, done, at = [], 0, 0
     while at < len(squeezed):
         length = next(
-            (n for n in terms.lengths if squeezed[at : at + n] in terms.words and stands(text, places, at, n)), 0
+            (
+                n
+                for n in terms.lengths
+                if terms.may_be(squeezed[at : at + n])
+                and stands(text, places, at, n)
+                and terms.has(squeezed[at : at + n])
+            ),
+            0,
         )
         if length:
-            made += [text[done : places[at]], VEILED]
+            made += [text[done : places[at]], by]
             done = places[at + length - 1] + 1
         at += length or 1
     return "".join([*made, text[done:]])

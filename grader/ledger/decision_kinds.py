@@ -61,10 +61,11 @@ class Round(Nothing):
 
 
 class Withdrawal(Nothing):
-    """Marks of the id, and of what else the student was called."""
+    """Marks of the id, and of what else the student was called; for the veil, how long its words are, and their marks."""
 
     mark: str
     also: list[str] = []
+    veil: tuple[list[int], list[str]] = ([], [])
 
 
 VALUES: dict[str, type[Nothing]] = {

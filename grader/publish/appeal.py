@@ -17,10 +17,11 @@ from grader.grading.kept_roster import kept_roster
 from grader.grading.personal_rules import open_until
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
-from grader.intake.veil import Person, veiled
+from grader.grading.withdrawals import veiled_words
+from grader.intake.veil import NOBODY, veiled
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
-from grader.ledger.results_folder import OpenResults
+from grader.ledger.results_folder import OpenResults, pages_locked
 from grader.ledger.submissions import Graded
 from grader.publish.appeal_pages import as_markdown
 from grader.publish.pages.build import swap
@@ -33,7 +34,6 @@ from project.support.files import output
 
 RECORD = "appeal.json"
 LOG = "trainee.log"
-NOBODY = Person("", "")
 PRIVATE = {"dataset", "dataset_replaced", "site", "student_folders"}  # of the rules
 Hide = Callable[[str], str]
 
@@ -47,7 +47,7 @@ def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "
     entries = standings(opened.ledger, opened.rules)
     entry = next((each for each in entries if each.student == student), None)
     if entry is None:
-        raise UserError(f"{student}: the ledger knows no such student; the ids are in leaderboard.csv")
+        raise unknown(student)
     if out.exists() and (whose := written_for(out)) != student:
         what = f"the appeal of {whose}" if whose else "no appeal"
         raise UserError(f"--out {out}: is there already, and {what}; name a folder that is not")
@@ -61,7 +61,14 @@ def write_appeal(opened: OpenResults, student: str, out: Path, language: str = "
                 (made / log).write_text(text, encoding="utf-8")
             (made / RECORD).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (made / "appeal.md").write_text(as_markdown(found, language), encoding="utf-8")
-            swap(made, out)
+            with pages_locked(opened.folder):  # under which whoever withdraws is erased
+                if student not in opened.ledger.ids():
+                    raise unknown(student)
+                swap(made, out)
+
+
+def unknown(student: str) -> UserError:
+    return UserError(f"{student}: the ledger knows no such student; the ids are in leaderboard.csv")
 
 
 def written_for(folder: Path) -> str:
@@ -78,7 +85,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
     ledger, rules = opened.ledger, opened.rules
     others = [
         people
-        for student, people in class_list(entries, kept_roster(opened.folder)).items()
+        for student, people in class_list(entries, kept_roster(opened.folder), veiled_words(opened)).items()
         if student != entry.student
     ]
     # By what roster and accounts tell: by what others call themselves, they could blot out words of the student's.

@@ -3,21 +3,27 @@
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.presence import presence
-from grader.grading.withdrawals import mark
+from grader.grading.ranking import standings
+from grader.grading.withdrawals import mark, withdrawn
 from grader.intake.roster import Roster
-from grader.ledger.erasure import Traces, digests_of, erase, withdrawn, words_of
+from grader.intake.veil import NOBODY, Marked, terms_of
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults, pages_locked
 from grader.ledger.submission_store import place
+from grader.publish.erasure import digests_of, erase, words_of
 from grader.publish.export_files import FILES
 from grader.publish.release import DRAFT, EXPORTS, SITE
+from grader.publish.traces import Traces
 from grader.publish.wandb_runs import run_id
 from grader.safe_text import printable
 from project.support.errors import UserError
@@ -27,7 +33,7 @@ BEGUN = "withdrawal.json"  # in the results folder, for as long as a student is 
 # What is made of the ledger anew, by `leaderboard`, `similar`, `review` and `export`
 DERIVED = (SITE, DRAFT, "documents", "similar.csv", *FILES.values(), *EXPORTS.values())
 KEPT_FOR_A_GROUP = ("to_draw.json", "trainee.yaml")  # of a training, for the pages of the others
-WITHOUT_NAMES = ("data", "withheld")  # folders in which no student is named
+WITHOUT_NAMES = ("data", "withheld", "assets")  # folders in which no student is named
 
 
 class Unknown(UserError):
@@ -36,34 +42,42 @@ class Unknown(UserError):
 
 @dataclass(frozen=True)
 class Begun:
-    """A withdrawal, as it is kept until it is done: whose, what tells of the student, and the decision."""
+    """A withdrawal, as it is kept until it is done: whose, what tells of the student (also what others' pages must
+    not name, as the veil looks for it), and the decision."""
 
     student: str
     words: list[str]
     number: str
     by: str
     reason: str
+    veiled: list[str] = field(default_factory=list)
 
 
-def withdraw(opened: OpenResults, student: str, by: str, reason: str) -> Traces:
-    """Erase a student from a results folder. Returns what was erased, and the number in its place.
-
-    Stopped, the same call goes on, and so does whoever publishes next.
+def note_down(opened: OpenResults, student: str, by: str, reason: str) -> None:
+    """Note down that a student is to be erased from a results folder, unless that is noted or done: from then on,
+    `erase_noted` does it, and so does whoever publishes.
 
     Raises:
         Unknown: The ledger knows no such student.
     """
     with pages_locked(opened.folder):
-        if student in (done := go_on(opened)):
-            return done[student]
-        begin(opened, student, by, reason)
-        return go_on(opened)[student]
+        if student not in {each.student for each in noted(opened)}:
+            go_on(opened)
+            if not number_of(opened, student):
+                begin(opened, student, by, reason)
 
 
-def finish_begun(opened: OpenResults) -> None:
-    """Erase whoever was to be erased when that was stopped."""
+def number_of(opened: OpenResults, student: str) -> str:
+    """The number in the place of a student who is erased; empty where nobody is."""
+    gone, sought = withdrawn(opened.ledger), mark(student, opened.secret)
+    here = student in opened.ledger.ids()
+    return "" if here else next((number for number, found in gone.items() if found == sought), "")
+
+
+def erase_noted(opened: OpenResults) -> dict[str, Traces]:
+    """Erase whoever is to be erased. Returns what was erased, and the number in its place, by the id that was."""
     with pages_locked(opened.folder):
-        go_on(opened)
+        return go_on(opened)
 
 
 def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
@@ -77,34 +91,44 @@ def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
         ids += sorted(old for old, new in superseded.items() if new == each and old in known and old not in ids)
     numbers = (name for at in range(1, len(known) + len(ids) + 1) if (name := f"withdrawn-{at}") not in known)
     listed = kept_roster(opened.folder)
-    begun = []
+    people, begun = class_list(standings(ledger, opened.rules), listed), []
     for each, number in zip(reversed(ids), numbers):
         words = words_of(ledger, each)
         if row := listed.get(each):
             words |= {row.name, row.id, row.number, row.github, *row.logins}
-        begun.append(asdict(Begun(each, sorted(words), number, by, reason)))
+        veiled = sorted(terms_of(NOBODY, [people[each][1]]).words) if each in people else []
+        begun.append(asdict(Begun(each, sorted(words), number, by, reason, veiled)))
     write_atomically(opened.folder / BEGUN, json.dumps(begun, ensure_ascii=False), mode=0o600)
 
 
-def go_on(opened: OpenResults) -> dict[str, Traces]:
-    """Erase who was begun with, where pages are locked. Returns what was erased, by the id that was."""
-    path, erased = opened.folder / BEGUN, dict[str, Traces]()
+def noted(opened: OpenResults) -> list[Begun]:
+    """Who is to be erased. Raises UserError where that cannot be read."""
+    path = opened.folder / BEGUN
     try:
-        begun = [Begun(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        return [Begun(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
-        return {}
+        return []
     except (ValueError, TypeError):
         raise UserError(f"{path}: is damaged; delete it, and call `withdraw` again") from None
-    for each in begun:
+
+
+def go_on(opened: OpenResults) -> dict[str, Traces]:
+    """Erase who was noted down, where pages are locked. Returns what was erased, by the id that was."""
+    erased = dict[str, Traces]()
+    for each in noted(opened):
         erased[each.student] = traces = Traces.of(each.student, each.words, each.number)
         listed = kept_roster(opened.folder)
         erase_files(opened, each.student, each.number)
         if listed.pop(each.student, None):
             write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())
-        others = sorted(traces.told - {each.student})
-        marks = [mark(word, opened.secret) for word in (each.student, *others)]
+        veiled = Marked.of(each.veiled, opened.secret.digest("veil").hex())
+        marks = {
+            "mark": mark(each.student, opened.secret),
+            "also": sorted(mark(word, opened.secret) for word in traces.told),
+            "veil": [veiled.lengths, veiled.marks],
+        }
         erase(opened.ledger, each.student, traces, now(), each.by, marks, each.reason)
-    path.unlink()
+    (opened.folder / BEGUN).unlink(missing_ok=True)
     return erased
 
 
@@ -154,6 +178,13 @@ def mentioning(results: Path, traces: Traces) -> Iterator[Path]:
     for folder, folders, files in os.walk(results):
         folders[:] = [name for name in folders if name not in WITHOUT_NAMES]
         for path in (Path(folder, name) for name in files):
-            text = f"{path.relative_to(results)}\n{path.read_bytes().decode('utf-8', 'ignore')}"
-            if traces.pattern.search(text):
+            if traces.mentioned(f"{path.relative_to(results)}\n{text_of(path)}"):
                 yield path
+
+
+def text_of(path: Path) -> str:
+    """What stands in a file; in a database its values, each apart from the next."""
+    if path.suffix == ".sqlite":
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return "\n".join(database.iterdump())
+    return path.read_bytes().decode("utf-8", "ignore")

@@ -10,6 +10,7 @@ from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, standings
 from grader.grading.readings import key, of_earlier, readers_notes
+from grader.grading.withdrawals import veiled_words
 from grader.intake.veil import Person
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
@@ -153,7 +154,7 @@ def openly(entry: Entry) -> Reading:
 
 def blindly(entries: list[Entry], opened: OpenResults) -> list[Reading]:
     """The same under numbers, in their order: that of the ranks or of the ids would tell who is who."""
-    everybody = class_list(standings(opened.ledger, opened.rules), kept_roster(opened.folder))
+    everybody = class_list(standings(opened.ledger, opened.rules), kept_roster(opened.folder), veiled_words(opened))
     number = numbers(opened.ledger.in_order_of_arrival(), opened.secret)
     readings = []
     for entry in sorted(entries, key=lambda entry: number[entry.student]):

@@ -15,10 +15,10 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.intake.identity import free_id
 from grader.intake.submission import safe_id
-from grader.ledger.erasure import Traces
 from grader.ledger.results_folder import ROSTER_FILE, locked, open_results, store_rules
 from grader.publish.pseudonyms import pseudonyms
-from grader.publish.withdrawal import finish_begun
+from grader.publish.traces import Traces
+from grader.publish.withdrawal import erase_noted
 from grader.rules import Limits
 from tests.grader.engines import MadeUp, graded, scored
 
@@ -109,7 +109,9 @@ def test_it_asks_first_and_knows_whom_it_can_erase(course, capsys):
     assert main(["withdraw", str(course), ID]) == 2 and "add --yes" in capsys.readouterr().err
     assert withdraw(course, "nobody") == 2 and "knows no such student" in capsys.readouterr().err
     assert bytes_of(course) == before
-    assert withdraw(course) == 0 and withdraw(course) == 2
+    assert withdraw(course) == 0
+    capsys.readouterr()
+    assert withdraw(course) == 0 and f"{ID}: was erased already; withdrawn-1" in capsys.readouterr().out
     assert withdraw(course, "withdrawn-1") == 2
     assert withdraw(course, "s2") == 0
     assert "withdrawn-2" in json.dumps([*said(course, capsys)])
@@ -118,7 +120,7 @@ def test_it_asks_first_and_knows_whom_it_can_erase(course, capsys):
 def test_stopped_after_the_files_it_goes_on(course):
     with pytest.MonkeyPatch.context() as stop:
         stop.setattr("grader.publish.withdrawal.erase", lambda *_: 1 / 0)
-        assert withdraw(course) == 1
+        assert withdraw(course) == 2
     assert withdraw(course) == 0 and naming(course, ID, NAME) == []
 
 
@@ -215,7 +217,7 @@ def stopped(results, monkeypatch, where):
     module, name = where
     with monkeypatch.context() as stop:
         stop.setattr(f"{module}.{name}", lambda *_, **__: 1 / 0)
-        assert withdraw(results) == 1
+        assert withdraw(results) == 2
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def stopped(results, monkeypatch, where):
     [
         ("grader.publish.withdrawal", "erase_files"),
         ("grader.publish.withdrawal", "erase"),
-        ("grader.ledger.erasure", "vacuum"),
+        ("grader.publish.erasure", "vacuum"),
         ("grader.publish.publishing", "build"),
     ],
     ids=lambda where: where[1],
@@ -244,8 +246,7 @@ def test_whoever_publishes_goes_on_with_a_withdrawal_that_was_stopped(course, wh
     with open_results(course) as opened:
         store_rules(course, opened.rules.but(deadline=datetime(2026, 12, 4, tzinfo=UTC), late="flag"))
     stopped(course, monkeypatch, where)
-    status = main([command[0], str(course), *command[1:]])
-    assert status == (2 if command[0] == "withdraw" and where[1] == "build" else 0)  # all was erased already
+    assert main([command[0], str(course), *command[1:]]) == 0
     assert naming(course, ID, NAME) == []
     assert main(["leaderboard", str(course)]) == 0 and naming(course, ID, NAME) == []
     assert withdraw(course, "s2") == 0 and "withdrawn-2" in "".join(said(course, capsys))
@@ -257,9 +258,16 @@ def test_a_run_goes_on_with_it_before_it_takes_anything_in(write_submission, tmp
     graded(folder, results, rules, MadeUp(lambda job: scored(0.9)))
     stopped(results, monkeypatch, ("grader.publish.withdrawal", "erase"))
     with open_results(results, alone=True) as opened:
-        finish_begun(opened)
+        erase_noted(opened)
     table = graded(folder, results, rules, MadeUp(lambda job: scored(0.9)))
     assert ID not in table and naming(results, ID) == []
+
+
+def test_stopped_in_one_round_it_is_gone_on_with_in_the_other(course, rules, monkeypatch):
+    write_course(course / "practice", [Student(ID, NAME, 0.7), Student("s2", "Lee", 0.6)], rules)
+    stopped(course, monkeypatch, ("grader.publish.erasure", "vacuum"))  # in practice, the first
+    assert main(["leaderboard", str(course)]) == 0 and main(["leaderboard", str(course / "practice")]) == 0
+    assert naming(course, ID, NAME) == []
 
 
 def test_a_damaged_practice_round_keeps_the_final_one_from_nothing(course, rules, capsys):

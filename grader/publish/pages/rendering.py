@@ -19,6 +19,7 @@ from grader.grading.ranking import Entry, band, decision, judged
 from grader.grading.readings import by_criterion
 from grader.grading.strategy_contributions import Contribution, contributions
 from grader.grading.verdicts import verdict
+from grader.grading.withdrawals import veiled_words
 from grader.intake.veil import Person, veiled
 from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
@@ -66,7 +67,7 @@ class Pages:
         self.names = shown_names(entries, shown, opened.secret, arrived)
         # Names of files: a student's own name may be anything, an id is safe.
         self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
-        self.people = class_list(entries, kept_roster(opened.folder)) if shown == "pseudonym" else {}
+        self.people = self.class_list(entries) if shown == "pseudonym" else {}
         extended = open_until(self.rules, opened.ledger.terms().values())
         self.labels_shown = self.rules.labels_shown(datetime.now().astimezone(), extended)
         graded_at = datetime.fromisoformat(opened.ledger.graded_at()).astimezone()
@@ -168,6 +169,9 @@ class Pages:
         except Failed as error:
             note(f"{graded.student}: the page is without report and conclusion: reading them {error}")
             return NOT_SHOWN
+
+    def class_list(self, entries: list[Entry]) -> dict[str, tuple[Person, Person]]:
+        return class_list(entries, kept_roster(self.opened.folder), veiled_words(self.opened))
 
     def author_and_others(self, student: str) -> tuple[Person | None, list[Person]]:
         """Whom a student's page must not name; nobody where pages go by names or ids."""
