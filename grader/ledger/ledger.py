@@ -11,18 +11,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.decision_kinds import POINTS, REGRADE
+from grader.ledger.decision_kinds import REGRADE
 from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import Attempt, Graded, Noted, measured, read_notes, terms_for
 from grader.ledger.terms import Terms, terms_of
-from grader.rules import PARTS
 from grader.safe_text import storable
 from project.support.errors import UserError
 
 ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
-NO_POINTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # where nobody gave any
 PATIENCE = 20  # seconds to wait for others, who write a row at a time
 
 CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), submissions.student)"
@@ -233,21 +231,6 @@ class Ledger:
             }.items():
                 past.database.execute(f"DELETE FROM {table} WHERE {at} >= ?", [moment])
             yield past
-
-    def points(self) -> dict[str, dict[str, Any]]:
-        """The last points of each student: at, by, report, conclusion, comment, those by criterion, if there are, and
-        which parts were `given` any."""
-        given = self.decisions.in_force(POINTS)
-        return {
-            student: {
-                "at": each.at,
-                "by": each.by,
-                **NO_POINTS,
-                **each.value,
-                "given": [part for part in PARTS if part in each.value],
-            }
-            for student, each in given.items()
-        }
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""
