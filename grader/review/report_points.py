@@ -101,12 +101,12 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, w
         UserError: A student is unknown, a part with criteria is given points as a whole, or a criterion is unknown or
             points are beyond the rules' limits.
     """
-    known = ledger.students()
-    for each in given:
-        if each.student not in known:
-            raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
-        check(each, rules)
     with ledger.all_or_nothing():
+        known = ledger.students()
+        for each in given:
+            if each.student not in known:
+                raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
+            check(each, rules)
         for each in given:
             if each.parts and not each.read:
                 each = replace(each, read=dict.fromkeys(each.parts, next(counting(ledger, rules, each.student)).digest))

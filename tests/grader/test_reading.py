@@ -27,6 +27,7 @@ from grader.ledger.results_folder import open_results
 from grader.ledger.submission_store import keep, kept
 from grader.ledger.submissions import Noted
 from grader.publish.feedback import feedback
+from grader.publish.publishing import publish
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
 from grader.review.report_points import Given, give, read_points
 from grader.review.report_review import review
@@ -486,6 +487,17 @@ def test_who_withdraws_while_being_read_ends_no_review(course):
     read = said.getvalue().partition(" is ")[0]
     assert "these points are not kept: the ledger knows no such student" in said.getvalue()
     assert "kim-101" not in said.getvalue() and read
+
+
+def test_points_for_who_withdraws_meanwhile_are_told_to_be_gone(course, monkeypatch, capsys):
+    def publish_after_a_withdrawal(opened, by=""):
+        monkeypatch.undo()
+        assert main(["withdraw", str(course), "kim-101", "--yes"]) == 0
+        publish(opened, by)
+
+    monkeypatch.setattr("grader.publish.publishing.publish", publish_after_a_withdrawal)
+    assert main(["bonus", str(course), "kim-101", "--report", "1"]) == 2
+    assert "kim-101: withdrew meanwhile, and the points are gone" in capsys.readouterr().err
 
 
 # the page
