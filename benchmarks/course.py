@@ -100,7 +100,7 @@ def add(opened: OpenResults, student: Student, digest: str, rules: Rules, data: 
     keep(results, digest, {name: text.encode() for name, text in student.texts.items()})
     images = images_key(rules, opened.secret)
     ledger.note(
-        "2026-11-24",
+        "2026-11-24T00:00:00+00:00",
         Noted(
             *(student.id, student.name, digest, student.tier, student.source, None, False, images),
             known_as=known_as(student),

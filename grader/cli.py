@@ -426,6 +426,10 @@ def bonus(options: argparse.Namespace) -> None:
                 print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
         for line in far_apart(opened.ledger, opened.rules):
             print(f"note    {line}")
+        if gone := sorted(named - opened.ledger.students()):
+            raise UserError(
+                f"{', '.join(gone)}: withdrew meanwhile, and the points are gone, too; all others' are kept"
+            )
 
 
 def review(options: argparse.Namespace) -> None:

@@ -29,11 +29,15 @@ Column = Literal["epochs_to_target", "seconds", "parameters"]  # that others boa
 PATHS = ("path", "train", "val", "test")  # arguments of data sources that name files or folders
 
 
-def no_number(value: Any) -> Any:
-    """Refuse a number for a date: it would be taken for seconds since 1970."""
+def iso_time(value: Any) -> Any:
+    """The time that an ISO 8601 text says. Refuses numbers, quoted ones too: they would be taken for seconds since 1970."""
+    said = "write it as 2026-12-04T23:59:00+09:00"
     if isinstance(value, (int, float)):
-        raise ValueError("write it as 2026-12-04T23:59:00+09:00")
-    return value
+        raise ValueError(said)
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(said) from None
 
 
 def countable(moment: datetime | None) -> datetime | None:
@@ -44,7 +48,7 @@ def countable(moment: datetime | None) -> datetime | None:
 
 
 LAST_YEAR = 9000
-Moment = Annotated[AwareDatetime | None, BeforeValidator(no_number), AfterValidator(countable)]  # with its zone
+Moment = Annotated[AwareDatetime | None, BeforeValidator(iso_time), AfterValidator(countable)]  # with its zone
 
 
 def pair(value: Any) -> Any:
@@ -236,7 +240,7 @@ class Practice(Section):
 
     per_day: int | None = Field(None, ge=1)
     in_all: int | None = Field(None, ge=1)
-    until: Annotated[AwareDatetime | None, BeforeValidator(no_number)] = Field(None, strict=False)
+    until: Annotated[AwareDatetime | None, BeforeValidator(iso_time)] = Field(None, strict=False)
     public: Literal["ranks", "accuracy", "all"] = "all"
 
 

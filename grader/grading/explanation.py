@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from grader.grading.grades import Grade, highest_total
 from grader.grading.personal_rules import extended, held_to
 from grader.grading.ranking import Entry, band
+from grader.grading.readings import things_in
 from grader.grading.verdicts import Verdict
 from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, UNDO
 from grader.ledger.decisions import Decision
@@ -72,16 +73,16 @@ def came_to(measurement: Measurement, rules: Rules) -> str:
 
 
 def decisions_about(history: Iterable[Decision], rules: Rules) -> Iterator[tuple[Decision, bool]]:
-    """The decisions in force about a student, the first one first, and whether a later one has taken the place of each."""
+    """The decisions in force about a student, the first one first, and whether later ones have taken the place of each."""
     by_reader = rules.bonus.readers == "mean"
     made = [each for each in history if each.in_force and each.kind != UNDO]
 
-    def about(each: Decision) -> tuple[str, ...]:
-        what = each.value["from"] if each.kind == EXEMPT else each.by if each.kind == POINTS and by_reader else ""
-        return each.kind, each.student, what
+    def about(each: Decision) -> list[tuple[str, ...]]:
+        what = [each.value["from"]] if each.kind == EXEMPT else things_in(each.value) if each.kind == POINTS else [""]
+        return [(each.kind, each.student, each.by if each.kind == POINTS and by_reader else "", one) for one in what]
 
-    last = {about(each): each.id for each in made}
-    return ((each, last[about(each)] != each.id) for each in made)
+    last = {what: each.id for each in made for what in about(each)}
+    return ((each, each.id not in {last[what] for what in about(each)}) for each in made)
 
 
 def gradebook(entry: Entry, cell: str, practice: bool) -> str:
@@ -99,7 +100,8 @@ def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     """What a total is made of."""
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
     for part, given in (("report", made.report), ("conclusion", made.conclusion)):
-        by = f", by {entry.points['by']}" if entry.points and entry.points["by"] else ""
+        who = entry.points["given"].get(part) if entry.points else ""
+        by = f", by {who}" if who else ""
         by += ", for an earlier hand-in" if entry.points and part in entry.points["earlier"] else ""
         yield (
             part,

@@ -135,10 +135,11 @@ def for_students(entries: list[Entry]) -> list[Entry]:
 
 def standings(ledger: Ledger, rules: Rules) -> list[Entry]:
     """Every student's newest submission, best first, then those without an accuracy."""
-    points = points_that_count(ledger, rules)
+    known = [*judged(ledger, rules)]
+    points = points_that_count(ledger, rules, {graded.student: graded.carrier for graded, _ in known})
     found = []
-    for graded, said in judged(ledger, rules):
-        given = points.get(graded.student) or points.get(graded.carrier)
+    for graded, said in known:
+        given = points.get(graded.student)
         found.append(entry(graded, said, rules, given and of_hand_in(given, graded.digest)))
     ranked = sorted((e for e in found if e.accuracy is not None), key=lambda e: (order(e), e.student))
     place([e for e in ranked if not e.staff], rules.site.best)

@@ -84,6 +84,8 @@ def value_in(row: dict[str, Any]) -> dict[str, Any]:
     number, kind = row["id"], row["kind"]
     if wrong := [name for name in ("at", "by", "kind", "student", "value", "why") if not isinstance(row[name], str)]:
         refuse(number, f"{wrong[0]} is no text")
+    if number < 1:
+        refuse(number, "they are numbered from 1")
     if kind not in VALUES:
         refuse(number, f"there is no kind {kind!r}")
     undoes = row["undoes"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from grader.ledger.decision_kinds import UNDO, value_in
+from grader.ledger.decision_kinds import UNDO, refuse, value_in
 from grader.safe_text import storable
 from project.support.errors import UserError
 
@@ -70,9 +70,12 @@ class Decisions:
             UserError: One of them, which it names, is damaged.
         """
         rows = self.database.execute("SELECT * FROM decisions ORDER BY id DESC").fetchall()
+        about = {row["id"]: row["student"] for row in rows}
         undone: set[int] = set()
         found = []
         for row in rows:  # the last one first: what takes a decision back comes after it, and may have been taken back
+            if row["undoes"] and about.get(row["undoes"], row["student"]) != row["student"]:
+                refuse(row["id"], f"decision {row['undoes']}, which it takes back, is about somebody else")
             in_force = row["id"] not in undone
             if in_force and row["undoes"]:
                 undone.add(row["undoes"])

@@ -11,18 +11,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.decision_kinds import POINTS, REGRADE
+from grader.ledger.decision_kinds import REGRADE
 from grader.ledger.decisions import Decisions
 from grader.ledger.measurement import Measurement
+from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import Attempt, Graded, Noted, measured, read_notes, terms_for
 from grader.ledger.terms import Terms, terms_of
-from grader.rules import PARTS
 from grader.safe_text import storable
 from project.support.errors import UserError
 
 ABOUT = ("student", "name", "digest", "tier", "source", "images", "time_by")  # of a submission, as it is noted
-NO_POINTS = {"report": 0.0, "conclusion": 0.0, "comment": ""}  # where nobody gave any
 PATIENCE = 20  # seconds to wait for others, who write a row at a time
 
 CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), submissions.student)"
@@ -68,7 +67,7 @@ class Ledger:
     """An open ledger. Each method is one transaction: after a kill it has happened or it has not.
 
     Raises:
-        UserError: A newer version of this repository wrote it, or another program; or it is damaged.
+        UserError: A newer version of this repository wrote it, or another program; or it is damaged, be it in a row.
     """
 
     def __init__(self, path: Path):
@@ -79,7 +78,9 @@ class Ledger:
             self.database.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE}")
             self.database.execute("PRAGMA synchronous = FULL")
             prepare(self.database, path)
-            whole = self.is_whole()
+            if whole := self.is_whole():
+                check_rows(self.database)
+                self.decisions.history()
         except UnicodeDecodeError:  # of what SQLite says of it
             whole = False
         except BaseException:
@@ -92,24 +93,7 @@ class Ledger:
     def is_whole(self) -> bool:
         """Whether its pages and tables are in order, as far as SQLite can tell."""
         sound = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        return sound and has_all_columns(self.database) and not self.broken_rows()
-
-    def broken_rows(self) -> bool:
-        """Whether something that should be JSON is none."""
-        columns = (
-            ("submissions", "flags", "array"),
-            ("submissions", "known_as", "object"),
-            ("runs", "hand_ins", "object"),
-            ("findings", "findings", "array"),
-            ("measurements", "measurement", "object"),
-            ("measurements", "circumstances", "object"),
-            ("decisions", "value", "object"),
-        )
-        question = " OR ".join(
-            f"EXISTS (SELECT 1 FROM {table} WHERE CASE WHEN json_valid({name}) THEN json_type({name}) != '{kind}' ELSE 1 END)"
-            for table, name, kind in columns
-        )
-        return bool(self.database.execute(f"SELECT {question}").fetchone()[0])
+        return sound and has_all_columns(self.database)
 
     def close(self) -> None:
         self.database.close()
@@ -233,21 +217,6 @@ class Ledger:
             }.items():
                 past.database.execute(f"DELETE FROM {table} WHERE {at} >= ?", [moment])
             yield past
-
-    def points(self) -> dict[str, dict[str, Any]]:
-        """The last points of each student: at, by, report, conclusion, comment, those by criterion, if there are, and
-        which parts were `given` any."""
-        given = self.decisions.in_force(POINTS)
-        return {
-            student: {
-                "at": each.at,
-                "by": each.by,
-                **NO_POINTS,
-                **each.value,
-                "given": [part for part in PARTS if part in each.value],
-            }
-            for student, each in given.items()
-        }
 
     def variants(self, graded: Graded) -> dict[str, dict[int, Measurement]]:
         """Measurements of a submission's variants, by the variant's name and the number of the training."""

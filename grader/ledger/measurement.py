@@ -64,11 +64,11 @@ class Measurement(BaseModel):
     missing: list[str] = []
     limits: dict[LimitName, float] = {}
     accuracy: float | None = Field(None, ge=0, le=1)
-    samples: int | None = None
+    samples: int | None = Field(None, gt=0)
     epochs: int | None = None
     parameters: int | None = None
-    seconds: float | None = None
-    peak_memory: int | None = None
+    seconds: float | None = Field(None, ge=0)
+    peak_memory: int | None = Field(None, ge=0)
     strategies: dict[str, list[Strategy]] = {}
     remarks: list[str] = []
     val_accuracy: list[float | None] = []

@@ -9,7 +9,6 @@ from typing import Any
 
 from grader.ledger.measurement import Measurement
 from grader.ledger.terms import NO_TERMS, Terms
-from project.support.errors import UserError
 
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
 NO_NAMES = ("group", "role", HANDED_IN_BY)  # in `known_as`: what is not said of the student alone
@@ -98,25 +97,17 @@ def terms_for(student: str, known_as: Mapping[str, list[str]], known: Mapping[st
 
 
 def measured(row: sqlite3.Row) -> Measurement:
-    """The measurement in a row that has its id, too. Raises UserError where it is damaged."""
-    try:
-        found = Measurement.model_validate_json(row["measurement"])
-        if found.outcome == "scored" and found.accuracy is None:
-            raise ValueError("a score without its accuracy")
-        return found
-    except ValueError:
-        said = f"the ledger's measurement {row['id']} is damaged, or of a newer version of the grader"
-        raise UserError(f"{said}; use that one, or put a copy of the ledger in its place") from None
+    """The measurement in a row."""
+    return Measurement.model_validate_json(row["measurement"])
 
 
 def read_notes(row: sqlite3.Row) -> dict[str, Any]:
-    """When a submission came, and what the checks said of it. Raises UserError where that is damaged."""
-    try:
-        submitted = row["submitted"] and datetime.fromisoformat(row["submitted"])
-        flags, known_as = json.loads(row["flags"]), dict(json.loads(row["known_as"]))
-        found = row["findings"] and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])]
-    except (ValueError, TypeError, KeyError):
-        said = f"the ledger's notes on {row['student']} are damaged"
-        raise UserError(f"{said}; put a copy of the ledger in its place") from None
-    about = {"submitted": submitted, "marked_late": bool(row["marked_late"]), "findings": found}
-    return {**about, "flags": flags, "known_as": known_as}
+    """When a submission came, and what the checks said of it."""
+    return {
+        "submitted": row["submitted"] and datetime.fromisoformat(row["submitted"]),
+        "marked_late": bool(row["marked_late"]),
+        "findings": row["findings"]
+        and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])],
+        "flags": json.loads(row["flags"]),
+        "known_as": json.loads(row["known_as"]),
+    }

@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.grading.ranking import Entry, standings
-from grader.grading.readings import Notes, of_earlier, readers_notes
+from grader.grading.readings import EVERYBODY, of_earlier, readings
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import OpenResults
-from grader.review.report_points import UNFINISHED
-from grader.rules import Rules
 from grader.safe_text import in_words
 from grader.secret import Secret
 from project.support.errors import UserError
@@ -72,14 +70,14 @@ def to_read(opened: OpenResults, by: str, again: bool = False) -> list[Entry]:
     Raises:
         UserError: Others were asked to read, and this one was not.
     """
-    asked, notes = assigned(opened.ledger), readers_notes(opened.ledger)
+    asked = assigned(opened.ledger)
     if names := sorted({name for readers in asked.values() for name in readers}):
         if by not in names:
             raise UserError(f"--by {by}: was not asked to read; {in_words(names)} were, and `assign` asks others")
     return [
         entry
         for entry in own_texts(standings(opened.ledger, opened.rules))
-        if by in asked.get(entry.student, [by]) and (again or not is_read(entry, by, asked, notes, opened.rules))
+        if by in asked.get(entry.student, [by]) and (again or not is_read(entry, by, opened))
     ]
 
 
@@ -88,11 +86,11 @@ def own_texts(entries: Iterable[Entry]) -> Iterable[Entry]:
     return (entry for entry in entries if entry.digest and entry.carrier == entry.student and not entry.staff)
 
 
-def is_read(entry: Entry, by: str, asked: Readers, notes: Notes, rules: Rules) -> bool:
-    """Whether a reader is done with the hand-in that counts; where nobody in particular was asked, one reader is enough."""
-    own = entry.student in asked or rules.bonus.readers == "mean"
-    found = [note for reader, note in notes.get(entry.student, {}).items() if reader == by or not own]
-    return any(not of_earlier(note.value, entry.digest) and UNFINISHED not in note.value for note in found)
+def is_read(entry: Entry, by: str, opened: OpenResults) -> bool:
+    """Whether a reader is done with the hand-in that counts; where nobody in particular was asked, that others are is enough."""
+    own = entry.student in assigned(opened.ledger) or opened.rules.bonus.readers == "mean"
+    found = readings(opened.ledger, own).get(entry.student, {}).get(by if own else EVERYBODY)
+    return found is not None and not of_earlier(found, entry.digest) and not found.unfinished
 
 
 def not_final(opened: OpenResults) -> list[str]:
@@ -107,11 +105,11 @@ def not_final(opened: OpenResults) -> list[str]:
             lines.append(
                 f"{counted(count, 'submission')} {'is' if count == 1 else 'are'} {said}; `run` goes on with that"
             )
-    asked, notes = assigned(ledger), readers_notes(ledger)
+    asked, read = assigned(ledger), readings(ledger)
     unread = [
         entry
         for entry in entries
-        if not notes.get(entry.student) or {*asked.get(entry.student, ())} - {*notes[entry.student]}
+        if not read.get(entry.student) or {*asked.get(entry.student, ())} - {*read[entry.student]}
     ]
     if unread and rules.bonus.report + rules.bonus.conclusion:
         lines.append(f"report and conclusion of {counted(len(unread), 'submission')} are not read yet; see `review`")

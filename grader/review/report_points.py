@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.attempts import counting
-from grader.grading.readings import key, readers_notes
+from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings
+from grader.ledger.decision_kinds import POINTS
 from grader.ledger.ledger import Ledger
 from grader.rules import PARTS, Rules
 from grader.safe_text import in_words, printable
 from project.support.errors import UserError
-
-UNFINISHED = "unfinished"  # in a note: its reader stopped in the middle, and is asked again
 
 
 @dataclass(frozen=True)
@@ -102,17 +101,16 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, w
         UserError: A student is unknown, a part with criteria is given points as a whole, or a criterion is unknown or
             points are beyond the rules' limits.
     """
-    known = ledger.students()
-    for each in given:
-        if each.student not in known:
-            raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
-        check(each, rules)
     with ledger.all_or_nothing():
-        for each in given:  # asked anew for each: a table may name a student twice
+        known = ledger.students()
+        for each in given:
+            if each.student not in known:
+                raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
+            check(each, rules)
+        for each in given:
             if each.parts and not each.read:
                 each = replace(each, read=dict.fromkeys(each.parts, next(counting(ledger, rules, each.student)).digest))
-            note = merged(note_before(ledger, rules, each.student, by), each, rules)
-            ledger.decisions.take(when, by, "points", each.student, note, why)
+            ledger.decisions.take(when, by, POINTS, each.student, note(each), why)
 
 
 def check(given: Given, rules: Rules) -> None:
@@ -133,31 +131,16 @@ def check(given: Given, rules: Rules) -> None:
             raise UserError(f"{given.student}: {points:g} points for {name!r} are not 0 to {most[name]:g}")
 
 
-def note_before(ledger: Ledger, rules: Rules, student: str, by: str) -> dict[str, Any]:
-    """The note that points not named are kept from: the last one's, or where readers are averaged the reader's own."""
-    notes = readers_notes(ledger).get(student, {})
-    if rules.bonus.readers == "mean":
-        notes = {by: notes[by]} if by in notes else {}
-    return max(notes.values(), key=lambda note: note.id).value if notes else {}
+def reading_before(ledger: Ledger, rules: Rules, student: str, by: str) -> ReaderPoints:
+    """What points not named stay: the last ones of whomever, or where readers are averaged the reader's own."""
+    own = rules.bonus.readers == "mean"
+    return readings(ledger, own).get(student, {}).get(by if own else EVERYBODY, ReaderPoints())
 
 
-def merged(before: Mapping[str, Any], given: Given, rules: Rules) -> dict[str, Any]:
-    """A note with what is given in the place of what was there; a part with criteria has the sum of theirs."""
+def note(given: Given) -> dict[str, Any]:
+    """What is given, and nothing else, as the ledger notes it."""
     named = {name: getattr(given, name) for name in (*PARTS, "comment")}
-    note = {**before, **{name: value for name, value in named.items() if value is not None}}
-    note.pop(UNFINISHED, None)
-    if given.unfinished:
-        note[UNFINISHED] = True
-    if given.read:
-        note["read"] = {**before.get("read", {}), **given.read}
-    if given.criteria:
-        note["criteria"] = criteria = {**before.get("criteria", {}), **given.criteria}
-        for part in PARTS:
-            points = [
-                min(criteria[name], each.points)
-                for each in getattr(rules.bonus.rubric, part)
-                if (name := key(part, each)) in criteria
-            ]
-            if points:
-                note[part] = sum(points)
-    return note
+    more = {"criteria": {**given.criteria}, "read": {**given.read}, "unfinished": given.unfinished}
+    return {name: value for name, value in named.items() if value is not None} | {
+        name: value for name, value in more.items() if value
+    }

@@ -1,7 +1,6 @@
 """Walks a reader through reports and conclusions, one submission after another, in the terminal."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rich.console import Console
 
@@ -9,14 +8,14 @@ from grader.apart import Apart, Failed
 from grader.grading.class_list import class_list
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, band, standings
-from grader.grading.readings import key, of_earlier, readers_notes
+from grader.grading.readings import ReaderPoints, key, of_earlier
 from grader.grading.withdrawals import veiled_words
 from grader.intake.veil import Person
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import place
-from grader.review.reading_list import assigned, is_read, numbers, to_read
-from grader.review.report_points import UNFINISHED, Given, give, note_before
+from grader.review.reading_list import is_read, numbers, to_read
+from grader.review.report_points import Given, give, reading_before
 from grader.review.report_texts import Terminal
 from grader.rules import PARTS, Rules
 from project.support.errors import UserError
@@ -93,9 +92,9 @@ def review(
     with Apart("grader.review.report_texts") as apart:
         for number, reading in enumerate(readings, start=1):
             student, digest = reading.entry.student, reading.entry.digest
-            if not again and is_read(reading.entry, by, assigned(ledger), readers_notes(ledger), rules):
+            if not again and is_read(reading.entry, by, opened):
                 continue  # by another reader, while this one read others
-            before = note_before(ledger, rules, student, by)
+            before = reading_before(ledger, rules, student, by)
             if not show(console, apart, reading, opened, f"{number} of {len(readings)}", read_for(before)):
                 continue
             answers, stopped = Answers(), False
@@ -120,19 +119,19 @@ def kept(
     opened: OpenResults,
     reading: Reading,
     answers: Answers,
-    before: dict[str, Any],
+    before: ReaderPoints,
     by: str,
     stopped: bool,
 ) -> bool:
     """Give what was answered. Returns whether that was anything; what cannot be given any more is told, and ends nothing.
 
     Args:
-        before: The note that points not answered for are kept from.
+        before: What points not answered for stay.
         stopped: Whether the reader stopped here, and has to be told what counts.
     """
     student, digest = reading.entry.student, reading.entry.digest
     given = answers.given(student, digest, stopped)
-    confirmed = {*answers.seen} & {*of_earlier(before, digest)} or UNFINISHED in before and not stopped
+    confirmed = {*answers.seen} & {*of_earlier(before, digest)} or before.unfinished and not stopped
     if given == Given(student) and not confirmed:
         return False
     try:
@@ -165,9 +164,9 @@ def blindly(entries: list[Entry], opened: OpenResults) -> list[Reading]:
     return readings
 
 
-def read_for(note: dict[str, Any]) -> str:
-    """The digest of the hand-in that a note's points are for; empty where it does not say, or says several."""
-    read = {*note.get("read", {}).values()}
+def read_for(before: ReaderPoints) -> str:
+    """The digest of the hand-in that points are for; empty where that is not known, or it is several."""
+    read = {*before.read.values()}
     return read.pop() if len(read) == 1 else ""
 
 
@@ -191,9 +190,8 @@ def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, 
     return True
 
 
-def ask_all(console: Console, answers: Answers, rules: Rules, before: dict[str, Any], digest: str) -> None:
+def ask_all(console: Console, answers: Answers, rules: Rules, before: ReaderPoints, digest: str) -> None:
     """Points for each part, or for each of its criteria, and a comment. Raises Skip, or EOFError to stop."""
-    given = before.get("criteria", {})
     for part in PARTS:
         if part in of_earlier(before, digest):
             console.print(f"{part}: {EARLIER}", markup=False)
@@ -202,9 +200,12 @@ def ask_all(console: Console, answers: Answers, rules: Rules, before: dict[str, 
             name = key(part, each)
             if each.seek:
                 console.print(f"{name}: {each.seek}", markup=False)
-            if (points := ask(console, name, each.points, given.get(name))) is not None:
+            if (points := ask(console, name, each.points, before.points.get(name))) is not None:
                 answers.criteria[name] = points
-        if not rubric and (points := ask(console, part, getattr(rules.bonus, part), before.get(part))) is not None:
+        if (
+            not rubric
+            and (points := ask(console, part, getattr(rules.bonus, part), before.points.get(part))) is not None
+        ):
             answers.points[part] = points
         answers.seen.append(part)
     answers.comment = console.input("comment for the student (Enter for none): ").strip() or None

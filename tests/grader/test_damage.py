@@ -2,11 +2,17 @@
 
 import random
 import shutil
+import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.course import SECRET, students, write_course
 from grader.cli import main
@@ -39,6 +45,13 @@ def whole(tmp_path_factory) -> Path:
 @pytest.fixture
 def course(whole, tmp_path) -> Path:
     return shutil.copytree(whole, tmp_path / "results")
+
+
+@contextmanager
+def raw_ledger(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger as SQLite has it, to damage it."""
+    with closing(sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)) as database:
+        yield database
 
 
 def state(folder: Path) -> dict[Path, bytes]:
@@ -148,6 +161,7 @@ def look_at_all(results: Path) -> None:
         for graded, _ in judged(opened.ledger, opened.rules):
             opened.ledger.variants(graded)
         standings(opened.ledger, opened.rules), opened.ledger.devices(), opened.ledger.circumstances()
+        datetime.fromisoformat(opened.ledger.graded_at())
 
 
 @pytest.mark.parametrize("draws", [100, pytest.param(3000, marks=pytest.mark.slow)])
@@ -255,6 +269,8 @@ def test_wherever_a_disk_fills_up_a_grading_ends_with_a_line(write_submission, s
     [
         ("extend", "value", '{"until": "soon"}', "until"),
         ("extend", "value", '{"until": "2026-12-06T23:59:00"}', "until"),
+        ("extend", "value", '{"until": "1765000000"}', "until"),
+        ("extend", "value", '{"until": "2026-12-06 23:59z"}', "until"),
         ("extend", "value", '{"until": "9999-12-06T23:59:00Z"}', "until"),
         ("extend", "value", '{"days": "two"}', "days"),
         ("extend", "value", '{"days": 99999999}', "days"),
@@ -297,3 +313,117 @@ def test_a_damaged_decision_is_told_by_its_number(course, kind, column, content,
         said = said_by([command[0], str(course), *command[1:]], capsys)
         assert "decision 2 is damaged" in said and what in said and "put a copy of the ledger in its place" in said
     assert state(course) == before
+
+
+def test_what_takes_back_another_students_decision_is_damaged(course, capsys):
+    with open_results(course) as opened:
+        opened.ledger.decisions.take("1", "kang", "points", "s2026000", {"report": 1.0})
+        opened.ledger.decisions.take("2", "kang", "disqualify", "s2026001", {})
+        opened.ledger.database.execute("UPDATE decisions SET kind = 'undo', undoes = 1 WHERE id = 2")
+    assert "decision 2 is damaged" in said_by(["leaderboard", str(course)], capsys)
+    with raw_ledger(course) as database:
+        database.execute("UPDATE decisions SET kind = 'disqualify', undoes = 0 WHERE id = 2")
+        database.execute("UPDATE decisions SET id = 0 WHERE id = 1")
+    assert "decision 0 is damaged" in said_by(["leaderboard", str(course)], capsys)
+
+
+COMMANDS = (
+    ["leaderboard"],
+    ["explain", "s2026000"],
+    ["history"],
+    ["attempts", "s2026000"],
+    ["appeal", "s2026000"],
+    ["export", "--format", "feedback"],
+    ["bonus", "s2026000", "--report", "1"],
+)
+DAMAGED_ROWS = [
+    ("submissions", "submitted", "2026-12-01T00:00:00"),
+    ("submissions", "submitted", "2026-12-01"),
+    ("submissions", "submitted", "0001-01-01T00:00:00+14:00"),
+    ("submissions", "submitted", 5),
+    ("submissions", "taken_in", "yesterday"),
+    ("submissions", "flags", "[1]"),
+    ("submissions", "known_as", '{"handed_in_by": []}'),
+    ("submissions", "known_as", '{"handed_in_by": [""]}'),
+    ("submissions", "known_as", '{"id": 5}'),
+    ("submissions", "known_as", "{"),
+    ("submissions", "tier", "gold"),
+    ("submissions", "name", b"\xff"),
+    ("submissions", "student", b"\xff"),
+    ("submissions", "digest", "../../x"),
+    ("submissions", "marked_late", "no"),
+    ("runs", "hand_ins", '{"lee": [1]}'),
+    ("runs", "folder", b"\xff"),
+    ("findings", "findings", '[{"severity": "odd", "where": "x", "what": "y", "mend": "z"}]'),
+    ("findings", "findings", '[{"severity": "Reject", "where": "x", "what": "y", "mend": "z"}]'),
+    ("findings", "findings", '[{"severity": "reject", "where": 1, "what": "y", "mend": "z"}]'),
+    ("findings", "findings", '[{"severity": "reject"}]'),
+    ("measurements", "training", -1),
+    ("measurements", "round", -1),
+    ("measurements", "counts", 2),
+    ("measurements", "ended", "then"),
+    ("measurements", "circumstances", '{"device": 5}'),
+    ("measurements", "circumstances", '{"versions": 3}'),
+    ("measurements", "measurement", '{"outcome": "scored"}'),
+    ("measurements", "measurement", '{"outcome": "won"}'),
+    ("measurements", "measurement", '{"outcome": "scored", "accuracy": 0.5, "samples": -5}'),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "content"), DAMAGED_ROWS)
+def test_a_damaged_row_is_told_by_its_table_and_number(table, column, content, course):
+    with open_results(course) as opened:
+        opened.ledger.note_run("now", "downloads", {"s2026000": "kim.zip"})
+    with raw_ledger(course) as database:
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", [content])
+    with pytest.raises(UserError, match=f"row 1 of the ledger's {table} is damaged.*{column}.*put a copy") as raised:
+        look_at_all(course)
+    assert "\n" not in str(raised.value)
+
+
+def test_every_command_says_it_of_a_damaged_row(course, capsys):
+    with raw_ledger(course) as database:
+        database.execute("UPDATE submissions SET submitted = '2026-12-01' WHERE id = 1")
+    before = state(course)
+    for command in COMMANDS:
+        said = said_by([command[0], str(course), *command[1:]], capsys)
+        assert "row 1 of the ledger's submissions is damaged" in said and "it has no time zone" in said
+    assert state(course) == before
+
+
+VALUES = st.one_of(
+    st.integers(-3, 10),
+    st.floats(allow_nan=False),
+    st.binary(max_size=4),
+    st.text(max_size=8),
+    st.sampled_from(["[]", "{}", "[1]", '{"a": 1}', '{"a": [null]}', "2026-12-01", "2026-12-01T00:00:00", "1e999"]),
+)
+
+
+@pytest.mark.parametrize("table", ["submissions", "runs", "findings", "measurements", "decisions"])
+def test_whatever_stands_in_a_column_is_one_line_or_still_readable(table, whole, tmp_path):
+    """Never a traceback. Rows are damaged in a copy of the ledger, the folder stays."""
+    results = shutil.copytree(whole, tmp_path / "results")
+    with open_results(results) as opened:
+        opened.ledger.note_run("now", "downloads", {"s2026000": "kim.zip"})
+        opened.ledger.decisions.take("1", "kang", "points", "s2026000", {"report": 1.0})
+        opened.ledger.decisions.take("1", "kang", "extend", "s2026001", {"days": 1})
+    content = (results / "ledger.sqlite").read_bytes()
+    with raw_ledger(results) as database:
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.sampled_from(columns), VALUES)
+    def damaged(column, value):
+        (results / "ledger.sqlite").write_bytes(content)
+        with raw_ledger(results) as database:
+            try:
+                database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", [value])
+            except sqlite3.IntegrityError:
+                return
+        try:
+            look_at_all(results)
+        except UserError as error:
+            assert "\n" not in str(error) and ("put a copy" in str(error) or "secret.json" in str(error))
+
+    damaged()

@@ -104,9 +104,9 @@ def test_points_and_regrades_of_version_2_become_decisions(tmp_path):
         )
     with closing(Ledger(path)) as ledger:
         assert ledger.rounds() == {"kim": 2, "lee": 1}
-        expected = {"at": "2026-11-03", "by": "kang", "report": 3.5, "conclusion": 1.0, "comment": "좋아요"}
-        expected["given"] = ["report", "conclusion"]
-        assert ledger.points() == {"kim": expected}
+        (given,) = ledger.decisions.in_force("points").values()
+        assert (given.at, given.by) == ("2026-11-03", "kang")
+        assert given.value == {"report": 3.5, "conclusion": 1.0, "comment": "좋아요"}
         assert [each.kind for each in ledger.decisions.history()] == ["regrade", "points", "regrade", "regrade"]
 
 

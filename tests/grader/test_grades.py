@@ -163,6 +163,8 @@ def test_days_count_from_the_student_s_own_deadline(terms, days):
         ("deadline: 2026-12-04T23:59:00Z\nlate: flag\nlate_work: {points_a_day: 5, share_a_day: 0.1}", "not both"),
         ("late_work: {share_a_day: 10}", "late_work.share_a_day"),
         ("late_work: {last_date: 5}", "write it as 2026-12-04"),
+        ('deadline: "1765000000"', "write it as 2026-12-04"),
+        ('practice: {until: "1765000000.5"}', "write it as 2026-12-04"),
         (
             "deadline: 2026-12-04T23:59:00Z\nlate_work: {free_days: 3, last_date: 2026-12-05T23:59:00Z}",
             "before the 3 free days after the deadline are over",

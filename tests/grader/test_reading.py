@@ -5,11 +5,12 @@ import io
 import json
 import re
 import shlex
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -21,10 +22,12 @@ from grader.grading.grades import Grade
 from grader.grading.ranking import standings
 from grader.grading.readings import far_apart, points_that_count
 from grader.grading.verdicts import checks_by
+from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import open_results
 from grader.ledger.submission_store import keep, kept
 from grader.ledger.submissions import Noted
 from grader.publish.feedback import feedback
+from grader.publish.publishing import publish
 from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
 from grader.review.report_points import Given, give, read_points
 from grader.review.report_review import review
@@ -152,7 +155,7 @@ def test_wrong_criteria_are_one_line_and_give_nothing(arguments, said, course, c
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     with open_results(course) as opened:
-        assert not opened.ledger.points()
+        assert not opened.ledger.decisions.history()
 
 
 # several readers
@@ -183,13 +186,124 @@ def test_readers_of_different_criteria_add_up_and_a_part_that_nobody_read_is_not
         assert main(["bonus", str(course), "kim-101", "--criterion", criterion, "--by", by]) == 0
     with open_results(course) as opened:
         found = points_that_count(opened.ledger, opened.rules)["kim-101"]
-    assert (found["report"], found["given"]) == (5.0, ["report"])
+    assert (found["report"], found["given"]) == (5.0, {"report": "kang and lee"})
     capsys.readouterr()
     assert main(["explain", str(course), "kim-101"]) == 0
     said = capsys.readouterr().out
     assert "5.00 of 5, by kang and lee" in said and "conclusion  not read yet" in said
     assert main(["export", str(course), "--format", "feedback"]) == 0
     assert "report 5 of 5, conclusion - of" in (course / "feedback" / "kim-101.md").read_text()
+
+
+EVIDENCE, METHOD = (f"report: {each['name']}" for each in RUBRIC["report"])
+GIVEN = st.one_of(
+    st.fixed_dictionaries({"report": st.integers(0, 5)}),
+    st.fixed_dictionaries({"conclusion": st.integers(0, 5)}),
+    st.fixed_dictionaries({"comment": st.just("clear")}),
+    st.dictionaries(st.sampled_from([EVIDENCE, METHOD, "report: proof"]), st.integers(0, 4), min_size=1).map(
+        lambda criteria: {"criteria": criteria}
+    ),
+)
+NOTES = st.lists(st.tuples(st.sampled_from(["kang", "lim"]), st.sampled_from(["kim", "lee"]), GIVEN), max_size=6)
+BONUS = st.builds(
+    lambda rubric, readers: Points.model_validate({"rubric": rubric, "readers": readers}),
+    st.sampled_from([RUBRIC, {}]),
+    st.sampled_from(["last", "mean"]),
+)
+GROUP = {"kim": "kim", "lee": "kim"}  # kim handed in for both
+
+
+def points_by(rules: Rules, notes) -> dict:
+    """What notes come to; one that is None was given, and taken back."""
+    with closing(Ledger(Path(":memory:"))) as ledger:
+        for by, student, value in notes:
+            number = ledger.decisions.take(
+                "now", by, "points", student, value or {"report": 4, "criteria": {METHOD: 1}}
+            )
+            if value is None:
+                ledger.decisions.undo("now", by, number)
+        found = points_that_count(ledger, rules, GROUP)
+    return {
+        student: {part: each[part] for part in ("report", "conclusion")}
+        for student, each in found.items()
+        if each["given"]
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(NOTES, BONUS, st.data())
+def test_points_rise_with_what_is_given_and_what_is_taken_back_was_never_there(notes, bonus, data):
+    rules = Rules().but(bonus=bonus)
+    found = points_by(rules, notes)
+    for each in found.values():
+        assert 0 <= each["report"] <= bonus.report and 0 <= each["conclusion"] <= bonus.conclusion
+    at = data.draw(st.integers(0, len(notes)))
+    who = data.draw(st.tuples(st.sampled_from(["kang", "lim"]), st.sampled_from(["kim", "lee"])))
+    assert points_by(rules, [*notes[:at], (*who, None), *notes[at:]]) == found
+    assert points_by(rules, [*notes[:at], (*who, {"comment": "well done"}), *notes[at:]]) == found
+    if bonus.rubric.report:
+        assert points_by(rules, [*notes[:at], (*who, {"criteria": {"report: proof": 9}}), *notes[at:]]) == found
+    if notes:
+        by, student, value = notes[at % len(notes)]
+        value = {name: each + 1 if isinstance(each, int) else each for name, each in value.items()}
+        value |= (
+            {"criteria": {name: each + 1 for name, each in value["criteria"].items()}} if "criteria" in value else {}
+        )
+        more = points_by(rules, [*notes[: at % len(notes)], (by, student, value), *notes[at % len(notes) + 1 :]])
+        assert more.keys() == found.keys()
+        assert all(more[student][part] >= each[part] for student, each in found.items() for part in each)
+
+
+@pytest.mark.parametrize(
+    ("readers", "notes", "expected"),
+    [
+        ("mean", [("kang", {"criteria": {"report: old": 2}, "report": 2}), ("kang", {"criteria": {EVIDENCE: 1}})], 1),
+        ("mean", [("kang", {"report": 5}), ("lim", {"criteria": {EVIDENCE: 0, METHOD: 0}})], 2.5),
+        ("mean", [("kang", {"report": 5}), ("lim", {"criteria": {EVIDENCE: 1, METHOD: 0}})], 3),
+        ("last", [("kang", {"report": 5}), ("lim", {"criteria": {EVIDENCE: 1}})], 1),
+        ("last", [("kang", {"criteria": {EVIDENCE: 9, METHOD: 0}})], 3),
+        # As earlier versions noted it: each note has what the one before had.
+        (
+            "last",
+            [
+                ("kang", {"report": 2, "criteria": {EVIDENCE: 2}}),
+                ("lim", {"report": 3, "criteria": {EVIDENCE: 2, METHOD: 1}}),
+            ],
+            3,
+        ),
+    ],
+)
+def test_criteria_of_now_count_for_a_reader_before_the_whole(readers, notes, expected):
+    rules = Rules().but(bonus=Points.model_validate({"rubric": RUBRIC, "readers": readers}))
+    assert points_by(rules, [(by, "kim", value) for by, value in notes])["kim"]["report"] == expected
+
+
+def test_a_rubric_that_is_dropped_leaves_the_points():
+    assert points_by(Rules(), [("kang", "kim", {"criteria": {EVIDENCE: 2, METHOD: 1}})])["kim"]["report"] == 3
+
+
+@pytest.mark.parametrize("readers", ["last", "mean"])
+def test_a_member_keeps_the_groups_points_but_for_its_own(readers):
+    rules = Rules().but(bonus=Points(readers=readers))
+    notes = [("kang", "kim", {"report": 5, "conclusion": 4}), ("kang", "lee", {"comment": "well done"})]
+    assert points_by(rules, notes)["lee"] == {"report": 5, "conclusion": 4}
+    assert points_by(rules, [*notes, ("lim", "lee", {"report": 1})]) == {
+        "kim": {"report": 5, "conclusion": 4},
+        "lee": {"report": 1, "conclusion": 4},
+    }
+
+
+def test_undo_takes_points_back_after_others_were_given(course, capsys):
+    assert main(["bonus", str(course), "kim-101", "--report", "5", "--by", "kang"]) == 0
+    assert main(["bonus", str(course), "kim-101", "--conclusion", "2", "--by", "lim"]) == 0
+    capsys.readouterr()
+    assert main(["explain", str(course), "kim-101"]) == 0
+    said = capsys.readouterr().out
+    assert "5.00 of 5, by kang" in said and "2.00 of 5, by lim" in said and "superseded" not in said
+    assert main(["undo", str(course), "1", "--by", "kang"]) == 0
+    with open_results(course) as opened:
+        (entry,) = (each for each in standings(opened.ledger, opened.rules) if each.student == "kim-101")
+    assert (entry.bonus, entry.points["given"]) == (2.0, {"conclusion": "lim"})
 
 
 @given(st.integers(0, 40), st.integers(1, 6), st.data())
@@ -256,7 +370,7 @@ def test_a_blind_reader_sees_numbers_until_all_is_read(course):
     with open_results(course) as opened:
         known = numbers(opened.ledger.in_order_of_arrival(), opened.secret)
         assert review(opened, "kang", console=console) == 4
-        assert all(found["report"] == 1.0 for found in opened.ledger.points().values())
+        assert all(found["report"] == 1.0 for found in points_that_count(opened.ledger, opened.rules).values())
     text = said.getvalue()
     read, _, told = text.partition(f"No. {min(known.values())} is ")
     for secret in ("kim", "minji", "lee", "park", "rex", "rank", "passed", "rejected", "91.00", "85.00"):
@@ -334,7 +448,7 @@ def test_of_an_earlier_hand_in_what_is_given_anew_is_for_the_one_of_now(course, 
     assert main(["bonus", str(course), "kim-101", "--conclusion", "4", "--by", "kang"]) == 0
     capsys.readouterr()
     assert main(["history", str(course), "kim-101"]) == 0
-    assert "read conclusion bbbbbbbbbbbb, report 000000000000" in capsys.readouterr().out
+    assert "conclusion 4.0, read conclusion bbbbbbbbbbbb" in capsys.readouterr().out
     with open_results(course) as opened:
         (entry,) = (each for each in standings(opened.ledger, opened.rules) if each.student == "kim-101")
         said = dict(made_of(entry, Grade(80.0, 3.0, 4.0), opened.rules))
@@ -348,12 +462,12 @@ def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_aga
     console, said = answering("2", stop)
     with open_results(course) as opened:
         assert review(opened, "kang", named=True, console=console) == 1
-        assert opened.ledger.points()["kim-101"]["criteria"] == {"report: evidence": 2.0}
+        assert points_that_count(opened.ledger, opened.rules)["kim-101"]["criteria"] == {"report: evidence": 2.0}
         assert "kim-101: kept so far: report: evidence 2; `review` asks again" in said.getvalue()
         assert "kim-101" in {entry.student for entry in to_read(opened, "kang")}
         console, said = answering("", "1", "", "", "q")
         assert review(opened, "kang", named=True, console=console) == 1
-        assert "now 2" in said.getvalue() and opened.ledger.points()["kim-101"]["report"] == 3.0
+        assert points_that_count(opened.ledger, opened.rules)["kim-101"]["report"] == 3.0 and "now 2" in said.getvalue()
         assert "kim-101" not in {entry.student for entry in to_read(opened, "kang")}
 
 
@@ -369,10 +483,21 @@ def test_who_withdraws_while_being_read_ends_no_review(course):
     console.input = withdraws
     with open_results(course) as opened:
         assert review(opened, "kang", console=console) == 3
-        assert len(opened.ledger.points()) == 3
+        assert len(points_that_count(opened.ledger, opened.rules)) == 3
     read = said.getvalue().partition(" is ")[0]
     assert "these points are not kept: the ledger knows no such student" in said.getvalue()
     assert "kim-101" not in said.getvalue() and read
+
+
+def test_points_for_who_withdraws_meanwhile_are_told_to_be_gone(course, monkeypatch, capsys):
+    def publish_after_a_withdrawal(opened, by=""):
+        monkeypatch.undo()
+        assert main(["withdraw", str(course), "kim-101", "--yes"]) == 0
+        publish(opened, by)
+
+    monkeypatch.setattr("grader.publish.publishing.publish", publish_after_a_withdrawal)
+    assert main(["bonus", str(course), "kim-101", "--report", "1"]) == 2
+    assert "kim-101: withdrew meanwhile, and the points are gone" in capsys.readouterr().err
 
 
 # the page
