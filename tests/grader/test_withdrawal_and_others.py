@@ -140,7 +140,7 @@ def test_of_a_finding_s_line_only_what_it_quotes_is_cut():
         "has withdrawn",
     ):
         assert traces.cut(each) == each
-    assert traces.cut(line) == "withdrawn-1.yaml: has no line for withdrawn-1; ask withdrawn-1"  # no sentence of ours
+    assert traces.cut(line) == "config.yaml: has no line for withdrawn-1; ask withdrawn-1"
 
 
 def test_whoever_is_no_longer_on_the_board_is_among_the_changes():
