@@ -314,7 +314,7 @@ def run(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
     from grader.ledger.rounds import new_secret, of_round
     from grader.publish.publishing import publish
-    from grader.publish.release import page_to_publish
+    from grader.publish.release import said_of_page
     from grader.publish.wandb_runs import mirror
     from grader.publish.withdrawal import erase_noted
 
@@ -347,10 +347,10 @@ def run(options: argparse.Namespace) -> None:
     with open_results(out, options.wait, new=True, secret=secret) as opened:
         erase_noted(opened)  # before anything is taken in
         grade(options.folder, opened, rules, settings)
-        table, page = publish(opened), page_to_publish(opened)
+        table, page = publish(opened), said_of_page(opened)
     if said := mirror(out, options.wandb, options.wandb_project):
         print(said)
-    print(f"\n{table}\n\n{page} is the page to publish.")
+    print(f"\n{table}\n\n{page}")
 
 
 def chosen_settings(options: argparse.Namespace, rules: Rules, **more: Any) -> "Settings":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grader.safe_text import printable
 from project.support.errors import UserError
 
+NOT_FOR_PERSONS = {"mark", "also", "veil", "read"}  # in what was decided: marks and digests
 DIGEST = re.compile("[0-9a-f]{64}")
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision
@@ -44,7 +45,8 @@ def history(options: argparse.Namespace) -> None:
     from grader.ledger.results_folder import open_results
 
     with open_results(options.results) as opened:
-        decisions = opened.ledger.decisions.history(options.student)
+        ledger, student = opened.ledger, options.student
+        decisions = ledger.decided_for(student, ledger.carriers(student)) if student else ledger.decisions.history()
     print("\n".join(map(line, decisions)) or "Nobody has decided anything.")
 
 
@@ -74,7 +76,7 @@ def undo(options: argparse.Namespace) -> None:
 
 def line(decision: "Decision") -> str:
     """A decision as a line of `history`."""
-    value = in_short(decision.value)
+    value = in_short({name: said for name, said in decision.value.items() if name not in NOT_FOR_PERSONS})
     parts = [
         str(decision.id),
         decision.at[:16].replace("T", " "),

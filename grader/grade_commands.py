@@ -166,7 +166,7 @@ def explain(options: argparse.Namespace) -> None:
         entry = now_known.entries[student]
         graded, said = next(judged(ledger, rules, student))
         lines = explained(graded, said, entry, rules, opened.secret)
-        for each, superseded in decisions_about(ledger.decisions.history(student), rules):
+        for each, superseded in decisions_about(ledger.decided_for(student, {graded.carrier}), rules):
             lines.append(("decided", line(each) + "  (superseded by a later one)" * superseded))
         lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
     if wanted := now_known.wanted.get(student):

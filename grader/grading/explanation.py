@@ -1,6 +1,7 @@
 """A grade, line by line, from what was measured to the total."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from grader.grading.grades import Grade, highest_total
 from grader.grading.personal_rules import extended, held_to
@@ -36,20 +37,25 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
 def time(graded: Graded, rules: Rules) -> Iterator[Line]:
     """When it was handed in, and when it was due."""
     if graded.digest:
-        when = graded.submitted.isoformat(" ", "minutes") if graded.submitted else "nothing tells when"
+        when = at(graded.submitted) if graded.submitted else "nothing tells when"
         by, mark = f", by {graded.time_by}" * bool(graded.time_by), ", marked as late" * graded.marked_late
         yield "handed in", f"{graded.source or graded.digest[:12]}: {when}{by}{mark}"
     if rules.deadline:
         due, terms, free = extended(rules, graded.terms), graded.terms, rules.late_work.free_days
-        own = f", extended to {due.isoformat(' ', 'minutes')}" if due else ""
+        own = f", extended to {at(due)}" if due else ""
         own = ", which this student is exempt from" if LATE in terms.exempt else own
         last = held_to(rules, terms).late_work.last_date
         yield (
             "deadline",
-            f"{rules.deadline.isoformat(' ', 'minutes')}{own}"
+            f"{at(rules.deadline)}{own}"
             + (f"; {counted(free, 'day')} free" if free else "")
-            + (f"; last date {last.isoformat(' ', 'minutes')}" if last else ""),
+            + (f"; last date {at(last)}" if last else ""),
         )
+
+
+def at(moment: datetime) -> str:
+    """A time, with its seconds where it has any: half a minute late is late."""
+    return moment.isoformat(" ", "seconds" if moment.second or moment.microsecond else "minutes")
 
 
 def trainings(graded: Graded, said: Verdict, rules: Rules, secret: Secret) -> Iterator[Line]:

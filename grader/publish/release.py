@@ -44,6 +44,14 @@ def page_to_publish(opened: OpenResults) -> Path:
     return place_to_publish(opened) / SITE / "index.html"
 
 
+def said_of_page(opened: OpenResults) -> str:
+    """What to do with the first of the pages."""
+    page = page_to_publish(opened)
+    if is_released(opened):
+        return f"{page} is the page to publish."
+    return f"{page} is a draft, until `python -m grader release {opened.folder}`."
+
+
 def settle(opened: OpenResults) -> None:
     """Take out of the published folder what is no longer released, or remove the drafts of what is."""
     draft = opened.folder / DRAFT

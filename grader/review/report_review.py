@@ -177,7 +177,7 @@ def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, 
     digest = reading.entry.digest
     try:
         veil = reading.veil or (None, ())
-        shown = apart.call("shown", str(opened.folder), digest, reading.file, terminal, *veil, before)
+        shown = apart.call("shown", str(opened.folder.absolute()), digest, reading.file, terminal, *veil, before)
     except Failed as error:
         files = place(opened.folder, digest)
         shown = f"Its texts cannot be shown: reading them {error}; its files are in {files}\n"

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
+from grader.decision_commands import line
+from grader.ledger.decisions import Decision
 from grader.ledger.ledger import Ledger
 from project.support.errors import UserError
 
@@ -135,3 +137,9 @@ def test_history_and_undo_at_the_command_line(course, capsys):
     assert "(taken back)" in shown and "because meant lee" in shown
     assert main(["history", str(course), "lee"]) == 0
     assert "Nobody has decided anything." in capsys.readouterr().out
+
+
+def test_marks_and_digests_are_not_for_persons():
+    value = {"report": 2.0, "read": {"report": "0" * 64}, "mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]]}
+    told = line(Decision(1, "2026-12-01T10:00", "kang", "points", "kim", value, "", 0, True))
+    assert told.endswith("points  kim  report 2.0")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
+from grader.grading.explanation import at
 from grader.grading.grades import Grade, grade, points_for
 from grader.grading.personal_rules import in_time
 from grader.grading.ranking import standings
@@ -316,3 +317,8 @@ def test_the_last_date_of_who_has_an_extension_leaves_room_for_the_free_days():
     rules = Rules(deadline=deadline, late_work=late)
     assert in_time(noted(deadline + timedelta(days=11)), rules, Terms(days=10))
     assert not in_time(noted(deadline + timedelta(days=14)), rules, Terms(days=10))
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, "2026-12-04 23:59+00:00"), (30, "2026-12-04 23:59:30+00:00")])
+def test_seconds_are_told_where_there_are_any(seconds, told):
+    assert at(datetime(2026, 12, 4, 23, 59, seconds, tzinfo=UTC)) == told

@@ -380,6 +380,14 @@ def test_a_blind_reader_sees_numbers_until_all_is_read(course):
     assert all(f"No. {number} is {student}" in text for student, number in known.items()) and told
 
 
+def test_a_reader_may_be_in_any_folder(course, monkeypatch):
+    monkeypatch.chdir(course.parent)
+    console, said = answering(*["1", "1", ""] * 4)
+    with open_results(Path(course.name)) as opened:
+        assert review(opened, "kang", console=console) == 4
+    assert "compared four runs" in said.getvalue()
+
+
 def test_a_blind_reader_who_stops_is_told_nothing_and_an_open_one_all(course):
     console, said = answering("1", "1", "", "q")
     with open_results(course) as opened:

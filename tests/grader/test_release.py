@@ -8,6 +8,7 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.ledger.results_folder import open_results, store_rules
+from grader.publish.release import said_of_page
 
 OUT = ("site", "feedback", "gradescope", "canvas-feedback.zip", "moodle-feedback.zip")
 
@@ -26,6 +27,14 @@ def exported(course: Path) -> None:
 
 def there(folder: Path) -> set[str]:
     return {name for name in OUT if (folder / name).exists()}
+
+
+def test_a_page_is_called_a_draft_until_it_is_released(course):
+    with open_results(course) as opened:
+        assert said_of_page(opened).endswith(f"index.html is a draft, until `python -m grader release {course}`.")
+    assert main(["release", str(course)]) == 0
+    with open_results(course) as opened:
+        assert said_of_page(opened).endswith("site/index.html is the page to publish.")
 
 
 def test_what_is_held_back_is_in_the_draft_alone_and_a_release_can_be_taken_back(course, tmp_path, capsys):

@@ -196,7 +196,7 @@ def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp
     assert sorted(trained) == ["han", "lee"]
 
 
-def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission, tmp_path, rules):
+def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission, tmp_path, rules, capsys):
     results, trained, due = tmp_path / "results", [], datetime(2026, 12, 4, tzinfo=UTC)
     rules = rules.but(deadline=due)
     engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
@@ -217,3 +217,7 @@ def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission,
     for _ in range(2):
         assert {run(**late)[name] for name in ("kim", "lee", "park")} == {("passed", 0.9)}
     assert trained.count("kim") == 1
+    for command in ("explain", "history"):  # of a mate, too
+        capsys.readouterr()
+        assert main([command, str(results), "lee"]) == 0
+        assert "extend kim days 2" in " ".join(capsys.readouterr().out.split())
