@@ -62,7 +62,7 @@ def without(tmp_path):
     def run(hidden, *args) -> subprocess.CompletedProcess:
         place = tmp_path / "packages"
         place.mkdir()
-        for path in (path for folder in site.getsitepackages() for path in Path(folder).iterdir()):
+        for path in (path for folder in site.getsitepackages() for path in Path(folder).glob("*")):
             if not hidden.match(path.name):
                 (place / path.name).symlink_to(path)
         environment = {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{place}"}
