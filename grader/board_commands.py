@@ -49,6 +49,7 @@ def attempts(options: argparse.Namespace) -> None:
 
 
 def withdraw(options: argparse.Namespace) -> None:
+    from grader.ledger.results_folder import LEDGER, SECRET
     from grader.ledger.rounds import of_round
     from grader.publish.withdrawal import Unknown
 
@@ -57,7 +58,10 @@ def withdraw(options: argparse.Namespace) -> None:
         raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
     practice, final = of_round(options.results, "practice"), options.results
     practised = practice.is_dir() and any(practice.iterdir())
-    left, unknown, failed = [practice, final] if practised else [final], list[UserError](), list[str]()
+    begun = not practised or any(
+        (final / name).exists() for name in (LEDGER, SECRET)
+    )  # also where a piece of it is lost
+    left, unknown, failed = [practice] * practised + [final] * begun, list[UserError](), list[str]()
     for step in (note_down_in, erase_in):  # in both rounds first, so that whatever stops the second one is gone on with
         for place in left[:]:
             try:

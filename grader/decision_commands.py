@@ -55,7 +55,8 @@ def undo(options: argparse.Namespace) -> None:
     from grader.grading.withdrawals import back_again
     from grader.ledger.decision_kinds import WITHDRAW
     from grader.ledger.ledger import now
-    from grader.ledger.results_folder import open_results
+    from grader.ledger.results_folder import LEDGER, open_results
+    from grader.ledger.rounds import PRACTICE
     from grader.publish.publishing import publish
 
     with open_results(options.results) as opened:
@@ -72,6 +73,11 @@ def undo(options: argparse.Namespace) -> None:
     print(f"\nTaken back: {line(taken)}")
     if taken.kind == WITHDRAW:
         print("note    nothing that was erased comes back; the next run takes in what is among its downloads")
+        if (options.results / PRACTICE / LEDGER).is_file():
+            there = options.results / PRACTICE
+            print(
+                f"note    `python -m grader history {there}` has its own, which keeps the student out: take that back, too"
+            )
 
 
 def line(decision: "Decision") -> str:

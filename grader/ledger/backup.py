@@ -18,14 +18,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from grader.ledger.results_folder import LEDGER, mendable, no_results, pages_locked
+from grader.ledger.results_folder import LEDGER, SECRET, mendable, no_results, pages_locked
 from grader.ledger.rounds import PRACTICE
 from grader.ledger.schema import PUT_BACK, stored_version
 from grader.safe_text import printable
 from project.support.errors import UserError
 from project.support.files import open_atomically, output
 
-SECRET = "secret.json"
 LIST = ".backup.json"  # the last member; no other name begins with a dot
 FORM = 1  # of the list
 BESIDE_A_LEDGER = [f"{LEDGER}-{name}" for name in ("journal", "wal", "shm")]  # SQLite's, of what is being written

@@ -18,7 +18,7 @@ from grader.secret import Secret, drew, read_secret
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
 
-LEDGER = "ledger.sqlite"
+LEDGER, SECRET = "ledger.sqlite", "secret.json"
 ROSTER_FILE = "roster.json"  # who is in the class, as the last roster had it
 RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
@@ -76,7 +76,7 @@ def open_results(
     with locked(folder, wait) if new or alone else nullcontext(), mendable(folder):
         if (folder / RULES_FILE).exists() and not (path.is_file() and path.stat().st_size):
             raise UserError(f"{path}: is gone, or empty; {PUT_BACK}")
-        if path.is_file() and not (folder / "secret.json").is_file():
+        if path.is_file() and not (folder / SECRET).is_file():
             raise UserError(f"{folder}: secret.json is gone, which splits and trainings were drawn from; {PUT_BACK}")
         kept = stored_secret(folder, secret or Secret.new())
         with closing(Ledger(path)) as ledger:
@@ -149,7 +149,7 @@ def mendable(results: Path) -> Iterator[None]:
 
 def stored_secret(results: Path, new: Secret) -> Secret:
     """The results folder's secret: kept once, readable by its owner alone."""
-    path = results / "secret.json"
+    path = results / SECRET
     if not path.exists():
         write_atomically(path, new.to_json(), mode=0o600)
         return new

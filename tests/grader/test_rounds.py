@@ -79,6 +79,16 @@ def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_subm
     assert trained == ["lee"] and "of students who have withdrawn" in capsys.readouterr().err
 
 
+def test_a_withdrawal_that_is_taken_back_in_one_round_names_the_other_one(write_submission, tmp_path, rules, capsys):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    for where, part in ((results / "practice", "practice"), (results, "final")):
+        graded(folder, where, rules, MadeUp(lambda job: scored(0.9)), secret=new_secret(results, part, None))
+    assert main(["withdraw", str(results), "kim", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["undo", str(results), "1"]) == 0
+    assert f"history {results}/practice` has its own, which keeps the student out" in capsys.readouterr().out
+
+
 def test_without_practice_a_results_folder_is_what_it_was(tmp_path):
     assert begun(tmp_path, "final").part == "all"
     assert json.loads((tmp_path / "secret.json").read_text()).keys() == {"key", "salt"}
