@@ -1,6 +1,6 @@
 """What every overlay is worth on the embedded dataset: the tables of docs/overlays.md.
 
-    python -m benchmarks.overlays --jobs 2 > docs/overlays.md
+    python -m benchmarks.overlays --each 3 --jobs 2 > docs/overlays.md
 
 Each overlay is trained by the command in its first comment and compared to the same without it; each family is taken out of
 quickstart.yaml. Trainings are kept as those of studies are: stopped, the same command goes on.
@@ -34,25 +34,26 @@ ABOUT = """\
 # Overlays
 
 What each overlay of `configs/` is worth on the embedded dataset. The columns: validation accuracy in % after the last epoch,
-mean ± standard deviation of {seeds} seeds; how many points that is above the same without the overlay, paired seed by seed, with
+mean ± standard deviation over seeds; how many points that is above the same without the overlay, paired seed by seed, with
 the 95 % interval of that; and the same for the gap, which is validation loss less training loss (both measured after the
 training, in evaluation mode and on images as they come). Bold is what is told apart from nothing; each interval holds by itself,
-so one in twenty of what does nothing is bold, too. The seeds, {first} to {last}, took no part in choosing the images, `base.yaml` and
+so one in twenty of what does nothing is bold, too. The seeds, from {first}, took no part in choosing the images, `base.yaml` and
 `quickstart.yaml`. Made by `python -m benchmarks.overlays`; `python main.py study` asks the same of anything else
 ([studies.md](studies.md)).
 
 ## The families
 
-Each family by its `default.yaml`. Regularization narrows the gap rather than raise the accuracy. Initialization sets the pace:
-PyTorch's own weights begin slower and have caught up after fifteen epochs, so it is compared after five, too, as in its study,
-[configs/studies/initialization.yaml](../configs/studies/initialization.yaml). With normalization, as in the quickstart, the first
-weights matter little.
+Each family by its `default.yaml`, with {seeds} seeds. Regularization narrows the gap rather than raise the accuracy. Initialization
+sets the pace: PyTorch's own weights begin slower and have caught up after fifteen epochs, so it is compared after five, too, as in
+its study, [configs/studies/initialization.yaml](../configs/studies/initialization.yaml). With normalization, as in the quickstart,
+the first weights matter little.
 """
 OVERLAYS = """\
 ## Each overlay
 
-Trained by the command in its first comment. A row whose remark ends with further settings is compared to `base.yaml` with these:
-a schedule that ends at zero needs a higher rate to begin with, and first weights show best after five epochs.
+Trained by the command in its first comment, with {seeds} seeds. A row whose remark ends with further settings is compared to
+`base.yaml` with these: a schedule that ends at zero needs a higher rate to begin with, and first weights show best after five
+epochs.
 """
 SCHEMA = "$schema="  # in the line for editors, the first one
 HEAD = """\
@@ -114,7 +115,7 @@ def jobs_of(options: list[str], seeds: int) -> list[Job]:
 
 
 def measured(arms: list[Arm], seeds: int, workers: int) -> dict[tuple[str, ...], list[RunResult]]:
-    """Each configuration's trainings, seed by seed. Overlays that come to the same are trained once."""
+    """Each configuration's trainings, seed by seed. What is kept, and overlays that come to the same, are not trained again."""
     wanted = {tuple(options): jobs_of(options, seeds) for arm in arms for options in (arm.settings, arm.reference)}
     jobs = {job.digest: job for number in range(seeds) for one in wanted.values() for job in [one[number]]}
     found: dict[str, RunResult] = {}
@@ -148,21 +149,18 @@ def values(runs: list[RunResult], metric: str) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="trainings of each, at least 2")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings of each family, at least 2")
+    parser.add_argument("--each", type=int, default=5, help="trainings of each overlay, at least 2")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, one thread each")
     options = parser.parse_args()
     Path("studies", RUNS).mkdir(parents=True, exist_ok=True)
-    sections = [
-        (
-            ABOUT.format(seeds=options.seeds, first=FIRST_SEED, last=FIRST_SEED + options.seeds - 1),
-            {"over `base.yaml`": families(), "taken out of `quickstart.yaml`": out_of_quickstart()},
-        ),
-        (OVERLAYS, {"overlay over `base.yaml`": over_base()}),
-    ]
-    arms = [arm for _, tables in sections for rows in tables.values() for arm in rows]
-    found = measured(arms, options.seeds, options.jobs)
-    for text, tables in sections:
-        print(text)
+    families_of = {"over `base.yaml`": families(), "taken out of `quickstart.yaml`": out_of_quickstart()}
+    for text, tables, seeds in (
+        (ABOUT, families_of, options.seeds),
+        (OVERLAYS, {"overlay over `base.yaml`": over_base()}, options.each),
+    ):
+        found = measured([arm for rows in tables.values() for arm in rows], seeds, options.jobs)
+        print(text.format(seeds=seeds, first=FIRST_SEED))
         for first, rows in tables.items():
             print(HEAD.format(first=first))
             for arm in rows:

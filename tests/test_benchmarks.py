@@ -89,7 +89,7 @@ def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys)
         return {tuple(one): runs(one) for arm in arms for one in (arm.settings, arm.reference)}
 
     monkeypatch.setattr(overlays, "measured", measured)
-    monkeypatch.setattr(sys, "argv", ["overlays", "--seeds", "3"])
+    monkeypatch.setattr(sys, "argv", ["overlays", "--seeds", "3", "--each", "3"])
     overlays.main()
     rows = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "| 80.1 ± 0.1 | **+10.0** (10.0 to 10.0) | +0.00 (0.00 to 0.00) |" in rows["| `initialization/he`"]

@@ -21,6 +21,8 @@ from tests.grader.engines import CRASHED, LOST, noted, scored
 
 GIVEN = {"report": 3.0, "conclusion": 4.0, "comment": ""}
 
+NOON = "2026-12-01T12:00:00.000+00:00"
+
 
 @pytest.fixture
 def ledger(tmp_path):
@@ -38,7 +40,7 @@ def of(ledger, student):
 
 
 def add(ledger, student, *measurements, digest="d", name=None, tier="verified"):
-    ledger.note("now", noted(student, digest, name, tier))
+    ledger.note(NOON, noted(student, digest, name, tier))
     for index, measurement in enumerate(measurements):
         ledger.record("then", of(ledger, student), index, index + 100, measurement, {"device": "CPU"})
 
@@ -48,7 +50,7 @@ def passed(accuracy):
 
 
 def test_a_measurement_is_there_once(ledger):
-    ledger.note("now", noted("kim"))
+    ledger.note(NOON, noted("kim"))
     before = of(ledger, "kim")
     ledger.record("then", before, 0, 100, passed(0.9), {})
     with pytest.raises(sqlite3.IntegrityError):
@@ -118,9 +120,9 @@ def test_ranks_ties_and_bands(ledger):
     for student, accuracy in (("a", 0.99), ("b", 0.90), ("c", 0.90), ("d", 0.895), ("e", 0.60)):
         add(ledger, student, passed(accuracy))
     add(ledger, "f", CRASHED)
-    ledger.note("now", noted("g"))
+    ledger.note(NOON, noted("g"))
     ledger.note_findings("g", "d", CHECKS, [{"severity": "reject", "where": "x", "what": "16 epochs", "mend": "15"}])
-    ledger.note("now", noted("h"))
+    ledger.note(NOON, noted("h"))
     entries = standings(ledger, RULES)
     assert [(e.student, e.rank, e.rank_low, e.rank_high) for e in entries] == [
         ("a", 1, 1, 1), ("b", 2, 2, 4), ("c", 2, 2, 4), ("d", 4, 2, 4), ("e", 5, 5, 5),
