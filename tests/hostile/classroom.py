@@ -32,13 +32,30 @@ def faults(results: Path) -> int:
         return database.execute("SELECT count(*) FROM measurements WHERE NOT counts").fetchone()[0]
 
 
+def attempts(results: Path) -> int:
+    """All trainings that came to something, also through a fault of ours."""
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return database.execute("SELECT count(*) FROM measurements").fetchone()[0]
+
+
+def given_up(results: Path) -> dict[str, int]:
+    """By student, how many trainings failed more than once through faults of ours, and never counted."""
+    query = """
+    SELECT student, count(*) FROM (
+        SELECT student FROM measurements GROUP BY student, training HAVING NOT sum(counts) AND count(*) > 1
+    ) GROUP BY student
+    """
+    with sqlite3.connect(results / "ledger.sqlite") as database:
+        return dict(database.execute(query).fetchall())
+
+
 def miscounted(results: Path, students: int, seeds: int) -> dict[str, int]:
     """What is wrong with a finished grading: results `lost` and `doubled`, and students `charged` with what is ours."""
-    found = final_rows(results)
+    found, without = final_rows(results), given_up(results)
     expected = [f"student-{number}" for number in range(students)]
     by_student = {student: [row for row in found if row[0] == student] for student in expected}
     return {
-        "lost": sum(max(0, seeds - len(made)) for made in by_student.values()),
+        "lost": sum(max(0, seeds - len(made) - without.get(student, 0)) for student, made in by_student.items()),
         "doubled": sum(len(made) - len({seed for _, seed, _ in made}) for made in by_student.values()),
         "charged": sum(outcome != "scored" for _, _, outcome in found),
     }
