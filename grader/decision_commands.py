@@ -52,10 +52,10 @@ def history(options: argparse.Namespace) -> None:
 
 def undo(options: argparse.Namespace) -> None:
     from grader.grading.changes import in_words, state
-    from grader.grading.withdrawals import back_again
+    from grader.grading.withdrawals import back_again, kept_by_practice
     from grader.ledger.decision_kinds import WITHDRAW
     from grader.ledger.ledger import now
-    from grader.ledger.results_folder import LEDGER, open_results
+    from grader.ledger.results_folder import open_results
     from grader.ledger.rounds import PRACTICE
     from grader.publish.publishing import publish
 
@@ -70,14 +70,13 @@ def undo(options: argparse.Namespace) -> None:
         finally:  # also where it was taken back, and whoever did so was stopped before the pages
             publish(opened)
         print(in_words(before, state(opened.ledger, opened.rules)))
+        kept = kept_by_practice(opened)
     print(f"\nTaken back: {line(taken)}")
     if taken.kind == WITHDRAW:
         print("note    nothing that was erased comes back; the next run takes in what is among its downloads")
-        if (options.results / PRACTICE / LEDGER).is_file():
+        if kept:
             there = options.results / PRACTICE
-            print(
-                f"note    `python -m grader history {there}` has its own, which keeps the student out: take that back, too"
-            )
+            print(f"note    practice has withdrawals of its own, which keep students out, too: see `history {there}`")
 
 
 def line(decision: "Decision") -> str:

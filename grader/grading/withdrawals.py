@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from grader.intake.downloads import Download
 from grader.intake.roster import Roster
-from grader.intake.veil import Marked, letters
+from grader.intake.veil import WIDE, Marked, letters
 from grader.ledger.decision_kinds import WITHDRAW
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
@@ -16,8 +16,8 @@ from grader.ledger.submissions import HANDED_IN_BY
 from grader.secret import Secret, read_secret
 from project.support.errors import note
 
-WIDE = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts that write words without spaces
-IN_NAMES = re.compile(rf"[^\W_{WIDE}]+|[{WIDE}]")  # a word of a file's name, or what may be a part of one
+# A word of a file's name, or, in scripts that write words without spaces, what may be a part of one.
+IN_NAMES = re.compile(rf"[^\W_{WIDE.pattern[1:-1]}]+|{WIDE.pattern}")
 MOST_WORDS = 8  # of such, in what a student is called
 
 
@@ -78,6 +78,11 @@ def veiled_path(path: str, number_of: Callable[[str], str]) -> str:
     return folder + slash + found + name[at:]
 
 
+def kept_by_practice(opened: OpenResults) -> bool:
+    """Whether practice before this round has withdrawals in force, by which this round, too, passes hand-ins over."""
+    return any(any(withdrawn(ledger).values()) for _, ledger, own in rounds_of(opened) if not own)
+
+
 def back_again(opened: OpenResults) -> str | None:
     """Who has withdrawn by a decision in force, and is in the ledger, taken in while it was not; None for nobody."""
     marks = {*withdrawn(opened.ledger).values()} - {""}
@@ -97,9 +102,8 @@ def without_withdrawn(
     if count := len(downloads) - len(left):
         note(f"{count} of these downloads are of students who have withdrawn: passed over; delete them there, too")
     numbers = {each: number for number, each in withdrawn(opened.ledger).items() if each}
-    for at, each in enumerate(
-        left
-    ):  # a group's hand-in by one who has withdrawn counts for the others under the number
+    # A group's hand-in by one who has withdrawn counts for the others under the number.
+    for at, each in enumerate(left):
         if (by := each.known_as.get(HANDED_IN_BY, [""])[0]) and has_withdrawn(by):
             others = {kind: texts for kind, texts in each.known_as.items() if kind != HANDED_IN_BY}
             number = numbers.get(mark(by, opened.secret))

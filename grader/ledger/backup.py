@@ -30,15 +30,8 @@ FORM = 1  # of the list
 BESIDE_A_LEDGER = [f"{LEDGER}-{name}" for name in ("journal", "wal", "shm")]  # SQLite's, of what is being written
 MOST_OF_A_LIST = 10**9  # bytes
 CHUNK = 2**20
-DAMAGE = (
-    tarfile.TarError,
-    EOFError,
-    ValueError,
-    LookupError,
-    RecursionError,
-    OverflowError,
-    MemoryError,
-)  # what tarfile and json raise of it
+# What tarfile and json raise of a damaged file.
+DAMAGE = (tarfile.TarError, EOFError, ValueError, LookupError, RecursionError, OverflowError, MemoryError)
 
 
 class Copied(NamedTuple):

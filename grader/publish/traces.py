@@ -17,14 +17,7 @@ SHORTEST = 4  # letters or digits; what is shorter is a word of every text
 SHORTEST_WIDE = 2  # characters of scripts that write words without spaces
 WORDS = ("where", "what", "mend", "comment")  # of what is noted as data: all else in it is read by machines
 IN_WORDS = ("said", "publicly", "frames", "remarks", "flags")  # of a measurement
-QUOTING = {
-    "any",
-    "text",
-    "name",
-    "names",
-    "value",
-    "more",
-}  # places of sentences in which something of a student's stands
+QUOTING = {"any", "text", "name", "names", "value", "more"}  # places in sentences where something of a student's stands
 NUMBER = re.compile(r"[-+]?\d[\d.,:%]*")
 
 Change = Callable[[str], str]
@@ -70,9 +63,7 @@ class Traces:
             return {name: self.cut(each) if name in WORDS else each for name, each in value.items()}
         if isinstance(value, list):
             return [self.cut(each) for each in value]
-        if (
-            not isinstance(value, str) or self.cut_text(value) == value
-        ):  # which is told faster than whose sentence it is
+        if not isinstance(value, str) or self.cut_text(value) == value:  # told faster than whose sentence it is
             return value
         return in_quotations(value, self.cut_text)
 

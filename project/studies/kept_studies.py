@@ -12,7 +12,7 @@ from project.assignment import RULES, Assignment
 from project.studies.study_plan import MetricName
 from project.studies.study_result import ArmResult, StudyResult
 from project.studies.training_pool import CURVES, RunResult, finite
-from project.support.errors import UserError, note
+from project.support.errors import UserError, in_one_line, note
 from project.support.yaml_loader import read_yaml
 from project.training.configuration import Settings, did_you_mean
 
@@ -133,9 +133,8 @@ def read_run(folder: Path, name: str) -> KeptRun:
         )
         images_of(config)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{folder}: cannot be read as a run's folder ({type(error).__name__}: {one_line(error)})"
-        ) from None
+        said = f"{type(error).__name__}: {in_one_line(error)}"
+        raise UserError(f"{folder}: cannot be read as a run's folder ({said})") from None
     return KeptRun(folder, name, config, result)
 
 
@@ -174,7 +173,7 @@ def arms_of_study(folder: Path, prefixed: bool) -> list[Gathered]:
         study = StudyResult.model_validate_json((folder / "study.json").read_bytes())
     except (OSError, ValueError) as error:
         again = "give the study's command again, which trains nothing that is kept"
-        raise UserError(f"{folder / 'study.json'}: cannot be read ({one_line(error)}); {again}") from None
+        raise UserError(f"{folder / 'study.json'}: cannot be read ({in_one_line(error)}); {again}") from None
     place = str(folder)
     return [
         Gathered(
@@ -198,7 +197,3 @@ def other_settings(old: Any, new: Any) -> Any:
         return None if old == new else new
     found: Iterator[tuple[str, Any]] = ((key, other_settings(old.get(key), value)) for key, value in new.items())
     return {key: value for key, value in found if value is not None or new[key] != old.get(key)} or None
-
-
-def one_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else ""

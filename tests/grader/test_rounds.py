@@ -86,7 +86,9 @@ def test_a_withdrawal_that_is_taken_back_in_one_round_names_the_other_one(write_
     assert main(["withdraw", str(results), "kim", "--yes"]) == 0
     capsys.readouterr()
     assert main(["undo", str(results), "1"]) == 0
-    assert f"history {results}/practice` has its own, which keeps the student out" in capsys.readouterr().out
+    assert "practice has withdrawals of its own" in capsys.readouterr().out
+    assert main(["undo", str(results / "practice"), "1"]) == 0
+    assert "practice has withdrawals" not in capsys.readouterr().out
 
 
 def test_without_practice_a_results_folder_is_what_it_was(tmp_path):
