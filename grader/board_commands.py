@@ -58,9 +58,8 @@ def withdraw(options: argparse.Namespace) -> None:
         raise UserError(f"withdraw {options.student}: {what}; add --yes, and then delete the downloads yourself")
     practice, final = of_round(options.results, "practice"), options.results
     practised = practice.is_dir() and any(practice.iterdir())
-    begun = not practised or any(
-        (final / name).exists() for name in (LEDGER, SECRET)
-    )  # also where a piece of it is lost
+    # Begun it has also where a piece of it is lost.
+    begun = not practised or any((final / name).exists() for name in (LEDGER, SECRET))
     left, unknown, failed = [practice] * practised + [final] * begun, list[UserError](), list[str]()
     for step in (note_down_in, erase_in):  # in both rounds first, so that whatever stops the second one is gone on with
         for place in left[:]:

@@ -165,9 +165,8 @@ class Classifier(LightningModule):
                 built(torch.zeros(2, *self.image_shape))
         if self.normalization and "normalization" not in accepted:
             normalize(built, self.normalization)
-        known = (
-            type(self.normalization).__module__ == "project.normalization"
-        )  # the census looks for what another one does
+        # Of a person's own, the census looks for what it does.
+        known = type(self.normalization).__module__ == "project.normalization"
         if self.normalization and known and not normalizers(built):
             note(f"{type(self.normalization).__name__} found no place in {type(built).__name__}")
         return built
