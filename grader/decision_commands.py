@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grader.safe_text import printable
 from project.support.errors import UserError
 
-NOT_FOR_PERSONS = {"mark", "also", "veil", "read"}  # in what was decided: marks and digests
+NOT_FOR_PERSONS = {"mark", "also", "veil"}  # in what was decided: the marks of whoever withdrew
 DIGEST = re.compile("[0-9a-f]{64}")
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision

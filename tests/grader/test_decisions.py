@@ -139,7 +139,7 @@ def test_history_and_undo_at_the_command_line(course, capsys):
     assert "Nobody has decided anything." in capsys.readouterr().out
 
 
-def test_marks_and_digests_are_not_for_persons():
-    value = {"report": 2.0, "read": {"report": "0" * 64}, "mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]]}
-    told = line(Decision(1, "2026-12-01T10:00", "kang", "points", "kim", value, "", 0, True))
-    assert told.endswith("points  kim  report 2.0")
+def test_marks_are_not_for_persons():
+    value = {"mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]]}
+    told = line(Decision(1, "2026-12-01T10:00", "kang", "withdraw", "withdrawn-1", value, "", 0, True))
+    assert told.endswith("kang  withdraw  withdrawn-1")
