@@ -43,8 +43,8 @@ def csv_text(rows: Iterable[Iterable[Any]], delimiter: str = ",", bom: bool = Tr
 
 
 def in_words(names: Sequence[str]) -> str:
-    """`a, b and c`, of at least one name."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    """`a, b and c`; of no names, nothing."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def escaped(text: str) -> str:

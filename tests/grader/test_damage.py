@@ -327,6 +327,15 @@ def test_what_takes_back_another_students_decision_is_damaged(course, capsys):
     assert "decision 0 is damaged" in said_by(["leaderboard", str(course)], capsys)
 
 
+@pytest.mark.parametrize("value", [{}, {"unfinished": True}, {"read": {"report": "0"}}, {"criteria": {}}])
+def test_a_note_that_gives_no_points_and_says_nothing_changes_no_grade(course, value):
+    before = (course / "leaderboard.csv").read_text()
+    with open_results(course) as opened:
+        opened.ledger.decisions.take("1", "kang", "points", "s2026000", value)
+    assert main(["leaderboard", str(course)]) == main(["explain", str(course), "s2026000"]) == 0
+    assert (course / "leaderboard.csv").read_text() == before
+
+
 COMMANDS = (
     ["leaderboard"],
     ["explain", "s2026000"],
