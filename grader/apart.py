@@ -54,6 +54,8 @@ class Apart:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.process:
+            self.process.kill()  # it waits for a call and has nothing to lose
         self.end()
 
     def end(self) -> int:

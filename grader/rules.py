@@ -2,6 +2,7 @@
 
 import ast
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from math import isclose
@@ -56,19 +57,25 @@ def pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+@cache
+def classes_of(module: str) -> set[str]:
+    """The classes that a module defines or imports, read without importing it; none of a module that there is not."""
+    try:
+        loader = getattr(find_spec(module), "loader", None)
+        source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+        found = [node for node in ast.walk(ast.parse(source or "")) if isinstance(node, (ast.ClassDef, ast.alias))]
+    except (ImportError, SyntaxError, ValueError):  # ValueError where the path has no module
+        return set()
+    return {getattr(node, "asname", None) or node.name for node in found}
+
+
 def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
     """The dataset, its paths resolved. Refuses a class that its module lacks; to import that would take seconds."""
     path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
     if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
         raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
     module, _, name = path.rpartition(".")
-    try:
-        loader = getattr(find_spec(module), "loader", None)
-        source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
-        found = [node for node in ast.walk(ast.parse(source or "")) if isinstance(node, (ast.ClassDef, ast.alias))]
-    except (ImportError, SyntaxError, ValueError):  # ValueError where the path has no module
-        found = []
-    if name not in {getattr(node, "asname", None) or node.name for node in found}:
+    if name not in classes_of(module):
         raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")
     # What lies there is the same from every working directory.
     paths = {name: value for name in PATHS if isinstance(value := arguments.get(name), str)}

@@ -1,5 +1,6 @@
 """The assignment: the conditions in `configs/assignment.yaml`, and which of them a run meets."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -16,6 +17,12 @@ FAMILIES: list[Family] = ["optimization", "regularization", "initialization", "n
 
 # What a file of weights may hold: a double for each parameter, or a float and as much besides; and so many bytes.
 BYTES_A_PARAMETER, OTHER_BYTES = 8, 10**6
+
+
+@lru_cache(maxsize=8)
+def settings_in(text: bytes) -> Any:
+    """The data in a file of rules, which one command reads many times. Raises yaml.YAMLError."""
+    return read_yaml(text)
 
 
 class Assignment(BaseModel):
@@ -42,7 +49,7 @@ class Assignment(BaseModel):
     def load(cls, path: str | Path = RULES) -> Self:
         """Read the file. Raises UserError where it is missing or empty, a key is unknown or a value is out of range."""
         try:
-            rules = read_yaml(Path(path).read_bytes())
+            rules = settings_in(Path(path).read_bytes())
             if rules is None:
                 raise UserError(f"{path}: is empty; write down what it is to set, such as `max_epochs: 15`")
             return cls.model_validate(rules)

@@ -1,11 +1,14 @@
 """Submissions to test with: a valid one that every test may spoil in its own way."""
 
+import subprocess
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
 
+from grader.apart import Apart
 from grader.grading.example_submissions import CONCLUSION, REPORT
 from grader.rerun.mounted_code import PRELOAD, VisibleCode
 from grader.rules import Limits, Rules
@@ -23,6 +26,35 @@ TINY_GLYPHS = {"train": 300, "val": 100, "test": 100, "noise": 0.1, "warp": 0.2,
 def without_wandb(monkeypatch):
     """Grading logs reruns in a process of its own, which takes seconds; what tests that turns it on."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processes_apart_serve_many_tests():
+    """A process that reads submissions takes half a second to start; here the next one to ask for the same gets it."""
+    idle: dict[tuple[str, int, int], list[subprocess.Popen]] = {}
+    start, leave = Apart.start, Apart.__exit__
+
+    def started(apart: Apart):
+        waiting = idle.get((apart.module, apart.seconds, apart.memory))
+        if not waiting or waiting[-1].poll() is not None:
+            return start(apart)
+        apart.process = waiting.pop()
+        return apart.process
+
+    def left(apart: Apart, *error: object) -> None:
+        kept = idle.setdefault((apart.module, apart.seconds, apart.memory), [])
+        if apart.process and not any(error) and not kept:
+            kept.append(apart.process)
+            apart.process = None
+        leave(apart, *error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Apart, "start", started)
+        patch.setattr(Apart, "__exit__", left)
+        yield
+    for process in chain(*idle.values()):
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

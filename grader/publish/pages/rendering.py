@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,10 @@ class Pages:
             "percent": percent,
             "graded_at": graded_at.isoformat(" ", "minutes"),
         }
-        environments = {language: environment(language, about) for language in LANGUAGES}
         self.page = {
-            (name, language): made.get_template(f"{name}.html")
+            (name, language): environment(language).get_template(f"{name}.html", globals=about)
             for name in ("leaderboard", "submission", "board")
-            for language, made in environments.items()
+            for language in LANGUAGES
         }
 
     def write(self) -> None:
@@ -255,8 +255,9 @@ class Pages:
             return []
 
 
-def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
-    """What templates are rendered in: texts are in the language, and what is inserted is escaped."""
+@cache
+def environment(language: str) -> jinja2.Environment:
+    """What templates are rendered in, compiled once: texts are in the language, and what is inserted is escaped."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("grader.publish.pages"),
         autoescape=True,
@@ -265,7 +266,7 @@ def environment(language: str, about: dict[str, Any]) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     made.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and families stay in their order
-    made.globals |= about | {
+    made.globals |= {
         "language": language,
         "other": next(each for each in LANGUAGES if each != language),
         "words": of_scripts(language),
