@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from project.support.errors import UserError
+from project.support.wording import did_you_mean
 from project.support.yaml_loader import read_yaml
 
 RULES = Path(__file__).resolve().parents[1] / "configs" / "assignment.yaml"
@@ -59,10 +60,20 @@ class Assignment(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
+            if first["type"] == "extra_forbidden":
+                raise UserError(f"{path}: {where}: there is no such rule{cls.near(first['loc'])}") from None
             said = first["msg"].removeprefix("Value error, ")
             raise UserError(f"{path}: {where}: {said}, found {str(first['input'])[:60]}") from None
         except yaml.YAMLError as error:
             raise UserError(f"{path}: {error}") from None
+
+    @classmethod
+    def near(cls, path: tuple[int | str, ...]) -> str:
+        """`; did you mean X?` where a rule is called nearly as the last of this path; else nothing."""
+        section: Any = cls()
+        for key in path[:-1]:
+            section = getattr(section, str(key), None)  # of what is in a list, nothing
+        return did_you_mean(str(path[-1]), getattr(type(section), "model_fields", ()))
 
 
 def too_large(weights: int, parameters: int) -> str | None:

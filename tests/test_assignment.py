@@ -78,6 +78,22 @@ def test_wrong_rules_are_told_with_their_file(text, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dedline: 2026-12-04", "dedline: there is no such rule; did you mean deadline?"),
+        ("late_work: {free_day: 1}", "late_work.free_day: there is no such rule; did you mean free_days?"),
+        ("bonus: {rubric: {report: [{name: a, points: 5, sought: b}]}}", "bonus.rubric.report.0.sought: there is no such rule"),
+        ("unknown: 1", "unknown: there is no such rule"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_there_is_not_is_told_with_what_it_may_be(text, said, tmp_path):
+    (tmp_path / "rules.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        Rules.load(tmp_path / "rules.yaml")
+    assert str(error.value) == f"{tmp_path / 'rules.yaml'}: {said}"
+
+
 @pytest.mark.parametrize(("name", "said"), [(".", "directory"), ("absent.yaml", "No such file")])
 def test_rules_that_cannot_be_read_are_told_with_the_reason(name, said, tmp_path):
     with pytest.raises(UserError, match=said):

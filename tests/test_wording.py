@@ -1,8 +1,10 @@
 """How many of what: one is no several."""
 
+from datetime import timedelta
+
 import pytest
 
-from project.support.wording import counted
+from project.support.wording import counted, duration
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,17 @@ from project.support.wording import counted
 )
 def test_one_is_singular(count, words, expected):
     assert counted(count, *words) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.2, "1 second"),
+        (30, "30 seconds"),
+        (60, "1 minute"),
+        (3605, "1 hour and 5 seconds"),
+        (2 * 86400 + 3 * 3600 + 59, "2 days and 3 hours"),
+    ],
+)
+def test_a_time_is_told_by_its_two_largest_units(seconds, expected):
+    assert duration(timedelta(seconds=seconds)) == expected

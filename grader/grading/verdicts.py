@@ -74,7 +74,7 @@ def judged_by_checks_and_trainings(
 ) -> Verdict:
     if not graded.digest:
         return Verdict("missing", NOTHING)
-    flags = [*(finding.what for finding in late), *graded.flags]
+    flags = [*(each.what for each in late if each.severity != "reject"), *graded.flags]  # those are the reason
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)

@@ -8,7 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, s
 from grader.intake.time_sources import BY_MARK
 from grader.rules import Rules
 from grader.safe_text import printable
+from project.support.wording import duration
 
 LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
 MOST_CHARACTERS = 40_000  # of either
@@ -114,8 +115,7 @@ def check_time(submitted: datetime | None, marked_late: bool, rules: Rules, time
     """What is wrong with when it was handed in; nothing where that costs nothing."""
     deadline, free_until, taken_until, mend = rules.deadline, rules.free_until, rules.taken_until, "ask your instructor"
     if deadline and free_until and taken_until and submitted and submitted > min(free_until, taken_until):
-        after = timedelta(seconds=int((submitted - deadline).total_seconds()))
-        what = f"came {after} after the deadline, {deadline.isoformat()}"
+        what = f"came {duration(submitted - deadline)} after the deadline, {deadline.isoformat()}"
         yield Finding("time", what, mend, "reject" if rules.late == "reject" and submitted > taken_until else "warn")
     elif marked_late:  # which stands for the deadline where nothing else says when
         grace = rules.taken_until != deadline  # nobody knows whether it came within that

@@ -19,7 +19,18 @@ from grader.publish.sentences import SLOT, one_of, pattern
 Kind = Literal["where", "what", "mend", "census", "evidence", "check"]
 KOREAN: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 WORDS = KOREAN.pop("words")
-FREE = ("text", "more", "name", "names", "numbers", "value", "offered", "families")  # places for more than one word
+FREE = (
+    "text",
+    "more",
+    "name",
+    "names",
+    "numbers",
+    "value",
+    "offered",
+    "families",
+    "duration",
+)  # places for more than one word
+UNITS = {"day": "일", "hour": "시간", "minute": "분", "second": "초"}
 MORE = re.compile(r" \(and (\d+) more\)$")
 
 
@@ -84,6 +95,8 @@ def value_in_korean(slot: str, value: str) -> str:
     """What stands in a free place; names, numbers and quotations stay as they are."""
     if slot in ("names", "families"):
         return re.sub(r"(\d+) more$", r"그 밖에 \1개", value.replace(" and ", ", "))
+    if slot == "duration":
+        return re.sub(r" (day|hour|minute|second)s?", lambda unit: UNITS[unit[1]], value.replace(" and ", " "))
     if slot == "offered":
         return re.sub(one_of(WORDS), lambda words: WORDS[words[0]], value)
     return WORDS.get(value, value)

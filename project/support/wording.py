@@ -1,6 +1,9 @@
 """Words for numbers."""
 
+import difflib
+import math
 from collections.abc import Iterable
+from datetime import timedelta
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
@@ -17,3 +20,18 @@ def listed(names: list[str]) -> str:
     """`a, b and c`; of many, the first ones."""
     shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def duration(time: timedelta) -> str:
+    """`30 seconds`, `2 days and 3 hours`: the two largest units of a time above 0, its last second begun."""
+    left, said = math.ceil(time / timedelta(seconds=1)), list[str]()
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, seconds)
+        said += [counted(count, unit)] * bool(count)
+    return " and ".join(said[:2])
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean X?` where something known is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -10,7 +10,8 @@ import torch
 
 from project.classifier import Classifier
 from project.support.errors import UserError
-from project.training.configuration import Settings, did_you_mean
+from project.support.wording import did_you_mean
+from project.training.configuration import Settings
 
 NAMES = ("best", "last")  # in the folder of the run whose config.yaml is given
 

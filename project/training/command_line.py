@@ -27,9 +27,9 @@ from project.strategies import Census
 from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError, in_one_line, note
 from project.support.own_code import own_error
-from project.support.wording import counted
+from project.support.wording import counted, did_you_mean
 from project.training.checkpoint import check_fits, checkpoint_file, own_folder
-from project.training.configuration import Settings, class_paths, did_you_mean, merged, overruled, read_arguments
+from project.training.configuration import Settings, class_paths, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.known_settings import COMMANDS, OTHER_COMMANDS

@@ -7,7 +7,6 @@ rules go beyond that:
 - Below a class, `key` is short for `init_args.key`.
 """
 
-import difflib
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
+from project.support.wording import did_you_mean
 from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
 from project.training.class_aliases import full_name
 
@@ -224,9 +224,3 @@ def not_finite(settings: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
             yield from not_finite(value, path)
     elif isinstance(settings, float) and not math.isfinite(settings):
         yield f"{'.'.join(path)}: {settings} is no number to compute with"
-
-
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean X?` where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
-    return f"; did you mean {prefix}{close[0]}?" if close else ""

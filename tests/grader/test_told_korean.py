@@ -112,6 +112,11 @@ def test_a_finding_is_found_in_its_line_wherever_colons_and_semicolons_stand():
                 assert finding_in_korean(f"{line} (and 2 more)") == f"{korean} (그 밖에 2건)"
 
 
+def test_how_late_is_told_in_korean_units():
+    said = in_korean("came 2 days and 3 hours after the deadline, 2026-12-04T23:59:00+09:00", "what")
+    assert said == "마감(2026-12-04T23:59:00+09:00)보다 2일 3시간 늦게 제출했습니다"
+
+
 def test_what_is_not_known_stays_as_it_is():
     assert told_line("nobody: knows this; do nothing", "ko") == "nobody: knows this; do nothing"
     assert told("nobody knows this", "census", "ko") == "nobody knows this"

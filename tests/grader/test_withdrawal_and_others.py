@@ -136,7 +136,7 @@ def test_of_a_finding_s_line_only_what_it_quotes_is_cut():
     traces = Traces.of("config", ["your instructor"], "withdrawn-1")
     line = "config.yaml: has no line for config; ask your instructor"
     for each in (
-        "time: came 2 days, 1:00:00 after the deadline, 2026-11-01T00:00:00+09:00; ask your instructor",
+        "time: came 2 days and 1 hour after the deadline, 2026-11-01T00:00:00+09:00; ask your instructor",
         "has withdrawn",
     ):
         assert traces.cut(each) == each
