@@ -328,6 +328,9 @@ def test_practice_shows_in_public_what_the_rules_say(public, told, tmp_path, rul
         assert (row["page"], row["seconds"], row["parameters"], row["curve"]) == ("", None, None, [])
         assert not any(row["strategies"].values())
     assert not [*(tmp_path / "site").rglob("submissions/*.html")]
+    for page in ("index.html", "ko/index.html"):
+        text = (tmp_path / "site" / page).read_text()
+        assert not re.search('id="(cost|curves)"|leaderboard-charts|name="normalization"', text), "headings of nothing"
     assert ("91.00%" in (tmp_path / "leaderboard.md").read_text()) is told
     assert "0.91" in (tmp_path / "leaderboard.csv").read_text()
 

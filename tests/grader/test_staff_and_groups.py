@@ -46,6 +46,8 @@ def test_staff_is_shown_and_marked_and_moves_nobody_s_rank(tmp_path, rules, caps
     assert without_staff(both) == without_staff(alone)
     assert both[0]["student"] == "baseline-resnet" and both[0]["rank"] is None and not both[0]["excellent"]
     assert both[0]["accuracy"] == 0.99
+    pages = [(tmp_path / name / "site" / "index.html").read_text() for name in ("alone", "both")]
+    assert all("8 submissions, 8 above" in page for page in pages)
     page = (tmp_path / "both" / "site" / "submissions" / "baseline-resnet.html").read_text()
     assert '<span class="tag">staff</span>' in page and "<dt>Rank</dt>" not in page
     data = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "both/site/index.html").read_text())[1])
@@ -112,6 +114,7 @@ def test_one_hand_in_is_trained_once_and_counts_for_all_members(team, tmp_path, 
     assert {name: (each["rank"], each["accuracy"]) for name, each in found.items()} == {
         "kim": (1, 0.9), "lee": (1, 0.9), "park": (1, 0.9), "han": (4, 0.8)
     }  # fmt: skip
+    assert "2 submissions, 2 above" in (tmp_path / "results" / "site" / "index.html").read_text(), "the group's is one"
     assert "handed in nothing" not in table and NOT_THEIR_OWN not in found["kim"]["flags"]
     assert graded(team, tmp_path / "results", rules, MadeUp(train), regrade=("kim",)) and trained.count("lee") == 2
     assert graded(team, tmp_path / "results", rules, MadeUp(train)) and len(trained) == 3

@@ -101,6 +101,8 @@ class Pages:
     def leaderboard(self, curves: Curves, language: str) -> str:
         """The first page."""
         entries = [*self.entries.values()]
+        # What students handed in, that of a group once.
+        handed_in = [each for each in entries if each.digest and not each.staff]
         return self.page["leaderboard", language].render(
             **ways("index.html", language),
             data={
@@ -121,6 +123,9 @@ class Pages:
                 if self.in_full
             },
             verdicts=Counter(entry.verdict for entry in entries),
+            count=len({each.carrier for each in handed_in}),
+            passed=len({each.carrier for each in handed_in if each.verdict == "passed"}),
+            in_full=self.in_full,
         )
 
     def practice(self, student: str, language: str, brief: bool = False) -> str:

@@ -13,9 +13,10 @@ function column(value, show, options = {}) {
   return { data: null, render: (_, type, entry) => (type === "display" ? show(entry) : value(entry)), ...options };
 }
 
-// A column of numbers: `show` gives their text. A wide one is not there on a narrow screen.
+// A column of numbers: `show` gives their text. A wide one is not there on a narrow screen, and one without any number on none.
 function numbers(value, show, more = "wide") {
-  return column(value, (entry) => document.createTextNode(show(entry)), { type: "num", className: `number ${more}`, searchable: false });
+  const visible = data.entries.some((entry) => show(entry) !== "");
+  return column(value, (entry) => document.createTextNode(show(entry)), { type: "num", className: `number ${more}`, searchable: false, visible });
 }
 
 const last = (value) => value ?? Infinity; // what has no number comes after all that have one
@@ -60,17 +61,17 @@ function named(entry) {
 const table = new DataTable("#leaderboard", {
   data: data.entries,
   columns: [
-    column((entry) => entry.order, ranked, { type: "num", className: "number", searchable: false }),
+    column((entry) => entry.order, ranked, { type: "num", className: "number of-rank", searchable: false }),
     column((entry) => entry.name, named),
-    numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), ""),
+    numbers((entry) => entry.accuracy ?? -1, ifScored((entry) => percent(entry.accuracy)), "of-accuracy"),
     numbers((entry) => entry.accuracy_low ?? -1, (entry) => (entry.accuracy_low === null ? "" : `${(100 * entry.accuracy_low).toFixed(1)}-${(100 * entry.accuracy_high).toFixed(1)}`)),
-    column((entry) => entry.verdict, (entry) => element("span", _(entry.verdict.replace("_", " ")), { class: `verdict ${entry.verdict}` })),
+    column((entry) => entry.verdict, (entry) => element("span", _(entry.verdict.replace("_", " ")), { class: `verdict ${entry.verdict}` }), { className: "of-verdict" }),
     numbers((entry) => last(entry.epochs_to_target), (entry) => entry.epochs_to_target ?? ""),
     numbers((entry) => last(entry.seconds), (entry) => entry.seconds?.toFixed(0) ?? ""),
     numbers((entry) => last(entry.parameters), (entry) => entry.parameters?.toLocaleString("en") ?? ""),
     numbers((entry) => entry.bonus, (entry) => entry.bonus || ""),
     numbers((entry) => entry.total ?? -1, (entry) => entry.total?.toFixed(2) ?? ""),
-    column((entry) => names(entry).join(" "), marks, { orderable: false, className: "wide" }),
+    column((entry) => names(entry).join(" "), marks, { orderable: false, className: "wide", visible: data.entries.some((entry) => names(entry).length) }),
   ],
   order: [[0, "asc"]],
   autoWidth: false,
