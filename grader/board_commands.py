@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from grader.decision_commands import Added, add_who, decider
@@ -25,20 +26,21 @@ def add_board_commands(command: Callable[..., Added], results: argparse.Argument
 
 def attempts(options: argparse.Namespace) -> None:
     from grader.grading.attempt_history import attempt_history
+    from grader.grading.explanation import at
     from grader.ledger.results_folder import open_results
 
     with open_results(options.results) as opened:
         made = attempt_history(opened.ledger, opened.rules, options.student)
     for each in made:
         accuracy = each.verdict.ranked and each.verdict.ranked.accuracy
-        submitted = each.graded.submitted
+        submitted, name = each.graded.submitted, each.verdict.name
         parts = [
             f"{each.number:>2}",
-            f"handed in {submitted:%Y-%m-%d %H:%M}"
+            f"handed in {at(submitted)}"
             if submitted
-            else f"taken in {each.taken_in[:16].replace('T', ' ')}",
+            else f"taken in {at(datetime.fromisoformat(each.taken_in).replace(microsecond=0))}",
             each.graded.source,
-            each.verdict.name,
+            "not trained" if name == "pending" and not each.counts else name,
             *([f"{accuracy:.2%}"] if accuracy is not None else []),
             each.why,
             *([f"({each.verdict.reason})"] if each.verdict.reason else []),

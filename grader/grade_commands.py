@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.decision_commands import Added, add_who, decider, line
+from grader.decision_commands import Added, add_who, decider
 from grader.rules import LAST_YEAR
 from grader.safe_text import printable
 from project.assignment import FAMILIES
@@ -152,7 +152,7 @@ def rules_(options: argparse.Namespace) -> None:
 
 def explain(options: argparse.Namespace) -> None:
     from grader.grading.changes import next_trainings, state
-    from grader.grading.explanation import decisions_about, explained, gradebook
+    from grader.grading.explanation import decisions_about, explained, gradebook, in_words
     from grader.grading.ranking import judged
     from grader.ledger.results_folder import open_results
     from grader.publish.gradebooks import grade
@@ -167,7 +167,7 @@ def explain(options: argparse.Namespace) -> None:
         graded, said = next(judged(ledger, rules, student))
         lines = explained(graded, said, entry, rules, opened.secret)
         for each, superseded in decisions_about(ledger.decided_for(student, {graded.carrier}), rules):
-            lines.append(("decided", line(each) + "  (superseded by a later one)" * superseded))
+            lines.append(("decided", in_words(each, student) + "; superseded by a later one" * superseded))
         lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
     if wanted := now_known.wanted.get(student):
         lines.append(("next", next_trainings({student: wanted})))

@@ -49,15 +49,16 @@ def attempt_history(ledger: Ledger, rules: Rules, student: str) -> list[JudgedAt
         counts = graded.digest == digest
         said = said if counts and said else verdict(graded, rules)
         found.append(
-            JudgedAttempt(number, known[graded.digest], graded, said, counts, why(graded, counts, len(made), rules))
+            JudgedAttempt(number, known[graded.digest], graded, said, counts, why(graded, counts, made, rules))
         )
     return found
 
 
-def why(graded: Graded, counts: bool, count: int, rules: Rules) -> str:
-    """Why an attempt counts, or does not."""
+def why(graded: Graded, counts: bool, made: list[Graded], rules: Rules) -> str:
+    """Why an attempt, of those that were made, counts, or does not."""
+    late = {each.digest: not in_time(each, rules, each.terms) for each in made}
     if not counts:
-        return "another one took its place"
-    if not in_time(graded, rules, graded.terms):
+        return "came too late" if late[graded.digest] and not all(late.values()) else "another one took its place"
+    if late[graded.digest]:
         return "counts: none was in time"
-    return "counts: " + ("the only one" if count == 1 else "the last one in time")
+    return "counts: " + ("the only one" if len(made) == 1 else "the last one in time")

@@ -6,16 +6,19 @@ from datetime import datetime
 from grader.grading.grades import Grade, highest_total
 from grader.grading.personal_rules import extended, held_to
 from grader.grading.ranking import Entry, band
-from grader.grading.readings import things_in
+from grader.grading.readings import points_in, things_in
 from grader.grading.verdicts import Verdict
-from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, UNDO
-from grader.ledger.decisions import Decision
+from grader.intake.checks import NOT_THERE
+from grader.ledger import decision_kinds as kinds
+from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, REPORTS, UNDO
+from grader.ledger.decisions import CLASS, Decision
 from grader.ledger.measurement import Measurement
 from grader.ledger.submissions import Graded
 from grader.rules import Grades, Rules
 from grader.secret import Secret, training_seed
-from project.support.wording import counted
+from project.support.wording import counted, listed
 
+EXEMPT_FROM = {LATE: "being late", REPORTS: "the demand of report and conclusion"}
 Line = tuple[str, str]  # what a line is about, and what it says
 
 
@@ -91,6 +94,36 @@ def decisions_about(history: Iterable[Decision], rules: Rules) -> Iterator[tuple
     return ((each, each.id not in {last[what] for what in about(each)}) for each in made)
 
 
+def in_words(decision: Decision, student: str) -> str:
+    """A decision for whoever asks about this student: what, by whom, when and why."""
+    of = f" for {decision.student}, who handed in for the group" if decision.student not in (student, CLASS) else ""
+    when = decision.at[:16].replace("T", " ")
+    why = f", because: {decision.why}" if decision.why else ""
+    return f"{decided(decision)}{of}, by {decision.by or 'unknown'} on {when} UTC (decision {decision.id}){why}"
+
+
+def decided(decision: Decision) -> str:
+    """What was decided."""
+    value = decision.value
+    match decision.kind:
+        case kinds.EXTEND if days := value.get("days"):
+            return f"deadline extended by {counted(days, 'day')}"
+        case kinds.EXTEND:
+            return f"deadline extended to {at(datetime.fromisoformat(value['until']))}"
+        case kinds.EXEMPT:
+            return f"exempt from {EXEMPT_FROM.get(value['from'], value['from'])}"
+        case kinds.POINTS:
+            said = ", ".join(f"{name} {points:g}" for name, points in points_in(value).items())
+            said = f"points: {said}" if said else "points left as they were"
+            said += f", with the comment {value['comment']!r}" if value.get("comment") else ""
+            return said + ", stopped in the middle" * bool(value.get("unfinished"))
+        case kinds.READERS:
+            return f"to be read by {listed(value['readers'])}"
+        case kinds.REGRADE:
+            return "graded anew"
+    return {kinds.DISQUALIFY: "disqualified", kinds.RELEASE: "results released"}.get(decision.kind, "withdrawn")
+
+
 def gradebook(entry: Entry, cell: str, practice: bool) -> str:
     """What goes into the gradebook, given what the gradebook's cell holds of a student in the final round."""
     if practice:
@@ -106,15 +139,16 @@ def made_of(entry: Entry, made: Grade, rules: Rules) -> Iterator[Line]:
     """What a total is made of."""
     yield "points", f"{made.accuracy:.2f} for the accuracy, {by_cutoffs(rules.grades)}"
     for part, given in (("report", made.report), ("conclusion", made.conclusion)):
-        who = entry.points["given"].get(part) if entry.points else ""
+        who = entry.points["given"].get(part, "") if entry.points else ""
         by = f", by {who}" if who else ""
         by += ", for an earlier hand-in" if entry.points and part in entry.points["earlier"] else ""
-        yield (
-            part,
-            f"{given:.2f} of {getattr(rules.bonus, part):g}{by}"
-            if entry.points and part in entry.points["given"]
-            else "not read yet",
+        by += "; a reader stopped in the middle, and `review` asks for the rest" * bool(
+            entry.points and entry.points["unfinished"]
         )
+        missing = any(said.startswith(f"{part.upper()}.md: {NOT_THERE}") for said in entry.warnings)
+        unread = "none was handed in" if missing else "not read yet"
+        read = entry.points and part in entry.points["given"]
+        yield part, f"{given:.2f} of {getattr(rules.bonus, part):g}{by}" if read else unread
     if made.days_late:
         each = f"{rules.late_work.points_a_day:g} points"
         if rules.late_work.share_a_day:

@@ -24,7 +24,6 @@ from grader.ledger.submissions import HANDED_IN_BY, Graded
 from grader.rerun.grading_data import GradingData, prepare
 from grader.rerun.job import Job
 from grader.rules import Rules
-from grader.safe_text import printable
 from grader.secret import training_seed
 from project.support.errors import UserError, note
 from project.support.wording import counted
@@ -52,9 +51,6 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     downloads, roster = without_withdrawn(downloads, roster, opened)
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
-    for each in downloads:
-        if each.attempts:
-            print(f"{each.student}: {printable(each.source.name)} counts, of {each.attempts + 1} attempts")
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
         if opened.secret.part == "practice" and (said := renamed(folder, downloads, opened.ledger.runs())):

@@ -10,9 +10,10 @@ from grader.grading.git_dates import git_dates
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.groups import for_groups
 from grader.grading.personal_rules import lateness
+from grader.grading.staff import fits
 from grader.intake.downloads import Download, find_downloads
 from grader.intake.git_repositories import has_files
-from grader.intake.identity import identified, place_of
+from grader.intake.identity import NOT_LISTED, identified, place_of
 from grader.intake.last_in_time import counted
 from grader.intake.loose_files import put_together
 from grader.intake.roster import ROSTER, Roster
@@ -67,7 +68,12 @@ def hand_ins(
             dated.append(each)
     if not dated:
         raise UserError(f"{folder}: no submissions; expected folders, archives or git repositories in it")
-    known = identified(dated, claims, roster, held)
+    known = [
+        replace(each, flags=tuple(flag for flag in each.flags if flag != NOT_LISTED))
+        if fits(rules, each.student, each.source.name)  # a roster lists no baselines
+        else each
+        for each in identified(dated, claims, roster, held)
+    ]
 
     def late(download: Download) -> bool:
         return is_late(download, rules, terms or {})

@@ -112,8 +112,8 @@ def readings(ledger: Ledger, each_reader: bool = True) -> Readings:
 def points_that_count(
     ledger: Ledger, rules: Rules, carriers: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """By student: at, by, report, conclusion, comment, by `key` the criteria, in `given` who gave points for which part, and in
-    `read` by part the digests of the hand-ins that were read for them.
+    """By student: at, by, report, conclusion, comment, by `key` the criteria, in `given` who gave points for which part, in
+    `read` by part the digests of the hand-ins that were read for them, and whether a reader's last reading is `unfinished`.
 
     None is more than the rules of now allow, whatever those allowed by which it was given.
 
@@ -157,6 +157,7 @@ def together(found: Sequence[ReaderPoints], rules: Rules) -> dict[str, Any]:
         made["read"][part] = [reader.read[part] for reader, _ in gave if part in reader.read]
     who = {name for reader in found for name in (*reader.by.values(), *reader.comments) if name}
     comments = dict.fromkeys(said for reader in found for said in reader.comments.values())
+    made["unfinished"] = any(reader.unfinished for reader in found)
     made |= {"at": max(reader.at for reader in found), "by": in_words(sorted(who)), "comment": "\n\n".join(comments)}
     return made
 

@@ -66,7 +66,7 @@ def register(
                     if found.student in opened.ledger.students():
                         work[found.student] = found.work  # of which a training may still be wanted
                     continue
-            noted = about(found, download, opened, rules)
+            noted, own = about(found, download, opened, rules), found.digest
             before = next(counting(opened.ledger, rules, found.student), None)
             if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules, terms):
                 if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
@@ -78,6 +78,8 @@ def register(
                     as_before = {name: getattr(before, name) for name in AS_BEFORE}
                     noted = replace(noted, **as_before, known_as=handed_in_as(before, noted.known_as))
                     found = again
+            if download.attempts and noted.digest == own:
+                print(f"{found.student}: {printable(download.source.name)} counts, of {download.attempts + 1} attempts")
             noted.flags.extend(known.flags(download, found.own_id))
             opened.ledger.note_findings(found.student, found.digest, checks_by(rules), found.findings)
             opened.ledger.note(now(), noted)

@@ -24,6 +24,7 @@ from project.support.wording import duration
 
 LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
 MOST_CHARACTERS = 40_000  # of either
+NOT_THERE = "is missing, and no notebook or document takes its place"
 EXPECTED = ("config.yaml", "student.yaml", "README.md")
 TAKEN_NAMES = {
     *sys.stdlib_module_names,
@@ -155,7 +156,7 @@ def check_reports(submission: Submission, texts: Mapping[str, str]) -> Iterator[
         mend = f"write at least {least} and at most {MOST_CHARACTERS} characters (a Korean one counts as two)"
         where = printable(" ".join(found.files)) if found.files else f"{part.upper()}.md"
         if not found.files:
-            yield Finding(where, "is missing, and no notebook or document takes its place", mend, "bonus")
+            yield Finding(where, NOT_THERE, mend, "bonus")
         elif found.markdown is None:
             all_text = all(is_all_text(file, submission.files[file]) for file in found.files)
             yield document(where, mend, least, "".join(texts.get(file, "") for file in found.files), all_text)

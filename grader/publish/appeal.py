@@ -130,7 +130,7 @@ def log_name(each: PastMeasurement) -> str:
 def result(entry: Entry, of_student: Hide, of_staff: Hide, of_reason: Hide) -> dict[str, Any]:
     """What the grade is now."""
     shown = entry.model_dump(mode="json", exclude={"version", "student", "name", "reason"})
-    points = dict(entry.points or {})
+    points = {name: value for name, value in (entry.points or {}).items() if name != "unfinished"}
     if points:
         points["comment"] = of_staff(points["comment"])
     return shown | {

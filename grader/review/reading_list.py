@@ -109,10 +109,14 @@ def not_final(opened: OpenResults) -> list[str]:
     unread = [
         entry
         for entry in entries
-        if not read.get(entry.student) or {*asked.get(entry.student, ())} - {*read[entry.student]}
+        if not read.get(entry.student)
+        or {*asked.get(entry.student, ())} - {*read[entry.student]}
+        or any(reader.unfinished for reader in read[entry.student].values())
     ]
     if unread and rules.bonus.report + rules.bonus.conclusion:
-        lines.append(f"report and conclusion of {counted(len(unread), 'submission')} are not read yet; see `review`")
+        lines.append(
+            f"report and conclusion of {counted(len(unread), 'submission')} are not read to the end yet; see `review`"
+        )
     return lines
 
 

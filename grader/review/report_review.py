@@ -23,6 +23,8 @@ from project.support.errors import UserError
 HELP = "points, Enter to leave them, s to skip this student, q to stop"
 EARLIER = "it has points for an earlier hand-in: Enter gives the same for this one"
 
+UNFINISHED = "it was read in part, and what was answered counts: Enter leaves that, and the rest is asked for"
+
 
 class Skip(Exception):
     """Not this student."""
@@ -192,6 +194,8 @@ def show(console: Console, apart: Apart, reading: Reading, opened: OpenResults, 
 
 def ask_all(console: Console, answers: Answers, rules: Rules, before: ReaderPoints, digest: str) -> None:
     """Points for each part, or for each of its criteria, and a comment. Raises Skip, or EOFError to stop."""
+    if before.unfinished:
+        console.print(UNFINISHED, markup=False)
     for part in PARTS:
         if part in of_earlier(before, digest):
             console.print(f"{part}: {EARLIER}", markup=False)

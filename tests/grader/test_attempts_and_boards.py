@@ -1,5 +1,7 @@
 """What a student handed in over time, and boards that go by another column."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,20 @@ def test_every_attempt_is_listed_with_its_verdict_and_the_last_counts(write_subm
     assert first.startswith("1  handed in 20") and "passed  70.00%  another one took its place" in first
     assert "passed  80.00%  another one took its place" in second
     assert "rejected  counts: the last one in time  (config.yaml" in third
+
+
+def test_an_attempt_that_came_too_late_is_told_so_and_times_have_their_zone(write_submission, tmp_path, rules, capsys):
+    results, due = tmp_path / "results", datetime.fromisoformat("2026-11-02T09:00:00+09:00")
+    for width, day in ((4, 1), (5, 2), (6, 4)):
+        folder = write_submission("kim", changed(width), parent=tmp_path / f"night-{width}").parent
+        (folder / "times.csv").write_text(f"file,submitted\nkim,2026-11-0{day}T08:00:00+09:00\n")
+        graded(folder, results, rules.but(deadline=due), MadeUp(lambda job: scored(0.7)))
+    capsys.readouterr()
+    assert main(["attempts", str(results), "kim"]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "handed in 2026-11-01 08:00+09:00" in first and "another one took its place" in first
+    assert "counts: the last one in time" in second
+    assert "rejected  came too late  (time: came 1 day and 23 hours after" in third
 
 
 def test_attempts_of_a_round_before_a_regrade_keep_what_they_came_to(write_submission, tmp_path, rules, capsys):

@@ -44,7 +44,12 @@ def test_an_extension_is_tried_taken_explained_and_taken_back(results, capsys):
     assert shown.splitlines()[:2] == again.splitlines()[:2]
     assert board(results)["lee"]["verdict"] == "passed"
     why = said(capsys, "explain", results, "lee")
-    assert "extended to 2026-12-06" in why and "because ill" in why and "gradebook   85.00" in why
+    assert (
+        "extended to 2026-12-06" in why
+        and "deadline extended to 2026-12-06" in why
+        and "because: ill" in why
+        and "gradebook   85.00" in why
+    )
     said(capsys, "undo", results, "1")
     assert board(results)["lee"]["verdict"] == "rejected"
     assert "gradebook   0.00" in said(capsys, "explain", results, "lee")
@@ -72,7 +77,13 @@ def test_who_is_disqualified_has_no_rank_and_the_evidence_stays(results, capsys)
     )
     assert kim["strategies"] and board(results)["park"]["rank"] == 1
     why = said(capsys, "explain", results, "kim")
-    assert "91.00%" in why and "because bought" in why and "gradebook   0.00" in why and "next run" not in why
+    assert (
+        "91.00%" in why
+        and "disqualified, by" in why
+        and "because: bought" in why
+        and "gradebook   0.00" in why
+        and "next run" not in why
+    )
     said(capsys, "undo", results, "1")
     assert board(results)["kim"]["rank"] == 1
 
@@ -278,7 +289,7 @@ def test_an_explanation_tells_what_a_later_decision_superseded_and_no_cost_that_
     for days in ("1", "2"):
         said(capsys, "extend", results, "lee", "--days", days)
     first, second = [each for each in said(capsys, "explain", results, "lee").splitlines() if "decided" in each]
-    assert "superseded" in first and "days 1" in first and "superseded" not in second
+    assert "superseded" in first and "deadline extended by 1 day, by" in first and "superseded" not in second
     lines = said(capsys, "explain", results, "park")
     assert "staff has no rank" in lines and "nothing, for staff is in no gradebook" in lines
     assert main(["withdraw", str(results), "kim", "--yes"]) == 0

@@ -21,14 +21,16 @@ from grader.grading.explanation import made_of
 from grader.grading.grades import Grade
 from grader.grading.ranking import standings
 from grader.grading.readings import far_apart, points_that_count
+from grader.grading.register_submissions import read_submission
 from grader.grading.verdicts import checks_by
+from grader.intake.checks import check_reports
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import open_results
 from grader.ledger.submission_store import keep, kept
 from grader.ledger.submissions import Noted
 from grader.publish.feedback import feedback
 from grader.publish.publishing import publish
-from grader.review.reading_list import NUMBERS, assigned, numbers, shared_out, to_read
+from grader.review.reading_list import NUMBERS, assigned, not_final, numbers, shared_out, to_read
 from grader.review.report_points import Given, give, read_points
 from grader.review.report_review import review
 from grader.rules import Limits, Points, Rules
@@ -464,8 +466,17 @@ def test_of_an_earlier_hand_in_what_is_given_anew_is_for_the_one_of_now(course, 
     assert said["report"] == "3.00 of 5, by kang, for an earlier hand-in" and said["conclusion"] == "4.00 of 5, by kang"
 
 
+def test_of_what_was_not_handed_in_nobody_waits_for_a_reading(course, write_submission, rules, tmp_path):
+    (finding,) = check_reports(read_submission(write_submission("oh", **{"CONCLUSION.md": None})), {})
+    with open_results(course) as opened:
+        (entry,) = (each for each in standings(opened.ledger, opened.rules) if each.student == "kim-101")
+        entry.warnings = [str(finding.by_rules(opened.rules))]
+        told = dict(made_of(entry, Grade(80.0), opened.rules))
+    assert (told["report"], told["conclusion"]) == ("not read yet", "none was handed in")
+
+
 @pytest.mark.parametrize("stop", [EOFError, KeyboardInterrupt, "q"])
-def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_again(stop, course):
+def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_again(stop, course, capsys):
     with_rules(course, rubric=RUBRIC)
     console, said = answering("2", stop)
     with open_results(course) as opened:
@@ -473,8 +484,14 @@ def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_aga
         assert points_that_count(opened.ledger, opened.rules)["kim-101"]["criteria"] == {"report: evidence": 2.0}
         assert "kim-101: kept so far: report: evidence 2; `review` asks again" in said.getvalue()
         assert "kim-101" in {entry.student for entry in to_read(opened, "kang")}
+        assert not_final(opened) == ["report and conclusion of 4 submissions are not read to the end yet; see `review`"]
+        assert main(["explain", str(course), "kim-101"]) == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert "report 2.00 of 5, by kang; a reader stopped in the middle, and `review` asks for the rest" in told
+        assert "decided points: report: evidence 2, stopped in the middle, by kang on" in told
         console, said = answering("", "1", "", "", "q")
         assert review(opened, "kang", named=True, console=console) == 1
+        assert "it was read in part" in said.getvalue()
         assert points_that_count(opened.ledger, opened.rules)["kim-101"]["report"] == 3.0 and "now 2" in said.getvalue()
         assert "kim-101" not in {entry.student for entry in to_read(opened, "kang")}
 

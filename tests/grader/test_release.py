@@ -88,4 +88,4 @@ def test_a_release_says_what_is_not_final_and_publishes_all_the_same(course, cap
     assert main(["release", str(course)]) == 0
     told = capsys.readouterr().out
     assert told.startswith("note    1 submission is not graded yet; `run` goes on with that\n")
-    assert "report and conclusion of 1 submission are not read yet" in told and there(course) == {"site"}
+    assert "report and conclusion of 1 submission are not read to the end yet" in told and there(course) == {"site"}

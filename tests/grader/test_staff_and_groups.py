@@ -78,6 +78,16 @@ def test_ranks_are_those_without_staff(drawn):
     assert ranked(entries()) == ranked([each for each in entries() if not each.staff])
 
 
+def test_a_baseline_is_on_no_roster_and_is_not_told_to_be_missing_there(write_submission, tmp_path, rules, capsys):
+    folder = [write_submission(name).parent for name in ("baseline-mlp", "kim", "lee")][0]
+    (folder / "roster.csv").write_text("id,name\nkim,Kim\n", encoding="utf-8")
+    graded(folder, tmp_path / "results", rules.but(staff=["baseline-*"]), MadeUp(lambda job: scored(0.9)))
+    said = capsys.readouterr().out
+    assert "lee: lee is not on the roster" in said and "baseline-mlp is not on" not in said
+    found = entries_of(tmp_path / "results")
+    assert [name for name, each in found.items() if "is not on the roster" in each["flags"]] == ["lee"]
+
+
 @pytest.mark.parametrize(
     "role, staff", [("", False), ("Student", False), ("학생", False), ("TA", True), ("조교", True)]
 )
@@ -220,7 +230,11 @@ def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission,
     for _ in range(2):
         assert {run(**late)[name] for name in ("kim", "lee", "park")} == {("passed", 0.9)}
     assert trained.count("kim") == 1
-    for command in ("explain", "history"):  # of a mate, too
+    told = {
+        "explain": "deadline extended by 2 days for kim, who handed in for the group",
+        "history": "extend kim days 2",
+    }
+    for command, words in told.items():  # of a mate, too
         capsys.readouterr()
         assert main([command, str(results), "lee"]) == 0
-        assert "extend kim days 2" in " ".join(capsys.readouterr().out.split())
+        assert words in " ".join(capsys.readouterr().out.split())
