@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from grader.grading.ranking import Entry, judged, standings
 from grader.grading.verdicts import verdict
 from grader.grading.withdrawals import veiled_words
 from grader.intake.veil import NOBODY, veiled
+from grader.ledger.decision_kinds import READERS
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
 from grader.ledger.results_folder import OpenResults, pages_locked
@@ -91,7 +93,10 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
     # By what roster and accounts tell: by what others call themselves, they could blot out words of the student's.
     of_student = partial(veiled, author=NOBODY, others=[told for _, told in others])
     of_staff = partial(veiled, author=NOBODY, others=[known for known, _ in others])  # who may have named anybody
-    past = past_measurements(ledger, entry.student)
+    handed_in = past_hand_ins(ledger, entry.student)
+    known = {each["digest"] for each in handed_in}  # of a group: what counted for the student, too
+    measured = [each for by in ledger.carriers(entry.student) for each in past_measurements(ledger, by)]
+    past = sorted((each for each in measured if each.digest in known), key=attrgetter("id"))
     logs = {each.id: opened.folder / each.measurement.folder / LOG for each in past if each.measurement.folder}
     kept = {number: log for number, log in logs.items() if log.is_file()}
     names = {each.id: log_name(each) for each in past if each.id in kept}
@@ -105,7 +110,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
         "written": now(),
         "rules": rules.model_dump(mode="json", exclude=PRIVATE),
         "result": result(entry, of_student, of_staff, of_reason),
-        "handed_in": [hidden(each, of_student, "source") for each in past_hand_ins(ledger, entry.student)],
+        "handed_in": [hidden(each, of_student, "source") for each in handed_in],
         "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
         "rounds": rounds(graded, past, rules, of_reason),
         "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
@@ -171,11 +176,14 @@ def training(each: PastMeasurement, seeds_shown: bool, log: str, hide: Hide) -> 
 
 
 def decisions(ledger: Ledger, student: str, hide: Hide) -> list[dict[str, Any]]:
-    """What was decided about the student, or about everybody."""
+    """What was decided about the student, or about everybody; not who was asked to read, which changes no grade."""
+    made = ledger.decided_for(student, ledger.carriers(student))
+    asked = {each.id for each in made if each.kind == READERS}
     return [
         {name: getattr(each, name) for name in ("id", "at", "by", "kind", "undoes", "in_force")}
         | {"about_all": not each.student, "value": hidden_within(each.value, hide), "why": hide(each.why)}
-        for each in ledger.decisions.history(student)
+        for each in made
+        if not {each.id, each.undoes} & asked
     ]
 
 

@@ -19,7 +19,8 @@ def as_markdown(found: dict[str, Any], language: str) -> str:
     lines += [
         f"- {texts['verdict']}: {result['verdict']}" + (f" ({escaped(result['reason'])})" if result["reason"] else "")
     ]
-    lines += [f"- {texts['accuracy']}: {percent(result['accuracy'])}", f"- {texts['total']}: {number(result['total'])}"]
+    lines += [f"- {texts['accuracy']}: {percent(result['accuracy']) or texts['no_number']}"]
+    lines += [f"- {texts['total']}: {number(result['total']) or texts['no_number']}"]
     lines += [f"- {texts['flag']}: {escaped(flag)}" for flag in result["flags"]]
     lines += [f"- {texts['warning']}: {escaped(warning)}" for warning in result["warnings"]]
     if points := result["points"]:

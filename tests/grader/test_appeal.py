@@ -82,6 +82,19 @@ def test_whom_the_reason_of_a_disqualification_names_by_a_name_of_the_other_s_ow
     assert "copied from ▒▒▒" in whole and "Lee Jun" not in whole
 
 
+@pytest.mark.parametrize("language, none", [("en", "none that counts"), ("ko", "인정되는 값이 없습니다")])
+def test_of_a_disqualified_one_no_number_is_left_out_in_silence_and_no_reader_is_told(course, language, none):
+    with open_results(course) as opened:
+        opened.ledger.decisions.take("then", "prof", "disqualify", "kim-201", {}, "bought")
+        opened.ledger.decisions.take("then", "prof", "readers", "kim-201", {"readers": ["oh"]}, "")
+        opened.ledger.decisions.undo("then", "prof", 5, "oh is ill")
+    assert main(["appeal", str(course), "kim-201", "--language", language]) == 0
+    files = {name: content.decode() for name, content in read(course / "appeals" / "kim-201").items()}
+    assert files["appeal.md"].count(f": {none}\n") == 2 and "bought" in files["appeal.md"]
+    assert "readers" not in files["appeal.md"] and '"kind": "readers"' not in files["appeal.json"]
+    assert not any("oh is ill" in text for text in files.values())
+
+
 def test_another_s_appeal_is_not_written_over_and_what_a_killed_one_left_goes(course, tmp_path, capsys):
     out = tmp_path / "appeals" / "of-today"
     with pytest.MonkeyPatch.context() as killed:
