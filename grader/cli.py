@@ -407,7 +407,7 @@ def bonus(options: argparse.Namespace) -> None:
     from grader.ledger.ledger import now
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.review.report_points import Given, give, read_criteria, read_points
+    from grader.review.report_points import Given, give, read_criteria, read_points, said_of_groups
 
     one = Given(options.student, options.report, options.conclusion, options.comment, read_criteria(options.criterion))
     if bool(options.csv) == bool(options.student) or (options.student and one == Given(options.student)):
@@ -424,7 +424,8 @@ def bonus(options: argparse.Namespace) -> None:
         for entry in after.entries.values():
             if entry.student in named and entry.bonus and entry.total is None:
                 print(f"note    {entry.student}: {entry.verdict}, so the total stays 0; the points wait in the ledger")
-        for line in far_apart(opened.ledger, opened.rules):
+        told = said_of_groups(after.entries.values(), named)
+        for line in [*told, *far_apart(opened.ledger, opened.rules)]:
             print(f"note    {line}")
         if gone := sorted(named - opened.ledger.students()):
             raise UserError(

@@ -1,12 +1,13 @@
 """Points that a person gives for a report and a conclusion: within the rules' limits, kept for good, with who and when."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from grader.grading.attempts import counting
+from grader.grading.ranking import Entry
 from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings
 from grader.ledger.decision_kinds import POINTS
 from grader.ledger.ledger import Ledger
@@ -129,6 +130,22 @@ def check(given: Given, rules: Rules) -> None:
             raise UserError(f"{given.student}: {name!r} is no criterion of the rules; {mend}")
         if not 0 <= points <= most[name]:
             raise UserError(f"{given.student}: {points:g} points for {name!r} are not 0 to {most[name]:g}")
+
+
+def said_of_groups(entries: Iterable[Entry], given: set[str]) -> Iterator[str]:
+    """A line for each group whose members differ in points after these were given points, and how all would have the same."""
+    groups: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        if entry.digest:
+            groups.setdefault(entry.carrier, {})[entry.student] = entry.bonus
+    for carrier, points in groups.items():
+        if given & {*points} and len({*points.values()}) > 1:
+            differ = ", ".join(f"{student} {points[student]:g}" for student in sorted(points))
+            of_all = (
+                f"points for {carrier}, who handed in, are for all who have none alone" if carrier in points else ""
+            )
+            mend = "; ".join(filter(None, [of_all, "`undo` takes back what one was given alone"]))
+            yield f"one group, and different points for its texts: {differ}; {mend}"
 
 
 def reading_before(ledger: Ledger, rules: Rules, student: str, by: str) -> ReaderPoints:
