@@ -95,6 +95,7 @@ def note_down_in(place: Path, options: argparse.Namespace) -> None:
 def erase_in(place: Path, options: argparse.Namespace) -> None:
     """Erase the student from one round's results, where that was noted down, and say what that changes."""
     from grader.grading.changes import in_words, state
+    from grader.ledger.decision_kinds import WITHDRAW
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
     from grader.publish.withdrawal import erase_noted, mentioning, number_of
@@ -110,5 +111,9 @@ def erase_in(place: Path, options: argparse.Namespace) -> None:
             rank = f", rank {was.rank}" if was.rank else ""
             print(f"{options.student}: {was.verdict}{rank} -> withdrawn; {traces.number} in {place} now")
         print(in_words(before, state(opened.ledger, opened.rules)))
+        number = next(each.id for each in opened.ledger.decisions.history(traces.number) if each.kind == WITHDRAW)
+        print(
+            f"Decision {number}; after `python -m grader undo {place} {number}` runs take the student in again, as new."
+        )
         if told := [str(path) for path in mentioning(place, traces)]:
             print(f"note    still told in {', '.join(told)}")

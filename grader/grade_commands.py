@@ -169,6 +169,6 @@ def explain(options: argparse.Namespace) -> None:
         for each, superseded in decisions_about(ledger.decided_for(student, {graded.carrier}), rules):
             lines.append(("decided", in_words(each, student) + "; superseded by a later one" * superseded))
         lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
-    if wanted := now_known.wanted.get(student):
-        lines.append(("next", next_trainings({student: wanted})))
+    if wanted := {each: now_known.wanted[each] for each in (student, graded.carrier) if each in now_known.wanted}:
+        lines.append(("next", next_trainings(wanted)))
     print("\n".join(f"{about:<11} {printable(text, 2000)}" for about, text in lines))

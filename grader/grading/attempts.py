@@ -1,6 +1,6 @@
 """Which of a student's attempts counts, by the rules and by what was decided: asked at any time, and noted nowhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
@@ -8,7 +8,7 @@ from operator import attrgetter
 from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
-from grader.ledger.submissions import Attempt, Graded, Noted, terms_for
+from grader.ledger.submissions import Attempt, Graded, Noted, is_number, terms_for
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
 
@@ -42,6 +42,15 @@ def counting_one(attempts: list[Attempt], rules: Rules, known: Mapping[str, Term
     if newest in found:
         return newest
     return next((each for each in reversed(found) if each.measured), newest)
+
+
+def once(found: Iterable[Graded]) -> list[Graded]:
+    """Those who are trained: of a group whoever handed it in or, where that one has withdrawn, the first of the others."""
+    chosen: dict[tuple[str, str], Graded] = {}
+    for each in found:
+        if each.carrier == each.student or is_number(each.carrier):
+            chosen.setdefault((each.carrier, each.digest), each)
+    return [*chosen.values()]
 
 
 def of_the_same(before: Noted, noted: Noted) -> bool:

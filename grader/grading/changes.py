@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from grader.grading.attempts import once
 from grader.grading.ranking import Entry, judged, standings
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
@@ -34,8 +35,9 @@ def state(ledger: Ledger, rules: Rules) -> State:
 
 
 def wanted_by_all(ledger: Ledger, rules: Rules) -> dict[str, int]:
-    """By id, how many trainings the next run makes; without those that want none."""
-    wanted = {graded.student: len(pending_trainings(graded, rules)) for graded, _ in judged(ledger, rules)}
+    """By id, how many trainings the next run makes, for a group once; without those that want none."""
+    each = once(graded for graded, _ in judged(ledger, rules))
+    wanted = {graded.student: len(pending_trainings(graded, rules)) for graded in each}
     return {student: count for student, count in wanted.items() if count}
 
 

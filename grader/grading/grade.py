@@ -1,10 +1,12 @@
 """The walk: take submissions in, ask the ledger which trainings are wanted, have them made, and record what they came to."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from grader.engines.engine import Train
+from grader.grading.attempts import counting, once
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import held, said_of_others
@@ -14,7 +16,7 @@ from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
-from grader.grading.withdrawals import veil, without_withdrawn
+from grader.grading.withdrawals import rounds_of, veil, without_withdrawn
 from grader.intake.submission import Submission
 from grader.ledger.ledger import now
 from grader.ledger.measurement import COMPUTATION, Measurement
@@ -64,6 +66,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
+        for line in said_of_practice(opened):
+            print(line)
         for line in said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags()):
             print(line)
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
@@ -75,10 +79,19 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
                 print(f"{student}: goes on with the regrade that was begun")
             else:
                 opened.ledger.regrade(now(), settings.by, student, settings.reason)
-        for each in downloads:
-            if HANDED_IN_BY in each.known_as:  # the group is trained once
-                work.pop(each.student, None)
+        if any(HANDED_IN_BY in each.known_as for each in downloads):
+            trained = once(each for each in counting(opened.ledger, rules) if each.student in work)
+            work = {each.student: work[each.student] for each in trained}
         Walk(work, opened, rules, settings, known).run(train)
+
+
+def said_of_practice(opened: OpenResults) -> Iterator[str]:
+    """A line where practice was before this round: that it counts no more, and who has handed in nothing since."""
+    for _, ledger, own in rounds_of(opened):
+        if not own:
+            left = ", ".join(sorted(ledger.students() - opened.ledger.students()))
+            more = f"; with nothing handed in to this round: {left}" if left else ""
+            yield f"practice is over, and nothing that was handed in to it counts in this round{more}"
 
 
 class Walk:
@@ -156,7 +169,7 @@ class Walk:
     def job(self, task: Task) -> Job:
         graded, _ = next(judged(self.ledger, self.rules, task.student))
         place = f"{graded.digest[:12]}-{graded.images[:8]}-{task.index + 1}"
-        if times := self.ledger.round(graded.student):
+        if times := self.ledger.round(graded.carrier):
             place += f"-regrade-{times}"
         if row := graded.rows.get(task.index):
             place += f"-after-{row}"

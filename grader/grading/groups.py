@@ -31,7 +31,12 @@ def for_groups(
     for members in groups.values():
         if handed_in := [counting[each.student] for each in members if each.student in counting]:
             chosen = last_in_time(handed_in, is_late)
-            counting |= {each.student: shared(chosen, each, counting.get(each.student)) for each in members}
+            late = [each for each in handed_in if each is not chosen and is_late(each)]
+            late += [other for each in handed_in for other in each.passed_over]
+            for each in members:
+                passed_over = tuple(shared(other, each, None) for other in late)
+                counts = shared(chosen, each, counting.get(each.student))
+                counting[each.student] = replace(counts, passed_over=passed_over)
     return sorted(counting.values(), key=lambda each: each.student)
 
 

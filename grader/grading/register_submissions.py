@@ -13,6 +13,7 @@ from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
 from grader.grading.quotas import Runs, quota, said_of_renamed, same_place, was_trained
 from grader.grading.verdicts import checks_by
+from grader.grading.withdrawals import measured_for
 from grader.intake.downloads import Download
 from grader.intake.identity import BY_CLAIM, BY_PLACE, KnownIds, of_roster, place_of
 from grader.intake.loose_files import as_zip
@@ -21,7 +22,7 @@ from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
-from grader.ledger.submissions import HANDED_IN_BY, Graded, Noted, terms_for
+from grader.ledger.submissions import HANDED_IN_BY, Graded, Noted, carrier, terms_for
 from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
@@ -56,6 +57,9 @@ def register(
         for download in downloads:
             try:
                 found = examined(apart, download, opened.folder, rules.max_epochs)
+                passed_over = [
+                    (each, examined(apart, each, opened.folder, rules.max_epochs)) for each in download.passed_over
+                ]
             except NoSandbox as error:
                 note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
                 continue
@@ -78,6 +82,9 @@ def register(
                     as_before = {name: getattr(before, name) for name in AS_BEFORE}
                     noted = replace(noted, **as_before, known_as=handed_in_as(before, noted.known_as))
                     found = again
+            for each, of_late in passed_over:
+                opened.ledger.note_findings(found.student, of_late.digest, checks_by(rules), of_late.findings)
+                opened.ledger.note_passed_over(now(), about(of_late, each, opened, rules))
             if download.attempts and noted.digest == own:
                 print(f"{found.student}: {printable(download.source.name)} counts, of {download.attempts + 1} attempts")
             noted.flags.extend(known.flags(download, found.own_id))
@@ -107,7 +114,10 @@ def about(found: Examined, download: Download, opened: OpenResults, rules: Rules
     """What the ledger notes of a download."""
     source, images = printable(PurePath(download.place or download.source).name), images_key(rules, opened.secret)
     noted = (found.student, found.name, found.digest, found.tier, source, download.submitted, download.late, images)
-    return Noted(*noted, download.time_by, list(download.flags), dict(download.known_as))
+    known_as = dict(download.known_as)
+    if number := measured_for(opened, carrier(found.student, known_as), found.digest):
+        known_as[HANDED_IN_BY] = [number]
+    return Noted(*noted, download.time_by, list(download.flags), known_as)
 
 
 def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -> None:

@@ -14,7 +14,7 @@ from grader.grading.personal_rules import held_to, lateness
 from grader.grading.slowness import Epoch, slowness
 from grader.intake.checks import Finding, rejections
 from grader.ledger.measurement import Measurement
-from grader.ledger.submissions import Graded
+from grader.ledger.submissions import Graded, is_number
 from grader.rules import Rules
 from grader.safe_text import in_words
 
@@ -160,8 +160,8 @@ def wanted_trainings(graded: Graded, rules: Rules) -> int:
 
 def pending_trainings(graded: Graded, rules: Rules) -> list[int]:
     """The numbers of the trainings that are wanted and not there; none where the verdict needs no other, or where another
-    of the group is trained for all."""
-    if graded.carrier != graded.student:
+    of the group is trained for all: who has withdrawn is not, and `attempts.once` tells who is instead."""
+    if graded.carrier != graded.student and not is_number(graded.carrier):
         return []
     if needs_a_person(graded) or verdict(graded, rules).name in ("rejected", "failed", "disqualified", "missing"):
         return []

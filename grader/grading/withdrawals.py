@@ -12,7 +12,7 @@ from grader.ledger.decision_kinds import WITHDRAW
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults
 from grader.ledger.rounds import of_round
-from grader.ledger.submissions import HANDED_IN_BY
+from grader.ledger.submissions import HANDED_IN_BY, carrier
 from grader.secret import Secret, read_secret
 from project.support.errors import note
 
@@ -89,6 +89,14 @@ def back_again(opened: OpenResults) -> str | None:
     return next((each for each in sorted(opened.ledger.ids()) if mark(each, opened.secret) in marks), None)
 
 
+def measured_for(opened: OpenResults, by: str, digest: str) -> str:
+    """The number under which the rest of a group kept what was measured of a hand-in, when whoever handed it in withdrew;
+    empty where nothing was kept so. It counts on after that is taken back, and nobody trains it again."""
+    marks = {each.student: each.value["mark"] for each in opened.ledger.decisions.history() if each.kind == WITHDRAW}
+    numbers = {number for number, marked in marks.items() if marked == (marks.get(by) or mark(by, opened.secret))}
+    return next(iter(sorted(numbers & opened.ledger.measured_under(digest))), "") if numbers else ""
+
+
 def without_withdrawn(
     downloads: Sequence[Download], roster: Roster | None, opened: OpenResults
 ) -> tuple[list[Download], Roster | None]:
@@ -98,19 +106,27 @@ def without_withdrawn(
     def has_withdrawn(student: str) -> bool:
         return any(mark(student, secret) in marks for secret, marks in marked)
 
-    left = [each for each in downloads if not has_withdrawn(each.student)]
+    left = [
+        replace(each, passed_over=tuple(other for other in each.passed_over if not has_withdrawn(handed_in_by(other))))
+        for each in downloads
+        if not has_withdrawn(each.student)
+    ]
     if count := len(downloads) - len(left):
         note(f"{count} of these downloads are of students who have withdrawn: passed over; delete them there, too")
     numbers = {each: number for number, each in withdrawn(opened.ledger).items() if each}
     # A group's hand-in by one who has withdrawn counts for the others under the number.
     for at, each in enumerate(left):
-        if (by := each.known_as.get(HANDED_IN_BY, [""])[0]) and has_withdrawn(by):
+        if has_withdrawn(by := handed_in_by(each)):
             others = {kind: texts for kind, texts in each.known_as.items() if kind != HANDED_IN_BY}
             number = numbers.get(mark(by, opened.secret))
             left[at] = replace(each, known_as=others | ({HANDED_IN_BY: [number]} if number else {}))
     if roster:
         roster = Roster([each for each in roster.students if not has_withdrawn(each.student)])
     return left, roster
+
+
+def handed_in_by(download: Download) -> str:
+    return carrier(download.student, download.known_as)
 
 
 def rounds_of(opened: OpenResults) -> Iterator[tuple[Secret, Ledger, bool]]:

@@ -62,6 +62,7 @@ class Download:
         flags: What a person should look at: about whose it is.
         parts: Where several files together are the hand-in: all of them, `source` among them.
         place: Where it lies, as the ledger calls it; empty where that is where it lies.
+        passed_over: Others of this student, or of the group, that are late, and would count by a decision.
     """
 
     source: Path
@@ -80,6 +81,7 @@ class Download:
     flags: tuple[str, ...] = ()
     parts: tuple[Path, ...] = ()
     place: str = ""
+    passed_over: tuple["Download", ...] = ()
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:

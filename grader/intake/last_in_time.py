@@ -16,7 +16,12 @@ def counted(downloads: Iterable[Download], is_late: Callable[[Download], bool]) 
     by_student: dict[str, list[Download]] = {}
     for download in downloads:
         by_student.setdefault(download.student or normal(str(download.source)), []).append(download)
-    return [replace(last_in_time(attempts, is_late), attempts=len(attempts) - 1) for attempts in by_student.values()]
+    found = []
+    for attempts in by_student.values():
+        chosen = last_in_time(attempts, is_late)
+        late = tuple(each for each in attempts if each is not chosen and is_readable(each.source) and is_late(each))
+        found.append(replace(chosen, attempts=len(attempts) - 1, passed_over=late))
+    return found
 
 
 def last_in_time(attempts: list[Download], is_late: Callable[[Download], bool]) -> Download:

@@ -246,6 +246,10 @@ class Ledger:
         """The ids of all who have handed anything in."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions WHERE digest != ''")}
 
+    def measured_under(self, digest: str) -> set[str]:
+        """The ids under which something was measured of a hand-in."""
+        return {row[0] for row in self.database.execute("SELECT student FROM measurements WHERE digest = ?", [digest])}
+
     def ids(self) -> set[str]:
         """The ids of all who are in it, also of those who handed in nothing."""
         return {row[0] for row in self.database.execute("SELECT DISTINCT student FROM submissions")}

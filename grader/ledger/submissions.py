@@ -11,6 +11,7 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.terms import NO_TERMS, Terms
 
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
+NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
 NO_NAMES = ("group", "role", HANDED_IN_BY)  # in `known_as`: what is not said of the student alone
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
@@ -90,10 +91,19 @@ def carrier(student: str, known_as: Mapping[str, list[str]]) -> str:
 
 
 def terms_for(student: str, known_as: Mapping[str, list[str]], known: Mapping[str, Terms]) -> Terms:
-    """On whose terms a hand-in is: of a group those of whoever handed it in. To be disqualified is each one's own."""
+    """On whose terms a hand-in is: of a group those of whoever handed it in; where that one has withdrawn, and nothing more
+    can be decided for it, also the own ones. To be disqualified is each one's own."""
     own = known.get(student, NO_TERMS)
     by = carrier(student, known_as)
-    return own if by == student else replace(known.get(by, NO_TERMS), disqualified=own.disqualified)
+    if by == student:
+        return own
+    terms = replace(known.get(by, NO_TERMS), disqualified=own.disqualified)
+    return own.over(terms) if is_number(by) else terms
+
+
+def is_number(student: str) -> bool:
+    """Whether it is the number of somebody who has withdrawn."""
+    return student.startswith(NUMBERED) and student.removeprefix(NUMBERED).isdecimal()
 
 
 def measured(row: sqlite3.Row) -> Measurement:

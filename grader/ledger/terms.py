@@ -28,6 +28,11 @@ class Terms:
     def extended(self) -> bool:
         return self.until is not None or self.days > 0
 
+    def over(self, others: "Terms") -> "Terms":
+        """These, and of others what these say nothing of."""
+        last = self if self.extended else others
+        return replace(self, until=last.until, days=last.days, exempt=self.exempt | others.exempt)
+
 
 NO_TERMS = Terms()
 

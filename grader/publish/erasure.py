@@ -75,6 +75,20 @@ def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
     change(ledger, "submissions", first, student=number, name=number, **nothing, **empty)
 
 
+def erase_passed_over(ledger: Ledger, student: str) -> None:
+    """Leave others of the group nothing that the student handed in, and that has counted for nobody."""
+    with ledger.all_or_nothing():
+        ledger.database.execute(
+            "DELETE FROM submissions WHERE student != ? AND json_extract(known_as, '$.handed_in_by[0]') = ?"
+            " AND digest NOT IN (SELECT digest FROM measurements)"
+            " AND id NOT IN (SELECT max(id) FROM submissions GROUP BY student)",
+            [student, student],
+        )
+        ledger.database.execute(
+            "DELETE FROM findings WHERE (student, digest) NOT IN (SELECT student, digest FROM submissions)"
+        )
+
+
 def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
     """Leave numbers alone. What counts for others of a group, too, stays whole but for the name."""
     _, shared = digests_of(ledger, student)

@@ -20,7 +20,8 @@ from grader.ledger.ledger import Ledger, now
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults, pages_locked
 from grader.ledger.submission_store import place
-from grader.publish.erasure import digests_of, erase, words_of
+from grader.ledger.submissions import NUMBERED
+from grader.publish.erasure import digests_of, erase, erase_passed_over, words_of
 from grader.publish.export_files import FILES
 from grader.publish.release import DRAFT, EXPORTS, SITE
 from grader.publish.traces import Traces
@@ -89,7 +90,7 @@ def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
     ids = [student]
     for each in ids:  # which grows
         ids += sorted(old for old, new in superseded.items() if new == each and old in known and old not in ids)
-    numbers = (name for at in range(1, len(known) + len(ids) + 1) if (name := f"withdrawn-{at}") not in known)
+    numbers = (name for at in range(1, len(known) + len(ids) + 1) if (name := f"{NUMBERED}{at}") not in known)
     listed = kept_roster(opened.folder)
     people, begun = class_list(standings(ledger, opened.rules), listed), []
     for each, number in zip(reversed(ids), numbers):
@@ -118,6 +119,7 @@ def go_on(opened: OpenResults) -> dict[str, Traces]:
     for each in noted(opened):
         erased[each.student] = traces = Traces.of(each.student, each.words, each.number)
         listed = kept_roster(opened.folder)
+        erase_passed_over(opened.ledger, each.student)
         erase_files(opened, each.student, each.number)
         if listed.pop(each.student, None):
             write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())

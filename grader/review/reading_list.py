@@ -82,8 +82,11 @@ def to_read(opened: OpenResults, by: str, again: bool = False) -> list[Entry]:
 
 
 def own_texts(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """Students with texts to read; of a group the one of whoever handed them in, whose points count for all members."""
-    return (entry for entry in entries if entry.digest and entry.carrier == entry.student and not entry.staff)
+    """Students with texts to read; of a group the one of whoever handed them in, whose points count for all members, or each
+    of those who are left where that one has withdrawn."""
+    found = [entry for entry in entries if entry.digest and not entry.staff]
+    there = {entry.student for entry in found}
+    return (entry for entry in found if entry.carrier == entry.student or entry.carrier not in there)
 
 
 def is_read(entry: Entry, by: str, opened: OpenResults) -> bool:

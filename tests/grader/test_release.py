@@ -8,7 +8,9 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.ledger.results_folder import open_results, store_rules
+from grader.publish.publishing import publish
 from grader.publish.release import said_of_page
+from tests.grader.test_rounds import in_practice
 
 OUT = ("site", "feedback", "gradescope", "canvas-feedback.zip", "moodle-feedback.zip")
 
@@ -68,6 +70,14 @@ def test_without_that_rule_all_is_published_at_once(course, capsys):
     assert "at once, by the rules" in capsys.readouterr().err
     with open_results(course) as opened:
         assert not opened.ledger.decisions.history()
+
+
+def test_a_practice_board_is_never_held_back(course):
+    assert there(course) == set()
+    in_practice(course)
+    with open_results(course) as opened:
+        publish(opened)
+    assert there(course) == {"site"} and not (course / "draft").exists()
 
 
 def test_rules_that_hold_back_take_what_was_published_out_again(course):

@@ -67,7 +67,7 @@ def test_where_the_practice_key_is_gone_no_final_key_is_drawn(content, tmp_path)
 
 
 def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_submission, tmp_path, rules, capsys):
-    for student in ("kim", "lee"):
+    for student in ("kim", "lee", "park"):
         folder = write_submission(student).parent
     trained = []
     engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
@@ -75,8 +75,11 @@ def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_subm
     graded(folder, results / "practice", rules, engine, secret=new_secret(results, "practice", None))
     assert main(["withdraw", str(results), "kim", "--yes"]) == 0
     trained.clear()
+    shutil.rmtree(folder / "park")
     graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
-    assert trained == ["lee"] and "of students who have withdrawn" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert trained == ["lee"] and "of students who have withdrawn" in told.err
+    assert "handed in to it counts in this round; with nothing handed in to this round: park\n" in told.out
 
 
 def test_a_withdrawal_that_is_taken_back_in_one_round_names_the_other_one(write_submission, tmp_path, rules, capsys):
@@ -156,6 +159,22 @@ def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tm
         opened.ledger.database.execute("UPDATE submissions SET taken_in = '2026-01-01T00:00:00+00:00'")
     night(6)
     assert trained == [4, 6]
+
+
+def test_what_is_beyond_the_quota_is_not_said_to_count(write_submission, tmp_path, rules, capsys):
+    practice, secret = tmp_path / "results" / "practice", Secret(bytes(16), part="practice")
+    folder, told = write_submission("choi").parent, []
+    (folder / "roster.csv").write_text("id,name,group\nchoi,Choi,a\njung,Jung,a\n")
+    for per_day in (None, 1):
+        rules = rules.but(practice=Practice(per_day=per_day))
+        graded(folder, practice, rules, MadeUp(lambda job: scored(0.9)), secret=secret)
+        told.append(capsys.readouterr())
+        if per_day is None:
+            change = lambda config: config["model"]["network"]["init_args"].update(width=6)  # noqa: E731
+            write_submission("jung", change, parent=folder)
+            (folder / "times.csv").write_text("file,submitted\nchoi,2026-11-01T09:00Z\njung,2026-11-01T10:00Z\n")
+    assert f"choi: {TODAY}" in told[1].err and f"jung: {TODAY}" in told[1].err
+    assert "jung counts" not in told[1].out
 
 
 def test_another_id_in_the_same_place_is_no_new_quota_and_another_place_is_told(

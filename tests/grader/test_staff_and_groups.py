@@ -15,6 +15,7 @@ from grader.cli import main
 from grader.grading.groups import NOT_THEIR_OWN, for_groups
 from grader.grading.ranking import Entry, order, place, standings
 from grader.intake.downloads import Download
+from grader.intake.last_in_time import counted
 from grader.intake.roster import Roster
 from grader.intake.roster import Student as Listed
 from grader.ledger.results_folder import open_results
@@ -131,6 +132,8 @@ def test_one_hand_in_is_trained_once_and_counts_for_all_members(team, tmp_path, 
     main(["export", str(tmp_path / "results"), "--format", "canvas"])
     with open(tmp_path / "results" / "canvas.csv", encoding="utf-8-sig") as file:
         grades = {row[0]: row[-1] for row in csv.reader(file)}
+    assert main(["appeal", str(tmp_path / "results"), "kim"]) == 0
+    assert len(json.loads((tmp_path / "results/appeals/kim/appeal.json").read_text())["trainings"]) == 2, "the group's"
     assert {name: grades[name] for name in ("Kim", "Park", "Han")} == {"Kim": "90.00", "Park": "90.00", "Han": "80.00"}
 
 
@@ -184,13 +187,26 @@ def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path
     assert entries_of(results)["park"]["accuracy"] == 0.9
 
 
-def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_has_points_alone(team, tmp_path, rules):
+def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_has_points_alone(
+    team, tmp_path, rules, capsys
+):
     graded(team, tmp_path / "results", rules, MadeUp(lambda job: scored(0.9)))
     with open_results(tmp_path / "results") as opened:
         assert sorted(entry.student for entry in to_read(opened, "kang")) == ["han", "lee"]
         assert sorted(assign(opened, ["kang"], 1, "prof", "now")) == ["han", "lee"]
-    for student, points in (("lee", "4"), ("park", "1")):
+    capsys.readouterr()
+    for student, points, said in (
+        ("lee", "4", ""),
+        (
+            "park",
+            "1",
+            "different points for its texts: kim 4, lee 4, park 1; points for lee, who handed in, are for all",
+        ),
+        ("lee", "4", "kim 4, lee 4, park 1"),
+    ):
         assert main(["bonus", str(tmp_path / "results"), student, "--report", points]) == 0
+        told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
+        assert bool(told) == bool(said) and all(said in line for line in told)
     found = entries_of(tmp_path / "results")
     assert {name: each["bonus"] for name, each in found.items()} == {"kim": 4, "lee": 4, "park": 1, "han": 0}
 
@@ -207,6 +223,50 @@ def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp
             ("kim", "park", "han"), 0.9
         )
     assert sorted(trained) == ["han", "lee"]
+    with open_results(results) as opened:
+        assert {entry.student for entry in to_read(opened, "kang")} == {"kim", "park", "han"}, "whoever is left is read"
+    graded(team, results, rules, engine, regrade=("kim",))
+    assert sorted(trained) == ["han", "kim", "lee"], "anew under one of those who are left"
+
+
+def test_what_was_measured_counts_on_after_a_withdrawal_is_taken_back(team, tmp_path, rules):
+    results, trained = tmp_path / "results", []
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    graded(team, results, rules, engine)
+    for taken_back in (True, False):
+        assert withdraw(results, "lee") == 0
+        if taken_back:
+            assert main(["undo", str(results), "1"]) == 0
+        graded(team, results, rules, engine)
+        assert sorted(trained) == ["han", "lee"]
+        found = entries_of(results)
+        assert {name for name, each in found.items() if each["accuracy"] == 0.9} == {
+            *("kim", "park", "han"),
+            *(["lee"] if taken_back else []),
+        }
+
+
+def test_of_a_group_what_one_handed_in_too_late_goes_with_that_one(team, write_submission, tmp_path, rules):
+    results, due = tmp_path / "results", datetime(2026, 12, 4, tzinfo=UTC)
+    write_submission("kim", lambda config: config["model"]["network"]["init_args"].update(width=6), parent=team)
+    rows = [("lee", due - timedelta(days=1)), ("kim", due + timedelta(days=1))]
+    (team / "times.csv").write_text("file,submitted\n" + "".join(f"{name},{when.isoformat()}\n" for name, when in rows))
+    for _ in range(2):
+        graded(team, results, rules.but(deadline=due), MadeUp(lambda job: scored(0.9)), accept_times=True)
+        with open_results(results) as opened:
+            handed_in = {each.digest for each in opened.ledger.attempts()}
+        assert len(handed_in) == len([*(results / "submissions").glob("*.zip")])
+        if "kim" in entries_of(results):
+            assert len(handed_in) == 3 and withdraw(results, "kim") == 0
+    assert len(handed_in) == 2
+
+
+def test_late_ones_beside_one_in_time_are_known():
+    made = [Download(path(f"{hour}.zip"), MONDAY + timedelta(hours=hour), student="kim") for hour in (-2, -1, 1, 30)]
+    (found,) = counted(made, lambda each: each.submitted > MONDAY)
+    assert (found.source, found.attempts, [each.source for each in found.passed_over]) == (
+        path("-1.zip"), 3, [path("1.zip"), path("30.zip")]
+    )  # fmt: skip
 
 
 def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission, tmp_path, rules, capsys):
@@ -226,6 +286,9 @@ def test_an_extension_of_whoever_hands_in_is_the_group_s(team, write_submission,
     write_submission("kim", other, parent=team)
     late = early | {"kim": due + timedelta(days=1)}
     assert run(**late)["lee"] == ("passed", 0.9) and trained.count("kim") == 0
+    capsys.readouterr()
+    assert main(["extend", str(results), "kim", "--days", "2", "--try"]) == 0
+    assert "The next run makes 1 training: kim\n" in capsys.readouterr().out, "for the group, and once"
     assert main(["extend", str(results), "kim", "--days", "2"]) == 0
     for _ in range(2):
         assert {run(**late)[name] for name in ("kim", "lee", "park")} == {("passed", 0.9)}

@@ -300,6 +300,13 @@ def test_a_withdrawal_that_was_taken_back_is_not_in_force_again_beside_what_came
     assert withdraw(results, "kim-minji") == 0 and naming(results, "kim-minji") == []
 
 
+def test_it_says_which_decision_it_is(course, capsys):
+    assert withdraw(course) == 0
+    told = capsys.readouterr().out
+    (line,) = [line for line in said(course, capsys) if "withdraw " in line]
+    assert f"undo {course} {line.split()[0]}`" in told
+
+
 def test_it_waits_for_who_is_at_work_where_it_is_asked_to(course, capsys):
     with locked(course):
         assert withdraw(course) == 2 and "add --wait" in capsys.readouterr().err
