@@ -23,7 +23,12 @@ MODULES = {  # the first module that has a name gives it
     "MultiStepLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR",
 }
 FULL_NAMES = {name: f"{module}.{name}" for module, names in reversed(MODULES.items()) for name in names.split()}
-MOVED_FROM = ("project.data.archive", "project.data.augmentation", "project.data.glyphs", "project.data.sources")  # of 0.1.0
+MOVED_FROM = (
+    "project.data.archive",
+    "project.data.augmentation",
+    "project.data.glyphs",
+    "project.data.sources",
+)  # of 0.1.0
 
 
 def full_name(name: str) -> str:

@@ -139,7 +139,10 @@ def test_what_an_earlier_version_accepted_would_be_accepted_again(results, capsy
         accepted = {g.digest: g for g, v in judged(opened.ledger, opened.rules) if v.name in ("passed", "below_target")}
     assert len(accepted) > 5
     for digest, graded in accepted.items():
-        assert main(["check", str(results / "submissions" / f"{digest}.zip")]) == 0, (graded.student, capsys.readouterr())
+        assert main(["check", str(results / "submissions" / f"{digest}.zip")]) == 0, (
+            graded.student,
+            capsys.readouterr(),
+        )
 
 
 def test_rules_of_an_earlier_version_go_on(results, tmp_path):
