@@ -72,8 +72,8 @@ def linked(text: str, folder: Path, repository: str) -> str:
         before, path, anchor, after = found.groups(default="")
         if ELSEWHERE.match(path):
             return found[0]
-        target = (folder / path).resolve()
-        if not target.exists():
+        target = Path(os.path.normpath(folder / path))
+        if not target.exists() or not target.is_relative_to(DOCS.parent):
             sys.exit(f"error: {folder}: a page links to {path}, which is not there")
         on_site = target.is_relative_to(DOCS) and not target.is_relative_to(DOCS / "examples")
         if on_site and target.suffix in SHOWN:
