@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from project import __version__
 from project.support.errors import exit_status
 from project.training.completion import main as complete
 from project.training.configuration import read_arguments
@@ -16,6 +17,9 @@ def main(args: list[str]) -> int:
     if args in ([], ["-h"], ["--help"]):
         print(HELP)  # before torch is imported, which takes seconds
         return 0 if args else 2
+    if args == ["--version"]:
+        print(f"Fifteen Epochs {__version__}")
+        return 0
     if args[0] == "gallery":
         from project.studies.gallery import main as draw_gallery
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import project
 from grader.backup_commands import add_backup_commands
 from grader.board_commands import add_board_commands
 from grader.decision_commands import add_decision_commands, decider
@@ -47,6 +48,7 @@ def main(args: Sequence[str]) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grader", description="Check, rerun and rank submissions.")
+    parser.add_argument("--version", action="version", version=f"Fifteen Epochs {project.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(

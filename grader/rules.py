@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from project.assignment import Assignment
+from project.training.class_aliases import full_name
 
 MOST_POINTS = 10**4  # for one thing
 PARTS = ("report", "conclusion")  # what a person reads, and gives points for
@@ -74,6 +75,7 @@ def known_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
     path, arguments = dataset.get("class_path"), dataset.get("init_args", {})
     if not isinstance(path, str) or not isinstance(arguments, dict) or dataset.keys() - {"class_path", "init_args"}:
         raise ValueError("write class_path: project.datasets.glyphs.Glyphs, and its arguments below init_args:")
+    dataset = {**dataset, "class_path": (path := full_name(path))}
     module, _, name = path.rpartition(".")
     if name not in classes_of(module):
         raise ValueError("there is no such class; name it in full, such as project.datasets.glyphs.Glyphs")

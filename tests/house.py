@@ -115,7 +115,8 @@ def imported(tree: ast.Module) -> set[str]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-    return {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] in ("project", "grader")}
+    parts = [name.split(".") for name in names]
+    return {".".join(name[:2]) for name in parts if name[0] in ("project", "grader") and len(name) > 1}
 
 
 class Plan:

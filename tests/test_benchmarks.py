@@ -1,14 +1,17 @@
 """The benchmarks run, and their files have every ratio's median and spread. What they measure is not judged here."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, odd_students, overlays, rendering, startup, step, template, term
+from benchmarks import day, epoch, odd_students, overlays, recording, rendering, startup, step, template, term
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
@@ -132,3 +135,16 @@ def test_a_day_tells_what_is_not_as_it_must_be(tmp_path, monkeypatch):
     assert sum("a fault: passed" in problem for problem in problems) == 1
     assert sum("is published, as in site/" in problem for problem in problems) >= 4
     assert sum("canvas.csv: 73010" in problem and "'1.00'" in problem for problem in problems) == 4
+
+
+def test_a_recorded_run_becomes_a_picture_whose_lines_appear_in_order():
+    picture = recording.drawn(
+        "python x", recording.recorded([sys.executable, "-c", "print('<a>'); print('  met b')"], Path())
+    )
+    root = ElementTree.fromstring(picture)  # well-formed
+    texts = ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:3] == ["$ python x", "<a>", "  met b"] and "a real run" in texts[3]
+    begins = [float(percent) for percent in re.findall(r"([\d.]+)% \{ opacity: 1 \}", picture)]
+    assert 0 < begins[0] < begins[1] <= 100 * (recording.WAITS + recording.LASTS) / recording.WHOLE + 0.01
+    with pytest.raises(subprocess.CalledProcessError):
+        recording.recorded([sys.executable, "-c", "print(1); raise SystemExit(1)"], Path())

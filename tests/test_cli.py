@@ -181,7 +181,7 @@ BASE = ("--config", "configs/base.yaml")
         ((*BASE, "--model.network.activation=5"), ["model.network.activation: expected Module, found 5"]),
         ((*BASE, "--model.network.stages=x"), ["model.network.stages: expected int, found x"]),
         ((*BASE, "--run.wandb=so"), ["run.wandb: expected 'disabled', 'offline' or 'online', found so"]),
-        ((*BASE, "--data.source=project.data.glyphs.Glyphs"), ["did you mean project.datasets.glyphs.Glyphs?"]),
+        ((*BASE, "--data.source=project.data.Glyphs"), ["did you mean project.datasets.glyphs.Glyphs?"]),
         ((*BASE, "--data.source=ImageArchive", "--data.source.path=no/such.zip"), ["no/such.zip"]),
         ((*BASE, "--model.network.widht=3"), ["widht", "did you mean"]),
         (

@@ -44,6 +44,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 def test_the_workflows_constraints_name_a_version_that_the_bounds_admit():
     pins = [line for line in (ROOT / ".github/constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = {canonicalize_name(name): version for name, _, version in (pin.partition("==") for pin in pins)}
+    assert len(pinned) == len(pins), "a package twice, which pip cannot satisfy"
     stated = map(Requirement, itertools.chain(PROJECT["dependencies"], *EXTRAS.values()))
     for requirement in (one for one in stated if one.name != PROJECT["name"]):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement

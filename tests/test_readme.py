@@ -139,3 +139,13 @@ def test_the_oldest_python_is_the_same_everywhere():
     tested = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
     assert int(oldest.partition(".")[2]) >= 11 and tested["python"][0] == oldest
     assert all(re.search(r"Python (3\.\d+)", text)[1] == oldest for text in said.values())
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_first_ten_lines_show_a_run_and_the_two_commands(readme):
+    first = "\n".join((ROOT / readme).read_text(encoding="utf-8").splitlines()[:10])
+    picture = ROOT / re.search(r"!\[[^\]]+\]\((\S+)\)", first)[1]
+    assert "make quickstart" in first and "make test" in first
+    drawn = picture.read_text(encoding="utf-8")
+    assert picture.stat().st_size < 500_000 and "@keyframes" in drawn and "prefers-reduced-motion" in drawn
+    assert "6 of 6 conditions met" in drawn

@@ -1,4 +1,7 @@
-"""Short names of classes: `SGD` stands for `torch.optim.SGD`. One table, so that a name means the same whatever is imported."""
+"""Other names of classes. One table, so that a name means the same whatever is imported.
+
+`SGD` is short for `torch.optim.SGD`, and where a class was in version 0.1.0 stands for where it is now.
+"""
 
 MODULES = {  # the first module that has a name gives it
     "project.networks": "MLP ConvNet ResNet SpeedNet",
@@ -20,8 +23,15 @@ MODULES = {  # the first module that has a name gives it
     "MultiStepLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR",
 }
 FULL_NAMES = {name: f"{module}.{name}" for module, names in reversed(MODULES.items()) for name in names.split()}
+MOVED_FROM = (
+    "project.data.archive",
+    "project.data.augmentation",
+    "project.data.glyphs",
+    "project.data.sources",
+)  # of 0.1.0
 
 
 def full_name(name: str) -> str:
-    """The dotted name of a class; a name that is in no table stays as it is."""
-    return FULL_NAMES.get(name, name)
+    """The dotted name of a class by now; a name that is in no table stays as it is."""
+    module, _, last = name.rpartition(".")
+    return FULL_NAMES.get(last if module in MOVED_FROM else name, name)

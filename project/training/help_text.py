@@ -27,6 +27,7 @@ More:
   python main.py fit --model.optimizer.help SGD       a class's settings
   python main.py fit --config A --print_config        the complete configuration, without a run
   eval "$(python main.py completion)"                 Tab completes commands, settings and values, in bash
+  python main.py --version                            this version; CHANGELOG.md tells what came with it
   configs/                                            strategies, data, presets, recipes: each says when to use it"""
 
 # What most runs change, in the order in which a beginner meets it; in our words where the docstring's would mislead.

@@ -131,3 +131,26 @@ def test_evidence_and_curves_come_along(results):
     stopped = found["lindqvist-elsa"].measurements[0]
     assert stopped.outcome == "limit" and stopped.limits == {"minutes": 1.5}
     assert found["family-missing"].measurements[0].missing == ["normalization"]
+
+
+def test_what_an_earlier_version_accepted_would_be_accepted_again(results, capsys):
+    """By `--regrade`, or handed in by a student whose run is older than the upgrade: classes have moved meanwhile."""
+    with open_results(results) as opened:
+        accepted = {g.digest: g for g, v in judged(opened.ledger, opened.rules) if v.name in ("passed", "below_target")}
+    assert len(accepted) > 5
+    for digest, graded in accepted.items():
+        assert main(["check", str(results / "submissions" / f"{digest}.zip")]) == 0, (
+            graded.student,
+            capsys.readouterr(),
+        )
+
+
+def test_rules_of_an_earlier_version_go_on(results, tmp_path):
+    with zipfile.ZipFile(RESULTS) as packed:
+        old = json.loads(packed.read(RULES_FILE))
+    assert old["dataset"]["class_path"] == "project.data.glyphs.Glyphs"
+    rules = tmp_path / "rules_of_march.json"  # JSON is YAML, too
+    rules.write_text(json.dumps(old), encoding="utf-8")
+    assert Rules.load(rules).dataset == {"class_path": "project.datasets.glyphs.Glyphs"} | {
+        key: value for key, value in old["dataset"].items() if key != "class_path"
+    }

@@ -6,13 +6,16 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmarks.hand_in_systems import git, written
+from grader.engines.ray_cluster import SHIPPED
 from grader.intake.pull_request import changed_paths, own_folder
+from grader.review.handed_out import HANDED_OUT
 from project.support.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -127,13 +130,16 @@ def test_the_container_has_what_the_grader_needs_and_nothing_else():
     lines = [line for line in CONTAINER.read_text().splitlines() if line and not line.startswith("#")]
     instructions = [line.split(maxsplit=1) for line in lines]
     assert {word for word, _ in instructions} == {"FROM", "RUN", "WORKDIR", "COPY", "ENV", "ENTRYPOINT", "CMD"}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    copied = [source for word, rest in instructions if word == "COPY" for source in rest.split()[:-1]]
+    for source in copied:
+        assert any(fnmatch(path, source) or path.startswith(f"{source}/") for path in tracked), source
+    needed = {pattern.partition("/")[0] for pattern in HANDED_OUT} | set(SHIPPED)  # `similar` knows what was handed out
+    assert needed <= set(copied)
     for word, rest in instructions:
-        if word == "COPY":
-            *sources, target = rest.split()
-            for source in sources:
-                assert re.search(rf"^{re.escape(source)}(/|$)", tracked, re.MULTILINE), source
-        elif word == "RUN":
+        if word == "RUN":
             assert subprocess.run(["bash", "-n", "-c", rest]).returncode == 0
     (entry,) = (json.loads(rest) for word, rest in instructions if word == "ENTRYPOINT")
     (command,) = (json.loads(rest) for word, rest in instructions if word == "CMD")

@@ -66,3 +66,18 @@ def test_fixes_come_into_a_course_that_has_its_own(made, shell, tmp_path):
     shell(course, always)
     assert (course / "grader").read_text() == "mended twice" and (course / "ours").read_text() == "ours"
     assert (course / "rules").read_text() == "target: 0.7\n\n\n\nseeds: 3\n"
+
+
+def test_rules_that_changed_on_both_sides_get_a_file_of_their_own(shell, tmp_path):
+    theirs, course = tmp_path / "upstream", tmp_path / "course"
+    (theirs / "configs").mkdir(parents=True)
+    shell(theirs, "git init -q -b main")
+    commit(shell, theirs, **{"configs/assignment.yaml": "target: 0.8\n"})
+    shell(tmp_path, "git clone -q -o upstream upstream course")
+    commit(shell, course, **{"configs/assignment.yaml": "target: 0.7\n"})
+    commit(shell, theirs, **{"configs/assignment.yaml": "target: 0.8 # to exceed\n"}, mended="yes")
+    shell(course, "git fetch -q upstream; ! git merge --no-edit upstream/main")
+    shell(course, next(block for block in BLOCKS if block.startswith("git show")))
+    found = {path: (course / path).read_text() for path in ("configs/assignment.yaml", "rules.yaml", "mended")}
+    assert list(found.values()) == ["target: 0.8 # to exceed\n", "target: 0.7\n", "yes"]
+    assert shell(course, "git status --porcelain") == ""

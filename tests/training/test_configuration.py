@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project.support.errors import UserError
-from project.training.class_aliases import FULL_NAMES, MODULES
+from project.training.class_aliases import FULL_NAMES, MODULES, full_name
 from project.training.configuration import as_overlay, merged, read_arguments, read_overlay
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -78,6 +78,21 @@ def test_a_class_can_be_named_by_a_text_by_its_short_name_and_by_an_option():
     assert optimizer(sgd, "AdamW") == {"class_path": "torch.optim.AdamW"}
     assert optimizer(sgd, {"lr": 0.1}) == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     assert optimizer(sgd, None) is None and optimizer(None, sgd) == sgd
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        ("project.data.glyphs.Glyphs", "project.datasets.glyphs.Glyphs"),
+        ("project.data.archive.ImageArchive", "project.datasets.image_archive.ImageArchive"),
+        ("project.data.sources.FashionMNIST", "project.datasets.downloaded.FashionMNIST"),
+        ("project.data.augmentation.Cutout", "project.augmentation.Cutout"),
+        ("project.data.glyphs.Gliphs", "project.data.glyphs.Gliphs"),
+        ("project.Glyphs", "project.Glyphs"),
+    ],
+)
+def test_where_a_class_was_in_an_earlier_version_stands_for_where_it_is(earlier, now):
+    assert full_name(earlier) == now
 
 
 def test_a_plus_appends():
