@@ -126,14 +126,18 @@ def merged(overlays: Iterable[Settings]) -> Settings:
 def overruled(arguments: Arguments) -> Iterator[str]:
     """Says of each file or option that had a say until a later file overruled all of it, which file that was."""
     overlays, names = arguments.overlays, arguments.names
+    before, whole = merged([]), merged(overlays)
     for number, name in enumerate(names):
-        says = merged(overlays[: number + 1]) != merged(overlays[:number])
-        for later in range(number + 1, len(names) if says else 0):
-            up_to = overlays[: later + 1]
-            if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
-                if names[later].startswith("--config "):
-                    yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
-                break
+        after = laid_over(before, overlays[number], ())
+        # What one of the later ones overrules has no say in the end, either: mostly, that is all there is to see.
+        if after != before and merged(overlays[:number] + overlays[number + 1 :]) == whole:
+            for later in range(number + 1, len(names)):
+                up_to = overlays[: later + 1]
+                if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
+                    if names[later].startswith("--config "):
+                        yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
+                    break
+        before = after
 
 
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
