@@ -26,7 +26,7 @@ More:
   python main.py fit --help                           the settings that are used most; --help all: every one
   python main.py fit --model.optimizer.help SGD       a class's settings
   python main.py fit --config A --print_config        the complete configuration, without a run
-  eval "$(python main.py completion)"                 Tab completes commands, settings and values, in bash
+  eval "$(python main.py completion)"                 Tab completes commands, settings and values, in bash (or: zsh, fish)
   configs/                                            strategies, data, presets, recipes: each says when to use it"""
 
 # What most runs change, in the order in which a beginner meets it; in our words where the docstring's would mislead.
