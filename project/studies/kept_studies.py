@@ -13,8 +13,9 @@ from project.studies.study_plan import MetricName
 from project.studies.study_result import ArmResult, StudyResult
 from project.studies.training_pool import CURVES, RunResult, finite
 from project.support.errors import UserError, in_one_line, note
+from project.support.wording import did_you_mean
 from project.support.yaml_loader import read_yaml
-from project.training.configuration import Settings, did_you_mean
+from project.training.configuration import Settings
 
 RUN_FOLDERS = Path("runs")
 

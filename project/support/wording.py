@@ -1,5 +1,6 @@
-"""Words for numbers."""
+"""Words for numbers, lists and misspelt names."""
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -17,3 +18,9 @@ def listed(names: list[str]) -> str:
     """`a, b and c`; of many, the first ones."""
     shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean X?` where something known is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -27,9 +27,9 @@ from project.strategies import Census
 from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError, in_one_line, note
 from project.support.own_code import own_error
-from project.support.wording import counted
+from project.support.wording import counted, did_you_mean
 from project.training.checkpoint import check_fits, checkpoint_file, own_folder
-from project.training.configuration import Settings, class_paths, did_you_mean, merged, overruled, read_arguments
+from project.training.configuration import Settings, class_paths, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.known_settings import COMMANDS, OTHER_COMMANDS
@@ -93,7 +93,9 @@ class CommandLine(LightningCLI):
             parser_kwargs={"prog": f"main.py {command}", "exit_on_error": False},
         )
 
-    def setup_parser(self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]) -> None:
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
         if (made_before := PARSERS.get(self.command)) is None:
             super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
             PARSERS[self.command] = self.parser

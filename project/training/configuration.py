@@ -7,7 +7,6 @@ rules go beyond that:
 - Below a class, `key` is short for `init_args.key`.
 """
 
-import difflib
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.support.errors import UserError
+from project.support.wording import did_you_mean
 from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
 from project.training.class_aliases import full_name
 
@@ -57,6 +57,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
         name, given, value = waiting.pop(0).partition("=")
         if not name.startswith("-"):
             raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
+        if not name.startswith("--") and name not in ("-h", "-c"):
+            raise UserError(f"{name}: write -{name}, with two dashes")
         if name in ("-h", "--help") or name.endswith(".help"):
             named = [full_name(each) for each in (waiting[:1] if not given else [value])]
             asked += [name, *(named if name.endswith(".help") or named == ["all"] else ())]
@@ -92,6 +94,8 @@ def read_overlay(path: str | Path) -> Settings:
         raise UserError(f"--config {path}: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
+    if "base" in settings and {"arms", "grid"} & settings.keys():
+        raise UserError(f"--config {path}: is a study's file; python main.py study --study {path}")
     if "config" in settings:
         raise UserError(f"--config {path}: config: a file names no other file; give each with a --config of its own")
     return settings
@@ -228,9 +232,3 @@ def not_finite(settings: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
             yield from not_finite(value, path)
     elif isinstance(settings, float) and not math.isfinite(settings):
         yield f"{'.'.join(path)}: {settings} is no number to compute with"
-
-
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean X?` where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
-    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -9,8 +9,8 @@ from typing import Any
 
 from project.support.errors import UserError, in_one_line
 from project.support.own_code import own_error
+from project.support.wording import did_you_mean
 from project.training.class_aliases import FULL_NAMES, MODULES
-from project.training.configuration import did_you_mean
 
 START_FROM = "start from a configuration, such as --config configs/quickstart.yaml"
 TYPES = r"Subtypes: \[(.*?)\] Errors:|Type (.*?) expects a|subclass of (\w+)|Expected an? (<class.*?>|typing.*?)\. Got"
