@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.decision_commands import Added
+from project.support.arguments import ArgumentParser
 from project.support.wording import counted
 
 
-def add_backup_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+def add_backup_commands(command: Callable[..., Added], results: ArgumentParser) -> None:
     """Add them to the command line: `command(function, summary, *parents)` returns what adds arguments."""
     add = command(backup, "Copy a results folder into one file, also while a grader is at work in it.", results)
     add("--out", type=Path, required=True, metavar="FILE.tar", help="to write, or to replace; nobody else may read it")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from grader.decision_commands import Added, add_who, decider
 from grader.safe_text import printable
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 
 
-def add_board_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+def add_board_commands(command: Callable[..., Added], results: ArgumentParser) -> None:
     """Add them to the command line: `command(function, summary, *parents)` returns what adds arguments."""
-    who = argparse.ArgumentParser(add_help=False)
+    who = ArgumentParser(add_help=False)
     add_who(who)
 
     add = command(withdraw, "Erase all that there is of a student, for good; numbers stay.", results, who)

@@ -25,6 +25,7 @@ from grader.reading_commands import add_reading_commands
 from grader.rules import Column, Rules
 from grader.safe_text import escaped, in_words, printable, table_row
 from project.assignment import RULES
+from project.support.arguments import ArgumentParser
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
 
@@ -39,27 +40,32 @@ ADDRESS = os.environ.get("RAY_ADDRESS", "127.0.0.1:6379")
 
 def main(args: Sequence[str]) -> int:
     """Run a command. Exit status 0; 1 where one is rejected or has no row; 2 for a mistake of the caller's; 130 stopped."""
-    options = make_parser().parse_args(args)
-    status = exit_status(lambda _: options.command(options) or 0, args)  # nothing where only success can come of it
+    status = exit_status(run_command, args)
     if status == STOPPED:
         print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
     return status
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m grader", description="Check, rerun and rank submissions.")
+def run_command(args: Sequence[str]) -> int:
+    """Run a command. Raises UserError for a mistake in it."""
+    options = make_parser().parse_args(args)
+    return options.command(options) or 0  # nothing where only success can come of it
+
+
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="python -m grader", description="Check, rerun and rank submissions.")
     parser.add_argument("--version", action="version", version=f"Fifteen Epochs {project.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        function: Callable[[argparse.Namespace], int | None], summary: str, *parents: argparse.ArgumentParser
+        function: Callable[[argparse.Namespace], int | None], summary: str, *parents: ArgumentParser
     ) -> Callable[..., argparse.Action]:
         """Add a command with its function's name. Returns what adds an argument to it."""
         added = commands.add_parser(function.__name__.rstrip("_"), help=summary, description=summary, parents=parents)
         added.set_defaults(command=function)
         return added.add_argument
 
-    rules, results, training, trial = (argparse.ArgumentParser(add_help=False) for _ in range(4))  # what commands share
+    rules, results, training, trial = (ArgumentParser(add_help=False) for _ in range(4))  # what commands share
     rules.add_argument("--rules", type=Path, default=RULES, metavar="YAML", help="the assignment's rules (%(default)s)")
     results.add_argument("results", type=Path, metavar="RESULTS", help="the folder that `run` wrote")
     add = training.add_argument
@@ -233,6 +239,8 @@ def import_(options: argparse.Namespace) -> None:
 
 def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Finding], str]:
     """A submission, what is wrong with it, and a line that says whether it is ready. All of that is printed, too."""
+    if options.dataset and not options.trial:
+        raise UserError("--dataset: goes with --try, which looks at images; add it, or leave --dataset out")
     path, rules = existing(options.path), Rules.load(options.rules)
     if is_packed(path):
         from grader.grading.register_submissions import read_submission  # with torch, which takes its time
@@ -313,7 +321,7 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 def run(options: argparse.Namespace) -> None:
     from grader.grading.grade import grade
     from grader.grading.quotas import check_open
-    from grader.ledger.results_folder import open_results
+    from grader.ledger.results_folder import holds_results, open_results
     from grader.ledger.rounds import new_secret, of_round
     from grader.publish.publishing import publish
     from grader.publish.release import said_of_page
@@ -327,6 +335,8 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(
             f"--out {options.out}: lies in {options.folder}, where each folder is a submission; take another"
         )
+    if holds_results(options.folder):
+        raise UserError(f"{options.folder}: holds results, and no submissions; name the folder of what was handed in")
     rules = with_dataset(Rules.load(options.rules), options.dataset)
     if options.round == "practice":
         check_open(rules, datetime.now(UTC))

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from grader.safe_text import printable
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 
 NOT_FOR_PERSONS = {"mark", "also", "veil"}  # in what was decided: the marks of whoever withdrew
 DIGEST = re.compile("[0-9a-f]{64}")
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision
+    from grader.ledger.results_folder import OpenResults
 
 MOST_OF_A_LINE = 500  # characters; a comment may be long
 Added = Callable[..., argparse.Action]
 
 
-def add_decision_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+def add_decision_commands(command: Callable[..., Added], results: ArgumentParser) -> None:
     """Add them to the command line: `command(function, summary, *parents)` returns what adds arguments."""
-    who = argparse.ArgumentParser(add_help=False)
+    who = ArgumentParser(add_help=False)
     add_who(who)
 
     add = command(history, "List what persons decided: who, when and why.", results)
@@ -30,7 +32,7 @@ def add_decision_commands(command: Callable[..., Added], results: argparse.Argum
     add("number", type=int, help="of the decision, as `history` lists it")
 
 
-def add_who(parser: argparse.ArgumentParser) -> None:
+def add_who(parser: ArgumentParser) -> None:
     """Add who decides, and why."""
     parser.add_argument("--by", default="", help="who decides (your user name)")
     parser.add_argument("--reason", default="", help="why: kept with the decision")
@@ -47,7 +49,16 @@ def history(options: argparse.Namespace) -> None:
     with open_results(options.results) as opened:
         ledger, student = opened.ledger, options.student
         decisions = ledger.decided_for(student, ledger.carriers(student)) if student else ledger.decisions.history()
+        if student and not decisions and student not in known_ids(opened):
+            raise UserError(f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv")
     print("\n".join(map(line, decisions)) or "Nobody has decided anything.")
+
+
+def known_ids(opened: "OpenResults") -> set[str]:
+    """Ids of all about whom something can be decided."""
+    from grader.grading.kept_roster import kept_roster
+
+    return opened.ledger.ids() | kept_roster(opened.folder).keys()
 
 
 def undo(options: argparse.Namespace) -> None:

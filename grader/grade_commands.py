@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.decision_commands import Added, add_who, decider
+from grader.decision_commands import Added, add_who, decider, known_ids
 from grader.rules import LAST_YEAR
 from grader.safe_text import printable
 from project.assignment import FAMILIES
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 AS_WRITTEN = "write it as 2026-12-06T23:59:00+09:00"
 
 
-def add_grade_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+def add_grade_commands(command: Callable[..., Added], results: ArgumentParser) -> None:
     """Add them to the command line: `command(function, summary, *parents)` returns what adds arguments."""
-    decision = argparse.ArgumentParser(add_help=False)
+    decision = ArgumentParser(add_help=False)
     add_who(decision)
     decision.add_argument("--try", dest="trial", action="store_true", help="show what would change, and decide nothing")
 
@@ -123,10 +124,9 @@ def decide(options: argparse.Namespace, opened: "OpenResults", kind: str, value:
 
 def check_who(opened: "OpenResults", student: str) -> None:
     """Raises UserError where there is nobody of this id about whom something can be decided."""
-    from grader.grading.kept_roster import kept_roster
     from grader.grading.withdrawals import withdrawn
 
-    if student not in opened.ledger.ids() | kept_roster(opened.folder).keys():
+    if student not in known_ids(opened):
         raise UserError(
             f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv, and on a run's --roster"
         )

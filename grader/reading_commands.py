@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.decision_commands import Added, add_who, decider
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 
 
-def add_reading_commands(command: Callable[..., Added], results: argparse.ArgumentParser) -> None:
+def add_reading_commands(command: Callable[..., Added], results: ArgumentParser) -> None:
     """Add them to the command line, as `grader.decision_commands.add_decision_commands` does."""
-    who = argparse.ArgumentParser(add_help=False)
+    who = ArgumentParser(add_help=False)
     add_who(who)
 
     add = command(assign, "Share reports and conclusions out among readers, evenly.", results, who)

@@ -18,6 +18,7 @@ from project.training.command_line import complete_config, default_run_name, mad
 from project.training.configuration import merged, read_arguments
 from project.training.parser_errors import explain
 from project.training.summary import Record
+from tests.mistakes.settings import LINES, OTHER_FILES
 
 TINY = [
     *("--data.source.train=400", "--data.source.val=100", "--data.source.test=100"),
@@ -151,46 +152,7 @@ BASE = ("--config", "configs/base.yaml")
 
 @pytest.mark.parametrize(
     ("args", "expected"),
-    [
-        (("--config", "configs/bsae.yaml"), ["configs/bsae.yaml", "did you mean configs/base.yaml?"]),
-        ((*BASE, "--trainer.max_epoch=3"), ["trainer.max_epoch", "did you mean trainer.max_epochs?"]),
-        (
-            (*BASE, "--model.optimizer=torch.optim.SDG"),
-            ["torch.optim has no SDG", "did you mean torch.optim.SGD?"],
-        ),
-        ((*BASE, "--model.initialization=project.initialization.Hee"), ["did you mean project.initialization.He?"]),
-        ((*BASE, "--trainer.max_epochs=many"), ["trainer.max_epochs", "many"]),
-        ((*BASE, "--trainer.max_epochs=-5"), ["trainer: ", "max_epochs", "-5"]),
-        ((*BASE, "--trainer.accelerator=gpux"), ["trainer.accelerator: gpux is not here", "cpu"]),
-        ((*BASE, "--trainer.strategy=foo"), ["trainer: ", "foo", "auto"]),
-        ((*BASE, "--trainer.devices=2"), ["trainer.devices", "one device"]),
-        ((*BASE, "--seed_everything=-1"), ["seed_everything: -1"]),
-        ((*BASE, "--data.batch_size=0"), ["data.batch_size", "0"]),
-        ((*BASE, "--model.optimizer.lr=-1"), ["model.optimizer", "-1"]),
-        ((*BASE, "--model.optimizer.lr=x"), ["model.optimizer.lr: expected float", "found x"]),
-        ((*BASE, "--model.scheduler=5"), ["model.scheduler: expected", "StepLR", "Cosine", "or null, found 5"]),
-        ((*BASE, "--model.scheduler=SGD"), ["model.scheduler: expected", "StepLR", "found torch.optim.SGD"]),
-        ((*BASE, "--model.scheduler=StepLR"), ["missing step_size", "--model.scheduler.step_size", "init_args:"]),
-        ((*BASE, "--model.normalization=batch"), ["there is no class batch", "BatchNormalization"]),
-        ((*BASE, "--model.regularization+=He"), ["expected a list of L1, L2", "found project.initialization.He"]),
-        (
-            (*BASE, "--data.augmentation+=torch.nn.Identity"),
-            ["expected a list of RandomCrop", "found torch.nn.Identity; one of your own derives from", "v2.Transform"],
-        ),
-        ((*BASE, "--model.network.activation=Sigmoid"), ["model.network.activation", "give one of torch.nn.Sigmoid,"]),
-        ((*BASE, "--model.network.activation=5"), ["model.network.activation: expected Module, found 5"]),
-        ((*BASE, "--model.network.stages=x"), ["model.network.stages: expected int, found x"]),
-        ((*BASE, "--run.wandb=so"), ["run.wandb: expected 'disabled', 'offline' or 'online', found so"]),
-        ((*BASE, "--data.source=project.data.Glyphs"), ["did you mean project.datasets.glyphs.Glyphs?"]),
-        ((*BASE, "--data.source=ImageArchive", "--data.source.path=no/such.zip"), ["no/such.zip"]),
-        ((*BASE, "--model.network.widht=3"), ["widht", "did you mean"]),
-        (
-            (*BASE, "--model.network=submission.no_such_file.Net"),
-            ["model.network: there is no file submission/no_such_file.py", "the folder submission/ beside main.py"],
-        ),
-        ((*BASE, "--model.network=submission.Net"), ["submission.Net names no file", "submission.FILE.Net"]),
-        ((), ["--config configs/quickstart.yaml"]),
-    ],
+    LINES,
     ids=lambda value: " ".join(value)[-40:],
 )
 def test_a_mistake_is_one_line(capsys, args, expected, tmp_path):
@@ -217,17 +179,7 @@ def test_what_needs_no_torch_is_told_before_torch_is_imported(args, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        ("model: {optimzer: {class_path: torch.optim.SGD}}", ["model.optimzer", "did you mean model.optimizer?"]),
-        ("trainer: {max_epochs: fifteen}", ["trainer.max_epochs", "fifteen"]),
-        ("model: {optimizer: {class_path: torch.optim.SGD, init_args: {momentm: 1}}}", ["momentm", "did you mean"]),
-        (
-            "model: {network: {class_path: submission.no_such_file.Net, init_args: {width: 3}}}",
-            ["there is no file submission/no_such_file.py"],
-        ),
-        ("model: {optimizer: [", ["not valid YAML"]),
-        ("just words", ["key: value"]),
-    ],
+    OTHER_FILES,
 )
 def test_a_mistake_in_a_file_is_one_line(capsys, tmp_path, text, expected):
     (tmp_path / "mine.yaml").write_text(text)

@@ -37,6 +37,33 @@ def test_linters_find_nothing(command, tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+OF_EVERYBODY = {"_asdict", "_exit", "_replace"}  # which Python's documentation has
+
+
+def test_no_private_name_of_a_library_is_used():
+    """What a library calls `_name` may be gone with its next version."""
+    files = [
+        ROOT / "main.py",
+        *(file for room in ("project", "grader", "benchmarks") for file in (ROOT / room).rglob("*.py")),
+    ]
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    nodes = [(file, node) for file, tree in trees.items() for node in ast.walk(tree)]
+    ours = {node.name for _, node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)} | OF_EVERYBODY
+    ours |= {node.id for _, node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    ours |= {node.attr for _, node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    used = [(file, node, node.attr) for file, node in nodes if isinstance(node, ast.Attribute)]
+    for file, node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            used += [(file, node, part) for name in names for part in name.split(".")]
+    found = [
+        f"{file}:{node.lineno}: {name}"
+        for file, node, name in used
+        if name.startswith("_") and not name.startswith("__") and name not in ours
+    ]
+    assert not found
+
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 

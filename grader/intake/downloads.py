@@ -98,6 +98,8 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     """
     if folder.is_dir() and (why := unreadable(folder)):
         raise UserError(f"{folder}: cannot be read ({why}); mend that, and the same command goes on")
+    if folder.is_file() and not folder.name.lower().endswith((*ARCHIVES, *UNREAD, ".bundle")):
+        raise UserError(f"{folder}: is no folder and no archive; name the folder of what was handed in")
     if not folder.is_dir() or (folder / WRAPPER_MARK).exists() or is_packed(folder):
         return [Download(folder, modified(folder))]
     if has_files(folder) and (folder / FOLDER).exists():

@@ -86,6 +86,11 @@ def open_results(
             yield OpenResults(folder, ledger, kept)
 
 
+def holds_results(folder: Path) -> bool:
+    """Whether a grader has been at work in a folder."""
+    return (folder / LEDGER).is_file() and (folder / RULES_FILE).is_file()
+
+
 def no_results(folder: Path) -> UserError:
     """What to say of a folder without any."""
     return UserError(f"{folder}: no results there; `python -m grader run FOLDER --out {folder}` makes them")

@@ -54,6 +54,8 @@ def write_export(
     """
     if opened.secret.part == "practice" and form not in FILES:
         raise UserError(f"--format {form}: practice gives no grades; export the results of the final round")
+    if form not in ("canvas", "moodle") and (given := gradebook and "--gradebook" or column and "--column"):
+        raise UserError(f"{given}: goes with --format canvas or moodle, not {form}")
     everybody = standings(opened.ledger, opened.rules)
     entries = for_students(everybody)
     told = feedbacks(opened, entries, language)

@@ -1,6 +1,5 @@
 """The lecture's figures, drawn from real runs of this code: `python main.py gallery`."""
 
-import argparse
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from project.studies import gallery_figures as figures
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 from project.training.command_line import quieten
 
@@ -26,7 +26,7 @@ GALLERY: dict[str, Callable[[Path], None]] = {
 
 def main(args: Sequence[str]) -> int:
     """Draw the gallery, or some of it."""
-    parser = argparse.ArgumentParser(prog="main.py gallery", description="Draws the lecture's figures from real runs.")
+    parser = ArgumentParser(prog="main.py gallery", description="Draws the lecture's figures from real runs.")
     parser.add_argument("--out", type=Path, default=Path("gallery"), help="folder for the PNGs (%(default)s)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"some of: {', '.join(GALLERY)}")
     options = parser.parse_args(args)

@@ -1,6 +1,5 @@
 """A look at the data and the network, before any training: `python main.py look --config ...`."""
 
-import argparse
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from project.data import ImageData, channel_statistics
 from project.datasets.source import Split, shape_words
 from project.strategies import say_of_images
 from project.studies.layers import as_text as layers_as_text
+from project.support.arguments import ArgumentParser as OneLineParser
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
 from project.support.wording import counted
@@ -65,7 +65,7 @@ class DataNumbers(BaseModel):
 
 def main(args: Sequence[str]) -> int:
     """Print the numbers of a configuration's data and its network's layers, and draw the first images of each class."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="main.py look", description="Shows a configuration's images and network, before any training."
     )
     parser.add_argument(

@@ -22,6 +22,7 @@ from project.studies.study_arms import (
     named_arms,
     stem_of,
 )
+from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 from project.support.yaml_loader import read_yaml
 from project.training.configuration import Settings, merged, read_arguments
@@ -148,14 +149,13 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
 
 def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options of `study` itself, and the words that are left: the base's."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="main.py study",
         usage=USAGE,
         description="Trains each arm with each seed, and says what helped and whether it is more than noise.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        exit_on_error=False,
     )
     add = parser.add_argument
     add("--study", metavar="FILE", help="a study as a file, such as configs/studies/regularization.yaml")
@@ -173,10 +173,7 @@ def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--out", type=Path, default=Path("studies"), help="folder of all studies (%(default)s)")
     add("--jobs", metavar="N", help="trainings at once, one thread each (as many as there are cores)")
     add("--wandb", choices=("offline", "online"), help="write the runs to W&B, too, as a group with the epoch as axis")
-    try:
-        return parser.parse_known_args(args)
-    except argparse.ArgumentError as error:
-        raise UserError(f"study: {error}") from None
+    return parser.parse_known_args(args)
 
 
 def name_of(options: argparse.Namespace, stem: str) -> str:

@@ -1,4 +1,4 @@
-"""Words for numbers."""
+"""Words for numbers, lists and misspelt names."""
 
 import difflib
 import math

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def own_folder(checkpoint: str | None, settings: Settings) -> Path | None:
 def check_fits(checkpoint: str, model: Classifier, to_train: bool) -> None:
     """Raises UserError where a file is no run's checkpoint, or one of another network or, to train on, optimizer."""
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is no checkpoint, torch also warns
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         theirs, groups = content["state_dict"], content["optimizer_states"][0]["param_groups"] if to_train else []
         assert "pytorch-lightning_version" in content
     except Exception:

@@ -39,6 +39,7 @@ from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.trainer import Trainer
 
+PARSERS: dict[str, LightningArgumentParser] = {}  # by command: to make one takes as long as to read settings with it
 UNWRITTEN = "Unable to serialize instance"  # what stands there instead
 
 
@@ -91,6 +92,15 @@ class CommandLine(LightningCLI):
             save_config_callback=None,
             parser_kwargs={"prog": f"main.py {command}", "exit_on_error": False},
         )
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        if (made_before := PARSERS.get(self.command)) is None:
+            super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+            PARSERS[self.command] = self.parser
+        else:
+            self.parser = made_before
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(Run, "run")

@@ -1,10 +1,15 @@
-"""Completion of the command line in bash: `eval "$(python main.py completion)"`. Nothing that takes time is imported here."""
+"""Completion of the command line in bash, zsh and fish: `python main.py completion SHELL` prints the script for it.
+
+Nothing that takes time is imported here.
+"""
 
 from collections.abc import Sequence
 
+from project.support.errors import UserError
 from project.training.known_settings import COMMANDS, FIND_LR, OTHER_COMMANDS, class_settings, known_settings, names
 
-SCRIPT = """\
+SCRIPTS = {
+    "bash": """\
 # For bash: eval "$(python main.py completion)", in ~/.bashrc for good. Where nothing is known, files are completed.
 _fifteen_epochs() {
   COMPREPLY=()
@@ -14,16 +19,44 @@ _fifteen_epochs() {
   COMPREPLY=($("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" completion -- "${COMP_WORDS[@]:2:COMP_CWORD-1}" 2>/dev/null))
 }
 complete -o default -F _fifteen_epochs python python3 .venv/bin/python
-"""
+""",
+    "zsh": """\
+# For zsh: eval "$(python main.py completion zsh)", in ~/.zshrc for good. Where nothing is known, files are completed.
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_fifteen_epochs() {
+  local -a found
+  if [[ ${words[2]} == *main.py ]] && (( CURRENT > 2 )); then
+    found=(${(f)"$("${words[1]}" "${words[2]}" completion -- "${(@)words[3,CURRENT]}" 2>/dev/null)"})
+  fi
+  (( $#found )) || { _files; return }
+  compadd -S '' -- ${(M)found:#*.}
+  compadd -- ${found:#*.}
+}
+compdef _fifteen_epochs python python3 .venv/bin/python
+""",
+    "fish": """\
+# For fish: python main.py completion fish | source, in ~/.config/fish/config.fish for good. Files are completed, too.
+function __fifteen_epochs
+  set -l words (commandline -opc)
+  $words[1] $words[2] completion -- $words[3..-1] (commandline -ct) 2>/dev/null
+end
+for python in python python3 .venv/bin/python
+  complete -c $python -n 'string match -q -- "*main.py" (commandline -opc)[2]' -a '(__fifteen_epochs)'
+end
+""",
+}
 
 OPTIONS = ("--config", "--ckpt_path", "--print_config", "--help")
 OF_FIT = (FIND_LR, "--seeds")
 
 
 def main(args: Sequence[str]) -> int:
-    """Print the script, or, after `--`, what the last of these words may become, a line each."""
+    """Print a shell's script (bash's by default), or, after `--`, what the last of these words may become, a line each."""
     if args[:1] != ["--"]:
-        print(SCRIPT, end="")
+        shell = args[0] if args else "bash"
+        if shell not in SCRIPTS or len(args) > 1:
+            raise UserError(f"completion {' '.join(args)}: expected bash, zsh or fish")
+        print(SCRIPTS[shell], end="")
     elif found := completions(args[1:]):
         print("\n".join(found))
     return 0

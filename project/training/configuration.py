@@ -57,6 +57,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
         name, given, value = waiting.pop(0).partition("=")
         if not name.startswith("-"):
             raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
+        if not name.startswith("--") and name not in ("-h", "-c"):
+            raise UserError(f"{name}: write -{name}, with two dashes")
         if name in ("-h", "--help") or name.endswith(".help"):
             named = [full_name(each) for each in (waiting[:1] if not given else [value])]
             asked += [name, *(named if name.endswith(".help") or named == ["all"] else ())]
@@ -92,6 +94,8 @@ def read_overlay(path: str | Path) -> Settings:
         raise UserError(f"--config {path}: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"--config {path}: expected `key: value` lines, found {type(settings).__name__}")
+    if "base" in settings and {"arms", "grid"} & settings.keys():
+        raise UserError(f"--config {path}: is a study's file; python main.py study --study {path}")
     if "config" in settings:
         raise UserError(f"--config {path}: config: a file names no other file; give each with a --config of its own")
     return settings
@@ -126,14 +130,18 @@ def merged(overlays: Iterable[Settings]) -> Settings:
 def overruled(arguments: Arguments) -> Iterator[str]:
     """Says of each file or option that had a say until a later file overruled all of it, which file that was."""
     overlays, names = arguments.overlays, arguments.names
+    before, whole = merged([]), merged(overlays)
     for number, name in enumerate(names):
-        says = merged(overlays[: number + 1]) != merged(overlays[:number])
-        for later in range(number + 1, len(names) if says else 0):
-            up_to = overlays[: later + 1]
-            if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
-                if names[later].startswith("--config "):
-                    yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
-                break
+        after = laid_over(before, overlays[number], ())
+        # What one of the later ones overrules has no say in the end, either: mostly, that is all there is to see.
+        if after != before and merged(overlays[:number] + overlays[number + 1 :]) == whole:
+            for later in range(number + 1, len(names)):
+                up_to = overlays[: later + 1]
+                if merged(up_to) == merged(up_to[:number] + up_to[number + 1 :]):
+                    if names[later].startswith("--config "):
+                        yield f"{name} has no effect: {names[later]}, which comes later, overrules it"
+                    break
+        before = after
 
 
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:

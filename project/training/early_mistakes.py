@@ -5,13 +5,18 @@ import sys
 from collections.abc import Sequence
 
 from project.support.errors import UserError
+from project.support.wording import did_you_mean
 from project.training.class_aliases import FULL_NAMES
 from project.training.configuration import class_paths, merged, not_finite, read_arguments
+from project.training.known_settings import known_settings
 from project.training.parser_errors import without_file
+
+OF_THE_DATA = {"model.num_classes", "model.image_shape"}
 
 
 def check(args: Sequence[str]) -> None:
-    """Raise UserError for a file that cannot be read, no data to look at, an endless number, or a module that is not there.
+    """Raise UserError for a file that cannot be read, a section that is not there, no data to look at, an endless number, or
+    a module that is not there.
 
     Args:
         args: A command, then its options.
@@ -20,7 +25,13 @@ def check(args: Sequence[str]) -> None:
     arguments = read_arguments(rest)
     if arguments.help:
         return
+    for option in OF_THE_DATA & arguments.options.keys():
+        raise UserError(f"{option}: is taken from the data; leave it out")
     settings = merged(arguments.overlays)
+    known = known_settings()
+    own = {"out"} if command == "look" else set()
+    for key in settings.keys() - own - {name.partition(".")[0] for name in known}:
+        raise UserError(f"{key}: there is no such setting{did_you_mean(str(key), known)}")
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
         raise UserError(said)

@@ -26,7 +26,7 @@ More:
   python main.py fit --help                           the settings that are used most; --help all: every one
   python main.py fit --model.optimizer.help SGD       a class's settings
   python main.py fit --config A --print_config        the complete configuration, without a run
-  eval "$(python main.py completion)"                 Tab completes commands, settings and values, in bash
+  eval "$(python main.py completion)"                 Tab completes commands, settings and values, in bash (or: zsh, fish)
   python main.py --version                            this version; CHANGELOG.md tells what came with it
   configs/                                            strategies, data, presets, recipes: each says when to use it"""
 

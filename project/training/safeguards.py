@@ -72,6 +72,7 @@ class FirstBatch(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
+        check_rates(trainer.optimizers, trainer.lr_scheduler_configs)
         data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         with (
             undisturbed(pl_module.network, *pl_module.regularization, *data.augmentation),
@@ -81,6 +82,15 @@ class FirstBatch(Callback):
             check_augmentation(data)
             check_batch(pl_module, data)
         check_lists(pl_module.network)
+
+
+def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
+    """Raises UserError where every learning rate is 0, and no schedule has a rate of its own."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    rates = [group[name] for group in groups for name in ("lr", "initial_lr", "max_lr") if name in group]
+    has_own = any(hasattr(schedule.scheduler, "max_lrs") for schedule in schedules)  # torch's CyclicLR
+    if rates and not any(rates) and not has_own:
+        raise UserError("model.optimizer: lr 0 trains nothing; take a rate above 0")
 
 
 def check_augmentation(data: ImageData) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import pytorch_lightning
+from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from project.support.devices import accelerators, precision_for
 from project.support.errors import UserError, blamed_on, in_range
@@ -52,6 +53,9 @@ class Trainer(pytorch_lightning.Trainer):
             raise UserError(
                 "trainer.devices: a run trains on one device; leave it at 1 (CUDA_VISIBLE_DEVICES chooses a GPU)"
             )
+        strategy = more.get("strategy", "auto")
+        if strategy not in ("auto", "single_device") and not isinstance(strategy, SingleDeviceStrategy):
+            raise UserError(f"trainer.strategy: a run trains on one device; leave it at auto, not {strategy}")
         if accelerator not in (there := accelerators()):
             raise UserError(f"trainer.accelerator: {accelerator} is not here; there is {', '.join(there)}")
         for name, interval in INTERVALS.items():

@@ -109,14 +109,6 @@ def test_a_mistake_is_one_line_and_decides_nothing(results, capsys, args, words)
     assert "Nobody has decided anything." in said(capsys, "history", results)
 
 
-@pytest.mark.parametrize(
-    "args", [["extend", "x", "y", "--until", "2026-12-06"], ["exempt", "x", "y", "--from", "everything"]]
-)
-def test_what_is_no_time_with_a_zone_and_no_rule_is_refused(args):
-    with pytest.raises(SystemExit, match="2"):
-        main(args)
-
-
 def test_a_mark_without_a_time_is_told_with_an_extension(tmp_path, rules, capsys):
     results = course(tmp_path / "results", rules.but(deadline=DUE, late="flag"))
     with open_results(results) as opened:

@@ -106,23 +106,6 @@ def test_points_for_who_was_rejected_are_told_not_to_count(course, capsys):
     assert "stays 0" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["park-103", "--report", "6"], "not 0 to 5"),
-        (["park-103", "--report", "nan"], "not 0 to 5"),
-        (["park-103"], "--report"),
-        (["nobody", "--report", "1"], "no such student"),
-        (["park-103", "--csv", "x.csv"], "or else"),
-        (["--csv", "missing.csv"], "no such file"),
-    ],
-)
-def test_wrong_points_are_one_line(arguments, said, course, capsys):
-    assert main(["bonus", str(course), *arguments]) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
-
-
 def test_a_review_asks_for_each_and_can_be_stopped(course):
     answers = iter(["9", "4", "", "nice \x1b[2J", "s", "q"])
     output = io.StringIO()
@@ -750,16 +733,6 @@ def test_decay_within_an_optimizer_belongs_to_regularization():
 def test_what_cannot_be_taken_apart_is_one_line(student, said, course, capsys):
     assert main(["ablate", str(course), student, "--unsafe-no-sandbox", "--device", "cpu"]) == 2
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "command", ["leaderboard", "review", "similar", "export --format csv", "bonus x --report 1", "ablate x"]
-)
-def test_a_folder_without_results_is_one_line(command, tmp_path, capsys):
-    name, *rest = command.split()
-    rest = [*rest, "--unsafe-no-sandbox"] if name == "ablate" else rest
-    assert main([name, str(tmp_path), *rest]) == 2
-    assert "no results there" in capsys.readouterr().err
 
 
 def order(entry):

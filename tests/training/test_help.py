@@ -1,12 +1,15 @@
 """Help: first what most runs change; all on request. And completion, by the same list of settings."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import main
-from project.training.completion import SCRIPT, completions
+from project.training.completion import SCRIPTS, completions
 from project.training.help_text import USUAL, settings_page
 from project.training.known_settings import COMMANDS, editor_line, known_settings
 
@@ -85,13 +88,44 @@ def test_bash_completes_by_the_script():
         lines = (
             f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _fifteen_epochs; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         )
-        done = subprocess.run(["bash", "-c", SCRIPT + lines], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(
+            ["bash", "-c", SCRIPTS["bash"] + lines], capture_output=True, text=True, check=True, timeout=60
+        )
         return done.stdout.split()
 
     assert typed(sys.executable, "main.py", "fi") == ["fit"]
     assert typed(sys.executable, "main.py", "fit", "--trainer.max_e") == ["--trainer.max_epochs"]
     assert typed(sys.executable, "main.py", "fit", "--config", "") == []
     assert typed("python", "other.py", "f") == []
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh")
+def test_zsh_completes_by_the_script():
+    def typed(*words: str) -> list[str]:
+        quoted = " ".join(f"'{word}'" for word in words)
+        shell = "compdef() {}; _files() {}; compadd() { shift ${@[(i)--]}; print -l -- $@ }\n"
+        lines = f"{shell}{SCRIPTS['zsh']}words=({quoted}); CURRENT={len(words)}; _fifteen_epochs"
+        done = subprocess.run(["zsh", "-f", "-c", lines], capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.split()
+
+    assert typed(sys.executable, "main.py", "fi") == ["fit"]
+    assert typed(sys.executable, "main.py", "fit", "--mod") == ["--model."]
+    assert typed(sys.executable, "main.py", "fit", "--config", "") == []
+    assert typed("python", "other.py", "f") == []
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish")
+def test_fish_completes_by_the_script():
+    def typed(line: str) -> list[str]:
+        lines = f"{SCRIPTS['fish']}complete -C '{line}'"
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        command = ["fish", "--no-config", "-c", lines]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+        return done.stdout.split()
+
+    assert typed("python main.py fi") == ["fit"]
+    assert typed("python main.py fit --trainer.max_e") == ["--trainer.max_epochs"]
+    assert typed("python main.py fit --config config") == ["configs/"]
 
 
 def test_a_run_s_file_names_the_schema_where_the_run_lies_in_the_repository(tmp_path):

@@ -17,13 +17,8 @@ from main import main
 from project.training.class_aliases import FULL_NAMES, MODULES
 from project.training.command_line import complete_config
 from project.training.parser_errors import PLACES
+from tests.mistakes.settings import BASE, FILES, OPTIONS
 
-TINY = [
-    *("--data.source.train=100", "--data.source.val=50", "--data.source.test=50", "--data.batch_size=50"),
-    *("--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--run.wandb=disabled", "--run.figures=false"),
-    "--run.diagnostics=false",
-]
-BASE = ["--config", "configs/base.yaml", *TINY]
 MOST_CHARACTERS = 500
 
 
@@ -43,69 +38,10 @@ def told(tmp_path, capsys):
     return run
 
 
-OPTIONS = {
-    "--model.network.width=-1": "model.network: width -1 is not in [1, inf)",
-    "--model.network.width=0": "model.network: width 0 is not in [1, inf)",
-    "--model.network.pool=0": "model.network: pool 0",
-    "--model.network.stem_stride=0": "model.network: stem_stride 0",
-    "--model.network.stages=-1": "model.network: stages -1",
-    "--model.network=MLP --model.network.depth=-1": "model.network: depth -1",
-    "--model.network=SpeedNet --model.network.widths=[]": "model.network: stages 0 is not in",
-    "--trainer.accelerator=gpux": "trainer.accelerator: gpux is not here; there is auto, cpu",
-    "--trainer.max_epochs=-1": "trainer.max_epochs: a run of -1 has no end",
-    "--trainer.max_epochs=0": "trainer.max_epochs: 0 trains nothing",
-    "--trainer.max_steps=0": "trainer.max_steps: 0 trains nothing",
-    "--trainer.limit_train_batches=0": "trainer.limit_train_batches: 0 trains nothing",
-    "--trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches: 0 is not in",
-    "--trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch: 0 is not in",
-    "--trainer.val_check_interval=0": "trainer.val_check_interval: 0 is not in",
-    "--trainer.val_check_interval=100": "`val_check_interval` (100) must be less than or equal to the number of",
-    "--trainer.gradient_clip_val=-1": "trainer.gradient_clip_val: -1 is not in",
-    "--trainer.precision=fp16": "trainer.precision: expected 'auto', '32-true', '16-mixed'",
-    "--seed_everything=null": "seed_everything: None is no seed",
-    "--model.optimizer.lr=abc": "model.optimizer.lr: expected float or Tensor, found abc",
-    "--model.optimizer.lr=.nan": "model.optimizer.lr: nan is no number to compute with",
-    "--model.optimizer.lr=.inf": "model.optimizer.lr: inf is no number to compute with",
-    "--model.optimizer=He": "found project.initialization.He, which belongs to model.initialization",
-    "--model.network=SGD": "expected MLP, ConvNet, ResNet, SpeedNet or another Module, found torch.optim.SGD, which belongs",
-    "--data.source=SGD": "Glyphs, found torch.optim.SGD, which belongs to model.optimizer",
-    "--model.scheduler=StepLR": "missing step_size; give --model.scheduler.step_size VALUE",
-    "--model.scheduler=StepLR --model.scheduler.step_size=0": "model.scheduler: ",
-    "--model.scheduler=WarmupCosine --model.scheduler.warmup=5": "model.scheduler: warmup 5 is not in [0, 1)",
-    "--model.initialization=Normal --model.initialization.std=-1": "model.initialization: std -1",
-    "--model.initialization=Constant --model.initialization.value=abc": "value: expected float, found abc",
-    "--model.network.activation=torch.nn.ReLUU": "torch.nn has no ReLUU; did you mean torch.nn.ReLU?",
-    "--model.network.activation=torch.nn.Linear": "missing in_features, out_features; give --model.network",
-    "--run.name=..": "run.name: '..' is not a plain name",
-    "--ckpt_path=best": "--ckpt_path best: no run's config.yaml beside such a checkpoint is given",
-    "--ckpt_path=configs/base.yaml": "--ckpt_path configs/base.yaml: no checkpoint of a run, or a damaged one",
-    "--model.networkk.help ConvNet": "model.networkk: there is no such setting; did you mean model.network?",
-    "--model.network.help ConvNett": "model.network: there is no class ConvNett; did you mean ConvNet?",
-}
-
-
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_wrong_option_is_one_line(options, told):
     asks_for_help = ".help" in options
     assert OPTIONS[options] in told("fit", *([] if asks_for_help else BASE), *options.split(" ")), options
-
-
-FILES = {
-    "model: {regularization: [{class_path: Dropout, init_args: {p: 1.5}}]}": "model.regularization: p 1.5 is not in [0, 1]",
-    "model: {normalization: {class_path: GroupNormalization, init_args: {groups: 0}}}": "model.normalization: groups 0",
-    "data: {augmentation: [{class_path: Cutout, init_args: {size: -1}}]}": "data.augmentation: Cutout's size -1 is not in",
-    "data: {augmentation: [{class_path: torchvision.transforms.v2.RandomHorizontalFlip, init_args: {p: 2.0}}]}": (
-        "data.augmentation: `p` should be a floating point value in the interval [0.0, 1.0]"
-    ),
-    "trainer: {callbacks: [{class_path: pytorch_lightning.callbacks.Timer, init_args: {interval: foo}}]}": (
-        "trainer.callbacks: Unsupported parameter value `Timer(interval=foo)`"
-    ),
-    "model: {optimizer: {class_path: SGD, init_args: {lr: abc}}}": "model.optimizer.lr: expected float or Tensor",
-    "model: {optimizer: {class_path: 5}}": "model.optimizer: class_path: expected the name of a class, found 5",
-    "model: {scheduler: {class_path: null}}": "model.scheduler: class_path: expected the name of a class, found None",
-    "model: {5: 6}": "Key must be a string, got: 5",
-    "trainer: {max_epochs: 1, max_epochs: 2}": "the key 'max_epochs' is there twice",
-}
 
 
 @pytest.mark.parametrize("text", FILES)

@@ -1,0 +1,1 @@
+"""Mistakes that people make, as data for tests and, by `python -m tests.mistakes`, for a table."""
