@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, odd_students, overlays, rendering, startup, step, template, term
+from benchmarks import day, epoch, gpu, odd_students, overlays, rendering, startup, step, template, term
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
@@ -132,3 +132,74 @@ def test_a_day_tells_what_is_not_as_it_must_be(tmp_path, monkeypatch):
     assert sum("a fault: passed" in problem for problem in problems) == 1
     assert sum("is published, as in site/" in problem for problem in problems) >= 4
     assert sum("canvas.csv: 73010" in problem and "'1.00'" in problem for problem in problems) == 4
+
+
+SAYS = {  # what a task's process does on each try
+    "finds": ["found = {'accuracy': 95.5}"],
+    "fails, then finds": ["raise SystemExit('no memory')", "found = {'accuracy': 94.5}"],
+    "hangs": ["time.sleep(60)"] * 2,
+    "kills itself": ["os.kill(os.getpid(), 9)"] * 2,
+    "is last": ["", "found = {}"],
+}
+
+
+def acted(name, number, result):
+    """A task's process that does what SAYS says."""
+    code = f"import json, os, time\n{SAYS[name][number - 1]}\nopen({str(result)!r}, 'w').write(json.dumps(found))"
+    command = [sys.executable, "-S", "-c", code]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, start_new_session=True, text=True, **pipe)
+
+
+def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, monkeypatch, capsys):
+    file, begun = tmp_path / "day.json", []
+    tasks = {name: gpu.Task(0.01 if name == "hangs" else 1, None) for name in SAYS}
+    tasks["is too long"] = gpu.Task(60, None)
+
+    def start(name, number, result):
+        begun.append(name)
+        if name == "is last" and begun.count(name) == 1:
+            raise KeyboardInterrupt  # the slot is over
+        return acted(name, number, result)
+
+    with pytest.raises(KeyboardInterrupt):
+        gpu.day(tasks, file, 30, start)
+    assert begun == list(SAYS) and gpu.read(file)["finds"]["result"] == {"accuracy": 95.5}
+    known = gpu.day(tasks, file, 30, start)
+    assert begun[5:] == ["fails, then finds", "hangs", "kills itself", "is last"]
+    assert known == gpu.read(file) and known["fails, then finds"]["result"] == {"accuracy": 94.5}
+    assert known["hangs"]["failed"] == "it took more than 0.01 minutes"
+    assert known["kills itself"]["failed"].startswith("it ended with -9")
+    assert "is too long" not in known and "60 minutes, which are not left" in capsys.readouterr().out
+    monkeypatch.setattr(gpu, "ROWS", [gpu.Row("finds", "accuracy", 95.0, 95.3), gpu.Row("hangs", "accuracy")])
+    said = gpu.table(known, tasks)
+    assert "95.5" in said.splitlines()[1] and said.splitlines()[1].endswith("  met")
+    assert "hangs: failed (2 tries)" in said and "is too long: not begun" in said
+
+
+def test_seeds_of_a_task_are_one_row():
+    known = {f"cifar10_best, seed {seed}": {"tries": 1, "result": {"accuracy": 94.0 + seed}} for seed in range(3)}
+    (row,) = [row for row in gpu.rows(known) if (row["task"], row["what"]) == ("cifar10_best", "accuracy")]
+    assert (row["mean"], row["deviation"], row["count"], row["met"]) == (95.0, 1.0, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "needs --json FILE"),
+        (["--json={}/day.json"], "needs --images PATH"),
+        (["--json={}/other.json", "--pretend"], "has no results of such a day"),
+    ],
+)
+def test_a_gpu_day_that_cannot_begin_is_one_line(options, said, tmp_path, capsys):
+    (tmp_path / "other.json").write_text("[]")
+    assert main(["gpu", *(option.format(tmp_path) for option in options)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_whole_gpu_day_can_be_acted_out(tmp_path):
+    assert main(["gpu", "--pretend", "--minutes=60", "--json", str(tmp_path / "day.json")]) == 0
+    known = gpu.read(tmp_path / "day.json")
+    assert set(known) == set(gpu.TASKS)
+    assert {name for name, one in known.items() if one["tries"] == 2} >= {*gpu.FAULTS}
