@@ -54,6 +54,9 @@ def main(args: list[str]) -> int:
         command.add_argument("--workers", type=int, help="of the template's DataLoader; one a core by default")
         command.add_argument("--recipes", default="cifar10_fast_cpu", help="of target, separated by commas")
         command.add_argument(
+            "--template-epochs", type=int, default=13, help="of target: in which the template gets to 80 %%; 0 for none"
+        )
+        command.add_argument(
             "--submissions", default="1000,10000", help="of simulation and rendering: sizes, by commas"
         )
         command.add_argument("--students", default="200", help="of day: sizes of the class, separated by commas")
@@ -95,7 +98,7 @@ def main(args: list[str]) -> int:
         "step": (options.rounds,),
         "augment": (source, options.rounds, options.count),
         "startup": (options.rounds,),
-        "target": (options.recipes.split(","), options.images, options.rounds),
+        "target": (options.recipes.split(","), options.images, options.rounds, options.template_epochs),
         "contention": (options.rounds, options.epochs),
         "study": (options.rounds, options.epochs),
         "grading": (options.rounds,),

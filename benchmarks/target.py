@@ -20,6 +20,7 @@ from project.datasets.image_archive import ImageArchive
 from project.training.command_line import run
 
 RECIPES = Path("configs/recipes")
+TEMPLATE = "the common template"
 
 
 def process(recipe: str, images: Path, seed: int, *more: str) -> dict[str, float]:
@@ -51,6 +52,16 @@ def accuracy_of_one_view(run_folder: Path) -> float:
     return 100 * validated.trainer.callback_metrics["val/accuracy"].item()
 
 
+def template(images: Path, seed: int, epochs: int) -> dict[str, float]:
+    """The same of the common template."""
+    command = [sys.executable, "-m", "benchmarks.template", str(images), str(epochs), str(seed)]
+    started = time.perf_counter()
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - started
+    accuracy = float(said.split()[-1])
+    return {"seconds": seconds, "epochs": epochs, "accuracy": accuracy, "accuracy_one_view": accuracy, "seed": seed}
+
+
 def airbench_seconds(images: Path) -> float:
     """A training of the package airbench, to 94 %, after its warm-up."""
     import airbench
@@ -76,12 +87,15 @@ def has_airbench() -> bool:
     return torch.cuda.is_available() and importlib.util.find_spec("airbench") is not None
 
 
-def main(recipes: list[str], images: Path, rounds: int) -> dict:
+def main(recipes: list[str], images: Path, rounds: int, template_epochs: int = 0) -> dict:
     ImageArchive(str(images))  # decoded beforehand
-    runs: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in recipes}
+    arms_of = [*recipes, *([TEMPLATE] if template_epochs else [])]
+    runs: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in arms_of}
 
     def seconds(recipe: str) -> float:
-        runs[recipe].append(process(recipe, images, seed=len(runs[recipe])))
+        seed = len(runs[recipe])
+        of_template = recipe == TEMPLATE
+        runs[recipe].append(template(images, seed, template_epochs) if of_template else process(recipe, images, seed))
         done = runs[recipe][-1]
         print(
             f"{recipe}, seed {done['seed']}: {done['accuracy']:.2f} % after {done['epochs']:.0f} epochs, "
@@ -90,7 +104,7 @@ def main(recipes: list[str], images: Path, rounds: int) -> dict:
         )
         return done["seconds"]
 
-    arms = {recipe: lambda recipe=recipe: seconds(recipe) for recipe in recipes}
+    arms = {recipe: lambda recipe=recipe: seconds(recipe) for recipe in arms_of}
     if has_airbench():
         arms["airbench94"] = lambda: alone(airbench_seconds, images)
     found = in_turns(arms, rounds, "s")
@@ -103,4 +117,6 @@ def main(recipes: list[str], images: Path, rounds: int) -> dict:
         ratios[recipe] = ratio([done["accuracy"] for done in made])
     if "cifar10_fast_cpu" in found:
         ratios["target_seconds"] = ratio(found["cifar10_fast_cpu"])
+        if template_epochs:
+            ratios["target_ratio"] = ratio(found[TEMPLATE], found["cifar10_fast_cpu"])
     return report("target", found, ratios, runs=runs)
