@@ -8,7 +8,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, gpu, odd_students, overlays, rendering, startup, step, template, term
+from benchmarks import (
+    contention,
+    day,
+    epoch,
+    gpu,
+    odd_students,
+    overlays,
+    rendering,
+    startup,
+    step,
+    study,
+    template,
+    term,
+)
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
@@ -21,15 +34,20 @@ from project.training.command_line import complete_config
     ("arguments", "ratios"),
     [
         (["epoch", "--rounds=1", "--count=128", "--workers=0"], {"epoch_same_precision", "over_arithmetic"}),
-        (["step", "--rounds=2"], {"step_logging"}),
+        (["step", "--rounds=2"], {"step_logging", "recipe_over_kernels"}),
         (["augment", "--rounds=2", "--count=256"], {"augment"}),
-        (["startup", "--rounds=1"], {"help", "print_config"}),
+        (["startup", "--rounds=1"], {"help", "print_config", "first_step"}),
+        (["contention", "--rounds=1"], {"beside_busy"}),
+        (["study", "--rounds=1"], {"study_ratio"}),
         (["rendering", "--rounds=2", "--submissions=2,4"], {"seconds_growth", "memory_growth"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_the_file_has_the_ratios_with_their_spread(arguments, ratios, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(step, "STEPS", 20)
+    monkeypatch.setattr(step, "RECIPE_STEPS", 1)
+    monkeypatch.setattr(contention, "fit", lambda epochs: 1.0)
+    monkeypatch.setattr(study, "seconds_of", lambda command: 1.0)
     monkeypatch.setattr(epoch, "alone", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(startup, "seconds", lambda *command: 1.0)
     monkeypatch.setattr(rendering, "write_course", lambda results, count: None)
