@@ -19,6 +19,7 @@ from benchmarks import (
     startup,
     step,
     study,
+    target,
     template,
     term,
 )
@@ -78,6 +79,15 @@ def test_the_template_and_ours_train_the_same_network():
     torch.testing.assert_close(ours(images_NCHW), plain(images_NCHW))
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_the_template_is_compared_to_the_recipe_in_the_same_run(tmp_path, monkeypatch):
+    run = {"accuracy": 81.0, "accuracy_one_view": 80.0, "epochs": 3}
+    monkeypatch.setattr(target, "ImageArchive", str)
+    monkeypatch.setattr(target, "process", lambda recipe, images, seed: {**run, "seconds": 40.0, "seed": seed})
+    monkeypatch.setattr(target, "template", lambda images, seed, epochs: {**run, "seconds": 400.0, "seed": seed})
+    found = target.main(["cifar10_fast_cpu"], tmp_path, rounds=2, template_epochs=13)
+    assert found["ratios"]["target_ratio"]["median"] == 10 and len(found["runs"][target.TEMPLATE]) == 2
 
 
 def test_target_asks_for_images(capsys):
