@@ -13,6 +13,7 @@ from benchmarks import (
     day,
     epoch,
     gpu,
+    gpu_tasks,
     odd_students,
     overlays,
     rendering,
@@ -181,8 +182,8 @@ def acted(name, number, result):
 
 def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     file, begun = tmp_path / "day.json", []
-    tasks = {name: gpu.Task(0.01 if name == "hangs" else 1, None) for name in SAYS}
-    tasks["is too long"] = gpu.Task(60, None)
+    tasks = {name: gpu_tasks.Task(0.01 if name == "hangs" else 1, None) for name in SAYS}
+    tasks["is too long"] = gpu_tasks.Task(60, None)
 
     def start(name, number, result):
         begun.append(name)
@@ -199,7 +200,9 @@ def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, mon
     assert known["hangs"]["failed"] == "it took more than 0.01 minutes"
     assert known["kills itself"]["failed"].startswith("it ended with -9")
     assert "is too long" not in known and "60 minutes, which are not left" in capsys.readouterr().out
-    monkeypatch.setattr(gpu, "ROWS", [gpu.Row("finds", "accuracy", 95.0, 95.3), gpu.Row("hangs", "accuracy")])
+    monkeypatch.setattr(
+        gpu, "ROWS", [gpu_tasks.Row("finds", "accuracy", 95.0, 95.3), gpu_tasks.Row("hangs", "accuracy")]
+    )
     said = gpu.table(known, tasks)
     assert "95.5" in said.splitlines()[1] and said.splitlines()[1].endswith("  met")
     assert "hangs: failed (2 tries)" in said and "is too long: not begun" in said
