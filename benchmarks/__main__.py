@@ -1,4 +1,4 @@
-"""Benchmarks of speed: `python -m benchmarks epoch|step|augment|startup|target|grading|rendering|day|term --json FILE`.
+"""Benchmarks of speed: `python -m benchmarks epoch|step|startup|target|contention|study|grading|gpu|... --json FILE`.
 
 Each measures its arms in turns, prints them all, and writes them with the machine and the ratios' spread.
 """
@@ -8,12 +8,17 @@ import importlib
 import sys
 from pathlib import Path
 
+from project.support.errors import UserError, exit_status
+
 ABOUT = {
     "epoch": "an epoch: the common template, ours, a bare loop, the arithmetic alone",
     "step": "a step: what logging adds to the bare Trainer",
     "augment": "crop, flip and normalisation of an image: per sample, and ours",
     "startup": "seconds until --help and --print_config answer",
     "target": "recipes on real photographs, whole processes (needs --images)",
+    "contention": "a fit beside a process that keeps one core busy",
+    "study": "a study of 50 short trainings against 50 processes of fit",
+    "gpu": "the day a GPU is at hand: all that only a GPU shows, in slots of --minutes (--pretend without one)",
     "grading": "the grader's wall-clock against the same trainings run bare",
     "simulation": "a course on a cluster that is made up: utilisation, what is lost, the grader's own cost",
     "rendering": "leaderboard and pages of large courses: seconds and memory",
@@ -26,6 +31,9 @@ ROUNDS = {
     "augment": 9,
     "startup": 7,
     "target": 3,
+    "contention": 5,
+    "study": 3,
+    "gpu": 1,
     "grading": 3,
     "simulation": 1,
     "rendering": 3,
@@ -46,20 +54,35 @@ def main(args: list[str]) -> int:
         command.add_argument("--workers", type=int, help="of the template's DataLoader; one a core by default")
         command.add_argument("--recipes", default="cifar10_fast_cpu", help="of target, separated by commas")
         command.add_argument(
+            "--template-epochs", type=int, default=13, help="of target: in which the template gets to 80 %%; 0 for none"
+        )
+        command.add_argument(
             "--submissions", default="1000,10000", help="of simulation and rendering: sizes, by commas"
         )
         command.add_argument("--students", default="200", help="of day: sizes of the class, separated by commas")
         command.add_argument("--way", help="of day: canvas, moodle, ..., separated by commas; all of them by default")
+        command.add_argument("--epochs", type=int, default=3, help="of each training of contention and study")
+        command.add_argument("--minutes", type=float, default=25, help="of gpu: no task begins that may end later")
+        command.add_argument(
+            "--pretend", action="store_true", help="of gpu: act it out, at a tiny scale, with failures"
+        )
+        for hidden, kind in (("--task", str), ("--number", int)):  # of the gpu day's own processes
+            command.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
+        command.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(args)
     if options.command == "target" and not options.images:
         parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
+
+    if options.command == "gpu":
+        from benchmarks.gpu import main as gpu
+
+        return exit_status(lambda _: gpu(options), ())
 
     import torch
 
     from benchmarks.measuring import machine, quietly, write
     from project.datasets.glyphs import Glyphs
     from project.datasets.image_archive import ImageArchive
-    from project.support.errors import UserError
 
     quietly()
     about = machine()
@@ -75,7 +98,9 @@ def main(args: list[str]) -> int:
         "step": (options.rounds,),
         "augment": (source, options.rounds, options.count),
         "startup": (options.rounds,),
-        "target": (options.recipes.split(","), options.images, options.rounds),
+        "target": (options.recipes.split(","), options.images, options.rounds, options.template_epochs),
+        "contention": (options.rounds, options.epochs),
+        "study": (options.rounds, options.epochs),
         "grading": (options.rounds,),
         "simulation": (sizes, options.rounds),
         "rendering": (sizes, options.rounds),

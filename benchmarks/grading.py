@@ -12,6 +12,7 @@ import time
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -39,6 +40,7 @@ LENGTHS = {  # about how long a training takes on this machine, options of its n
     "30s": (30, ["--model.network.width=60", "--model.network.convs_per_stage=2"], 4),
 }
 TRIED = 2  # epochs, to see how long one takes
+MOST_EPOCHS = Rules().max_epochs
 
 
 def rules() -> Rules:
@@ -56,12 +58,12 @@ def write_submissions(folder: Path, options: list[str], count: int) -> None:
             (own / name).write_text(text, encoding="utf-8")
 
 
-def bare(folder: Path, scratch: Path) -> float:
+def bare(folder: Path, scratch: Path, device: str = "cpu") -> float:
     """Sum of the seconds that fit takes, by its own account, in a process for each training."""
     data = prepare(rules(), SECRET, scratch)
     total = 0.0
     for own in sorted(folder.iterdir()):
-        job = Job(take_in(own), 0, rules(), data, "cpu", scratch, sandboxed=False)
+        job = Job(take_in(own), 0, rules(), data, device, scratch, sandboxed=False)
         place = Path(tempfile.mkdtemp(dir=scratch))
         config = rerun_config(job, data.training)
         config["run"]["folder"] = str(place)
@@ -72,11 +74,11 @@ def bare(folder: Path, scratch: Path) -> float:
     return total
 
 
-def epochs(seconds: float, options: list[str], scratch: Path) -> int:
+def epochs(seconds: float, options: list[str], scratch: Path, device: str = "cpu") -> int:
     """As many as take about so many seconds here."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     write_submissions(folder, [*options, f"--trainer.max_epochs={TRIED}"], 1)
-    return max(1, min(15, round(seconds * TRIED / bare(folder, scratch))))
+    return max(1, min(MOST_EPOCHS, round(seconds * TRIED / bare(folder, scratch, device))))
 
 
 def on_ray(folder: Path, scratch: Path) -> float:
@@ -92,23 +94,38 @@ def on_ray(folder: Path, scratch: Path) -> float:
 
 
 def graded(folder: Path, scratch: Path, threads: int, engine: Engine) -> float:
-    """Seconds of a whole grading: intake, checks, trainings, predictions, ledger, pages."""
+    """Seconds of a whole grading on CPUs, whose submissions must all pass."""
     before = torch.get_num_threads()
-    results = Path(tempfile.mkdtemp(dir=scratch))
     torch.set_num_threads(threads)
     try:
-        started = time.perf_counter()
-        with redirect_stdout(StringIO()) as said:
-            with open_results(results, new=True, secret=SECRET) as opened:
-                grade(folder, opened, rules(), Settings("cpu", engine=engine))
-                publish(opened)
-        seconds = time.perf_counter() - started
+        seconds, entries = board(folder, scratch, rules(), Settings("cpu", engine=engine))
     finally:
         torch.set_num_threads(before)
-    entries = json.loads((results / "leaderboard.json").read_text())["entries"]
-    if not all(entry["verdict"] == "passed" for entry in entries):
-        raise RuntimeError(said.getvalue())
+    all_passed(entries)
     return seconds
+
+
+def board(folder: Path, scratch: Path, by: Rules, settings: Settings) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds of a whole grading: intake, checks, trainings, predictions, ledger, pages; and the leaderboard's entries."""
+    results = Path(tempfile.mkdtemp(dir=scratch))
+    started = time.perf_counter()
+    with redirect_stdout(StringIO()):
+        with open_results(results, new=True, secret=SECRET) as opened:
+            grade(folder, opened, by, settings)
+            publish(opened)
+    seconds = time.perf_counter() - started
+    return seconds, json.loads((results / "leaderboard.json").read_text())["entries"]
+
+
+def all_passed(entries: list[dict[str, Any]]) -> None:
+    """Raises RuntimeError where one did not: what was measured is then no grading."""
+    others = [
+        f"{entry['student']}: {entry['verdict']}, {entry['reason']}"
+        for entry in entries
+        if entry["verdict"] != "passed"
+    ]
+    if others:
+        raise RuntimeError("; ".join(others))
 
 
 def main(rounds: int) -> dict:

@@ -1,7 +1,7 @@
 """Recipes on real photographs: the whole process's seconds and the accuracy, over several seeds.
 
-Where there is a GPU and the package `airbench` (pip install airbench; it fetches CIFAR-10 itself), its seconds to 94 % stand
-beside them, start and compilation left out, as it counts them itself.
+Where there is a GPU and the package `airbench` (pip install airbench), its seconds to 94 % stand beside them, on the same
+images, start and compilation left out, as it counts them itself.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 from benchmarks.measuring import alone, in_turns, ratio, report
@@ -20,20 +20,27 @@ from project.datasets.image_archive import ImageArchive
 from project.training.command_line import run
 
 RECIPES = Path("configs/recipes")
+TEMPLATE = "the common template"
 
 
-def process(recipe: str, images: Path, seed: int) -> dict[str, float]:
-    """Seconds from the process's start to its end, epochs and final validation accuracy in percent."""
+def process(recipe: str, images: Path, seed: int, *more: str) -> dict[str, float]:
+    """Seconds from the process's start to its end, epochs and final validation accuracy in percent. `more` are options."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["main.py", "fit", "--config", str(RECIPES / f"{recipe}.yaml"), "--seed_everything", str(seed)]
-        command += ["--data.source", "ImageArchive", "--data.source.path", str(images), "--run.folder", folder]
+        command += ["--data.source", "ImageArchive", "--data.source.path", str(images), "--run.folder", folder, *more]
         started = time.perf_counter()
         subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - started
         (run_folder,) = Path(folder).iterdir()
         summary = json.loads((run_folder / "summary.json").read_text())
         one_view = accuracy_of_one_view(run_folder)
-    found = {"seconds": seconds, "epochs": summary["epochs"], "accuracy": 100 * summary["val_accuracy"], "seed": seed}
+    found = {
+        "seconds": seconds,
+        "fit_seconds": summary["seconds"],
+        "epochs": summary["epochs"],
+        "accuracy": 100 * summary["val_accuracy"],
+        "seed": seed,
+    }
     return found | {"accuracy_one_view": one_view}
 
 
@@ -45,17 +52,33 @@ def accuracy_of_one_view(run_folder: Path) -> float:
     return 100 * validated.trainer.callback_metrics["val/accuracy"].item()
 
 
-def airbench_seconds() -> float:
+def template(images: Path, seed: int, epochs: int) -> dict[str, float]:
+    """The same of the common template."""
+    command = [sys.executable, "-m", "benchmarks.template", str(images), str(epochs), str(seed)]
+    started = time.perf_counter()
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - started
+    accuracy = float(said.split()[-1])
+    return {"seconds": seconds, "epochs": epochs, "accuracy": accuracy, "accuracy_one_view": accuracy, "seed": seed}
+
+
+def airbench_seconds(images: Path) -> float:
     """A training of the package airbench, to 94 %, after its warm-up."""
     import airbench
     import torch
 
-    airbench.warmup94(verbose=False)
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    airbench.train94(verbose=False)
-    torch.cuda.synchronize()
-    return time.perf_counter() - started
+    source = ImageArchive(str(images))
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        Path("cifar10").mkdir()  # where it looks before it would fetch them
+        for split, name in (("train", "train"), ("val", "test")):
+            images_NHWC, labels_N = source.load(split)
+            torch.save({"images": images_NHWC, "labels": labels_N, "classes": source.classes}, f"cifar10/{name}.pt")
+        airbench.warmup94(verbose=False)
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        airbench.train94(verbose=False)
+        torch.cuda.synchronize()
+        return time.perf_counter() - started
 
 
 def has_airbench() -> bool:
@@ -64,12 +87,15 @@ def has_airbench() -> bool:
     return torch.cuda.is_available() and importlib.util.find_spec("airbench") is not None
 
 
-def main(recipes: list[str], images: Path, rounds: int) -> dict:
+def main(recipes: list[str], images: Path, rounds: int, template_epochs: int = 0) -> dict:
     ImageArchive(str(images))  # decoded beforehand
-    runs: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in recipes}
+    arms_of = [*recipes, *([TEMPLATE] if template_epochs else [])]
+    runs: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in arms_of}
 
     def seconds(recipe: str) -> float:
-        runs[recipe].append(process(recipe, images, seed=len(runs[recipe])))
+        seed = len(runs[recipe])
+        of_template = recipe == TEMPLATE
+        runs[recipe].append(template(images, seed, template_epochs) if of_template else process(recipe, images, seed))
         done = runs[recipe][-1]
         print(
             f"{recipe}, seed {done['seed']}: {done['accuracy']:.2f} % after {done['epochs']:.0f} epochs, "
@@ -78,9 +104,9 @@ def main(recipes: list[str], images: Path, rounds: int) -> dict:
         )
         return done["seconds"]
 
-    arms = {recipe: lambda recipe=recipe: seconds(recipe) for recipe in recipes}
+    arms = {recipe: lambda recipe=recipe: seconds(recipe) for recipe in arms_of}
     if has_airbench():
-        arms["airbench94"] = lambda: alone(airbench_seconds)
+        arms["airbench94"] = lambda: alone(airbench_seconds, images)
     found = in_turns(arms, rounds, "s")
     ratios = {}
     for recipe, made in runs.items():
@@ -91,4 +117,6 @@ def main(recipes: list[str], images: Path, rounds: int) -> dict:
         ratios[recipe] = ratio([done["accuracy"] for done in made])
     if "cifar10_fast_cpu" in found:
         ratios["target_seconds"] = ratio(found["cifar10_fast_cpu"])
+        if template_epochs:
+            ratios["target_ratio"] = ratio(found[TEMPLATE], found["cifar10_fast_cpu"])
     return report("target", found, ratios, runs=runs)

@@ -5,6 +5,7 @@ DataLoader with workers that stay, `self.log` of loss and accuracy, float32. Wri
 persistent workers, pinned memory on a GPU, no progress bar, no checkpoints.
 """
 
+import sys
 from collections.abc import Callable
 
 import torch
@@ -17,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
+from project.data import ImageData
+from project.datasets.image_archive import ImageArchive
 from project.datasets.source import Split
 
 
@@ -103,3 +106,21 @@ def trainer(epochs: int, callbacks: list) -> Trainer:
         enable_model_summary=False,
         callbacks=callbacks,
     )
+
+
+def main(images: str, epochs: int, seed: int) -> None:
+    """A whole training on photographs, as a process of its own; prints the validation accuracy in percent."""
+    data = ImageData(ImageArchive(images))
+    data.setup("fit")
+    torch.manual_seed(seed)
+    module = Template(six_convolutions(data.num_classes), lr=0.1, num_classes=data.num_classes)
+    trainer(epochs, []).fit(module, loader(data.split("train"), data.mean, data.std, 128, torch.get_num_threads()))
+    plain = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(data.mean, data.std)])
+    with torch.no_grad():
+        batches = DataLoader(Images(data.split("val"), plain), batch_size=500)
+        right = sum((module.network.eval()(x).argmax(1) == labels_N).sum().item() for x, labels_N in batches)
+    print(100 * right / len(data.split("val").labels_N))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

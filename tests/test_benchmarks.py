@@ -11,7 +11,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import day, epoch, odd_students, overlays, recording, rendering, startup, step, template, term
+from benchmarks import (
+    contention,
+    day,
+    epoch,
+    gpu,
+    gpu_tasks,
+    odd_students,
+    overlays,
+    recording,
+    rendering,
+    startup,
+    step,
+    study,
+    target,
+    template,
+    term,
+)
 from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
@@ -24,15 +40,20 @@ from project.training.command_line import complete_config
     ("arguments", "ratios"),
     [
         (["epoch", "--rounds=1", "--count=128", "--workers=0"], {"epoch_same_precision", "over_arithmetic"}),
-        (["step", "--rounds=2"], {"step_logging"}),
+        (["step", "--rounds=2"], {"step_logging", "recipe_over_kernels"}),
         (["augment", "--rounds=2", "--count=256"], {"augment"}),
-        (["startup", "--rounds=1"], {"help", "print_config"}),
+        (["startup", "--rounds=1"], {"help", "print_config", "first_step"}),
+        (["contention", "--rounds=1"], {"beside_busy"}),
+        (["study", "--rounds=1"], {"study_ratio"}),
         (["rendering", "--rounds=2", "--submissions=2,4"], {"seconds_growth", "memory_growth"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_the_file_has_the_ratios_with_their_spread(arguments, ratios, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(step, "STEPS", 20)
+    monkeypatch.setattr(step, "RECIPE_STEPS", 1)
+    monkeypatch.setattr(contention, "fit", lambda epochs: 1.0)
+    monkeypatch.setattr(study, "seconds_of", lambda command: 1.0)
     monkeypatch.setattr(epoch, "alone", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(startup, "seconds", lambda *command: 1.0)
     monkeypatch.setattr(rendering, "write_course", lambda results, count: None)
@@ -63,6 +84,15 @@ def test_the_template_and_ours_train_the_same_network():
     torch.testing.assert_close(ours(images_NCHW), plain(images_NCHW))
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_the_template_is_compared_to_the_recipe_in_the_same_run(tmp_path, monkeypatch):
+    run = {"accuracy": 81.0, "accuracy_one_view": 80.0, "epochs": 3}
+    monkeypatch.setattr(target, "ImageArchive", str)
+    monkeypatch.setattr(target, "process", lambda recipe, images, seed: {**run, "seconds": 40.0, "seed": seed})
+    monkeypatch.setattr(target, "template", lambda images, seed, epochs: {**run, "seconds": 400.0, "seed": seed})
+    found = target.main(["cifar10_fast_cpu"], tmp_path, rounds=2, template_epochs=13)
+    assert found["ratios"]["target_ratio"]["median"] == 10 and len(found["runs"][target.TEMPLATE]) == 2
 
 
 def test_target_asks_for_images(capsys):
@@ -148,3 +178,76 @@ def test_a_recorded_run_becomes_a_picture_whose_lines_appear_in_order():
     assert 0 < begins[0] < begins[1] <= 100 * (recording.WAITS + recording.LASTS) / recording.WHOLE + 0.01
     with pytest.raises(subprocess.CalledProcessError):
         recording.recorded([sys.executable, "-c", "print(1); raise SystemExit(1)"], Path())
+
+
+SAYS = {  # what a task's process does on each try
+    "finds": ["found = {'accuracy': 95.5}"],
+    "fails, then finds": ["raise SystemExit('no memory')", "found = {'accuracy': 94.5}"],
+    "hangs": ["time.sleep(60)"] * 2,
+    "kills itself": ["os.kill(os.getpid(), 9)"] * 2,
+    "is last": ["", "found = {}"],
+}
+
+
+def acted(name, number, result):
+    """A task's process that does what SAYS says."""
+    code = f"import json, os, time\n{SAYS[name][number - 1]}\nopen({str(result)!r}, 'w').write(json.dumps(found))"
+    command = [sys.executable, "-S", "-c", code]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, start_new_session=True, text=True, **pipe)
+
+
+def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, monkeypatch, capsys):
+    file, begun = tmp_path / "day.json", []
+    tasks = {name: gpu_tasks.Task(0.01 if name == "hangs" else 1, None) for name in SAYS}
+    tasks["is too long"] = gpu_tasks.Task(60, None)
+
+    def start(name, number, result):
+        begun.append(name)
+        if name == "is last" and begun.count(name) == 1:
+            raise KeyboardInterrupt  # the slot is over
+        return acted(name, number, result)
+
+    with pytest.raises(KeyboardInterrupt):
+        gpu.day(tasks, file, 30, start)
+    assert begun == list(SAYS) and gpu.read(file)["finds"]["result"] == {"accuracy": 95.5}
+    known = gpu.day(tasks, file, 30, start)
+    assert begun[5:] == ["fails, then finds", "hangs", "kills itself", "is last"]
+    assert known == gpu.read(file) and known["fails, then finds"]["result"] == {"accuracy": 94.5}
+    assert known["hangs"]["failed"] == "it took more than 0.01 minutes"
+    assert known["kills itself"]["failed"].startswith("it ended with -9")
+    assert "is too long" not in known and "60 minutes, which are not left" in capsys.readouterr().out
+    monkeypatch.setattr(
+        gpu, "ROWS", [gpu_tasks.Row("finds", "accuracy", 95.0, 95.3), gpu_tasks.Row("hangs", "accuracy")]
+    )
+    said = gpu.table(known, tasks)
+    assert "95.5" in said.splitlines()[1] and said.splitlines()[1].endswith("  met")
+    assert "hangs: failed (2 tries)" in said and "is too long: not begun" in said
+
+
+def test_seeds_of_a_task_are_one_row():
+    known = {f"cifar10_best, seed {seed}": {"tries": 1, "result": {"accuracy": 94.0 + seed}} for seed in range(3)}
+    (row,) = [row for row in gpu.rows(known) if (row["task"], row["what"]) == ("cifar10_best", "accuracy")]
+    assert (row["mean"], row["deviation"], row["count"], row["met"]) == (95.0, 1.0, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "needs --json FILE"),
+        (["--json={}/day.json"], "needs --images PATH"),
+        (["--json={}/other.json", "--pretend"], "has no results of such a day"),
+    ],
+)
+def test_a_gpu_day_that_cannot_begin_is_one_line(options, said, tmp_path, capsys):
+    (tmp_path / "other.json").write_text("[]")
+    assert main(["gpu", *(option.format(tmp_path) for option in options)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_whole_gpu_day_can_be_acted_out(tmp_path):
+    assert main(["gpu", "--pretend", "--minutes=60", "--json", str(tmp_path / "day.json")]) == 0
+    known = gpu.read(tmp_path / "day.json")
+    assert set(known) == set(gpu.TASKS)
+    assert {name for name, one in known.items() if one["tries"] == 2} >= {*gpu.FAULTS}

@@ -103,6 +103,7 @@ if __name__ == "__main__":
         "host_files": [path for path in (sys.argv[1], "/etc/passwd", "/etc/shadow", "/var") if os.path.exists(path)],
         "processes": sum(name.isdigit() for name in os.listdir("/proc")),
         "shm_bytes": shm.f_blocks * shm.f_frsize,
+        "devices": sorted(name for name in os.listdir("/dev") if name.startswith("nvidia")),
         "cuda": cuda(),
     }
     Path("/out/found.json").write_text(json.dumps(found), encoding="utf-8")

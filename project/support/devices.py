@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import torch
 
+from project.support.wording import counted
+
 
 def accelerators() -> list[str]:
     """The Trainer's names of what this machine computes on."""
@@ -36,4 +38,4 @@ def device_name(device: torch.device) -> str:
     """The GPU's name, or the kind of processor with the number of threads that torch uses."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} ({torch.get_num_threads()} threads)"
+    return f"{device.type} ({counted(torch.get_num_threads(), 'thread')})"

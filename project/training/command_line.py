@@ -9,6 +9,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from project.training.parser_errors import explain, refused
 from project.training.run_folder import Run
 from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
+from project.training.threads import worthwhile_threads
 from project.training.trainer import Trainer
 
 PARSERS: dict[str, LightningArgumentParser] = {}  # by command: to make one takes as long as to read settings with it
@@ -185,7 +187,8 @@ class CommandLine(LightningCLI):
         if self.trainer.logger:
             self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
         try:
-            self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
+            with self.threads():
+                self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
             if checkpoint and self.record and not self.record.trained:
                 raise UserError(
                     f"--ckpt_path {checkpoint}: no epoch is left to train; give a higher trainer.max_epochs"
@@ -196,6 +199,12 @@ class CommandLine(LightningCLI):
         finish_logging(self.trainer)  # complete on disk, before it is said to be
         if self.record and self.record.summary:
             print(report(self.record.summary, self.record.folder, self.record.rules))
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Within it, a CPU computes with no more threads than a batch is worth."""
+        if self.trainer.strategy.root_device.type != "cpu":
+            return nullcontext()
+        return worthwhile_threads(self.model.network, self.datamodule.batch_size, self.model.image_shape)
 
     def validate(self, checkpoint: str | None = None) -> None:
         """Loss and accuracy on the validation images."""
