@@ -330,7 +330,7 @@ def regularizers(path: Path) -> None:
             axes.plot(epochs, losses_SE.mean(0), color=color, label=label)
         axes.set_title(name, fontweight="bold", fontsize=11, pad=16)
         gaps, ends = validation_SE[:, -1] - training_SE[:, -1], validation_SE[:, -1]
-        said = f"at the end: gap {spread(gaps)}, validation {spread(ends)}"
+        said = f"at the end: gap {spread(gaps.tolist())}, validation {spread(ends.tolist())}"
         axes.text(0.5, 1.02, said, transform=axes.transAxes, ha="center", fontsize=7.5)
         axes.set(ylim=(0, max(2.5, without[1].max()) * 1.05), xticks=[1, 5, 10, 15, 20])
         axes.tick_params(labelsize=8)

@@ -135,7 +135,7 @@ def measured(out: Path) -> LectureResults:
 def grid(name: str, study: StudyResult) -> Grid:
     """A study's numbers."""
     place, cells = WANTED[name], []
-    for arm in study.arms:
+    for arm in sorted(study.arms, key=lambda arm: arm.cell or (-1, -1)):  # a base that is in the grid comes first, else
         if arm.failed is None and (at := place(arm, study)) is not None:
             runs = sorted(arm.runs, key=lambda run: run.seed)
             accuracies = [None if run.accuracy is None else rounded(100 * run.accuracy) for run in runs]
