@@ -8,8 +8,9 @@ import torch
 from pytorch_lightning import Callback
 from torch import nn
 
+from project.training import figures
 from project.training.command_line import run
-from project.training.diagnostics import activations
+from project.training.diagnostics import activations, layer_titles, weights_by_layer
 from project.training.figures import draw_activations
 
 TINY = [
@@ -134,3 +135,38 @@ def test_activations_are_drawn_as_deep_as_both_moments_have_them(tmp_path):
     values = torch.randn(20)
     draw_activations({"at the start": [values] * 3, "at the end": [values]}, tmp_path / "activations.png")
     assert (tmp_path / "activations.png").exists()
+
+
+def drawn_axes(monkeypatch, draw):
+    """The axes of a figure that is not saved."""
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    draw()
+    return kept[0].axes
+
+
+def test_a_gradient_of_zero_is_drawn_apart_from_the_smallest(monkeypatch, tmp_path):
+    norms = [(0.0, [1e-20, 0.0]), (1.0, [1e-3, 0.0])]
+    (axes,) = drawn_axes(monkeypatch, lambda: figures.draw_gradient_norms(norms, ["a", "b"], tmp_path / "g.png"))
+    first, second = axes.lines[:2]
+    assert list(first.get_ydata()) == [1e-20, 1e-3] and max(second.get_ydata()) < 1e-20
+    assert [text.get_text() for text in axes.texts] == ["exactly zero"]
+
+
+def test_chance_is_in_the_learning_curves(monkeypatch, tmp_path):
+    rows = [{"epoch": 1, "train/loss": 2.0, "val/loss": 2.0, "train/accuracy": 0.2, "val/accuracy": 0.2}]
+    axes = drawn_axes(monkeypatch, lambda: figures.draw_learning_curves(rows, 0.8, 4, tmp_path / "c.png"))
+    assert "chance, 25 %" in [text.get_text() for text in axes[1].get_legend().get_texts()]
+
+
+def test_layers_go_by_what_people_call_them():
+    from project.networks import ConvNet
+
+    network = ConvNet(width=4, stages=2, convs_per_stage=1)
+    titles = layer_titles(network, [*weights_by_layer(network)])
+    assert titles == [
+        "1. convolution, 3 to 4",
+        "2. convolution, 4 to 4",
+        "3. convolution, 4 to 8",
+        "4. fully connected, 8 to 10",
+    ]

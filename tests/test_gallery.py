@@ -2,6 +2,7 @@
 
 import pytest
 from PIL import Image
+from torch import nn
 
 from main import main
 from project.studies import gallery_figures as figures
@@ -28,10 +29,26 @@ def test_the_regularizers_figure_trains_with_each_of_them(tmp_path, monkeypatch)
 
     monkeypatch.setattr(figures, "train", train_for_an_epoch)
     figures.regularizers(tmp_path / "regularizers.png")
-    assert len(losses) == 12 and all(len(training) == len(validation) == 1 for training, validation in losses)
+    assert len(losses) == 12 * figures.REGULARIZED_SEEDS and all(
+        len(training) == len(validation) == 1 for training, validation in losses
+    )
     assert len({training[0] for training, _ in losses}) >= 10, "each of them changes something"
     with Image.open(tmp_path / "regularizers.png") as drawn:
         assert drawn.width >= 900
+
+
+def test_the_row_called_xavier_is_the_formula_and_the_other_has_its_gain():
+    """A deep tanh network's signal: 0.23 at the tenth layer by the formula alone."""
+    images_NCHW, labels_N = figures.labelled_images(50)
+    tenth = {
+        type(start): figures.fresh_layers(images_NCHW, labels_N, nn.Tanh, start, 10, 256).signals()[9]
+        for start in (figures.PlainXavier(), figures.Xavier())
+    }
+    assert 0.18 < tenth[figures.PlainXavier] < 0.28 and 0.6 < tenth[figures.Xavier] < 0.7
+
+
+def test_a_spread_is_one_number_where_there_is_no_other_to_tell():
+    assert figures.spread([0.971, 0.969]) == "0.97" and figures.spread([0.29, 0.304]) == "0.29 to 0.3"
 
 
 def test_every_schedule_is_shown():

@@ -9,6 +9,7 @@ from project.studies.study_plan import METRIC_NAMES
 from project.studies.study_result import METRICS, StudyResult, seeds_of
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
+CHARTS = Path(__file__).with_name("charts.js")
 CURVES = {
     "val/accuracy": "Validation accuracy",
     "val/loss": "Validation loss",
@@ -19,9 +20,15 @@ CURVES = {
 
 def page(study: StudyResult) -> str:
     """The page as HTML."""
+    return filled(TEMPLATE, page_data(study))
+
+
+def filled(template: Path, data: dict[str, Any]) -> str:
+    """A template with what it shows, and with the functions that draw it."""
     # Within a script element only `<` could end it.
-    data = json.dumps(page_data(study), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    return TEMPLATE.read_text(encoding="utf-8").replace("{{DATA}}", data)
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    page = template.read_text(encoding="utf-8").replace("{{CHARTS}}", CHARTS.read_text(encoding="utf-8"))
+    return page.replace("{{DATA}}", text)
 
 
 def page_data(study: StudyResult) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Diagnostics(Callback):
         draw_learning_rate(self.rates, self.folder / "learning_rate.png")
         norms = [(epoch, by_layer.tolist()) for epoch, by_layer in self.norms]
         if norms:
-            draw_gradient_norms(norms, list(self.layers), self.folder / "gradients.png")
+            draw_gradient_norms(norms, layer_titles(self.network, list(self.layers)), self.folder / "gradients.png")
         moments = {self.start: self.at_start, "at the end": activations(self.network, self.images_NCHW)}
         if all(moments.values()):
             draw_activations(moments, self.folder / "activations.png")
@@ -92,6 +92,22 @@ def weights_by_layer(network: nn.Module) -> dict[str, list[nn.Parameter]]:
             holder = name.partition(".parametrizations.")[0].removesuffix(f".{name.rpartition('.')[2]}")
             layers.setdefault(holder, []).append(parameter)
     return layers
+
+
+def layer_titles(network: nn.Module, names: list[str]) -> list[str]:
+    """What people call a network's layers of these names: `2. convolution, 16 to 32`."""
+    modules = dict(network.named_modules())
+    titles = []
+    for number, name in enumerate(names, 1):
+        module = modules.get(name)
+        if isinstance(module, nn.Conv2d):
+            title = f"convolution, {module.in_channels} to {module.out_channels}"
+        elif isinstance(module, nn.Linear):
+            title = f"fully connected, {module.in_features} to {module.out_features}"
+        else:
+            title = name if module is None else f"{type(module).__name__}, {name}"
+        titles.append(f"{number}. {title}")
+    return titles
 
 
 def gradient_norm(weights: list[nn.Parameter]) -> Tensor:

@@ -8,13 +8,14 @@ import numpy as np
 TRAIN, VAL = "#2a6fb0", "#d1572c"
 
 
-def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path) -> None:
+def draw_learning_curves(rows: list[dict[str, float]], target: float, classes: int, path: Path) -> None:
     """Loss and accuracy by epoch, with the generalization gap shaded between training and validation.
 
     Args:
         rows: One for each epoch: `epoch` (from 1), and what was measured in it of `train/loss`, `train/accuracy`, `val/loss`
             and `val/accuracy`.
         target: The accuracy to reach, in (0, 1).
+        classes: Their number, of which chance gets one in so many right.
         path: The PNG to write; its folder is made.
     """
 
@@ -34,7 +35,8 @@ def draw_learning_curves(rows: list[dict[str, float]], target: float, path: Path
         axes.grid(alpha=0.3)
     accuracy.set_ylim(0, 1)
     accuracy.yaxis.set_major_formatter("{x:.0%}")
-    accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"{100 * target:g} %")
+    accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"target, {100 * target:g} %")
+    accuracy.axhline(1 / classes, color="0.4", linewidth=1, linestyle=":", label=f"chance, {100 / classes:.3g} %")
     for axes in (loss, accuracy):
         axes.legend(frameon=False)
     save(figure, path)
@@ -52,12 +54,17 @@ def draw_gradient_norms(norms: list[tuple[float, list[float]]], layers: list[str
     """Gradient norm of each layer over time: (epoch, norm by layer), and the layers' names, the first layer first."""
     from matplotlib import colormaps
 
-    figure, axes = blank(8, 4)
+    figure, axes = blank(9, 4)
     epochs = [epoch for epoch, _ in norms]
-    by_layer = zip(*(each for _, each in norms))
+    norms_TL = np.array([each for _, each in norms])
+    positive = norms_TL[norms_TL > 0]
+    zero = 10 ** (np.floor(np.log10(positive.min())) - 1) if positive.size else 1.0  # where a logarithmic axis has none
     colors = colormaps["viridis"](np.linspace(0, 0.92, len(layers)))
-    for name, color, values in zip(layers, colors, by_layer):
-        axes.plot(epochs, np.maximum(values, 1e-12), color=color, label=name)
+    for name, color, norms_T in zip(layers, colors, norms_TL.T):
+        axes.plot(epochs, np.where(norms_T > 0, norms_T, zero), color=color, label=name)
+    if positive.size < norms_TL.size:
+        axes.axhline(zero, color="0.4", linewidth=1, linestyle="--", zorder=0)
+        axes.text(epochs[0], zero, "exactly zero", va="bottom", fontsize=8, color="0.3")
     axes.set(xlabel="epoch", ylabel="norm of the gradient", yscale="log")
     axes.set_title("Gradients by layer, dark to light with depth")
     if len(layers) <= 24:

@@ -130,7 +130,7 @@ class Record(EpochCallback):
         write_atomically(self.folder / "summary.json", json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
         figures = self.folder / "figures"
         if self.figures:
-            draw_learning_curves(self.rows, self.rules.target_accuracy, figures / "curves.png")
+            draw_learning_curves(self.rows, self.rules.target_accuracy, self.data.num_classes, figures / "curves.png")
         if isinstance(trainer.logger, WandbLogger):
             names = {family: [strategy.name for strategy in found] for family, found in self.census.strategies.items()}
             trainer.logger.log_hyperparams({"strategies": names})

@@ -1,0 +1,64 @@
+"""The lecture's page, built from its results: `python -m project.studies.lecture_page`; `--measure` makes these anew first."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from project.studies.lecture_results import LectureResults, measured
+from project.studies.study_page import filled
+from project.support.errors import UserError, exit_status
+from project.support.files import output, write_atomically
+from project.training.command_line import quieten
+
+FOLDER = Path("docs/lecture")
+TEMPLATE, TEXTS = (Path(__file__).with_name(name) for name in ("lecture_page.html", "lecture_texts.yaml"))
+
+
+def main(args: Sequence[str]) -> int:
+    """Build the page, from results that are measured first where this is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m project.studies.lecture_page", description=__doc__)
+    parser.add_argument("--measure", action="store_true", help="train what the page shows, and write results.json")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of results.json and index.html (%(default)s)")
+    parser.add_argument("--studies", type=Path, default=Path("studies"), help="where trainings are kept (%(default)s)")
+    options = parser.parse_args(args)
+    results, page_path = options.out / "results.json", options.out / "index.html"
+    with output("--out", options.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+    if options.measure:
+        quieten()
+        write_atomically(results, measured(options.studies).model_dump_json(exclude_none=True) + "\n")
+    write_atomically(page_path, page(read_results(results)))
+    print(f"{page_path}  {page_path.stat().st_size / 1e3:.0f} kB")
+    return 0
+
+
+def read_results(path: Path) -> LectureResults:
+    """The results. Raises UserError where they cannot be read."""
+    try:
+        return LectureResults.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); --measure makes it") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {error.errors()[0]['msg']}; --measure makes it anew") from None
+
+
+def page(results: LectureResults) -> str:
+    """The page as HTML, in English and Korean."""
+    return filled(TEMPLATE, page_data(results))
+
+
+def page_data(results: LectureResults) -> dict[str, Any]:
+    """What the page shows, as plain values."""
+    texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
+    for idea in texts["ideas"]:
+        idea["commands"] = [grid.command for name, grid in results.grids.items() if name == idea["name"]]
+    return {**texts, **results.model_dump(exclude_none=True)}
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,191 @@
+"""What the lecture's page shows: studies' numbers, and fresh networks' layers. `docs/lecture/results.json` keeps them."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from project.initialization import He, Initialization, Normal, Xavier
+from project.normalization import BatchNormalization
+from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.study_result import ArmResult, StudyResult
+
+STUDIES = Path("configs/studies")
+ACTIVATIONS: dict[str, type[nn.Module]] = {"Sigmoid": nn.Sigmoid, "Tanh": nn.Tanh, "ReLU": nn.ReLU}
+STARTS: dict[str, Initialization] = {
+    "normal_1": Normal(1.0),
+    "normal_001": Normal(0.01),
+    "xavier": Xavier(),
+    "he": He(),
+}
+DEPTHS, WIDTH = (2, 5, 10), 100
+IMAGES, SEEDS, BINS = 200, 5, 20
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Cell(Model):
+    """An arm of a study: its place among the two things that the study varies, and each seed's numbers.
+
+    Attributes:
+        at: What the arm sets, such as a rate and a momentum.
+        accuracy: On the validation images, in %.
+        train_loss, val_loss: Both in evaluation mode and on images as they come; null where it is no number.
+    """
+
+    at: tuple[str, str]
+    accuracy: list[float | None]
+    train_loss: list[float | None]
+    val_loss: list[float | None]
+
+
+class Grid(Model):
+    """A study, and the command that repeats it."""
+
+    command: str
+    cells: list[Cell]
+
+
+class Layer(Model):
+    """A layer of networks that were drawn with several seeds. Of each three numbers the lowest, the median and the highest.
+
+    Attributes:
+        signal: How far its units tell images apart; null for the head.
+        gradient: Norm of the loss's gradient by its weights.
+        span: From where to where the histogram reaches; null for the head.
+        shares: Of its outputs with the first seed, in % by bin.
+    """
+
+    signal: tuple[float, float, float] | None = None
+    gradient: tuple[float, float, float]
+    span: tuple[float, float] | None = None
+    shares: list[float] = []
+
+
+class Fresh(Model):
+    """Networks of an activation, an initialization and a depth, with or without batch normalization, before any training."""
+
+    activation: str
+    start: str
+    depth: int
+    normalized: bool
+    layers: list[Layer]
+
+
+class LectureResults(Model):
+    """All that the page shows, by the names of its pictures' studies."""
+
+    version: Literal[1] = 1
+    torch: str
+    grids: dict[str, Grid]
+    fresh: list[Fresh]
+
+
+def by_level(arm: ArmResult, study: StudyResult) -> tuple[str, str] | None:
+    """An arm's place in a study's grid; None for a base that is not in it."""
+    if arm.cell is None or study.grid is None:
+        return None
+    return study.grid[0].levels[arm.cell[0]], study.grid[1].levels[arm.cell[1]]
+
+
+def by_strength(arm: ArmResult, study: StudyResult) -> tuple[str, str] | None:
+    """`weight decay 0.02`: a regularizer and its strength. The base has none of any."""
+    name, _, strength = arm.name.rpartition(" ")
+    return name, strength if name else "0"
+
+
+def by_batch(arm: ArmResult, study: StudyResult) -> tuple[str, str] | None:
+    """`batch 2, layer`: a size and a normalization."""
+    size, _, normalization = arm.name.removeprefix("batch ").partition(", ")
+    return (size, normalization) if normalization else None
+
+
+Place = Callable[[ArmResult, StudyResult], tuple[str, str] | None]
+WANTED: dict[str, Place] = {
+    "rate_and_momentum": by_level,
+    "strength": by_strength,
+    "rate_and_normalization": by_level,
+    "batch_and_normalization": by_batch,
+}
+
+
+def measured(out: Path) -> LectureResults:
+    """Train what is not trained yet, and take what the page needs. A failed arm has no cell.
+
+    Args:
+        out: The studies' folder, where finished runs are kept.
+    """
+    from project.studies.study_plan import RUNS, read_plan
+    from project.studies.study_trainings import run
+
+    grids = {}
+    for name in WANTED:
+        plan = read_plan(["--study", str(STUDIES / f"{name}.yaml"), "--out", str(out)])
+        (plan.folder / RUNS).mkdir(parents=True, exist_ok=True)
+        grids[name] = grid(name, run(plan))
+    return LectureResults(torch=torch.__version__, grids=grids, fresh=list(all_fresh()))
+
+
+def grid(name: str, study: StudyResult) -> Grid:
+    """A study's numbers."""
+    place, cells = WANTED[name], []
+    for arm in sorted(study.arms, key=lambda arm: arm.cell or (-1, -1)):  # a base that is in the grid comes first, else
+        if arm.failed is None and (at := place(arm, study)) is not None:
+            runs = sorted(arm.runs, key=lambda run: run.seed)
+            accuracies = [None if run.accuracy is None else rounded(100 * run.accuracy) for run in runs]
+            losses = [[rounded(run.train_loss) for run in runs], [rounded(run.val_loss) for run in runs]]
+            cells.append(Cell(at=at, accuracy=accuracies, train_loss=losses[0], val_loss=losses[1]))
+    return Grid(command=f"python main.py study --study {STUDIES / name}.yaml", cells=cells)
+
+
+def all_fresh() -> Iterator[Fresh]:
+    """Every combination of activation, initialization and depth, with and without batch normalization."""
+    images_NCHW, labels_N = labelled_images(IMAGES)
+    for activation in ACTIVATIONS:
+        for start in STARTS:
+            for depth in DEPTHS:
+                for normalized in (False, True):
+                    layers = fresh(images_NCHW, labels_N, activation, start, depth, normalized)
+                    yield Fresh(activation=activation, start=start, depth=depth, normalized=normalized, layers=layers)
+
+
+def fresh(
+    images_NCHW: Tensor, labels_N: Tensor, activation: str, start: str, depth: int, normalized: bool
+) -> list[Layer]:
+    """The layers of such networks, drawn with SEEDS seeds."""
+    normalization = BatchNormalization() if normalized else None
+    kind = ACTIVATIONS[activation]
+    drawn = [
+        fresh_layers(images_NCHW, labels_N, kind, STARTS[start], depth, WIDTH, normalization, seed)
+        for seed in range(SEEDS)
+    ]
+    layers = []
+    for number, outputs_NU in enumerate(drawn[0].outputs):
+        low, high = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation, (0.0, outputs_NU.max().item()))
+        counts = torch.histc(outputs_NU, BINS, low, high) / outputs_NU.numel()
+        layers.append(
+            Layer(
+                signal=middle([network.signals()[number] for network in drawn]),
+                gradient=middle([network.gradients[number] for network in drawn]),
+                span=(low, float(f"{high:.3g}")),
+                shares=[round(100 * share, 1) for share in counts.tolist()],
+            )
+        )
+    return [*layers, Layer(gradient=middle([network.gradients[-1] for network in drawn]))]
+
+
+def middle(values: Sequence[float]) -> tuple[float, float, float]:
+    """The lowest, the median and the highest."""
+    low, median, high = (float(f"{value:.3g}") for value in (min(values), statistics.median(values), max(values)))
+    return low, median, high
+
+
+def rounded(value: float | None) -> float | None:
+    """To four digits, which is more than seeds agree on."""
+    return None if value is None else float(f"{value:.4g}")

@@ -1,0 +1,217 @@
+"""The lecture's page: made of what was measured, right in what it says, and usable by everybody."""
+
+import shutil
+from statistics import mean
+
+import pytest
+import yaml
+
+from project.studies.lecture_page import FOLDER, TEXTS, main, page, read_results
+from project.studies.lecture_results import DEPTHS, STARTS, by_batch, by_strength, fresh, labelled_images
+from project.studies.study_result import ArmResult
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TOLD = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
+IDEAS = {idea["name"]: idea for idea in TOLD["ideas"]}
+
+
+@pytest.fixture(scope="module")
+def results():
+    return read_results(FOLDER / "results.json")
+
+
+def accuracy(results, study: str, *at: str) -> float:
+    return next(mean(cell.accuracy) for cell in results.grids[study].cells if cell.at == at)
+
+
+def test_the_page_is_that_of_the_results(results):
+    """Else: python -m project.studies.lecture_page."""
+    built = page(results)
+    assert built == (FOLDER / "index.html").read_text(encoding="utf-8")
+    assert len(built) < 400_000 and "http" not in built.replace("http://www.w3.org/2000/svg", "").replace(
+        "http-equiv", ""
+    )
+
+
+def test_both_languages_say_the_same_things():
+    def names(value):  # of what is filled in, at whatever place of the sentence
+        if isinstance(value, dict):
+            return {key: names(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [names(one) for one in value]
+        return sorted(part.partition("}")[0] for part in value.split("{")[1:])
+
+    assert names(TOLD["page"]["en"]) == names(TOLD["page"]["ko"])
+    for idea in TOLD["ideas"]:
+        assert names(idea["en"]) == names(idea["ko"]), idea["name"]
+        assert len(idea["en"]["choices"]) == 3 and 0 <= idea["answer"] < 3
+
+
+def descended(rate: float, momentum: float) -> float:
+    """What is left of the loss in the page's valley after sixty steps."""
+    at, velocity = [-9.0, 1.0], [0.0, 0.0]
+    for _ in range(60):
+        for axis, slope in enumerate((1, 100)):
+            velocity[axis] = momentum * velocity[axis] + slope * at[axis]
+            at[axis] -= rate * velocity[axis]
+    return (at[0] ** 2 + 100 * at[1] ** 2) / (9**2 + 100)
+
+
+def test_momentum_is_the_fastest_way_down_the_valley():
+    left = [descended(0.025, 0), descended(0.019, 0.7), descended(0.005, 0)]
+    assert IDEAS["surface"]["answer"] == left.index(min(left))
+    assert left[1] < descended(0.019, 0) / 100
+
+
+def test_what_is_said_of_rate_and_momentum_was_measured(results):
+    rates = ("0.02", "0.05", "0.1", "0.2")
+    best = {m: max(rates, key=lambda rate: accuracy(results, "rate_and_momentum", rate, m)) for m in ("0", "0.9")}
+    assert best["0"] == "0.2" and float(best["0.9"]) < 0.2
+    assert IDEAS["rate_and_momentum"]["answer"] == 0
+
+
+def test_what_is_said_of_strength_was_measured(results):
+    cells = [cell for cell in results.grids["strength"].cells if cell.at[0] in ("", "weight decay")]
+    values = [mean(cell.accuracy) for cell in cells]
+    gaps = [mean(cell.val_loss) - mean(cell.train_loss) for cell in cells]
+    assert len(cells) == 6 and gaps == sorted(gaps, reverse=True)
+    assert max(values) > values[0] + 1 and max(values) > values[-1] + 5 and IDEAS["strength"]["answer"] == 1
+
+
+def test_what_is_said_of_fresh_networks_was_measured(results):
+    def layers(activation, start, normalized=False):
+        chosen = (activation, start, 10, normalized)
+        return next(
+            one.layers for one in results.fresh if (one.activation, one.start, one.depth, one.normalized) == chosen
+        )
+
+    tenth = layers("Tanh", "normal_1")[9]
+    assert tenth.shares[0] + tenth.shares[-1] > 80 and IDEAS["outputs"]["answer"] == 2
+    first, *_, last = layers("Sigmoid", "xavier")
+    assert last.gradient[1] > 1000 * first.gradient[1] and IDEAS["gradients"]["answer"] == 2
+    for activation, start, normalized in (
+        ("ReLU", "he", False),
+        ("Sigmoid", "xavier", True),
+        ("Sigmoid", "normal_1", False),
+    ):
+        first, *_, last = layers(activation, start, normalized)
+        assert 0.1 < first.gradient[1] / last.gradient[1] < 10
+
+
+def test_what_is_said_of_normalization_was_measured(results):
+    def of(rate, normalization):
+        return accuracy(results, "rate_and_normalization", rate, normalization)
+
+    assert 70 < of("0.15", "none") < 78 and 44 < of("0.5", "none") < 52, "as the question says"
+    assert of("0.15", "batch") > of("0.15", "none") + 3 and of("0.5", "batch") > of("0.5", "none") + 10
+    assert of("1.5", "none") < 12 and of("1.5", "batch") < 12 and IDEAS["rate_and_normalization"]["answer"] == 1
+    small, large = (
+        {name: accuracy(results, "batch_and_normalization", size, name) for name in ("batch", "layer", "group")}
+        for size in ("2", "64")
+    )
+    assert small["batch"] < min(small["layer"], small["group"]) - 10
+    assert large["batch"] > max(large["layer"], large["group"]) - 2
+    assert IDEAS["batch_and_normalization"]["answer"] == 1
+
+
+def test_arms_have_places():
+    def arm(name):
+        return ArmResult(name=name, overlay="", runs=[])
+
+    assert by_strength(arm("weight decay 0.02"), None) == ("weight decay", "0.02")
+    assert by_strength(arm("base"), None) == ("", "0")
+    assert by_batch(arm("batch 2, layer"), None) == ("2", "layer") and by_batch(arm("base"), None) is None
+
+
+def test_fresh_layers_are_those_of_the_results(results):
+    """As near as processors round."""
+    kept = next(one for one in results.fresh if (one.activation, one.start, one.depth) == ("Tanh", "xavier", 2))
+    made = fresh(*labelled_images(200), "Tanh", "xavier", 2, False)
+    assert [layer.gradient[1] for layer in made] == pytest.approx(
+        [layer.gradient[1] for layer in kept.layers], rel=0.02
+    )
+    assert 2 in DEPTHS and "xavier" in STARTS
+
+
+def test_results_that_cannot_be_read_are_one_line(tmp_path, capsys):
+    from project.support.errors import exit_status
+
+    assert exit_status(main, ["--out", str(tmp_path)]) == 2
+    (tmp_path / "results.json").write_text("{}")
+    assert exit_status(main, ["--out", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all("results.json" in line and "--measure" in line for line in lines)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, width: int, scheme: str, language: str):
+    """The page, and what it says and asks for."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page, said = context.new_page(), []
+    page.set_default_timeout(20_000)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else said.append(asked.url))
+    page.goto((FOLDER / "index.html").resolve().as_uri() + f"?lang={language}")
+    return page, said
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
+def test_a_reader_predicts_then_looks_with_the_keyboard_alone(browser):
+    page, said = opened(browser, 1280, "light", "en")
+    assert page.locator("svg").count() == 0, "no picture before an answer"
+    idea = page.locator("#strength")
+    assert idea.locator("button").is_disabled()
+    idea.locator(".guess input").first.focus()
+    page.keyboard.press("ArrowDown")  # the second choice
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert "You expected that" in idea.locator(".verdict").inner_text()
+    assert page.evaluate("document.activeElement.className") == "verdict right"
+    before = idea.locator("p[aria-live]").inner_text()
+    idea.locator("input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    after = idea.locator("p[aria-live]").inner_text()
+    assert before.startswith("weight decay 0:") and after.startswith("weight decay 0.001:")
+    assert idea.locator("svg").count() == 2 and "1 of 1" in page.locator("#score").inner_text()
+    page.locator("button[data-language=ko]").press("Enter")
+    assert page.evaluate("document.documentElement.lang") == "ko"
+    assert "가중치 감쇠 0.001:" in idea.locator("p[aria-live]").inner_text(), "what was set stays"
+    assert "{" not in page.locator("main").inner_text() and "undefined" not in page.locator("main").inner_text()
+    assert said == []
+    page.context.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme", "language"), [(1280, "light", "en"), (390, "dark", "ko")])
+def test_nothing_stands_in_anybody_s_way(browser, width, scheme, language):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page, said = opened(browser, width, scheme, language)
+
+    def findings():
+        return [(found["id"], found["nodes"][0]["html"]) for found in axe.run(page).response["violations"]]
+
+    assert findings() == []
+    for idea in page.locator("article").all():
+        idea.locator(".guess input").first.check()
+        idea.locator("button.show").click()
+    assert findings() == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("article svg").count() == 8
+    # Every setting of every picture can be drawn.
+    for place in page.locator(".controls input[type=radio]").all():
+        place.check()
+    text = page.locator("main").inner_text()
+    assert not any(word in text for word in ("{", "undefined", "NaN")) and said == []
+    page.context.close()
