@@ -77,16 +77,14 @@ def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
 
 def erase_passed_over(ledger: Ledger, student: str) -> None:
     """Leave others of the group nothing that the student handed in, and that has counted for nobody."""
+    passed_over = (
+        "student != ? AND json_extract(known_as, '$.handed_in_by[0]') = ? AND digest NOT IN (SELECT digest FROM measurements)"
+        " AND id NOT IN (SELECT max(id) FROM submissions GROUP BY student)"
+    )
+    of_it = f"(student, digest) IN (SELECT student, digest FROM submissions WHERE {passed_over})"
     with ledger.all_or_nothing():
-        ledger.database.execute(
-            "DELETE FROM submissions WHERE student != ? AND json_extract(known_as, '$.handed_in_by[0]') = ?"
-            " AND digest NOT IN (SELECT digest FROM measurements)"
-            " AND id NOT IN (SELECT max(id) FROM submissions GROUP BY student)",
-            [student, student],
-        )
-        ledger.database.execute(
-            "DELETE FROM findings WHERE (student, digest) NOT IN (SELECT student, digest FROM submissions)"
-        )
+        ledger.database.execute(f"DELETE FROM findings WHERE {of_it}", [student, student])
+        ledger.database.execute(f"DELETE FROM submissions WHERE {passed_over}", [student, student])
 
 
 def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
