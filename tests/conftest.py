@@ -3,11 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 os.environ["WANDB_MODE"] = "offline"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share two cores
+hypothesis.settings.register_profile("busy machine", deadline=None)  # how long an example takes is no property of ours
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True)

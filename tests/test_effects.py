@@ -141,7 +141,7 @@ def test_a_loop_that_meets_no_layer_is_no_initialization(data):
     assert names(taken(data, Missed), "initialization") == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d]),
@@ -155,7 +155,7 @@ def test_pytorch_s_own_draw_is_never_taken_for_another(seed, kind, i, o, bias):
     assert drawn(fresh_weights(layer)) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.sampled_from([(16, 3072), (64, 64), (8, 3, 3, 3)]), st.booleans())
 def test_a_touch_of_pytorch_s_own_draw_is_no_initialization(seed, shape, by_hand):
     torch.manual_seed(seed)
@@ -300,7 +300,7 @@ DISGUISES = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.sampled_from(WORKING),
     st.lists(st.sampled_from(DISGUISES), max_size=3),

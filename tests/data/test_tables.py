@@ -91,7 +91,7 @@ def as_rows(images, labels, names=str) -> list[tuple[str, bytes]]:
 TEXTS = ("T-shirt/top", 'the "best"', 'a 5",6 inch', "Coat, long", "신발", "a;b")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_table_in_any_layout_is_read_back_the_same(data, tmp_path):
     draw = data.draw

@@ -39,7 +39,7 @@ def test_it_ends_without_a_word_when_whoever_asked_is_gone():
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(plain)
 def test_plain_data_goes_there_and_comes_back(apart, value):
     assert apart.call("same", value) == value

@@ -52,7 +52,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PIECES, max_size=8), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
 def test_no_comment_and_no_docstring_is_left(pieces, ending, ends):
     code = "x = 0\n" + "\n".join(pieces) + "\n" * ends

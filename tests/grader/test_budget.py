@@ -61,7 +61,7 @@ def test_no_optimizer_of_the_list_sees_an_image_more_than_twice_an_epoch(name):
     assert times <= MOST_GRADIENTS
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(times=st.integers(1, 5), batch_size=st.integers(1, 40), accumulated=st.integers(1, 7))
 def test_whoever_asks_more_often_than_that_is_refused(times, batch_size, accumulated):
     def optimizer(params):
@@ -75,7 +75,7 @@ def test_whoever_asks_more_often_than_that_is_refused(times, batch_size, accumul
             shown_in_an_epoch(optimizer, batch_size, accumulated)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(batch_size=st.integers(1, 60), accumulated=st.integers(1, 7), epochs=st.integers(1, 3), asks=st.integers(1, 2))
 def test_the_budget_is_what_a_training_of_the_configuration_takes(batch_size, accumulated, epochs, asks):
     torch.manual_seed(0)

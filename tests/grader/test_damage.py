@@ -421,7 +421,7 @@ def test_whatever_stands_in_a_column_is_one_line_or_still_readable(table, whole,
     with raw_ledger(results) as database:
         columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.sampled_from(columns), VALUES)
     def damaged(column, value):
         (results / "ledger.sqlite").write_bytes(content)

@@ -128,7 +128,7 @@ FUNCTIONS = {
 }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from([*FUNCTIONS]))
 def test_every_function_of_the_census_is_watched_to_its_code(name, evidence):
     function, code = FUNCTIONS[name], FUNCTIONS[name].__code__
@@ -345,7 +345,7 @@ class Repeating(nn.Module):
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize("scripted", [False, True])
 @given(times=st.integers(1, 9), images=st.integers(1, 8), at_once=st.booleans(), backward=st.integers(0, 3))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_images_are_counted_as_often_as_gradients_go_through(
     scripted, times, images, at_once, backward, evidence, monkeypatch
 ):

@@ -26,7 +26,7 @@ from project.support.errors import UserError
 SECONDS = 15  # of a processor's time for one submission, on a slow machine
 MEMORY = 2 * 10**9  # bytes that reading and checking one may take
 
-fast = settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
+fast = settings(max_examples=25, suppress_health_check=[*HealthCheck])
 long = settings(fast, max_examples=3000)
 
 

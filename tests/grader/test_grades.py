@@ -276,7 +276,7 @@ def late_course(tmp_path_factory, rules):
     return course(tmp_path_factory.mktemp("late") / "results", graded, submitted)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(DECISIONS, max_size=6, unique_by=repr).flatmap(
         lambda some: st.tuples(st.just(some), st.permutations(some))

@@ -172,7 +172,7 @@ def harmless(value, own=False):
     return value is None or isinstance(value, (bool, int, float)) and abs(value) <= grammar.MOST
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), HOSTILE | PLAIN), min_size=1, max_size=3), st.booleans())
 def test_whatever_is_derived_can_be_read_in_one_way_only(complete, changes, own):
     config = complete
@@ -192,7 +192,7 @@ def test_whatever_is_derived_can_be_read_in_one_way_only(complete, changes, own)
         assert all(name in allowed_anywhere() or grammar.OWN_CLASS.fullmatch(name) for name in named)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([place for place in PLACES if "." in place and "own" not in place]), HOSTILE)
 def test_a_hostile_value_in_a_library_s_place_is_refused(complete, path, value):
     config = at(complete, path, value)
@@ -200,7 +200,7 @@ def test_a_hostile_value_in_a_library_s_place_is_refused(complete, path, value):
     assert mistakes or derived == derive(complete, MODULES)[0] or path.endswith("+")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(min_size=4000, max_size=6000), st.sampled_from([1, 2, 3]), st.booleans())
 def test_settings_cannot_carry_weights(complete, content, width, own):
     """However the bytes are written: as many numbers as the grammar takes in, in lists of the library's or of one's own class."""

@@ -348,7 +348,7 @@ notebook_like = st.fixed_dictionaries({"cells": st.lists(cell_like | json_like, 
 
 
 @given(notebook_like.map(json.dumps).map(str.encode) | st.binary(max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_notebook_breaks_anything(content):
     reports = read_reports({"a.ipynb": content})
     for cells in reports.notebooks.values():

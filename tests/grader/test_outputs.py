@@ -141,7 +141,7 @@ def came_to(left: dict[str, bytes], status: int, submission, folder: Path) -> Me
     return run_job(job, lambda line: None, slot)
 
 
-fast = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fast = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 long = settings(fast, max_examples=5000)
 
 

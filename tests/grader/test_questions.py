@@ -63,7 +63,7 @@ def honest(kind: bytes, content: bytes) -> bytes:
     return framed(logits_of(content)) if kind == b"I" else b""
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=st.lists(st.integers(1, 700), min_size=1, max_size=3), seed=st.integers(0, 2**32))
 def test_each_image_is_asked_about_once_and_its_answer_is_its_own(counts, seed, tmp_path_factory):
     seen: list[list[bytes]] = []
@@ -245,7 +245,7 @@ def test_a_file_of_many_tensors_is_refused_before_it_is_read(monkeypatch):
 
 
 @given(parameters=st.integers(0, 10**6), buffers=st.integers(0, 4 * 10**6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_training_set_does_not_come_along(parameters, buffers):
     weights = bytes(4 * parameters + buffers)
     if buffers <= max(OTHER_BYTES, 4 * parameters):

@@ -232,7 +232,7 @@ def points_by(rules: Rules, notes) -> dict:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(NOTES, BONUS, st.data())
 def test_points_rise_with_what_is_given_and_what_is_taken_back_was_never_there(notes, bonus, data):
     rules = Rules().but(bonus=bonus)

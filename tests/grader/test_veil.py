@@ -279,7 +279,7 @@ people = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(people, st.lists(st.sampled_from(VOCABULARY), min_size=5, max_size=30))
 def test_whoever_is_in_the_class_nobody_is_named_and_the_pages_own_words_stay(class_, words):
     """Whatever tells who they are, and whatever their files are called. A file that says who it is is called by name."""

@@ -94,7 +94,7 @@ def test_the_gap_is_between_losses_in_evaluation_mode():
     assert study.arms[0].found["gap"].values == pytest.approx([0.3, 0.3])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.permutations(["a", "b", "c"]), st.permutations(range(4)))
 def test_the_order_of_arms_and_runs_is_nothing(arms, order):
     values = {
