@@ -1,7 +1,7 @@
-"""Builds the documentation as a site: `python docs/build_site.py OUT --repository https://...`. Needs `pip install -e ".[docs]"`.
+"""Builds the documentation as a site: `python docs/build_site.py OUT --repository URL`. Needs `pip install -e ".[docs]"`.
 
-The pages are read where they lie, on GitHub as well as here. What a page links to outside of docs/ is not on the site, so that such
-links lead to the repository, and whatever is linked to neither here nor there ends the build.
+The pages can be read where they lie, too. What a page links to outside of docs/ is not on the site, so that such links lead
+to the repository; a link to nothing ends the build.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def stage(folder: Path, repository: str) -> None:
 
 
 def linked(text: str, folder: Path, repository: str) -> str:
-    """A page's text, in which links to what is not on the site lead to the repository. Raises SystemExit for one to nothing."""
+    """A page's text; its links to what is not on the site lead to the repository. Raises SystemExit for one to nothing."""
 
     def whole(found: re.Match[str]) -> str:
         before, path, anchor, after = found.groups(default="")

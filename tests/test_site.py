@@ -1,4 +1,4 @@
-"""The pages of docs/, and the READMEs: every link leads somewhere, every page is in the site's navigation, and the site builds."""
+"""The pages of docs/, and the READMEs: each link leads somewhere, each page is in the navigation, and the site builds."""
 
 import re
 from html.parser import HTMLParser
