@@ -183,6 +183,16 @@ def test_every_run_of_a_sweep_is_a_command_line_that_parses(path):
                 assert found == (None if value == "null" else value)
 
 
+def test_a_run_that_goes_on_is_the_same_one_in_wandb(tmp_path):
+    small = ["--data.source.train=20", "--data.source.val=10", "--data.source.test=10", "--model.network=MLP"]
+    small += ["--trainer.accelerator=cpu", "--run.figures=false", "--run.diagnostics=false", f"--run.folder={tmp_path}"]
+    assert main(["fit", "--config", "configs/base.yaml", *small, "--trainer.max_epochs=1", "--run.name=one"]) == 0
+    config = str(tmp_path / "one" / "config.yaml")
+    assert main(["fit", "--config", config, "--ckpt_path", "last", "--trainer.max_epochs=2"]) == 0
+    ids = [path.stem for path in tmp_path.glob("one/wandb/offline-run-*/run-*.wandb")]
+    assert len(ids) == 2 and len(set(ids)) == 1
+
+
 @pytest.mark.slow
 def test_what_wandb_runs_for_a_sweep_trains(tmp_path):
     """`wandb agent` fills ${env} with /usr/bin/env and ${args} with --name=value for each parameter."""

@@ -3,6 +3,7 @@
 Files and options are merged (`configuration.py`), LightningCLI makes the objects, and a run gets a folder.
 """
 
+import copy
 import csv
 import logging
 import re
@@ -42,6 +43,12 @@ from project.training.threads import worthwhile_threads
 from project.training.trainer import Trainer
 
 PARSERS: dict[str, LightningArgumentParser] = {}  # by command: to make one takes as long as to read settings with it
+OF_NETWORKS = {
+    "num_classes": 10,
+    "in_channels": 3,
+    "image_size": 32,
+    "normalization": None,
+}  # the data's come in their place
 UNWRITTEN = "Unable to serialize instance"  # what stands there instead
 
 
@@ -110,8 +117,14 @@ class CommandLine(LightningCLI):
         parser.link_arguments("data.image_shape", "model.image_shape", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        given = copy.deepcopy(args)  # the parser changes what it gets
         try:
-            super().parse_arguments(parser, args)
+            try:
+                super().parse_arguments(parser, args)
+            except ArgumentError as error:
+                if not (filled := network_filled(given, str(error))):
+                    raise
+                super().parse_arguments(parser, filled)
         except ArgumentError as error:
             raise UserError(explain(str(error), parser.get_defaults().keys())) from error
         if (seed := self.config.seed_everything) is None or not 0 <= seed < 2**32:
@@ -241,6 +254,20 @@ class CommandLine(LightningCLI):
         """Logits (N, K), float32, of the test images."""
         batches = self.trainer.predict(self.model, self.datamodule, ckpt_path=checkpoint)
         return torch.cat(batches).float()  # type: ignore[arg-type]  # of one loader, so a plain list
+
+
+def network_filled(settings: Any, said: str) -> Settings | None:
+    """The settings with what the parser misses of a network, where the classifier gives that itself; else None.
+
+    Args:
+        said: What the parser said.
+    """
+    missing = re.search(r"arguments are required: ([\w, ]+)", said)
+    names = missing.group(1).strip().split(", ") if missing and 'Parser key "model.network"' in said else []
+    if not names or not set(names) <= OF_NETWORKS.keys():
+        return None
+    given = {name: OF_NETWORKS[name] for name in names}
+    return merged([settings, {"model": {"network": {"init_args": given}}}])
 
 
 def finish_logging(trainer: pytorch_lightning.Trainer) -> None:

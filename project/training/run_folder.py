@@ -75,11 +75,23 @@ class Run:
             return None
         import wandb
 
+        # A run that goes on is the same one there. The names end in it: run-20261130_120000-1a2b3c4d.
+        earlier = sorted(path.glob("wandb/*run-*-*"))
+        same = earlier[-1].name.rpartition("-")[2] if earlier else None
+        resume: Literal["allow"] | None = "allow" if same and self.wandb == "online" else None
         # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
         (path / "wandb").mkdir(exist_ok=True)
         settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
         try:
-            run = wandb.init(name=path.name, dir=path, mode=self.wandb, project=self.project, settings=settings)
+            run = wandb.init(
+                name=path.name,
+                dir=path,
+                mode=self.wandb,
+                project=self.project,
+                id=same,
+                resume=resume,
+                settings=settings,
+            )
         except wandb.errors.Error as error:
             raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
         return WandbLogger(experiment=run)

@@ -128,3 +128,12 @@ def test_a_helper_that_is_called_like_nothing_of_ours_stays(fit):
     assert (
         fit(helps + "\n    def penalties(self, network):\n        return network.head.weight.square().sum()\n")[0] == 0
     )
+
+
+def test_a_network_with_settings_of_its_own_need_not_be_told_what_the_data_tells(fit, tmp_path):
+    code = net("self, num_classes", "self, width: int, num_classes").replace(
+        "in_channels, 4", "in_channels, 4 + 0 * width"
+    )
+    assert fit(code, "--model.network.width=4", "--run.name=own")[0] == 0
+    status, lines = fit(code, "--model.network.wdth=4")
+    assert status == 2 and len(lines) == 1 and "mine.Net has no setting wdth" in lines[0], lines
