@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.measuring import in_turns, ratio, report
+from benchmarks.measuring import environment, in_turns, ratio, report
 
 
 def fit(epochs: int, *options: str) -> float:
@@ -28,7 +28,8 @@ def fit(epochs: int, *options: str) -> float:
             *options,
         ]
         command += ["--run.wandb", "disabled", "--run.folder", folder, "--run.name", "run", "--run.figures", "false"]
-        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        null = subprocess.DEVNULL
+        subprocess.run([sys.executable, *command], check=True, stdout=null, stderr=null, env=environment())
         return float(json.loads(Path(folder, "run", "summary.json").read_text())["seconds"])
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.measuring import in_turns, ratio, report
+from benchmarks.measuring import environment, in_turns, ratio, report
 from grader.engines.engine import Engine
 from grader.engines.local import LocalEngine
 from grader.engines.ray_cluster import RayEngine
@@ -69,7 +69,7 @@ def bare(folder: Path, scratch: Path, device: str = "cpu") -> float:
         config["run"]["folder"] = str(place)
         (place / "config.yaml").write_text(yaml.safe_dump(config))
         command = [sys.executable, "main.py", "fit", "--config", str(place / "config.yaml")]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
         total += json.loads((place / "run" / "summary.json").read_text())["seconds"]
     return total
 

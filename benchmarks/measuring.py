@@ -35,6 +35,14 @@ def alone(function: Callable[..., float], *arguments: Any) -> float:
         return process.submit(function, *arguments).result()
 
 
+def environment() -> dict[str, str]:
+    """Of a whole process: ours, without what torch adds to it once its compiler is imported.
+
+    With that, a process of its own would import the compiler, too, which takes four seconds.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("TORCHINDUCTOR_")}
+
+
 def quietly() -> None:
     from project.training.command_line import quieten
 

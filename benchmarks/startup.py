@@ -9,7 +9,7 @@ from typing import Any
 
 from pytorch_lightning import Callback
 
-from benchmarks.measuring import in_turns, ratio, report
+from benchmarks.measuring import environment, in_turns, ratio, report
 
 
 class EndAfterAStep(Callback):
@@ -21,7 +21,8 @@ class EndAfterAStep(Callback):
 
 def seconds(*command: str) -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    null = subprocess.DEVNULL
+    subprocess.run([sys.executable, *command], check=True, stdout=null, stderr=null, env=environment())
     return time.perf_counter() - started
 
 

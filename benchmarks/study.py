@@ -17,7 +17,7 @@ from torch.func import functional_call, grad, replace_all_batch_norm_modules_, s
 from torch.nn import functional as F
 
 from benchmarks.epoch import device, resident, synchronize
-from benchmarks.measuring import in_turns, ratio, report
+from benchmarks.measuring import environment, in_turns, ratio, report
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.networks import ConvNet
@@ -35,7 +35,11 @@ def seconds_of(command: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, str(ROOT / "main.py"), *command], cwd=folder, capture_output=True, text=True
+            [sys.executable, str(ROOT / "main.py"), *command],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=environment(),
         )
         seconds = time.perf_counter() - started
     if done.returncode:

@@ -15,7 +15,7 @@ import time
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
-from benchmarks.measuring import alone, in_turns, ratio, report
+from benchmarks.measuring import alone, environment, in_turns, ratio, report
 from project.datasets.image_archive import ImageArchive
 from project.training.command_line import run
 
@@ -29,7 +29,7 @@ def process(recipe: str, images: Path, seed: int, *more: str) -> dict[str, float
         command = ["main.py", "fit", "--config", str(RECIPES / f"{recipe}.yaml"), "--seed_everything", str(seed)]
         command += ["--data.source", "ImageArchive", "--data.source.path", str(images), "--run.folder", folder, *more]
         started = time.perf_counter()
-        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, env=environment())
         seconds = time.perf_counter() - started
         (run_folder,) = Path(folder).iterdir()
         summary = json.loads((run_folder / "summary.json").read_text())
@@ -56,7 +56,7 @@ def template(images: Path, seed: int, epochs: int) -> dict[str, float]:
     """The same of the common template."""
     command = [sys.executable, "-m", "benchmarks.template", str(images), str(epochs), str(seed)]
     started = time.perf_counter()
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
     seconds = time.perf_counter() - started
     accuracy = float(said.split()[-1])
     return {"seconds": seconds, "epochs": epochs, "accuracy": accuracy, "accuracy_one_view": accuracy, "seed": seed}
