@@ -29,11 +29,11 @@ UNITS = {  # in the order of the lecture
 }
 HEAD = ("Claim", "Expected", "Found", "")
 ABOUT = (
-    "# The lecture's claims, measured",
-    "What each study of `configs/studies/lecture` was expected to show, written down before it was run, and what it found on the "
-    "embedded dataset. A claim is seen where every comparison that it makes holds with p < 0.01 (Student's t on differences paired "
-    "by seeds); whatever is less sure is told as not seen here. In brackets stands the 95 % interval of the difference. Rates were "
-    "tuned on seeds from 100 on, as each file says, and the studies have those from 0 on. Made by `python -m benchmarks lecture`.",
+    "The lecture's claims, measured",
+    "What each study of [configs/studies/lecture](../../configs/studies/lecture) was expected to show, written down before it was run, "
+    "and what it found on the embedded dataset. A claim is seen where every comparison that it makes holds with p < 0.01 (Student's t "
+    "on differences paired by seeds); what is less sure is told as not seen here. In brackets is the 95 % interval of the difference. "
+    "Rates were tuned on seeds from 100 on, as each file says; the studies have those from 0 on. Made by `python -m benchmarks lecture`.",
 )
 
 
@@ -86,7 +86,7 @@ def table(studies: dict[str, StudyResult], words: dict[str, str]) -> str:
         return words[text] if words else text
 
     title, about = map(said, ABOUT)
-    lines = [title, "", about]
+    lines = [f"# {title}", "", about]
     for unit, names in UNITS.items():
         lines += [
             "",

@@ -136,8 +136,8 @@ def moments(network: nn.Module, data: ImageData, where: str) -> Tensor:
     Args:
         where: `before` a normalization: what the layers put out; or `after` it: what the activation functions get.
     """
-    hidden: list[nn.Module] = [layer for _, layer, _ in weight_layers(network)][:-1]
     inputs = where == "after"
+    hidden: Sequence[nn.Module] = [layer for _, layer, _ in weight_layers(network)[:-1]]
     with recorded(activation_modules(network) if inputs else hidden, inputs) as seen:
         network(some(network, data)[0])
     found = [torch.std_mean(each.transpose(0, 1).flatten(1).double(), 1)[::-1] for each in seen]
