@@ -24,6 +24,7 @@ ABOUT = {
     "rendering": "leaderboard and pages of large courses: seconds and memory",
     "day": "a class with odd students hands in by each way: what becomes of whom, and seconds of each step",
     "term": "a term with practice, policy, readers and an appeal: whose grade changes at each step, and how many trainings",
+    "lecture": "the lecture's claims: what each study was expected to show, and what it found",
 }
 ROUNDS = {
     "epoch": 5,
@@ -39,6 +40,7 @@ ROUNDS = {
     "rendering": 3,
     "day": 1,
     "term": 1,
+    "lecture": 1,
 }
 
 
@@ -69,6 +71,7 @@ def main(args: list[str]) -> int:
         for hidden, kind in (("--task", str), ("--number", int)):  # of the gpu day's own processes
             command.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
         command.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
+        command.add_argument("--studies", help="of lecture: capacity, ..., separated by commas; all of them by default")
     options = parser.parse_args(args)
     if options.command == "target" and not options.images:
         parser.error("target needs --images ARCHIVE, such as cifar10.tar.xz with train/<class>/* and val/<class>/*")
@@ -105,6 +108,7 @@ def main(args: list[str]) -> int:
         "simulation": (sizes, options.rounds),
         "rendering": (sizes, options.rounds),
         "term": (),
+        "lecture": (options.studies.split(",") if options.studies else (),),
         "day": (options.way.split(",") if options.way else None, [int(size) for size in options.students.split(",")]),
     }
     result = importlib.import_module(f"benchmarks.{options.command}").main(*arguments[options.command])

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from project.assignment import FAMILIES
 from project.studies import estimates
+from project.studies.study_metrics import METRICS
 from project.studies.study_plan import RUNS
-from project.studies.study_result import METRICS
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
 from project.training.configuration import merged, read_arguments
 

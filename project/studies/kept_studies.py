@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.assignment import RULES, Assignment
-from project.studies.study_plan import MetricName
+from project.studies.metric_names import MetricName
 from project.studies.study_result import ArmResult, StudyResult
 from project.studies.training_pool import CURVES, RunResult, finite
 from project.support.errors import UserError, in_one_line, note

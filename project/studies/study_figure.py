@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from project.studies.estimates import LEVEL
-from project.studies.study_plan import MetricName
-from project.studies.study_result import METRICS, ArmResult, StudyResult, seeds_of
+from project.studies.metric_names import MetricName
+from project.studies.study_metrics import METRICS
+from project.studies.study_result import ArmResult, StudyResult, seeds_of
 from project.training.figures import blanks, save
 
 # Of Okabe and Ito, told apart also by those who see red and green alike; the base is grey.

@@ -7,7 +7,8 @@ import numpy as np
 
 from project.studies.estimates import LEVEL
 from project.studies.study_figure import COLORS
-from project.studies.study_result import METRICS, ArmResult, StudyResult, seeds_of, span
+from project.studies.study_metrics import METRICS, span
+from project.studies.study_result import ArmResult, StudyResult, seeds_of
 from project.training.figures import blanks, save
 
 NARROW = 0.06  # of the distance between two levels: how far apart lines' intervals at the same level are drawn

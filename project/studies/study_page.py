@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
-from project.studies.study_plan import METRIC_NAMES
-from project.studies.study_result import METRICS, StudyResult, seeds_of
+from project.studies.study_metrics import METRICS
+from project.studies.study_result import StudyResult, seeds_of
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
 CHARTS = Path(__file__).with_name("charts.js")
@@ -47,7 +47,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
                 "digits": METRICS[name].digits,
                 "best": study.best[name],
             }
-            for name in METRIC_NAMES
+            for name in study.metrics
         },
         "curves": CURVES,
         "grid": [axis.model_dump() for axis in study.grid or ()],

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from project.studies.claims import Claim, checked
+from project.studies.metric_names import METRIC_NAMES, MORE_METRICS, MetricName
 from project.studies.study_arms import (
     BASE,
     Arm,
@@ -26,9 +28,6 @@ from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 from project.support.yaml_loader import read_yaml
 from project.training.configuration import Settings, merged, read_arguments
-
-MetricName = Literal["accuracy", "loss", "gap", "epochs"]
-METRIC_NAMES: tuple[MetricName, ...] = ("accuracy", "loss", "gap", "epochs")
 
 USAGE = """\
 main.py study (--study FILE | --config FILE ...) [--arm NAME=OVERLAY ...] [--seeds N] [--setting VALUE ...]
@@ -55,7 +54,10 @@ class Plan(NamedTuple):
         arms: The base first.
         grid: The two settings that the arms with a cell vary; empty where it is no grid.
         metric: What the lines in the terminal are about.
+        measure: What is measured besides METRIC_NAMES.
+        claims: What it is expected to show.
         seeds: How many of each arm, >= 2.
+        first_seed: The least of them.
         folder: Of all studies.
         jobs: Trainings at once; None for as many as there are cores.
         wandb: How W&B gets the runs; None where it does not.
@@ -68,7 +70,10 @@ class Plan(NamedTuple):
     arms: list[Arm]
     grid: list[Axis]
     metric: MetricName
+    measure: list[MetricName]
+    claims: list[Claim]
     seeds: int
+    first_seed: int
     folder: Path
     jobs: int | None
     wandb: Literal["offline", "online"] | None
@@ -87,6 +92,8 @@ class StudyFile(BaseModel):
         arms: By name, each a line like the base's; or a folder of overlays.
         grid: Two settings by name, each an option with several values, or several files.
         metric: What is compared.
+        measure: What is measured besides; the metric is, in any case.
+        expect: What it is expected to show, written down before it is run.
         seeds: How many of each arm.
     """
 
@@ -97,6 +104,8 @@ class StudyFile(BaseModel):
     arms: str | dict[str, str] = {}
     grid: dict[str, str] = {}
     metric: MetricName = "accuracy"
+    measure: list[MetricName] = []
+    expect: list[Claim] = []
     seeds: int = Field(5, ge=2)
 
 
@@ -126,6 +135,9 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
         example = "give --arm configs/regularization/dropout.yaml, or `fit --seeds 5` for the base alone"
         raise UserError(f"study: there is no arm to compare to the base; {example}")
     checked_names(arms)
+    metric = metric_of(options, file.metric)
+    measure = list(dict.fromkeys(name for name in (metric, *file.measure) if name not in METRIC_NAMES))
+    checked(file.expect, metric, measure, [BASE, *(arm.name for arm in arms)])
     merged_base = merged(base.overlays)
     run_name = (merged_base.get("run") or {}).get("name")
     stem = Path(options.study).stem if options.study else run_name or "+".join([*map(stem_of, base.files), *varied])
@@ -137,10 +149,13 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
         base=merged_base,
         arms=[Arm(BASE if arms else name, []), *arms],
         grid=grid,
-        metric=metric_of(options, file.metric),
+        metric=metric,
+        measure=measure,
+        claims=file.expect,
         seeds=file.seeds
         if options.seeds is None
         else whole("--seeds", options.seeds, 2, "one tells nothing about noise"),
+        first_seed=whole("--first-seed", options.first_seed, 0, "seeds are counted from there"),
         folder=options.out,
         jobs=None if options.jobs is None else whole("--jobs", options.jobs, 1, "nothing would be trained"),
         wandb=options.wandb,
@@ -168,7 +183,8 @@ def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         help="one of two settings, of which all pairs are arms",
     )
     add("--seeds", metavar="N", help="trainings of each arm (5)")
-    add("--metric", metavar="NAME", help=f"{', '.join(METRIC_NAMES)} (accuracy)")
+    add("--first-seed", metavar="N", default="0", help="the least of them (0)")
+    add("--metric", metavar="NAME", help=f"{', '.join(METRIC_NAMES)} (accuracy); or one of {', '.join(MORE_METRICS)}")
     add("--name", help="of the study's folder; by default made from the file or the arms")
     add("--out", type=Path, default=Path("studies"), help="folder of all studies (%(default)s)")
     add("--jobs", metavar="N", help="trainings at once, one thread each (as many as there are cores)")
@@ -186,10 +202,10 @@ def name_of(options: argparse.Namespace, stem: str) -> str:
 
 def metric_of(options: argparse.Namespace, default: MetricName) -> MetricName:
     """What the lines in the terminal are about. Raises UserError where there is no such metric."""
-    for name in METRIC_NAMES:
+    for name in (*METRIC_NAMES, *MORE_METRICS):
         if name == (options.metric or default):
             return name
-    raise UserError(f"--metric {options.metric}: expected one of {', '.join(METRIC_NAMES)}")
+    raise UserError(f"--metric {options.metric}: expected one of {', '.join((*METRIC_NAMES, *MORE_METRICS))}")
 
 
 RUNS = "runs"  # the folder, beside those of the studies, of all that were trained

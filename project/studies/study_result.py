@@ -1,79 +1,17 @@
 """What a study found: `study.json`, and the same in words."""
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from project.studies import estimates
-from project.studies.study_plan import METRIC_NAMES, MetricName
+from project.studies.claims import Claim, Term, sides
+from project.studies.metric_names import METRIC_NAMES, MetricName
+from project.studies.study_metrics import METRICS, Metric, amount, span
 from project.studies.training_pool import RunResult
 from project.support.wording import counted
 
-
-class Metric(NamedTuple):
-    """Something that each run of a study gives a number of.
-
-    Attributes:
-        title: For people.
-        units: One of it, and several.
-        digits: After the point.
-        better: Whether more is better (1) or less (-1).
-        effect: A difference that would matter, in its unit; and the same in words.
-        of: A run's number, given the target accuracy; None where it has none.
-        missing: Why a run may have none.
-    """
-
-    title: str
-    units: tuple[str, str]
-    digits: int
-    better: Literal[1, -1]
-    effect: tuple[float, str]
-    of: Callable[[RunResult, float], float | None]
-    missing: str
-
-
-def points(run: RunResult, target: float) -> float | None:
-    return None if run.accuracy is None else 100 * run.accuracy
-
-
-def gap(run: RunResult, target: float) -> float | None:
-    return None if run.train_loss is None or run.val_loss is None else run.val_loss - run.train_loss
-
-
-def epochs_to_target(run: RunResult, target: float) -> float | None:
-    accuracies = run.curves.get("val/accuracy", [])
-    return next(
-        (float(number) for number, value in enumerate(accuracies, 1) if value is not None and value > target), None
-    )
-
-
-METRICS: dict[MetricName, Metric] = {
-    "accuracy": Metric(
-        "Validation accuracy in %", ("point", "points"), 1, 1, (1, "one point"), points, "was not measured"
-    ),
-    "loss": Metric(
-        "Validation loss",
-        ("", ""),
-        3,
-        -1,
-        (0.05, "0.05"),
-        lambda run, target: run.loss,
-        "was not measured, or is no number",
-    ),
-    "gap": Metric(
-        "Generalization gap: validation loss less training loss, both in evaluation mode on images as they come",
-        ("", ""),
-        3,
-        -1,
-        (0.05, "0.05"),
-        gap,
-        "was not measured, or is no number",
-    ),
-    "epochs": Metric(
-        "Epochs to the target accuracy", ("epoch", "epochs"), 1, -1, (1, "one epoch"), epochs_to_target, "never came"
-    ),
-}
+LIMIT = 0.01  # of p, below which a claim is seen
 
 
 class Model(BaseModel):
@@ -139,6 +77,22 @@ class ArmResult(Model):
     found: dict[MetricName, Found] = {}
 
 
+class Judged(Claim):
+    """A claim, and what became of it.
+
+    Attributes:
+        found: What each comparison came to, in words.
+        p: The largest of its comparisons': of so large a difference where there is none. Not corrected: what was expected was
+            written down before, and all comparisons have to hold.
+        verdict: `seen` where all hold with p below LIMIT, `reversed` where the contrary of one does, else `not seen`; `not
+            measured` where numbers are missing.
+    """
+
+    found: list[str] = []
+    p: float | None = None
+    verdict: Literal["seen", "not seen", "reversed", "not measured"] = "not measured"
+
+
 class GridAxis(Model):
     """A setting of a grid, and what it is set to."""
 
@@ -159,6 +113,8 @@ class StudyResult(Model):
         grid: The two settings that the arms with a cell vary, where it is a grid.
         arms: First the one that the others are compared to.
         best: A line on the best of the arms, by metric.
+        measured: What was measured besides METRIC_NAMES.
+        claims: What was expected, and whether it came.
     """
 
     version: Literal[2] = 2
@@ -172,20 +128,28 @@ class StudyResult(Model):
     grid: tuple[GridAxis, GridAxis] | None = None
     arms: list[ArmResult] = Field(min_length=1)
     best: dict[MetricName, str] = {}
+    measured: list[MetricName] = []
+    claims: list[Judged] = []
+
+    @property
+    def metrics(self) -> list[MetricName]:
+        """What is known of each arm."""
+        return [*METRIC_NAMES, *self.measured]
 
 
 def answer(study: StudyResult) -> StudyResult:
     """The study with what its runs tell: estimates, differences to the first arm, and words."""
     answered = study.model_copy(
-        update={"arms": [arm.model_copy(update={"found": {}}) for arm in study.arms], "best": {}}
+        update={"arms": [arm.model_copy(update={"found": {}}) for arm in study.arms], "best": {}, "claims": []}
     )
     first, *others = answered.arms
-    for name in METRIC_NAMES:
+    for name in study.metrics:
         metric = METRICS[name]
         first.found[name] = found(first, metric, study.target)
         for arm in others:
             arm.found[name] = compared(arm, first, name, study.target, len(others))
         answered.best[name] = words_on_the_best(first.name, others, name)
+    answered.claims.extend(judged(claim, answered) for claim in study.claims)
     return answered
 
 
@@ -273,7 +237,7 @@ def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> st
     """Which of several arms is best, and whether that is more than luck; nothing for one arm."""
     metric = METRICS[name]
     known = [(arm, one.difference) for arm in arms if (one := arm.found[name]).difference]
-    if len(arms) < 2 or not known:
+    if len(arms) < 2 or not known or not metric.better:
         return ""
     arm, difference = max(known, key=lambda pair: (metric.better * pair[1].mean, pair[0].name))
     corrected = f"corrected for having looked at {len(arms)}"
@@ -282,19 +246,36 @@ def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> st
     return f"best of {counted(len(arms), 'arm')}: {arm.name}, but none is told to be better than {first}, {corrected}"
 
 
-def amount(value: float, metric: Metric) -> str:
-    """`+1.2 points`."""
-    text = f"{value:+.{metric.digits}f}"
-    unit = metric.units[0] if float(text) in (1, -1) else metric.units[1]
-    return f"{text} {unit}".rstrip()
+def judged(claim: Claim, study: StudyResult) -> Judged:
+    """Whether what was expected is what the study found."""
+    result = Judged(**Claim.model_dump(claim, include={*Claim.model_fields}))
+    differences = []
+    for comparison in claim.holds:
+        terms = sides(comparison, claim.metric or study.metric, [arm.name for arm in study.arms])
+        high, low = ([values_of(term, study) for term in side] for side in terms)
+        common = sorted(set.intersection(*({*each} for each in (*high, *low) if each is not None)))
+        if None in (*high, *low) or len(common) < 2:
+            return result.model_copy(update={"found": [*result.found, f"{comparison}: not measured"]})
+        own, other = ([sum(each[seed] for each in side if each) for seed in common] for side in (high, low))
+        told = estimates.difference(own, other, 1)
+        differences.append(told)
+        metric = METRICS[terms[0][0].metric]
+        means = f"{sum(own) / len(own):.{metric.digits}f} against {sum(other) / len(other):.{metric.digits}f}"
+        result.found.append(f"{comparison}: {means}, {amount(told.mean, metric)} ({span(told.low, told.high, metric)})")
+    p = max(each.p for each in differences)
+    verdict = "seen" if p < LIMIT and all(each.mean > 0 for each in differences) else "not seen"
+    if any(each.p < LIMIT and each.mean < 0 for each in differences):
+        verdict = "reversed"
+    return result.model_copy(update={"p": p, "verdict": verdict})
 
 
-def span(low: float, high: float, metric: Metric) -> str:
-    """`0.3 to 2.1`, with as many digits more as keep a small number from looking like zero, up to two."""
-    digits = metric.digits
-    while digits < metric.digits + 2 and any(value and not round(value, digits) for value in (low, high)):
-        digits += 1
-    return f"{low:z.{digits}f} to {high:z.{digits}f}"
+def values_of(term: Term, study: StudyResult) -> dict[int, float] | None:
+    """A term's number for each seed; None where the arm failed or a run of it has none."""
+    arm = next((arm for arm in study.arms if arm.name == term.arm), None)
+    if arm is None:
+        return dict.fromkeys((run.seed for run in study.arms[0].runs), term.number)
+    found = by_seed(arm, METRICS[term.metric], study.target)
+    return found if arm.failed is None and len(found) == len(arm.runs) else None
 
 
 def seeds_of(study: StudyResult) -> str:
@@ -306,4 +287,9 @@ def seeds_of(study: StudyResult) -> str:
 def report(study: StudyResult) -> str:
     """The answer for a terminal: the question, a line for each arm, and one on the best."""
     lines = [study.question, METRICS[study.metric].title, *(arm.found[study.metric].words for arm in study.arms)]
-    return "\n".join(filter(None, [*lines, study.best[study.metric]]))
+    claims = [line for claim in study.claims for line in (f"expected: {claim.claim}", *claim.found, said_of(claim))]
+    return "\n".join(filter(None, [*lines, study.best[study.metric], *claims]))
+
+
+def said_of(claim: Judged) -> str:
+    return claim.verdict if claim.p is None else f"{claim.verdict}, p = {claim.p:.2g}"

@@ -1,7 +1,8 @@
 """A study as a table in Markdown, to put into a report."""
 
-from project.studies.study_plan import MetricName
-from project.studies.study_result import METRICS, Found, StudyResult, seeds_of, span
+from project.studies.metric_names import MetricName
+from project.studies.study_metrics import METRICS, span
+from project.studies.study_result import Found, StudyResult, seeds_of
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "gap")
 

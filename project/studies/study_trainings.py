@@ -6,7 +6,7 @@ from typing import Any
 from project.assignment import RULES, Assignment
 from project.studies.study_arms import BASE, Arm
 from project.studies.study_plan import RUNS, Plan
-from project.studies.study_result import ArmResult, GridAxis, StudyResult
+from project.studies.study_result import ArmResult, GridAxis, Judged, StudyResult
 from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
 from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
@@ -22,9 +22,11 @@ def run(plan: Plan) -> StudyResult:
     base, *_ = arms = [arm for arm in plan.arms if arm.name in complete]
     by_digest: dict[str, Arm] = {}
     jobs: list[Job] = []
-    for seed in range(plan.seeds):  # all arms with a seed before the next one: what is wrong with an arm shows early
+    for seed in range(
+        plan.first_seed, plan.first_seed + plan.seeds
+    ):  # all arms with a seed before the next one: what is wrong with an arm shows early
         for arm in arms:
-            jobs.append(job_for(plan.settings(arm), complete[arm.name], seed))
+            jobs.append(job_for(plan.settings(arm), complete[arm.name], seed, plan.measure))
             by_digest[jobs[-1].digest] = arm
     runs: dict[str, list[RunResult]] = {arm.name: [] for arm in arms}
     failed: dict[str, str] = {}
@@ -57,6 +59,8 @@ def run(plan: Plan) -> StudyResult:
         base=plan.command,
         images=complete[base.name]["data"]["source"],
         metric=plan.metric,
+        measured=plan.measure,
+        claims=[Judged(**claim.model_dump()) for claim in plan.claims],
         seeds=plan.seeds,
         target=rules.target_accuracy,
         grid=(axes[0], axes[1]) if axes else None,

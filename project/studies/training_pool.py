@@ -28,6 +28,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
+from project.studies.measurements import Measuring
+from project.studies.metric_names import MetricName
 from project.support.errors import UserError
 from project.support.files import write_atomically
 from project.support.metrics import EpochMetrics
@@ -36,7 +38,8 @@ from project.training.command_line import CommandLine, completed, made
 from project.training.configuration import Settings, class_paths, merged
 
 PROJECT = Path(__file__).resolve().parents[1]
-NOT_TRAINING = PROJECT / "studies"  # no training imports anything of it
+NOT_TRAINING = PROJECT / "studies"  # no training imports anything of it, but for
+MEASURING = NOT_TRAINING / "measurements.py"  # where a study measures more than others
 RESULT, ERROR, LOG = "result.json", "error.txt", "log.txt"
 OF_LIBRARIES = ("project", "torch", "torchvision", "pytorch_lightning", "torchmetrics")
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -50,6 +53,7 @@ class RunResult(BaseModel):
         accuracy, loss: On the validation images, after the last epoch.
         train_loss, val_loss: Of the trained network, both in evaluation mode and on images as they come.
         curves: Of CURVES, each epoch's value.
+        measured: What the study names besides.
         remarks: What is set but has no effect.
         seconds: That the training took.
     """
@@ -62,16 +66,18 @@ class RunResult(BaseModel):
     train_loss: float | None
     val_loss: float | None
     curves: dict[str, list[float | None]]
+    measured: dict[MetricName, float | None] = {}
     remarks: list[str]
     seconds: float
 
 
 class Job(NamedTuple):
-    """A training to do: its settings, its seed, and the digest that it is kept by."""
+    """A training to do: its settings, its seed, the digest that it is kept by, and what is measured besides."""
 
     settings: Settings
     seed: int
     digest: str
+    measure: tuple[MetricName, ...] = ()
 
 
 class Training(NamedTuple):
@@ -88,13 +94,14 @@ class Failure(NamedTuple):
     said: str
 
 
-def job_for(settings: Settings, complete: dict[str, Any], seed: int) -> Job:
+def job_for(settings: Settings, complete: dict[str, Any], seed: int, measure: Sequence[MetricName] = ()) -> Job:
     """A training with a seed.
 
     Args:
         settings: Merged.
         complete: The complete configuration that they give.
         seed: In place of the configuration's.
+        measure: What is measured besides.
     """
     decides = {name: value for name, value in complete.items() if name != "run"} | {"seed_everything": seed}
     parts = [json.dumps(decides, sort_keys=True, default=str), torch.__version__, str(torch.cuda.is_available())]
@@ -105,7 +112,9 @@ def job_for(settings: Settings, complete: dict[str, Any], seed: int) -> Job:
     for path in data_files(complete):
         stamp = path.stat()
         digest.update(f"{path}\n{stamp.st_size} {stamp.st_mtime_ns}\n".encode())
-    return Job(settings, seed, digest.hexdigest())
+    if measure:
+        digest.update(" ".join(sorted(measure)).encode() + MEASURING.read_bytes())
+    return Job(settings, seed, digest.hexdigest(), tuple(measure))
 
 
 def complete_of(settings: Settings) -> dict[str, Any]:
@@ -188,7 +197,7 @@ def prepared(job: Job, folder: Path, context: BaseContext) -> Training:
     """A training that is ready to start, with a new folder."""
     place = folder / f".{job.digest}.{os.getpid()}"
     place.mkdir(parents=True)
-    process = context.Process(target=train, args=(job.settings, job.seed, place))  # type: ignore[attr-defined]  # every context has it
+    process = context.Process(target=train, args=(job.settings, job.seed, place, job.measure))  # type: ignore[attr-defined]  # every context has it
     return Training(job, process, place)
 
 
@@ -240,7 +249,7 @@ def read_result(folder: Path) -> RunResult | None:
         return None
 
 
-def train(settings: Settings, seed: int, place: Path) -> None:
+def train(settings: Settings, seed: int, place: Path, measure: tuple[MetricName, ...] = ()) -> None:
     """Train, and leave the result or the error in a folder. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's, which then ends this one
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -251,7 +260,7 @@ def train(settings: Settings, seed: int, place: Path) -> None:
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())  # its own is shared by processes, and one that is killed would leave it behind
     try:
-        result = fitted(settings, seed, place)
+        result = fitted(settings, seed, place, measure)
         write_atomically(place / RESULT, result.model_dump_json())
     except Exception as error:
         traceback.print_exc()
@@ -262,13 +271,15 @@ def train(settings: Settings, seed: int, place: Path) -> None:
         raise SystemExit(1) from None
 
 
-def fitted(settings: Settings, seed: int, place: Path) -> RunResult:
+def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName, ...] = ()) -> RunResult:
     """A training's result."""
     quiet = {"folder": str(place), "name": "run", "wandb": "disabled", "diagnostics": False, "figures": False}
     ours: list[Settings] = [{"seed_everything": seed, "run": quiet}]
     if not (settings.get("trainer") or {}).get("callbacks"):  # of which one may write checkpoints
         ours.append({"trainer": {"enable_checkpointing": False}})
     command_line = made(merged([settings, *ours]))
+    measuring = Measuring(measure, command_line.datamodule)
+    command_line.trainer.callbacks.append(measuring)  # type: ignore[attr-defined]  # Lightning sets it
     command_line.fit()
     record = command_line.record
     if record is None or not record.summary:
@@ -281,6 +292,7 @@ def fitted(settings: Settings, seed: int, place: Path) -> RunResult:
         train_loss=clean_loss(command_line, "train"),
         val_loss=clean_loss(command_line, "val"),
         curves={name: [finite(row.get(name)) for row in rows] for name in CURVES},
+        measured={name: finite(value) for name, value in measuring.values(command_line.model).items()},
         remarks=summary["remarks"],
         seconds=summary["seconds"],
     )

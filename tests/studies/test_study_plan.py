@@ -56,7 +56,7 @@ def test_a_file_says_what_options_say(tmp_path):
     assert (other.metric, other.seeds) == ("gap", 2)
 
 
-@pytest.mark.parametrize("path", sorted(Path("configs/studies").glob("*.yaml")), ids=str)
+@pytest.mark.parametrize("path", sorted(Path("configs/studies").rglob("*.yaml")), ids=str)
 def test_the_studies_that_come_along_can_be_read(path):
     plan = read_plan(["--study", str(path)])
     assert plan.question.endswith("?") and len(plan.arms) > 1

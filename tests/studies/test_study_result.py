@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from project.studies.metric_names import METRIC_NAMES
 from project.studies.study_figure import band_of, draw
+from project.studies.study_metrics import METRICS, span
 from project.studies.study_page import page
-from project.studies.study_result import METRICS, ArmResult, StudyResult, answer, report, span
+from project.studies.study_result import ArmResult, StudyResult, answer, report
 from project.studies.study_table import table
 from project.studies.training_pool import RunResult
 
@@ -126,7 +128,7 @@ def test_a_bound_near_zero_keeps_its_side(low, high, said):
 def test_study_json_comes_back_as_it_was():
     study = study_of({"base": NOISY, "up": NOISY})
     assert StudyResult.model_validate_json(study.model_dump_json()) == study
-    assert set(study.arms[0].found) == set(METRICS)
+    assert set(study.arms[0].found) == set(METRIC_NAMES)
 
 
 def test_the_page_keeps_a_text_a_text():
