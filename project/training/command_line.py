@@ -213,12 +213,10 @@ class CommandLine(LightningCLI):
         finish_logging(self.trainer)  # complete on disk, before it is said to be
         if (record := self.record) and record.summary:
             print(report(record.summary, record.folder, record.rules))
-            whole = taken == whole and data.samples("val", self.trainer.limit_val_batches) == data.samples("val")
-            file = record.folder / "config.yaml"
-            if whole and (
-                said := next_step(record.rows, record.summary, record.rules, file, yaml.safe_load(self.complete))
-            ):
-                print(said)
+            all_validate = data.samples("val", self.trainer.limit_val_batches) == data.samples("val")
+            if taken == whole and all_validate:  # a part of the images says too little
+                settings, file = yaml.safe_load(self.complete), record.folder / "config.yaml"
+                print(next_step(record.rows, record.summary, record.rules, file, settings), end="")
 
     def threads(self) -> AbstractContextManager[None]:
         """Within it, a CPU computes with no more threads than a batch is worth."""

@@ -22,7 +22,7 @@ TAKEN_OUT = {  # by family, the setting that says whether it is there, and the o
 def next_step(
     rows: Sequence[Row], summary: Mapping[str, Any], rules: Assignment, file: Path, settings: Mapping[str, Any]
 ) -> str:
-    """One sentence and its command, on two lines; empty where the last epoch was not measured, or its loss is lost.
+    """One sentence and its command, each a line with its end; empty where the last epoch was not measured, or its loss is lost.
 
     Args:
         rows: Of metrics.csv.
@@ -48,7 +48,7 @@ def next_step(
     command, _, more = options.partition(" ")
     return (
         f"Next: {said}; one seed cannot tell {doubt} from luck:\n"
-        f"  python main.py {command} --config {quoted(file.as_posix())} {more}"
+        f"  python main.py {command} --config {quoted(file.as_posix())} {more}\n"
     )
 
 

@@ -94,7 +94,7 @@ def test_the_next_step_follows_from_what_was_measured(rows, used, words, options
 
 def test_a_run_of_fewer_epochs_than_allowed_is_to_take_them_all(complete):
     said = said_of(UNDER, complete["base"], planned=5, epochs=5)
-    assert "ends at 70% after 5 of 15 epochs" in said and said.endswith("a/config.yaml --trainer.max_epochs 15")
+    assert "ends at 70% after 5 of 15 epochs" in said and said.endswith("a/config.yaml --trainer.max_epochs 15\n")
     assert "suggests optimization" in said_of(UNDER, complete["base"], planned=15, epochs=5), "it stopped by itself"
 
 
