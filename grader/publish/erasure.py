@@ -88,20 +88,17 @@ def erase_passed_over(ledger: Ledger, student: str) -> None:
 
 
 def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
-    """Leave numbers alone. What counts for others of a group, too, stays whole but for the name."""
-    _, shared = digests_of(ledger, student)
+    """Leave numbers alone, also where the last of a group goes. What counts for others, too, stays whole but for the name."""
+    own, shared = digests_of(ledger, student)
     drawn: dict[str, str] = {}
-    query = "SELECT id, digest, measurement FROM measurements WHERE student = ?"
-    for row in ledger.database.execute(query, [student]).fetchall():
-        measured = Measurement.model_validate_json(row["measurement"])
-        if (digest := row["digest"]) in shared:
-            place = measured.folder.replace(f"attempts/{student}/", f"attempts/{traces.number}/", 1)
-            measured = traces.cut_texts(measured).but(folder=place)
-        else:
+    for row in ledger.database.execute("SELECT id, student, digest, measurement FROM measurements").fetchall():
+        digest = row["digest"]
+        if digest in own or (row["student"] == student and digest not in shared):
             digest = drawn.setdefault(digest, secrets.token_hex(32))
-            measured = measured.but(**OF_A_PERSON, **OF_FILES)
-        values = {"student": traces.number, "digest": digest, "measurement": measured.model_dump_json()}
-        change(ledger, "measurements", row["id"], **values)
+            measured = Measurement.model_validate_json(row["measurement"]).but(**OF_A_PERSON, **OF_FILES)
+            change(ledger, "measurements", row["id"], digest=digest, measurement=measured.model_dump_json())
+        if row["student"] == student:
+            change(ledger, "measurements", row["id"], student=traces.number)
 
 
 def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
@@ -147,7 +144,8 @@ def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
                 change(ledger, table, row["at"], **texts)
     for row in ledger.database.execute("SELECT id, measurement FROM measurements").fetchall():
         measured = Measurement.model_validate_json(row["measurement"])
-        if (cut_of := traces.cut_texts(measured)) != measured:
+        place = measured.folder.replace(f"attempts/{student}/", f"attempts/{traces.number}/", 1)
+        if (cut_of := traces.cut_texts(measured).but(folder=place)) != measured:
             change(ledger, "measurements", row["id"], measurement=cut_of.model_dump_json())
 
 

@@ -22,7 +22,7 @@ from grader.ledger.results_folder import open_results
 from grader.review.reading_list import assign, to_read
 from grader.rules import Limits
 from tests.grader.engines import CRASHED, MadeUp, graded, scored
-from tests.grader.test_withdrawal import withdraw
+from tests.grader.test_withdrawal import naming, withdraw
 
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
@@ -227,6 +227,26 @@ def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp
         assert {entry.student for entry in to_read(opened, "kang")} == {"kim", "park", "han"}, "whoever is left is read"
     graded(team, results, rules, engine, regrade=("kim",))
     assert sorted(trained) == ["han", "kim", "lee"], "anew under one of those who are left"
+
+
+def test_who_trained_it_anew_withdraws_too_and_the_others_still_find_what_it_left(team, tmp_path, rules):
+    results = tmp_path / "results"
+
+    def train(job):
+        job.folder.mkdir(parents=True)
+        (job.folder / "to_draw.json").write_text("{}")
+        return scored(0.9)
+
+    graded(team, results, rules, MadeUp(train))
+    assert withdraw(results, "lee") == 0
+    graded(team, results, rules, MadeUp(train), regrade=("kim",))
+    assert withdraw(results, "kim") == 0
+    assert naming(results, "kim") == []
+    with open_results(results) as opened:
+        (park,) = opened.ledger.graded("", "park")
+    assert (results / park.measurements[0].folder / "to_draw.json").is_file()
+    assert withdraw(results, "park") == 0
+    assert naming(results, "park", park.digest) == []
 
 
 def test_what_was_measured_counts_on_after_a_withdrawal_is_taken_back(team, tmp_path, rules):
