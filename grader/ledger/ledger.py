@@ -112,8 +112,13 @@ class Ledger:
 
     def note_passed_over(self, when: str, noted: Noted) -> None:
         """Note an attempt that another one comes before, once: by a decision it may count later. Note the other one next."""
-        known = {(each.digest, each.submitted, each.marked_late) for each in self.attempts(noted.student)}
-        if (noted.digest, noted.submitted, noted.marked_late) not in known:
+        query = (
+            "SELECT 1 FROM submissions"
+            " WHERE student = ? AND digest = ? AND images = ? AND submitted IS ? AND marked_late = ?"
+        )
+        submitted = noted.submitted and noted.submitted.isoformat()
+        of_it = [noted.student, noted.digest, noted.images, submitted, noted.marked_late]
+        if not self.database.execute(query, of_it).fetchone():
             self.note(when, noted)
 
     def attempts(self, student: str | None = None) -> Iterator[Attempt]:
