@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.decision_kinds import DISQUALIFY, REGRADE
-from grader.ledger.decisions import Decision, Decisions
+from grader.ledger.decision_kinds import DISQUALIFY, REGRADE, WITHDRAW
+from grader.ledger.decisions import CLASS, Decision, Decisions, roots
 from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
@@ -143,12 +143,16 @@ class Ledger:
             row[0] for row in self.database.execute(f"SELECT {CARRIER} FROM submissions WHERE student = ?", [student])
         }
 
-    def decided_for(self, student: str, carriers: Collection[str]) -> list[Decision]:
+    def decided_for(self, student: str, carrier: str) -> list[Decision]:
         """Decisions about a student, and those about whoever handed in for the student that hold for both."""
-        every = {each.id: each for each in self.decisions.history(student)}
-        for carrier in {*carriers} - {student}:
-            every |= {each.id: each for each in self.decisions.history(carrier) if each.kind != DISQUALIFY}
-        return [each for _, each in sorted(every.items())]
+        made = self.decisions.history()
+        root = roots(made)
+        return [
+            each
+            for each in made
+            if each.student in (student, CLASS)
+            or (each.student == carrier and root[each.id].kind not in (DISQUALIFY, WITHDRAW))
+        ]
 
     def note_findings(self, student: str, digest: str, checks: str, findings: list[dict[str, str]]) -> None:
         """Note what checks said of a submission; once is enough, for they would say the same again."""

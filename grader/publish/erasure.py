@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, READERS, REGRADE, WITHDRAW
-from grader.ledger.decisions import Decision
+from grader.ledger.decisions import roots
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES
@@ -104,14 +104,10 @@ def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
 def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
     """Leave of the decisions about a student those that say which measurements count and, where others of a group go on
     with the hand-in, those that hold for it: without their reasons."""
-    made = {each.id: each for each in ledger.decisions.history()}
-    kept = {REGRADE, *(FOR_A_GROUP if carries(ledger, student) else ())}
-
-    def root(decision: Decision) -> Decision:
-        return root(made[decision.undoes]) if decision.undoes in made else decision
-
-    for each in made.values():
-        if each.student == student and root(each).kind in kept:
+    made = ledger.decisions.history()
+    kept, root = {REGRADE, *(FOR_A_GROUP if carries(ledger, student) else ())}, roots(made)
+    for each in made:
+        if each.student == student and root[each.id].kind in kept:
             change(ledger, "decisions", each.id, student=number, why="")
         elif each.student == student:
             ledger.database.execute("DELETE FROM decisions WHERE id = ?", [each.id])
