@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,16 @@ from grader.ledger.decisions import CLASS, Decision, Decisions, roots
 from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
-from grader.ledger.submissions import Attempt, Graded, Noted, measured, read_notes, terms_for
+from grader.ledger.submissions import (
+    HANDED_IN_BY,
+    PASSED_OVER,
+    Attempt,
+    Graded,
+    Noted,
+    measured,
+    read_notes,
+    terms_for,
+)
 from grader.ledger.terms import Terms, terms_of
 from grader.safe_text import storable
 from project.support.errors import UserError
@@ -119,7 +128,8 @@ class Ledger:
         submitted = noted.submitted and noted.submitted.isoformat()
         of_it = [noted.student, noted.digest, noted.images, submitted, noted.marked_late]
         if not self.database.execute(query, of_it).fetchone():
-            self.note(when, noted)
+            marked = {PASSED_OVER: ["late"]} if HANDED_IN_BY in noted.known_as else {}
+            self.note(when, replace(noted, known_as=noted.known_as | marked))
 
     def attempts(self, student: str | None = None) -> Iterator[Attempt]:
         """All that students (or one) handed in on the images of the newest, each once, in order of ids, the newest last."""

@@ -4,12 +4,14 @@ import json
 import secrets
 from typing import Any
 
+from grader.grading.attempts import counting
 from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, READERS, REGRADE, WITHDRAW
 from grader.ledger.decisions import roots
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
-from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES
+from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES, PASSED_OVER, carrier
 from grader.publish.traces import Traces
+from grader.rules import Rules
 
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
 FOR_A_GROUP = (EXTEND, EXEMPT, POINTS)  # decisions that hold for all whose hand-in it is
@@ -75,16 +77,23 @@ def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
     change(ledger, "submissions", first, student=number, name=number, **nothing, **empty)
 
 
-def erase_passed_over(ledger: Ledger, student: str) -> None:
-    """Leave others of the group nothing that the student handed in, and that has counted for nobody."""
-    passed_over = (
-        "student != ? AND json_extract(known_as, '$.handed_in_by[0]') = ? AND digest NOT IN (SELECT digest FROM measurements)"
-        " AND id NOT IN (SELECT max(id) FROM submissions GROUP BY student)"
-    )
-    of_it = f"(student, digest) IN (SELECT student, digest FROM submissions WHERE {passed_over})"
+def erase_passed_over(ledger: Ledger, student: str, rules: Rules) -> None:
+    """Leave others of the group nothing that the student handed in, and that has counted for nobody and does not now.
+
+    Each of these rows was noted right before another one of the same student's: without them, who came when stays.
+    """
+    count = {(each.student, each.digest) for each in counting(ledger, rules)}
     with ledger.all_or_nothing():
-        ledger.database.execute(f"DELETE FROM findings WHERE {of_it}", [student, student])
-        ledger.database.execute(f"DELETE FROM submissions WHERE {passed_over}", [student, student])
+        untrained = "digest NOT IN (SELECT digest FROM measurements)"
+        rows = ledger.database.execute(f"SELECT id, student, digest, known_as FROM submissions WHERE {untrained}")
+        for row in rows.fetchall():
+            known, of_it = json.loads(row["known_as"]), (row["student"], row["digest"])
+            if PASSED_OVER in known and of_it not in count and carrier(row["student"], known) == student:
+                ledger.database.execute("DELETE FROM submissions WHERE id = ?", [row["id"]])
+                others = "EXISTS (SELECT 1 FROM submissions s WHERE s.student = f.student AND s.digest = f.digest)"
+                ledger.database.execute(
+                    f"DELETE FROM findings AS f WHERE student = ? AND digest = ? AND NOT {others}", of_it
+                )
 
 
 def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:

@@ -12,16 +12,20 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, students, write_course
 from grader.cli import main
+from grader.grading.attempts import counting
 from grader.grading.groups import NOT_THEIR_OWN, for_groups
 from grader.grading.ranking import Entry, order, place, standings
+from grader.grading.register_submissions import register
 from grader.intake.downloads import Download
 from grader.intake.last_in_time import counted
 from grader.intake.roster import Roster
 from grader.intake.roster import Student as Listed
-from grader.ledger.results_folder import open_results
+from grader.intake.submission import take_in
+from grader.ledger.ledger import now
+from grader.ledger.results_folder import open_results, store_rules
 from grader.review.reading_list import assign, to_read
 from grader.rules import Limits
-from tests.grader.engines import CRASHED, MadeUp, graded, scored
+from tests.grader.engines import CRASHED, TESTS, MadeUp, graded, scored
 from tests.grader.test_withdrawal import naming, withdraw
 
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -279,6 +283,37 @@ def test_of_a_group_what_one_handed_in_too_late_goes_with_that_one(team, write_s
         if "kim" in entries_of(results):
             assert len(handed_in) == 3 and withdraw(results, "kim") == 0
     assert len(handed_in) == 2
+
+
+def test_who_withdraws_leaves_a_group_what_counts_or_counted_though_it_was_not_trained(
+    write_submission, tmp_path, rules
+):
+    results, due = tmp_path / "results", datetime(2026, 12, 4, tzinfo=UTC)
+    rules, roster = (
+        rules.but(deadline=due),
+        Roster([Listed(name, name, group="red") for name in ("kim", "lee", "park")]),
+    )
+    wide = lambda width: lambda config: config["model"]["network"]["init_args"].update(width=width)  # noqa: E731
+    made = [
+        Download(write_submission(f"lee{day}", wide(9 + day)), due + timedelta(days=day), "lee", "Lee", told=True)
+        for day in (-2, -1, 1, 30)
+    ]
+    late = lambda each: each.submitted > due  # noqa: E731
+    digests = {each.source.name: take_in(each.source, None, "lee", "Lee").digest for each in made}
+    with open_results(results, new=True, secret=TESTS) as opened:
+        store_rules(results, rules)
+        for counts in (made[:1], made[1:]):
+            register(for_groups(counted(counts, late), roster, late), opened, rules)
+        opened.ledger.decisions.take(now(), "kang", "extend", "lee", {"days": 2})
+        arrived = opened.ledger.in_order_of_arrival()
+    assert withdraw(results, "lee") == 0
+    with open_results(results) as opened:
+        (kim,) = counting(opened.ledger, rules, "kim")
+        assert opened.ledger.in_order_of_arrival() == [each.replace("lee", "withdrawn-1") for each in arrived]
+        assert {each.digest for each in opened.ledger.attempts("park")} == {
+            *(digests[f"lee{day}"] for day in (-2, -1, 1))
+        }, "not what came after the extension"
+    assert kim.digest == digests["lee1"] and kim.findings is not None, "late, and in time by the extension"
 
 
 def test_late_ones_beside_one_in_time_are_known():
