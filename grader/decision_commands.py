@@ -44,11 +44,15 @@ def decider(options: argparse.Namespace) -> str:
 
 
 def history(options: argparse.Namespace) -> None:
+    from grader.grading.attempts import counting
     from grader.ledger.results_folder import open_results
 
     with open_results(options.results) as opened:
         ledger, student = opened.ledger, options.student
-        decisions = ledger.decided_for(student, ledger.carriers(student)) if student else ledger.decisions.history()
+        decisions = ledger.decisions.history()
+        if student:
+            graded = next(counting(ledger, opened.rules, student), None)
+            decisions = ledger.decided_for(student, graded.carrier if graded else student)
         if student and not decisions and student not in known_ids(opened):
             raise UserError(f"{printable(student)}: nobody of this id; the ids are in leaderboard.csv")
     print("\n".join(map(line, decisions)) or "Nobody has decided anything.")

@@ -166,7 +166,7 @@ def explain(options: argparse.Namespace) -> None:
         entry = now_known.entries[student]
         graded, said = next(judged(ledger, rules, student))
         lines = explained(graded, said, entry, rules, opened.secret)
-        for each, superseded in decisions_about(ledger.decided_for(student, {graded.carrier}), rules):
+        for each, superseded in decisions_about(ledger.decided_for(student, graded.carrier), rules):
             lines.append(("decided", in_words(each, student) + "; superseded by a later one" * superseded))
         lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
     if wanted := {each: now_known.wanted[each] for each in (student, graded.carrier) if each in now_known.wanted}:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from grader.intake.downloads import Download, digest
+from grader.intake.downloads import Download, digest, is_readable
 from grader.intake.identity import of_roster
 from grader.intake.last_in_time import last_in_time
 from grader.intake.roster import Roster, Student
@@ -31,7 +31,8 @@ def for_groups(
     for members in groups.values():
         if handed_in := [counting[each.student] for each in members if each.student in counting]:
             chosen = last_in_time(handed_in, is_late)
-            late = [each for each in handed_in if each is not chosen and is_late(each)]
+            others = [each for each in handed_in if each is not chosen and is_readable(each.source)]
+            late = [each for each in others if is_late(each)]
             late += [other for each in handed_in for other in each.passed_over]
             for each in members:
                 passed_over = tuple(shared(other, each, None) for other in late)

@@ -1,12 +1,13 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
+from typing import Any
 
 from grader.apart import Apart, Failed
-from grader.grading.attempts import counting, of_the_same
+from grader.grading.attempts import NO_TIME, counting, of_the_same
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
@@ -32,6 +33,7 @@ from project.support.errors import note
 from project.support.files import write_atomically
 
 AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late", "time_by")
+TRIED_AGAIN = "{}; it is passed over, and the same command tries it again"
 
 
 def register(
@@ -53,15 +55,13 @@ def register(
     terms = opened.ledger.terms()
     known, runs = KnownIds(downloads, roster), opened.ledger.runs()
     present = {each.student for each in downloads}
+    came_late: dict[Any, Examined | None] = {}
     with Apart("grader.grading.examination") as apart:
         for download in downloads:
             try:
                 found = examined(apart, download, opened.folder, rules.max_epochs)
-                passed_over = [
-                    (each, examined(apart, each, opened.folder, rules.max_epochs)) for each in download.passed_over
-                ]
             except NoSandbox as error:
-                note(f"{printable(str(error), 300)}; it is passed over, and the same command tries it again")
+                note(TRIED_AGAIN.format(printable(str(error), 300)))
                 continue
             if opened.secret.part == "practice":
                 also = same_place(runs, found.student, place_of(download), present)
@@ -82,9 +82,11 @@ def register(
                     as_before = {name: getattr(before, name) for name in AS_BEFORE}
                     noted = replace(noted, **as_before, known_as=handed_in_as(before, noted.known_as))
                     found = again
-            for each, of_late in passed_over:
-                opened.ledger.note_findings(found.student, of_late.digest, checks_by(rules), of_late.findings)
-                opened.ledger.note_passed_over(now(), about(of_late, each, opened, rules))
+            for each, of_late in examined_late(apart, download, opened.folder, rules.max_epochs, came_late):
+                if of_late.digest != noted.digest:
+                    of_late = of_late.model_copy(update={"student": found.student, "name": found.name})
+                    opened.ledger.note_findings(found.student, of_late.digest, checks_by(rules), of_late.findings)
+                    opened.ledger.note_passed_over(now(), about(of_late, each, opened, rules))
             if download.attempts and noted.digest == own:
                 print(f"{found.student}: {printable(download.source.name)} counts, of {download.attempts + 1} attempts")
             noted.flags.extend(known.flags(download, found.own_id))
@@ -92,6 +94,26 @@ def register(
             opened.ledger.note(now(), noted)
             work[found.student] = found.work
     return work
+
+
+def examined_late(
+    apart: Apart, download: Download, results: Path, max_epochs: int, known: dict[Any, Examined | None]
+) -> Iterator[tuple[Download, Examined]]:
+    """What came late beside a download, the earliest last. What cannot be read through a fault of ours waits, with a note.
+
+    Args:
+        known: What was examined before, and is filled here: a group's files are examined once, and not for each member.
+    """
+    for each in sorted(download.passed_over, key=lambda each: each.submitted or NO_TIME, reverse=True):
+        files = (each.source, each.parts, each.told)
+        if files not in known:
+            try:
+                known[files] = examined(apart, each, results, max_epochs)
+            except NoSandbox as error:
+                note(TRIED_AGAIN.format(printable(str(error), 300)))
+                known[files] = None
+        if found := known[files]:
+            yield each, found
 
 
 def beyond_quota(ledger: Ledger, found: Examined, rules: Rules, also: set[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,14 @@ class Decision:
     why: str
     undoes: int
     in_force: bool
+
+
+def roots(made: Iterable[Decision]) -> dict[int, Decision]:
+    """By the id of each of these, the first one first, what it is about: of an `undo`, what the last of its chain takes back."""
+    found: dict[int, Decision] = {}
+    for each in made:
+        found[each.id] = found.get(each.undoes, each)
+    return found
 
 
 class Decisions:

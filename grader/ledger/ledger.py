@@ -2,21 +2,30 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from grader.ledger.decision_kinds import DISQUALIFY, REGRADE
-from grader.ledger.decisions import Decision, Decisions
+from grader.ledger.decision_kinds import DISQUALIFY, REGRADE, WITHDRAW
+from grader.ledger.decisions import CLASS, Decision, Decisions, roots
 from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
-from grader.ledger.submissions import Attempt, Graded, Noted, measured, read_notes, terms_for
+from grader.ledger.submissions import (
+    HANDED_IN_BY,
+    PASSED_OVER,
+    Attempt,
+    Graded,
+    Noted,
+    measured,
+    read_notes,
+    terms_for,
+)
 from grader.ledger.terms import Terms, terms_of
 from grader.safe_text import storable
 from project.support.errors import UserError
@@ -112,9 +121,15 @@ class Ledger:
 
     def note_passed_over(self, when: str, noted: Noted) -> None:
         """Note an attempt that another one comes before, once: by a decision it may count later. Note the other one next."""
-        known = {(each.digest, each.submitted, each.marked_late) for each in self.attempts(noted.student)}
-        if (noted.digest, noted.submitted, noted.marked_late) not in known:
-            self.note(when, noted)
+        query = (
+            "SELECT 1 FROM submissions"
+            " WHERE student = ? AND digest = ? AND images = ? AND submitted IS ? AND marked_late = ?"
+        )
+        submitted = noted.submitted and noted.submitted.isoformat()
+        of_it = [noted.student, noted.digest, noted.images, submitted, noted.marked_late]
+        if not self.database.execute(query, of_it).fetchone():
+            marked = {PASSED_OVER: ["late"]} if HANDED_IN_BY in noted.known_as else {}
+            self.note(when, replace(noted, known_as=noted.known_as | marked))
 
     def attempts(self, student: str | None = None) -> Iterator[Attempt]:
         """All that students (or one) handed in on the images of the newest, each once, in order of ids, the newest last."""
@@ -138,12 +153,16 @@ class Ledger:
             row[0] for row in self.database.execute(f"SELECT {CARRIER} FROM submissions WHERE student = ?", [student])
         }
 
-    def decided_for(self, student: str, carriers: Collection[str]) -> list[Decision]:
+    def decided_for(self, student: str, carrier: str) -> list[Decision]:
         """Decisions about a student, and those about whoever handed in for the student that hold for both."""
-        every = {each.id: each for each in self.decisions.history(student)}
-        for carrier in {*carriers} - {student}:
-            every |= {each.id: each for each in self.decisions.history(carrier) if each.kind != DISQUALIFY}
-        return [each for _, each in sorted(every.items())]
+        made = self.decisions.history()
+        root = roots(made)
+        return [
+            each
+            for each in made
+            if each.student in (student, CLASS)
+            or (each.student == carrier and root[each.id].kind not in (DISQUALIFY, WITHDRAW))
+        ]
 
     def note_findings(self, student: str, digest: str, checks: str, findings: list[dict[str, str]]) -> None:
         """Note what checks said of a submission; once is enough, for they would say the same again."""

@@ -11,8 +11,9 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.terms import NO_TERMS, Terms
 
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
+PASSED_OVER = "passed_over"  # in `known_as`: that a group's hand-in did not count when it was noted
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
-NO_NAMES = ("group", "role", HANDED_IN_BY)  # in `known_as`: what is not said of the student alone
+NO_NAMES = ("group", "role", HANDED_IN_BY, PASSED_OVER)  # in `known_as`: what is not said of the student alone
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
 
@@ -30,7 +31,7 @@ class Noted:
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
             `id`, `login`. Nothing where only the student says who that is. And what the roster says besides: `group`, `role`,
-            and in `handed_in_by` who handed in what counts for the group.
+            and in `handed_in_by` who handed in what counts for the group; with `passed_over`, where another one came before it.
     """
 
     student: str

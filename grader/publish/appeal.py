@@ -21,6 +21,7 @@ from grader.grading.verdicts import verdict
 from grader.grading.withdrawals import veiled_words
 from grader.intake.veil import NOBODY, veiled
 from grader.ledger.decision_kinds import READERS
+from grader.ledger.decisions import CLASS, Decision, roots
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.past_measurements import PastMeasurement, past_hand_ins, past_measurements
 from grader.ledger.results_folder import OpenResults, pages_locked
@@ -114,7 +115,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
         "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
         "rounds": rounds(graded, past, rules, of_reason),
         "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
-        "decisions": decisions(ledger, entry.student, of_staff),
+        "decisions": decisions(ledger, entry.student, graded.carrier, of_staff),
     }
     texts = {names[number]: of_student(log.read_text("utf-8", "replace")) for number, log in kept.items()}
     return found, texts
@@ -175,15 +176,23 @@ def training(each: PastMeasurement, seeds_shown: bool, log: str, hide: Hide) -> 
     }
 
 
-def decisions(ledger: Ledger, student: str, hide: Hide) -> list[dict[str, Any]]:
-    """What was decided about the student, or about everybody; not who was asked to read, which changes no grade."""
-    made = ledger.decided_for(student, ledger.carriers(student))
-    asked = {each.id for each in made if each.kind == READERS}
+def decisions(ledger: Ledger, student: str, carrier: str, hide: Hide) -> list[dict[str, Any]]:
+    """What was decided about the student, or about everybody; not who was asked to read, which changes no grade. Of what was
+    decided for whoever handed in for the group what counts, and not what was said to that one alone."""
+    made = ledger.decided_for(student, carrier)
+    root = roots(made)
+
+    def said(each: Decision) -> dict[str, Any]:
+        if each.student not in (student, CLASS):
+            return {"value": {name: given for name, given in each.value.items() if name != "comment"}, "why": ""}
+        return {"value": hidden_within(each.value, hide), "why": hide(each.why)}
+
     return [
         {name: getattr(each, name) for name in ("id", "at", "by", "kind", "undoes", "in_force")}
-        | {"about_all": not each.student, "value": hidden_within(each.value, hide), "why": hide(each.why)}
+        | {"about_all": not each.student}
+        | said(each)
         for each in made
-        if not {each.id, each.undoes} & asked
+        if root[each.id].kind != READERS
     ]
 
 

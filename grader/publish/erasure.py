@@ -4,12 +4,14 @@ import json
 import secrets
 from typing import Any
 
+from grader.grading.attempts import counting
 from grader.ledger.decision_kinds import EXEMPT, EXTEND, POINTS, READERS, REGRADE, WITHDRAW
-from grader.ledger.decisions import Decision
+from grader.ledger.decisions import roots
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
-from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES
+from grader.ledger.submissions import HANDED_IN_BY, NO_NAMES, PASSED_OVER, carrier
 from grader.publish.traces import Traces
+from grader.rules import Rules
 
 OF_A_PERSON: dict[str, Any] = {"said": "", "publicly": "", "frames": [], "strategies": {}, "remarks": [], "flags": []}
 FOR_A_GROUP = (EXTEND, EXEMPT, POINTS)  # decisions that hold for all whose hand-in it is
@@ -75,46 +77,46 @@ def erase_submissions(ledger: Ledger, student: str, number: str) -> None:
     change(ledger, "submissions", first, student=number, name=number, **nothing, **empty)
 
 
-def erase_passed_over(ledger: Ledger, student: str) -> None:
-    """Leave others of the group nothing that the student handed in, and that has counted for nobody."""
-    passed_over = (
-        "student != ? AND json_extract(known_as, '$.handed_in_by[0]') = ? AND digest NOT IN (SELECT digest FROM measurements)"
-        " AND id NOT IN (SELECT max(id) FROM submissions GROUP BY student)"
-    )
-    of_it = f"(student, digest) IN (SELECT student, digest FROM submissions WHERE {passed_over})"
+def erase_passed_over(ledger: Ledger, student: str, rules: Rules) -> None:
+    """Leave others of the group nothing that the student handed in, and that has counted for nobody and does not now.
+
+    Each of these rows was noted right before another one of the same student's: without them, who came when stays.
+    """
+    count = {(each.student, each.digest) for each in counting(ledger, rules)}
     with ledger.all_or_nothing():
-        ledger.database.execute(f"DELETE FROM findings WHERE {of_it}", [student, student])
-        ledger.database.execute(f"DELETE FROM submissions WHERE {passed_over}", [student, student])
+        untrained = "digest NOT IN (SELECT digest FROM measurements)"
+        rows = ledger.database.execute(f"SELECT id, student, digest, known_as FROM submissions WHERE {untrained}")
+        for row in rows.fetchall():
+            known, of_it = json.loads(row["known_as"]), (row["student"], row["digest"])
+            if PASSED_OVER in known and of_it not in count and carrier(row["student"], known) == student:
+                ledger.database.execute("DELETE FROM submissions WHERE id = ?", [row["id"]])
+                others = "EXISTS (SELECT 1 FROM submissions s WHERE s.student = f.student AND s.digest = f.digest)"
+                ledger.database.execute(
+                    f"DELETE FROM findings AS f WHERE student = ? AND digest = ? AND NOT {others}", of_it
+                )
 
 
 def erase_measurements(ledger: Ledger, student: str, traces: Traces) -> None:
-    """Leave numbers alone. What counts for others of a group, too, stays whole but for the name."""
-    _, shared = digests_of(ledger, student)
+    """Leave numbers alone, also where the last of a group goes. What counts for others, too, stays whole but for the name."""
+    own, shared = digests_of(ledger, student)
     drawn: dict[str, str] = {}
-    query = "SELECT id, digest, measurement FROM measurements WHERE student = ?"
-    for row in ledger.database.execute(query, [student]).fetchall():
-        measured = Measurement.model_validate_json(row["measurement"])
-        if (digest := row["digest"]) in shared:
-            place = measured.folder.replace(f"attempts/{student}/", f"attempts/{traces.number}/", 1)
-            measured = traces.cut_texts(measured).but(folder=place)
-        else:
+    for row in ledger.database.execute("SELECT id, student, digest, measurement FROM measurements").fetchall():
+        digest = row["digest"]
+        if digest in own or (row["student"] == student and digest not in shared):
             digest = drawn.setdefault(digest, secrets.token_hex(32))
-            measured = measured.but(**OF_A_PERSON, **OF_FILES)
-        values = {"student": traces.number, "digest": digest, "measurement": measured.model_dump_json()}
-        change(ledger, "measurements", row["id"], **values)
+            measured = Measurement.model_validate_json(row["measurement"]).but(**OF_A_PERSON, **OF_FILES)
+            change(ledger, "measurements", row["id"], digest=digest, measurement=measured.model_dump_json())
+        if row["student"] == student:
+            change(ledger, "measurements", row["id"], student=traces.number)
 
 
 def erase_decisions(ledger: Ledger, student: str, number: str) -> None:
     """Leave of the decisions about a student those that say which measurements count and, where others of a group go on
     with the hand-in, those that hold for it: without their reasons."""
-    made = {each.id: each for each in ledger.decisions.history()}
-    kept = {REGRADE, *(FOR_A_GROUP if carries(ledger, student) else ())}
-
-    def root(decision: Decision) -> Decision:
-        return root(made[decision.undoes]) if decision.undoes in made else decision
-
-    for each in made.values():
-        if each.student == student and root(each).kind in kept:
+    made = ledger.decisions.history()
+    kept, root = {REGRADE, *(FOR_A_GROUP if carries(ledger, student) else ())}, roots(made)
+    for each in made:
+        if each.student == student and root[each.id].kind in kept:
             change(ledger, "decisions", each.id, student=number, why="")
         elif each.student == student:
             ledger.database.execute("DELETE FROM decisions WHERE id = ?", [each.id])
@@ -147,7 +149,8 @@ def cut_in_others(ledger: Ledger, student: str, traces: Traces) -> None:
                 change(ledger, table, row["at"], **texts)
     for row in ledger.database.execute("SELECT id, measurement FROM measurements").fetchall():
         measured = Measurement.model_validate_json(row["measurement"])
-        if (cut_of := traces.cut_texts(measured)) != measured:
+        place = measured.folder.replace(f"attempts/{student}/", f"attempts/{traces.number}/", 1)
+        if (cut_of := traces.cut_texts(measured).but(folder=place)) != measured:
             change(ledger, "measurements", row["id"], measurement=cut_of.model_dump_json())
 
 

@@ -119,7 +119,7 @@ def go_on(opened: OpenResults) -> dict[str, Traces]:
     for each in noted(opened):
         erased[each.student] = traces = Traces.of(each.student, each.words, each.number)
         listed = kept_roster(opened.folder)
-        erase_passed_over(opened.ledger, each.student)
+        erase_passed_over(opened.ledger, each.student, opened.rules)
         erase_files(opened, each.student, each.number)
         if listed.pop(each.student, None):
             write_atomically(opened.folder / ROSTER_FILE, Roster([*listed.values()]).to_json())

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,8 +12,10 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.verdicts import checks_by
+from grader.ledger.ledger import now
 from grader.ledger.past_measurements import past_measurements
 from grader.ledger.results_folder import open_results, store_rules
+from grader.ledger.submissions import Noted
 from grader.publish.appeal_pages import TEXTS
 from grader.rules import LateWork, Limits
 from grader.secret import Secret, training_seed
@@ -93,6 +96,31 @@ def test_of_a_disqualified_one_no_number_is_left_out_in_silence_and_no_reader_is
     assert files["appeal.md"].count(f": {none}\n") == 2 and "bought" in files["appeal.md"]
     assert "readers" not in files["appeal.md"] and '"kind": "readers"' not in files["appeal.json"]
     assert not any("oh is ill" in text for text in files.values())
+
+
+def test_of_what_was_decided_for_a_mate_there_is_what_counts_for_the_group_without_reasons(course, capsys):
+    with open_results(course) as opened:
+        ledger = opened.ledger
+        (kim,) = ledger.graded("", "kim-201")
+        rex = replace(kim, student="rex-203", name="Rex")
+        attempt = Noted(**{each.name: getattr(rex, each.name) for each in fields(Noted)})
+        late = replace(attempt, digest="f" * 64, known_as={"handed_in_by": ["lee-202"]})
+        ledger.note_passed_over(now(), late)  # what lee handed in later counts for nobody
+        ledger.note(now(), replace(attempt, known_as={"handed_in_by": ["kim-201"]}))
+        ledger.decisions.take("then", "kang", "extend", "kim-201", {"days": 3}, "in hospital")
+        ledger.decisions.take("then", "kang", "points", "rex-203", {"report": 4.0, "comment": "your own"}, "alone")
+        ledger.decisions.take("then", "kang", "disqualify", "kim-201", {}, "bought")
+        ledger.decisions.take("then", "kang", "readers", "rex-203", {"readers": ["oh"]})
+        for number in (6, 7, 8, 9):
+            ledger.decisions.undo("then", "kang", number, f"because of {number}")
+    for command in ("history", "appeal"):
+        capsys.readouterr()
+        assert main([command, str(course), "rex-203"]) == 0
+        assert "bought" not in (said := capsys.readouterr().out) and "points  lee" not in said
+    found = json.loads((course / "appeals" / "rex-203" / "appeal.json").read_text())["decisions"]
+    assert [(each["kind"], each["why"], each["value"].get("comment")) for each in found] == [
+        ("points", "", None), ("regrade", "", None), ("extend", "", None), ("points", "alone", "your own")
+    ]  # fmt: skip
 
 
 def test_another_s_appeal_is_not_written_over_and_what_a_killed_one_left_goes(course, tmp_path, capsys):

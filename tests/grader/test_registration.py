@@ -15,7 +15,7 @@ import pytest
 
 from grader.apart import Apart
 from grader.grading import examination
-from grader.grading.hand_ins import hand_ins
+from grader.grading.hand_ins import hand_ins, read_roster
 from grader.grading.register_submissions import examined, register
 from grader.intake.downloads import Download
 from grader.intake.submission import take_in
@@ -249,6 +249,45 @@ def test_the_same_files_downloaded_again_after_the_deadline_stay_in_time(write_s
             register([Download(folder, time)], opened, rules)
             (noted,) = opened.ledger.graded(f"1 max_epochs {rules.max_epochs}")
     assert noted.submitted == BEFORE
+
+
+def test_what_came_late_beside_what_counts_is_noted_once_and_a_copy_of_that_never(write_submission, tmp_path, rules):
+    rules, folder = rules.but(deadline=DEADLINE), write_submission("kim")
+    other = write_submission("other", lambda config: config["model"]["network"]["init_args"].update(width=6))
+    days = [(folder, 1), (other, 2), (other, 30), (folder, 40)]
+    late = tuple(Download(each, NOW + timedelta(days=day), student="kim", told=True) for each, day in days)
+    for _ in range(2):
+        with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+            register([replace(late[0], submitted=BEFORE, passed_over=late)], opened, rules)
+            *passed_over, counts = opened.ledger.attempts()
+            found = opened.ledger.database.execute(
+                "SELECT count(*), count(DISTINCT digest) FROM submissions"
+            ).fetchone()
+    assert (*found,) == (3, 2) and counts.submitted == BEFORE
+    assert [each.submitted for each in passed_over] == [NOW + timedelta(days=2)], (
+        "by an extension the earliest may count"
+    )
+
+
+def test_what_came_late_keeps_from_nothing_where_it_cannot_be_read_and_is_read_once(
+    write_submission, tmp_path, rules, monkeypatch, capfd
+):
+    write_submission("lee")
+    folder, read = tmp_path / "submissions", []
+    (folder / "park.bundle").write_bytes(b"# v2 git bundle\n")
+    (folder / "roster.csv").write_text("id,name,group\n" + "".join(f"{name},{name},red\n" for name in ("lee", "park")))
+    times = f"lee,{BEFORE.isoformat()}\npark.bundle,{AFTER.isoformat()}\n"
+    (folder / "times.csv").write_text(f"file,submitted\n{times}")
+    monkeypatch.setattr("grader.sandbox.bubblewrap.unavailable", lambda: read.append(1) or "there is no bwrap")
+    rules = rules.but(deadline=DEADLINE)
+    found = hand_ins(folder, rules, roster := read_roster(folder, None))
+    read.clear()
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        assert register(found, opened, rules, roster).keys() == {"lee", "park"}
+    assert read == [1] and capfd.readouterr().err.count("tries it again") == 1
+    (folder / "park.bundle").rename(folder / "park.rar")
+    (folder / "times.csv").write_text("file,submitted\n" + times.replace("bundle", "rar"))
+    assert not any(each.passed_over for each in hand_ins(folder, rules, roster)), "nobody reads such a file"
 
 
 def prepared(submission, results):

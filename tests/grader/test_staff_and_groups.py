@@ -12,17 +12,21 @@ from hypothesis import strategies as st
 
 from benchmarks.course import Student, students, write_course
 from grader.cli import main
+from grader.grading.attempts import counting
 from grader.grading.groups import NOT_THEIR_OWN, for_groups
 from grader.grading.ranking import Entry, order, place, standings
+from grader.grading.register_submissions import register
 from grader.intake.downloads import Download
 from grader.intake.last_in_time import counted
 from grader.intake.roster import Roster
 from grader.intake.roster import Student as Listed
-from grader.ledger.results_folder import open_results
+from grader.intake.submission import take_in
+from grader.ledger.ledger import now
+from grader.ledger.results_folder import open_results, store_rules
 from grader.review.reading_list import assign, to_read
 from grader.rules import Limits
-from tests.grader.engines import CRASHED, MadeUp, graded, scored
-from tests.grader.test_withdrawal import withdraw
+from tests.grader.engines import CRASHED, TESTS, MadeUp, graded, scored
+from tests.grader.test_withdrawal import naming, withdraw
 
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
@@ -229,6 +233,26 @@ def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp
     assert sorted(trained) == ["han", "kim", "lee"], "anew under one of those who are left"
 
 
+def test_who_trained_it_anew_withdraws_too_and_the_others_still_find_what_it_left(team, tmp_path, rules):
+    results = tmp_path / "results"
+
+    def train(job):
+        job.folder.mkdir(parents=True)
+        (job.folder / "to_draw.json").write_text("{}")
+        return scored(0.9)
+
+    graded(team, results, rules, MadeUp(train))
+    assert withdraw(results, "lee") == 0
+    graded(team, results, rules, MadeUp(train), regrade=("kim",))
+    assert withdraw(results, "kim") == 0
+    assert naming(results, "kim") == []
+    with open_results(results) as opened:
+        (park,) = opened.ledger.graded("", "park")
+    assert (results / park.measurements[0].folder / "to_draw.json").is_file()
+    assert withdraw(results, "park") == 0
+    assert naming(results, "park", park.digest) == []
+
+
 def test_what_was_measured_counts_on_after_a_withdrawal_is_taken_back(team, tmp_path, rules):
     results, trained = tmp_path / "results", []
     engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
@@ -259,6 +283,37 @@ def test_of_a_group_what_one_handed_in_too_late_goes_with_that_one(team, write_s
         if "kim" in entries_of(results):
             assert len(handed_in) == 3 and withdraw(results, "kim") == 0
     assert len(handed_in) == 2
+
+
+def test_who_withdraws_leaves_a_group_what_counts_or_counted_though_it_was_not_trained(
+    write_submission, tmp_path, rules
+):
+    results, due = tmp_path / "results", datetime(2026, 12, 4, tzinfo=UTC)
+    rules, roster = (
+        rules.but(deadline=due),
+        Roster([Listed(name, name, group="red") for name in ("kim", "lee", "park")]),
+    )
+    wide = lambda width: lambda config: config["model"]["network"]["init_args"].update(width=width)  # noqa: E731
+    made = [
+        Download(write_submission(f"lee{day}", wide(9 + day)), due + timedelta(days=day), "lee", "Lee", told=True)
+        for day in (-2, -1, 1, 30)
+    ]
+    late = lambda each: each.submitted > due  # noqa: E731
+    digests = {each.source.name: take_in(each.source, None, "lee", "Lee").digest for each in made}
+    with open_results(results, new=True, secret=TESTS) as opened:
+        store_rules(results, rules)
+        for counts in (made[:1], made[1:]):
+            register(for_groups(counted(counts, late), roster, late), opened, rules)
+        opened.ledger.decisions.take(now(), "kang", "extend", "lee", {"days": 2})
+        arrived = opened.ledger.in_order_of_arrival()
+    assert withdraw(results, "lee") == 0
+    with open_results(results) as opened:
+        (kim,) = counting(opened.ledger, rules, "kim")
+        assert opened.ledger.in_order_of_arrival() == [each.replace("lee", "withdrawn-1") for each in arrived]
+        assert {each.digest for each in opened.ledger.attempts("park")} == {
+            *(digests[f"lee{day}"] for day in (-2, -1, 1))
+        }, "not what came after the extension"
+    assert kim.digest == digests["lee1"] and kim.findings is not None, "late, and in time by the extension"
 
 
 def test_late_ones_beside_one_in_time_are_known():
