@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.grading.attempts import counting
 from grader.grading.ranking import Entry
-from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings
+from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings, with_groups
 from grader.ledger.decision_kinds import POINTS
 from grader.ledger.ledger import Ledger
 from grader.rules import PARTS, Rules
@@ -148,10 +148,11 @@ def said_of_groups(entries: Iterable[Entry], given: set[str]) -> Iterator[str]:
             yield f"one group, and different points for its texts: {differ}; {mend}"
 
 
-def reading_before(ledger: Ledger, rules: Rules, student: str, by: str) -> ReaderPoints:
+def reading_before(ledger: Ledger, rules: Rules, entry: Entry, by: str) -> ReaderPoints:
     """What points not named stay: the last ones of whomever, or where readers are averaged the reader's own."""
     own = rules.bonus.readers == "mean"
-    return readings(ledger, own).get(student, {}).get(by if own else EVERYBODY, ReaderPoints())
+    found = with_groups(readings(ledger, own), {entry.student: entry.carrier})
+    return found.get(entry.student, {}).get(by if own else EVERYBODY, ReaderPoints())
 
 
 def note(given: Given) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def review(
             student, digest = reading.entry.student, reading.entry.digest
             if not again and is_read(reading.entry, by, opened):
                 continue  # by another reader, while this one read others
-            before = reading_before(ledger, rules, student, by)
+            before = reading_before(ledger, rules, reading.entry, by)
             if not show(console, apart, reading, opened, f"{number} of {len(readings)}", read_for(before)):
                 continue
             answers, stopped = Answers(), False
