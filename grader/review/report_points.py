@@ -11,6 +11,7 @@ from grader.grading.ranking import Entry
 from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings, with_groups
 from grader.ledger.decision_kinds import POINTS
 from grader.ledger.ledger import Ledger
+from grader.ledger.submissions import is_number
 from grader.rules import PARTS, Rules
 from grader.safe_text import in_words, printable
 from project.support.errors import UserError
@@ -133,18 +134,19 @@ def check(given: Given, rules: Rules) -> None:
 
 
 def said_of_groups(entries: Iterable[Entry], given: set[str]) -> Iterator[str]:
-    """A line for each group whose members differ in points after these were given points, and how all would have the same."""
+    """A line for each group whose members differ in points after these were given points, and how all would have the same.
+
+    Where whoever handed in has withdrawn, each of those who are left is read alone.
+    """
     groups: dict[str, dict[str, float]] = {}
     for entry in entries:
-        if entry.digest:
+        if entry.digest and not is_number(entry.carrier):
             groups.setdefault(entry.carrier, {})[entry.student] = entry.bonus
     for carrier, points in groups.items():
         if given & {*points} and len({*points.values()}) > 1:
             differ = ", ".join(f"{student} {points[student]:g}" for student in sorted(points))
-            of_all = (
-                f"points for {carrier}, who handed in, are for all who have none alone" if carrier in points else ""
-            )
-            mend = "; ".join(filter(None, [of_all, "`undo` takes back what one was given alone"]))
+            of_all = f"points for {carrier}, who handed in, are for all who have none alone"
+            mend = f"{of_all}; `undo` takes back what one was given alone"
             yield f"one group, and different points for its texts: {differ}; {mend}"
 
 

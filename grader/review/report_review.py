@@ -93,7 +93,7 @@ def review(
     done: list[Reading] = []
     with Apart("grader.review.report_texts") as apart:
         for number, reading in enumerate(readings, start=1):
-            student, digest = reading.entry.student, reading.entry.digest
+            digest = reading.entry.digest
             if not again and is_read(reading.entry, by, opened):
                 continue  # by another reader, while this one read others
             before = reading_before(ledger, rules, reading.entry, by)

@@ -525,7 +525,9 @@ def test_whose_group_was_read_before_one_withdrew_is_not_asked_for_again(readers
     with open_results(course) as opened:
         ledger = opened.ledger
         known = json.dumps({"group": ["red"], "handed_in_by": ["lee-102"]})
-        query = "UPDATE submissions SET known_as = ?, digest = (SELECT digest FROM submissions WHERE student = 'lee-102')"
+        query = (
+            "UPDATE submissions SET known_as = ?, digest = (SELECT digest FROM submissions WHERE student = 'lee-102')"
+        )
         ledger.database.execute(f"{query} WHERE student = 'kim-101'", [known])
         give(ledger, opened.rules, [Given("lee-102", 2, 3)], "kang", "now")
     assert main(["withdraw", str(course), "lee-102", "--yes"]) == 0
