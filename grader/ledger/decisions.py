@@ -38,6 +38,11 @@ class Decision:
     undoes: int
     in_force: bool
 
+    @property
+    def moment(self) -> str:
+        """When it was taken, to the minute."""
+        return self.at[:16].replace("T", " ") + " UTC"
+
 
 class Decisions:
     """The decisions in an open ledger. Of one student and kind the last one in force counts."""
