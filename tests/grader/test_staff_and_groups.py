@@ -189,6 +189,23 @@ def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path
     assert entries_of(results)["park"]["accuracy"] == 0.9
 
 
+@pytest.mark.parametrize("withdrew", [False, True])
+def test_a_group_s_regrade_that_was_stopped_goes_on_and_is_one_training(withdrew, team, tmp_path, rules, capsys):
+    results, engine = tmp_path / "results", MadeUp(lambda job: scored(0.9, seconds=60.0))
+    graded(team, results, rules, engine)
+    if withdrew:
+        assert withdraw(results, "lee") == 0
+    for begun in (False, True):
+        capsys.readouterr()
+        graded(team, results, rules, engine, regrade=("kim", "park"), max_hours=1e-9)
+        assert capsys.readouterr().out.count("goes on with the regrade") == 1 + begun
+    said = dry_run(team, results, rules, Settings("cpu", False, engine=engine))
+    assert f"take about {rules.max_epochs} minutes" in said
+    for student in ("kim", "park"):
+        assert main(["explain", str(results), student]) == 0
+        assert f"The next run makes 1 training: {'kim' if withdrew else 'lee'}\n" in capsys.readouterr().out
+
+
 def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_has_points_alone(
     team, tmp_path, rules, capsys
 ):
@@ -233,23 +250,6 @@ def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp
         assert {entry.student for entry in to_read(opened, "kang")} == {"kim", "park", "han"}, "whoever is left is read"
     graded(team, results, rules, engine, regrade=("kim",))
     assert sorted(trained) == ["han", "kim", "lee"], "anew under one of those who are left"
-
-
-@pytest.mark.parametrize("withdrew", [False, True])
-def test_a_group_s_regrade_that_was_stopped_goes_on_and_is_one_training(withdrew, team, tmp_path, rules, capsys):
-    results, engine = tmp_path / "results", MadeUp(lambda job: scored(0.9, seconds=60.0))
-    graded(team, results, rules, engine)
-    if withdrew:
-        assert withdraw(results, "lee") == 0
-    for begun in (False, True):
-        capsys.readouterr()
-        graded(team, results, rules, engine, regrade=("kim", "park"), max_hours=1e-9)
-        assert capsys.readouterr().out.count("goes on with the regrade") == 1 + begun
-    said = dry_run(team, results, rules, Settings("cpu", False, engine=engine))
-    assert f"take about {rules.max_epochs} minutes" in said
-    for student in ("kim", "park"):
-        assert main(["explain", str(results), student]) == 0
-        assert f"The next run makes 1 training: {'kim' if withdrew else 'lee'}\n" in capsys.readouterr().out
 
 
 def test_what_was_measured_counts_on_after_a_withdrawal_is_taken_back(team, tmp_path, rules):
