@@ -99,7 +99,7 @@ def line(decision: "Decision") -> str:
     value = in_short({name: said for name, said in decision.value.items() if name not in NOT_FOR_PERSONS})
     parts = [
         str(decision.id),
-        moment(decision),
+        decision.moment,
         decision.by or "unknown",
         f"{decision.kind} {decision.undoes or ''}".rstrip(),
         decision.student or "everybody",
@@ -108,11 +108,6 @@ def line(decision: "Decision") -> str:
         *([] if decision.in_force else ["(taken back)"]),
     ]
     return "  ".join(printable(part, MOST_OF_A_LINE) for part in parts)
-
-
-def moment(decision: "Decision") -> str:
-    """When it was taken, to the minute, as the ledger writes it."""
-    return decision.at[:16].replace("T", " ") + " UTC"
 
 
 def in_short(value: Any) -> str:

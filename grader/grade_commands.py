@@ -151,6 +151,7 @@ def rules_(options: argparse.Namespace) -> None:
 
 
 def explain(options: argparse.Namespace) -> None:
+    from grader.grading.attempts import once
     from grader.grading.changes import next_trainings, state
     from grader.grading.explanation import decisions_about, explained, gradebook, in_words
     from grader.grading.ranking import judged
@@ -169,6 +170,9 @@ def explain(options: argparse.Namespace) -> None:
         for each, superseded in decisions_about(ledger.decided_for(student, graded.carrier), rules):
             lines.append(("decided", in_words(each, student) + "; superseded by a later one" * superseded))
         lines.append(("gradebook", gradebook(entry, grade(entry), opened.secret.part == "practice")))
-    if wanted := {each: now_known.wanted[each] for each in (student, graded.carrier) if each in now_known.wanted}:
+        hand_in = graded.carrier, graded.digest
+        same = (each for each, _ in judged(ledger, rules) if (each.carrier, each.digest) == hand_in)
+        trained = [each.student for each in once(same)]  # for whom, and for the rest of the group
+    if wanted := {each: count for each, count in now_known.wanted.items() if each in trained}:
         lines.append(("next", next_trainings(wanted)))
     print("\n".join(f"{about:<11} {printable(text, 2000)}" for about, text in lines))

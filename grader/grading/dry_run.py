@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from grader.grading.attempts import once
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
@@ -54,10 +55,12 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}
         rows, total = [], 0.0
-        for graded, verdict in judged(opened.ledger, rules):
+        known = [*judged(opened.ledger, rules)]
+        trained = {graded.student for graded in once(graded for graded, _ in known if graded.student in work)}
+        for graded, verdict in known:
             if graded.student not in work and graded.digest:
                 continue  # of an earlier run alone
-            trainings = len(pending_trainings(graded, rules))
+            trainings = len(pending_trainings(graded, rules)) if graded.student in trained else 0
             total += (minutes := trainings * seconds / 60)
             refused = verdict.name in ("rejected", "missing")
             said = "; ".join([verdict.reason if refused else found_by_checks(graded), *graded.flags])

@@ -97,9 +97,8 @@ def decisions_about(history: Iterable[Decision], rules: Rules) -> Iterator[tuple
 def in_words(decision: Decision, student: str) -> str:
     """A decision for whoever asks about this student: what, by whom, when and why."""
     of = f" for {decision.student}, who handed in for the group" if decision.student not in (student, CLASS) else ""
-    when = decision.at[:16].replace("T", " ")
     why = f", because: {decision.why}" if decision.why else ""
-    return f"{decided(decision)}{of}, by {decision.by or 'unknown'} on {when} UTC (decision {decision.id}){why}"
+    return f"{decided(decision)}{of}, by {decision.by or 'unknown'} on {decision.moment} (decision {decision.id}){why}"
 
 
 def decided(decision: Decision) -> str:

@@ -13,6 +13,7 @@ from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, renamed
 from grader.grading.settings import Settings, circumstances, needs
+from grader.grading.staff import is_staff
 from grader.grading.status import Status
 from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
@@ -66,7 +67,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         if roster and (missing := note_missing(roster, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
-        for line in said_of_practice(opened):
+        for line in said_of_practice(opened, rules):
             print(line)
         for line in said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags()):
             print(line)
@@ -75,6 +76,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         for student in settings.regrade:
             before, _ = next(judged(opened.ledger, rules, student))
             student = before.carrier
+            if student in opened.ledger.students():  # who is trained for the group; a number has handed in nothing
+                before, _ = next(judged(opened.ledger, rules, student))
             if opened.ledger.round(student) and pending_trainings(before, rules):
                 print(f"{student}: goes on with the regrade that was begun")
             else:
@@ -85,11 +88,12 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         Walk(work, opened, rules, settings, known).run(train)
 
 
-def said_of_practice(opened: OpenResults) -> Iterator[str]:
+def said_of_practice(opened: OpenResults, rules: Rules) -> Iterator[str]:
     """A line where practice was before this round: that it counts no more, and who has handed in nothing since."""
     for _, ledger, own in rounds_of(opened):
         if not own:
-            left = ", ".join(sorted(ledger.students() - opened.ledger.students()))
+            practised = {each.student for each, _ in judged(ledger, rules) if each.digest and not is_staff(each, rules)}
+            left = ", ".join(sorted(practised - opened.ledger.students()))
             more = f"; with nothing handed in to this round: {left}" if left else ""
             yield f"practice is over, and nothing that was handed in to it counts in this round{more}"
 

@@ -63,13 +63,14 @@ class ReaderPoints:
     def over(self, group: "ReaderPoints", own: Collection[str]) -> "ReaderPoints":
         """A member's points over the group's, of which those by `own` names do not count for the member."""
         names = group.points.keys() - own
+        read = {*self.parts, *self.read}
         return ReaderPoints(
             max(self.at, group.at),
             {name: group.points[name] for name in names} | self.points,
             {name: group.by[name] for name in names} | self.by,
             self.comments or group.comments,
             group.read | self.read,
-            self.unfinished,
+            self.unfinished or group.unfinished and not read.issuperset(PARTS),
         )
 
     @property
@@ -120,16 +121,21 @@ def points_that_count(
     Args:
         carriers: By student, who handed in for the group: a member has the group's points but for what is its own.
     """
-    found = readings(ledger, rules.bonus.readers == "mean")
+    found = with_groups(readings(ledger, rules.bonus.readers == "mean"), carriers or {})
+    return {student: together([*each.values()], rules) for student, each in found.items()}
+
+
+def with_groups(found: Readings, carriers: Mapping[str, str]) -> Readings:
+    """What each reader gave, and of members of groups also what was given to whoever handed in, of what they have none of."""
     of_members = {
-        student: with_groups(found.get(student, {}), found[carrier])
-        for student, carrier in (carriers or {}).items()
+        student: over_groups(found.get(student, {}), found[carrier])
+        for student, carrier in carriers.items()
         if student != carrier and carrier in found
     }
-    return {student: together([*each.values()], rules) for student, each in (found | of_members).items()}
+    return found | of_members
 
 
-def with_groups(own: Mapping[str, ReaderPoints], groups: Mapping[str, ReaderPoints]) -> dict[str, ReaderPoints]:
+def over_groups(own: Mapping[str, ReaderPoints], groups: Mapping[str, ReaderPoints]) -> dict[str, ReaderPoints]:
     """What a member was given by each reader, and what the group was of what nobody gave the member."""
     names = {name for each in own.values() for name in each.points}
     nothing = ReaderPoints()

@@ -38,6 +38,11 @@ class Decision:
     undoes: int
     in_force: bool
 
+    @property
+    def moment(self) -> str:
+        """When it was taken, to the minute."""
+        return self.at[:16].replace("T", " ") + " UTC"
+
 
 def roots(made: Iterable[Decision]) -> dict[int, Decision]:
     """By the id of each of these, the first one first, what it is about: of an `undo`, what the last of its chain takes back."""

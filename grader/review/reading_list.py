@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.grading.ranking import Entry, standings
-from grader.grading.readings import EVERYBODY, of_earlier, readings
+from grader.grading.readings import EVERYBODY, of_earlier, readings, with_groups
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import OpenResults
 from grader.safe_text import in_words
@@ -92,7 +92,8 @@ def own_texts(entries: Iterable[Entry]) -> Iterable[Entry]:
 def is_read(entry: Entry, by: str, opened: OpenResults) -> bool:
     """Whether a reader is done with the hand-in that counts; where nobody in particular was asked, that others are is enough."""
     own = entry.student in assigned(opened.ledger) or opened.rules.bonus.readers == "mean"
-    found = readings(opened.ledger, own).get(entry.student, {}).get(by if own else EVERYBODY)
+    given = with_groups(readings(opened.ledger, own), {entry.student: entry.carrier})  # where that one has withdrawn
+    found = given.get(entry.student, {}).get(by if own else EVERYBODY)
     return found is not None and not of_earlier(found, entry.digest) and not found.unfinished
 
 
@@ -108,13 +109,14 @@ def not_final(opened: OpenResults) -> list[str]:
             lines.append(
                 f"{counted(count, 'submission')} {'is' if count == 1 else 'are'} {said}; `run` goes on with that"
             )
-    asked, read = assigned(ledger), readings(ledger)
+    asked = assigned(ledger)
     unread = [
         entry
         for entry in entries
-        if not read.get(entry.student)
-        or {*asked.get(entry.student, ())} - {*read[entry.student]}
-        or any(reader.unfinished for reader in read[entry.student].values())
+        if not entry.points
+        or entry.points["unfinished"]
+        or entry.points["earlier"]
+        or not all(is_read(entry, by, opened) for by in asked.get(entry.student, ()))
     ]
     if unread and rules.bonus.report + rules.bonus.conclusion:
         lines.append(

@@ -8,9 +8,10 @@ from typing import Any
 
 from grader.grading.attempts import counting
 from grader.grading.ranking import Entry
-from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings
+from grader.grading.readings import EVERYBODY, ReaderPoints, key, readings, with_groups
 from grader.ledger.decision_kinds import POINTS
 from grader.ledger.ledger import Ledger
+from grader.ledger.submissions import is_number
 from grader.rules import PARTS, Rules
 from grader.safe_text import in_words, printable
 from project.support.errors import UserError
@@ -133,25 +134,27 @@ def check(given: Given, rules: Rules) -> None:
 
 
 def said_of_groups(entries: Iterable[Entry], given: set[str]) -> Iterator[str]:
-    """A line for each group whose members differ in points after these were given points, and how all would have the same."""
+    """A line for each group whose members differ in points after these were given points, and how all would have the same.
+
+    Where whoever handed in has withdrawn, each of those who are left is read alone.
+    """
     groups: dict[str, dict[str, float]] = {}
     for entry in entries:
-        if entry.digest:
+        if entry.digest and not is_number(entry.carrier):
             groups.setdefault(entry.carrier, {})[entry.student] = entry.bonus
     for carrier, points in groups.items():
         if given & {*points} and len({*points.values()}) > 1:
             differ = ", ".join(f"{student} {points[student]:g}" for student in sorted(points))
-            of_all = (
-                f"points for {carrier}, who handed in, are for all who have none alone" if carrier in points else ""
-            )
-            mend = "; ".join(filter(None, [of_all, "`undo` takes back what one was given alone"]))
+            of_all = f"points for {carrier}, who handed in, are for all who have none alone"
+            mend = f"{of_all}; `undo` takes back what one was given alone"
             yield f"one group, and different points for its texts: {differ}; {mend}"
 
 
-def reading_before(ledger: Ledger, rules: Rules, student: str, by: str) -> ReaderPoints:
+def reading_before(ledger: Ledger, rules: Rules, entry: Entry, by: str) -> ReaderPoints:
     """What points not named stay: the last ones of whomever, or where readers are averaged the reader's own."""
     own = rules.bonus.readers == "mean"
-    return readings(ledger, own).get(student, {}).get(by if own else EVERYBODY, ReaderPoints())
+    found = with_groups(readings(ledger, own), {entry.student: entry.carrier})
+    return found.get(entry.student, {}).get(by if own else EVERYBODY, ReaderPoints())
 
 
 def note(given: Given) -> dict[str, Any]:

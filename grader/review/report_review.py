@@ -93,10 +93,10 @@ def review(
     done: list[Reading] = []
     with Apart("grader.review.report_texts") as apart:
         for number, reading in enumerate(readings, start=1):
-            student, digest = reading.entry.student, reading.entry.digest
+            digest = reading.entry.digest
             if not again and is_read(reading.entry, by, opened):
                 continue  # by another reader, while this one read others
-            before = reading_before(ledger, rules, student, by)
+            before = reading_before(ledger, rules, reading.entry, by)
             if not show(console, apart, reading, opened, f"{number} of {len(readings)}", read_for(before)):
                 continue
             answers, stopped = Answers(), False

@@ -31,30 +31,41 @@ def without_wandb(monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def processes_apart_serve_many_tests():
     """A process that reads submissions takes half a second to start; here the next one to ask for the same gets it."""
-    idle: dict[tuple[object, ...], subprocess.Popen] = {}
-    start, leave = Apart.start, Apart.__exit__
+    idle: dict[tuple[object, ...], tuple[object, subprocess.Popen]] = {}
+    start, leave, errors = Apart.start, Apart.__exit__, os.fstat(2).st_ino
 
     def key(apart: Apart):
-        return apart.module, apart.seconds, apart.memory, os.fstat(2).st_ino  # a test may catch what it says
+        return apart.module, apart.seconds, apart.memory
+
+    def surroundings():
+        """What a process got from its test, which may catch what it says, too."""
+        return os.fstat(2).st_ino, {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
     def started(apart: Apart):
-        apart.process = idle.pop(key(apart), None)
-        return apart.process if apart.process and apart.process.poll() is None else start(apart)
+        saw, process = idle.get(key(apart), (None, None))
+        if process is None or saw != surroundings() or process.poll() is not None:
+            return start(apart)
+        del idle[key(apart)]
+        apart.process = process
+        return process
 
     def left(apart: Apart, *error: object) -> None:
-        if apart.process and not any(error) and key(apart)[-1] == errors and key(apart) not in idle:
-            idle[key(apart)], apart.process = apart.process, None
+        if apart.process and not any(error) and surroundings()[0] == errors:
+            end(idle.pop(key(apart), (None, None))[1])
+            idle[key(apart)], apart.process = (surroundings(), apart.process), None
         leave(apart, *error)
 
-    errors = os.fstat(2).st_ino
+    def end(process: subprocess.Popen | None) -> None:
+        if process:
+            process.kill()
+            process.communicate()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Apart, "start", started)
         patch.setattr(Apart, "__exit__", left)
         yield
-    for process in idle.values():
-        process.kill()
-        process.communicate()
+    for _, process in idle.values():
+        end(process)
 
 
 @pytest.fixture(scope="session")

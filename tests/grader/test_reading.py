@@ -31,7 +31,7 @@ from grader.ledger.submissions import Noted
 from grader.publish.feedback import feedback
 from grader.publish.publishing import publish
 from grader.review.reading_list import NUMBERS, assigned, not_final, numbers, shared_out, to_read
-from grader.review.report_points import Given, give, read_points
+from grader.review.report_points import Given, give, read_points, reading_before
 from grader.review.report_review import review
 from grader.rules import Limits, Points, Rules
 from grader.secret import EarlierSecret
@@ -285,6 +285,19 @@ def test_a_rubric_that_is_dropped_leaves_the_points():
 
 
 @pytest.mark.parametrize("readers", ["last", "mean"])
+def test_a_member_is_told_that_the_group_s_reader_stopped_until_the_own_texts_are_read(readers):
+    rules, both = Rules().but(bonus=Points(readers=readers)), {"report": "d", "conclusion": "d"}
+    with closing(Ledger(Path(":memory:"))) as ledger:
+        for student, note, said in (
+            ("kim", {"report": 2, "unfinished": True}, True),
+            ("lee", {"comment": "well done"}, True),
+            ("lee", {"read": both}, False),
+        ):
+            ledger.decisions.take("now", "kang", "points", student, note)
+            assert points_that_count(ledger, rules, GROUP)["lee"]["unfinished"] is said, note
+
+
+@pytest.mark.parametrize("readers", ["last", "mean"])
 def test_a_member_keeps_the_groups_points_but_for_its_own(readers):
     rules = Rules().but(bonus=Points(readers=readers))
     notes = [("kang", "kim", {"report": 5, "conclusion": 4}), ("kang", "lee", {"comment": "well done"})]
@@ -494,6 +507,35 @@ def test_who_stops_in_the_middle_of_a_student_keeps_the_answers_and_is_asked_aga
         assert "it was read in part" in said.getvalue()
         assert points_that_count(opened.ledger, opened.rules)["kim-101"]["report"] == 3.0 and "now 2" in said.getvalue()
         assert "kim-101" not in {entry.student for entry in to_read(opened, "kang")}
+
+
+@pytest.mark.parametrize(("readers", "left"), [("last", 3), ("mean", 4)])
+def test_what_another_reader_ended_is_final_where_the_last_one_counts(readers, left, course):
+    with_rules(course, readers=readers)
+    with open_results(course) as opened:
+        for by, unfinished in (("kang", True), ("lim", False)):
+            give(opened.ledger, opened.rules, [Given("kim-101", 2, 3, unfinished=unfinished)], by, "now")
+        assert not_final(opened)[-1].startswith(f"report and conclusion of {left} submissions are not read")
+        assert ("kim-101" in {entry.student for entry in to_read(opened, "kang")}) == (readers == "mean")
+
+
+@pytest.mark.parametrize("readers", ["last", "mean"])
+def test_whose_group_was_read_before_one_withdrew_is_not_asked_for_again(readers, course):
+    with_rules(course, readers=readers)
+    with open_results(course) as opened:
+        ledger = opened.ledger
+        known = json.dumps({"group": ["red"], "handed_in_by": ["lee-102"]})
+        query = (
+            "UPDATE submissions SET known_as = ?, digest = (SELECT digest FROM submissions WHERE student = 'lee-102')"
+        )
+        ledger.database.execute(f"{query} WHERE student = 'kim-101'", [known])
+        give(ledger, opened.rules, [Given("lee-102", 2, 3)], "kang", "now")
+    assert main(["withdraw", str(course), "lee-102", "--yes"]) == 0
+    with open_results(course) as opened:
+        assert {entry.student for entry in to_read(opened, "kang")} == {"park-103", "rex-104"}
+        assert not_final(opened)[-1].startswith("report and conclusion of 2 submissions are not read")
+        (kim,) = (entry for entry in to_read(opened, "kang", again=True) if entry.student == "kim-101")
+        assert reading_before(opened.ledger, opened.rules, kim, "kang").points == {"report": 2, "conclusion": 3}
 
 
 def test_who_withdraws_while_being_read_ends_no_review(course):

@@ -31,7 +31,7 @@ from grader.rules import Limits, Practice
 from grader.secret import Secret, read_secret
 from project.support.errors import UserError
 from tests.data.test_tables import drawn, written
-from tests.grader.engines import MadeUp, graded, scored
+from tests.grader.engines import MadeUp, graded, noted, scored
 from tests.grader.test_grading import rules_file
 from tests.grader.test_pull_requests import WORKFLOWS
 from tests.grader.test_withdrawal import naming
@@ -67,15 +67,22 @@ def test_where_the_practice_key_is_gone_no_final_key_is_drawn(content, tmp_path)
 
 
 def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_submission, tmp_path, rules, capsys):
-    for student in ("kim", "lee", "park"):
+    for student in ("kim", "lee", "park", "baseline-resnet"):
         folder = write_submission(student).parent
-    trained = []
+    trained, rules = [], rules.but(staff=["baseline-*"])
     engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
     results = tmp_path / "results"
     graded(folder, results / "practice", rules, engine, secret=new_secret(results, "practice", None))
     assert main(["withdraw", str(results), "kim", "--yes"]) == 0
+    # As if another id had come in Park's place before.
+    with open_results(results / "practice") as opened:
+        opened.ledger.note_run(NOW.isoformat(), str(folder), {"pak": str(folder / "park")})
+        opened.ledger.note(NOW.isoformat(), noted("pak"))
+        lay = {name: str(folder / name) for name in ("lee", "park", "baseline-resnet")}
+        opened.ledger.note_run(NOW.isoformat(), str(folder), lay)
     trained.clear()
-    shutil.rmtree(folder / "park")
+    for student in ("park", "baseline-resnet"):
+        shutil.rmtree(folder / student)
     graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
     told = capsys.readouterr()
     assert trained == ["lee"] and "of students who have withdrawn" in told.err

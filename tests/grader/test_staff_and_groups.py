@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from benchmarks.course import Student, students, write_course
 from grader.cli import main
 from grader.grading.attempts import counting
+from grader.grading.dry_run import dry_run
 from grader.grading.groups import NOT_THEIR_OWN, for_groups
 from grader.grading.ranking import Entry, order, place, standings
 from grader.grading.register_submissions import register
+from grader.grading.settings import Settings
 from grader.intake.downloads import Download
 from grader.intake.last_in_time import counted
 from grader.intake.roster import Roster
@@ -191,6 +193,23 @@ def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path
     assert entries_of(results)["park"]["accuracy"] == 0.9
 
 
+@pytest.mark.parametrize("withdrew", [False, True])
+def test_a_group_s_regrade_that_was_stopped_goes_on_and_is_one_training(withdrew, team, tmp_path, rules, capsys):
+    results, engine = tmp_path / "results", MadeUp(lambda job: scored(0.9, seconds=60.0))
+    graded(team, results, rules, engine)
+    if withdrew:
+        assert withdraw(results, "lee") == 0
+    for begun in (False, True):
+        capsys.readouterr()
+        graded(team, results, rules, engine, regrade=("kim", "park"), max_hours=1e-9)
+        assert capsys.readouterr().out.count("goes on with the regrade") == 1 + begun
+    said = dry_run(team, results, rules, Settings("cpu", False, engine=engine))
+    assert f"take about {rules.max_epochs} minutes" in said
+    for student in ("kim", "park"):
+        assert main(["explain", str(results), student]) == 0
+        assert f"The next run makes 1 training: {'kim' if withdrew else 'lee'}\n" in capsys.readouterr().out
+
+
 def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_has_points_alone(
     team, tmp_path, rules, capsys
 ):
@@ -213,6 +232,10 @@ def test_a_group_s_texts_are_read_once_and_their_points_count_for_all_but_who_ha
         assert bool(told) == bool(said) and all(said in line for line in told)
     found = entries_of(tmp_path / "results")
     assert {name: each["bonus"] for name, each in found.items()} == {"kim": 4, "lee": 4, "park": 1, "han": 0}
+    assert withdraw(tmp_path / "results", "lee") == 0
+    capsys.readouterr()
+    assert main(["bonus", str(tmp_path / "results"), "kim", "--report", "3"]) == 0
+    assert "one group" not in capsys.readouterr().out, "each of those who are left is read alone"
 
 
 def test_who_withdrew_leaves_the_others_their_result_in_later_runs_too(team, tmp_path, rules):
