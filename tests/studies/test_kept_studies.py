@@ -121,7 +121,10 @@ def test_a_folder_that_is_none_is_one_line(change, said, write_run, tmp_path, ca
         (["a", "--config", "configs/base.yaml"], "compares either runs that are there or arms to train"),
         (["a", "--seeds", "3"], "compares either runs that are there or arms to train"),
         (["a", "a"], "2 arms are called"),
-        (["a", "--metric", "signal"], "--metric signal: was not measured in each of these runs; take one of accuracy, "),
+        (
+            ["a", "--metric", "signal"],
+            "--metric signal: was not measured in each of these runs; take one of accuracy, ",
+        ),
         (["a", "--metric", "train_loss"], "--metric train_loss: was not measured in each"),
         (["a", "other"], "has other images than"),
     ],
