@@ -57,7 +57,7 @@ def test_what_to_do_about_it_is_said():
         "dataset: {}",
         "dataset: {class: project.datasets.glyphs.Glyphs}",
         "dataset: {class_path: project.datasets.glyphs.Glyphs, seed: 1}",
-        "dataset: {class_path: Glyphs}",
+        "dataset: {class_path: Glyhps}",
         "dataset: {class_path: 7}",
         "dataset: &a {class_path: project.datasets.glyphs.Glyphs, init_args: *a}",
         "dataset: {class_path: project.datasets.glyphs.Glyph}",

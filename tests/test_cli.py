@@ -368,7 +368,7 @@ def test_the_learning_curves_show_the_rules_target(target, tmp_path, monkeypatch
     assert fit_briefly(tmp_path / "runs", "--run.figures=true", f"--run.rules={rules}") == 0
     assert f"accuracy above {100 * target:g}%" in capsys.readouterr().out
     _, accuracy = drawn[0].axes
-    (line,) = [line for line in accuracy.lines if line.get_label() == f"{100 * target:g} %"]
+    (line,) = [line for line in accuracy.lines if line.get_label() == f"target, {100 * target:g} %"]
     assert list(line.get_ydata()) == [target, target]
 
 

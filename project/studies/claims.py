@@ -5,6 +5,8 @@ one thing makes can be compared to the difference that it makes beside another: 
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from math import isfinite
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,6 +51,8 @@ def sides(comparison: str, metric: MetricName, arms: Iterable[str]) -> tuple[lis
         raise UserError(f"expect: {comparison!r} is no comparison; write one such as 'dropout > base'")
     names = {*arms}
     higher, lower = ([term(each.strip(), metric, names) for each in part.split(" + ")] for part in parts)
+    if not any(each.arm for each in (*higher, *lower)):
+        raise UserError(f"expect: {comparison!r} names no arm; arms are {', '.join(sorted(names))}")
     return higher, lower
 
 
@@ -59,10 +63,9 @@ def term(text: str, metric: MetricName, arms: set[str]) -> Term:
     known = next((name for name in (*METRIC_NAMES, *MORE_METRICS) if name == named), None)
     if of and arm in arms and known:
         return Term(known, arm)
-    try:
-        return Term(metric, None, float(text))
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if isfinite(number := float(text)):
+            return Term(metric, None, number)
     raise UserError(
         f"expect: {text!r} is neither an arm, 'METRIC of ARM' nor a number; arms are {', '.join(sorted(arms))}"
     )

@@ -136,6 +136,7 @@ def moments(network: nn.Module, data: ImageData, where: str) -> Tensor:
     Args:
         where: `before` a normalization: what the layers put out; or `after` it: what the activation functions get.
     """
+    network.train()  # as it learns: by the batch's own mean and variance
     inputs = where == "after"
     hidden: Sequence[nn.Module] = [layer for _, layer, _ in weight_layers(network)[:-1]]
     with recorded(activation_modules(network) if inputs else hidden, inputs) as seen:

@@ -252,11 +252,13 @@ def judged(claim: Claim, study: StudyResult) -> Judged:
     differences = []
     for comparison in claim.holds:
         terms = sides(comparison, claim.metric or study.metric, [arm.name for arm in study.arms])
-        high, low = ([values_of(term, study) for term in side] for side in terms)
-        common = sorted(set.intersection(*({*each} for each in (*high, *low) if each is not None)))
-        if None in (*high, *low) or len(common) < 2:
+        found = {term: values_of(term, study) for side in terms for term in side if term.arm}
+        common = sorted(set.intersection(*({*each} for each in found.values())))  # nothing where an arm has no numbers
+        if len(common) < 2:
             return result.model_copy(update={"found": [*result.found, f"{comparison}: not measured"]})
-        own, other = ([sum(each[seed] for each in side if each) for seed in common] for side in (high, low))
+        own, other = (
+            [sum(found[term][seed] if term.arm else term.number for term in side) for seed in common] for side in terms
+        )
         told = estimates.difference(own, other, 1)
         differences.append(told)
         metric = METRICS[terms[0][0].metric]
@@ -269,13 +271,11 @@ def judged(claim: Claim, study: StudyResult) -> Judged:
     return result.model_copy(update={"p": p, "verdict": verdict})
 
 
-def values_of(term: Term, study: StudyResult) -> dict[int, float] | None:
-    """A term's number for each seed; None where the arm failed or a run of it has none."""
-    arm = next((arm for arm in study.arms if arm.name == term.arm), None)
-    if arm is None:
-        return dict.fromkeys((run.seed for run in study.arms[0].runs), term.number)
+def values_of(term: Term, study: StudyResult) -> dict[int, float]:
+    """What an arm has for each seed; nothing where it failed or a run of it has no number."""
+    arm = next(arm for arm in study.arms if arm.name == term.arm)
     found = by_seed(arm, METRICS[term.metric], study.target)
-    return found if arm.failed is None and len(found) == len(arm.runs) else None
+    return found if arm.failed is None and len(found) == len(arm.runs) else {}
 
 
 def seeds_of(study: StudyResult) -> str:

@@ -28,7 +28,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from project.studies.measurements import Measuring
+from project.studies.measurements import MEASUREMENTS, Measuring
 from project.studies.metric_names import MetricName
 from project.support.errors import UserError
 from project.support.files import write_atomically
@@ -112,7 +112,7 @@ def job_for(settings: Settings, complete: dict[str, Any], seed: int, measure: Se
     for path in data_files(complete):
         stamp = path.stat()
         digest.update(f"{path}\n{stamp.st_size} {stamp.st_mtime_ns}\n".encode())
-    if measure:
+    if measure := [name for name in measure if name in MEASUREMENTS]:  # all else is there in any case
         digest.update(" ".join(sorted(measure)).encode() + MEASURING.read_bytes())
     return Job(settings, seed, digest.hexdigest(), tuple(measure))
 

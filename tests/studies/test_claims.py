@@ -67,6 +67,15 @@ def test_an_arm_can_be_compared_to_a_number_and_by_another_metric():
 def test_what_was_not_measured_is_not_judged():
     _, claim = judged("one > base", "-1 > signal of base", missing=True)
     assert claim.verdict == "not measured" and claim.p is None and len(claim.found) == 2
+    study, claim = judged("signal of one > base", metric="signal", missing=True)
+    assert claim.verdict == "not measured" and "not measured" in report(study)
+
+
+def test_a_number_needs_no_arm_that_was_trained():
+    study, _ = judged("80 > one")
+    failed = study.arms[0].model_copy(update={"failed": "it was killed", "runs": []})
+    study = answer(study.model_copy(update={"arms": [failed, *study.arms[1:]]}))
+    assert study.claims[0].verdict == "seen"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,9 @@ def test_what_was_not_measured_is_not_judged():
         ("one > base > two", "no comparison"),
         ("one > bse", "'bse' is neither an arm"),
         ("heat of one > base", "'heat of one' is neither an arm"),
+        ("base > nan", "'nan' is neither an arm"),
+        ("base > inf", "'inf' is neither an arm"),
+        ("2 > 1", "names no arm; arms are base, one"),
     ],
 )
 def test_a_comparison_that_cannot_be_read_is_one_line(comparison, said):

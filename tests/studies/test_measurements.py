@@ -111,6 +111,12 @@ def test_a_step_along_the_gradient_is_uphill(data):
     assert measured("sharpness", network_of(He(), depth=1), data) > 0
 
 
+def test_what_a_batch_normalization_gives_is_measured_as_while_it_learns(data):
+    """Its running means are still zero before the first step."""
+    after = MEASUREMENTS["drift_after"].of(network_of(He(), normalization=BatchNormalization()), data)
+    torch.testing.assert_close(after[0], torch.zeros_like(after[0]), atol=1e-5, rtol=0)
+
+
 def test_drift_is_told_in_deviations():
     first, second = torch.tensor([[0.0, 4.0], [1.0, 2.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     assert drift([first, second, second]) == pytest.approx((1 + 2) / 2 / 2)
