@@ -214,7 +214,7 @@ def test_swa_validates_the_weights_themselves_until_there_is_a_mean(tmp_path, mo
 
 def test_early_stopping_stops(tmp_path, monkeypatch):
     stopping = '{"class_path": "project.regularization.EarlyStopping", "init_args": {"patience": 1}}'
-    still = "--model.optimizer.lr=0"  # the loss stays the same, to the last digit
+    still = "--model.optimizer.lr=1e-30"  # the loss stays the same, to the last digit
     cli = run(["fit", "--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}", still,
                f"--model.regularization+={stopping}"])  # fmt: skip
     assert cli.trainer.current_epoch < 4
