@@ -136,7 +136,9 @@ def test_last_lines_say_which_conditions_hold(tmp_path, capsys):
     assert "epoch  2/2  train loss" in said
     assert "NOT MET  normalization" in said and "--config configs/normalization/default.yaml" in said
     assert "  met      at most 15 epochs   2\n" in said
-    assert said.splitlines()[-1].startswith("val/accuracy ") and said.splitlines()[-1].endswith("1 of 6 conditions met")
+    *_, reached, suggested, command = said.splitlines()
+    assert reached.startswith("val/accuracy ") and reached.endswith("1 of 6 conditions met")
+    assert suggested.startswith("Next: the loss went from 2.3") and f" --config {tmp_path}/base+train=400" in command
 
 
 def mistake(capsys, *args):
@@ -348,6 +350,12 @@ def test_a_run_without_validation_says_so(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "NOT MET  accuracy above 80%  not measured; " in said
     assert said.splitlines()[-1].startswith("val/accuracy was not measured; 2 epochs, ")
+
+
+@pytest.mark.parametrize("part", ["limit_train_batches=3", "overfit_batches=2"])
+def test_a_run_on_a_part_of_the_images_suggests_nothing(part, tmp_path, capsys):
+    assert fit_briefly(tmp_path, f"--trainer.{part}", "--trainer.max_epochs=1") == 0
+    assert "conditions met" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_an_epoch_that_was_broken_off_repeats_no_numbers(tmp_path):

@@ -7,6 +7,7 @@ from grader.intake.checks import EXPECTED
 from grader.intake.reports import DOCUMENTS, documents
 from grader.intake.submission import Submission
 from project.support.files import open_atomically
+from project.training.known_settings import without_editor_line
 
 
 def pack(submission: Submission, archive: Path) -> None:
@@ -17,4 +18,7 @@ def pack(submission: Submission, archive: Path) -> None:
             if path in counting:
                 info = zipfile.ZipInfo(f"submission/{path}")  # of 1980
                 info.external_attr = 0o100644 << 16
-                packed.writestr(info, submission.files[path], zipfile.ZIP_DEFLATED)
+                content = submission.files[path]
+                packed.writestr(
+                    info, without_editor_line(content) if path == "config.yaml" else content, zipfile.ZIP_DEFLATED
+                )

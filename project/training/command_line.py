@@ -35,6 +35,7 @@ from project.training.configuration import Settings, class_paths, merged, overru
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
 from project.training.known_settings import COMMANDS, OTHER_COMMANDS
+from project.training.next_step import next_step
 from project.training.parser_errors import explain, refused
 from project.training.run_folder import Run
 from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
@@ -210,8 +211,12 @@ class CommandLine(LightningCLI):
             self.drop_folder()
             raise
         finish_logging(self.trainer)  # complete on disk, before it is said to be
-        if self.record and self.record.summary:
-            print(report(self.record.summary, self.record.folder, self.record.rules))
+        if (record := self.record) and record.summary:
+            print(report(record.summary, record.folder, record.rules))
+            all_validate = data.samples("val", self.trainer.limit_val_batches) == data.samples("val")
+            if taken == whole and all_validate:  # a part of the images says too little
+                settings, file = yaml.safe_load(self.complete), record.folder / "config.yaml"
+                print(next_step(record.rows, record.summary, record.rules, file, settings), end="")
 
     def threads(self) -> AbstractContextManager[None]:
         """Within it, a CPU computes with no more threads than a batch is worth."""

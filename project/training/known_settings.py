@@ -12,6 +12,8 @@ FIND_LR = "--find-lr"  # has `fit` test a range of learning rates instead
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "configs" / "schemas" / "settings.json"  # written by `python -m tests.schemas`
 
+EDITOR_LINE = "# yaml-language-server: $schema="
+
 Schema = dict[str, Any]
 
 
@@ -55,4 +57,9 @@ def editor_line(file: Path) -> str:
     folder = file.resolve().parent
     if not folder.is_relative_to(REPOSITORY):
         return ""
-    return f"# yaml-language-server: $schema={Path(os.path.relpath(SCHEMA, folder)).as_posix()}\n"
+    return f"{EDITOR_LINE}{Path(os.path.relpath(SCHEMA, folder)).as_posix()}\n"
+
+
+def without_editor_line(content: bytes) -> bytes:
+    """A file of settings as it is to lie elsewhere, where its first line would lead nowhere."""
+    return content.partition(b"\n")[2] if content.startswith(EDITOR_LINE.encode()) else content

@@ -123,7 +123,7 @@ def test_fish_completes_by_the_script():
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
         return done.stdout.split()
 
-    assert typed("python main.py fi") == ["fit"]
+    assert typed("python main.py val") == ["validate"]
     assert typed("python main.py fit --trainer.max_e") == ["--trainer.max_epochs"]
     assert typed("python main.py fit --config config") == ["configs/"]
 

@@ -26,7 +26,6 @@ from grader.ledger.measurement import drawing
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submissions import Graded
 from grader.publish import feedback
-from grader.publish.obstacles import Obstacle, obstacles
 from grader.publish.pages.languages import (
     BOARDS,
     LANGUAGES,
@@ -44,6 +43,7 @@ from grader.publish.public_korean import in_language
 from grader.publish.public_words import public, public_census, public_reason
 from grader.publish.told_korean import told, told_evidence
 from project.support.errors import note
+from project.training.obstacles import Obstacle, obstacles
 
 ON_THE_LEADERBOARD = (
     "rank verdict tier accuracy accuracy_low accuracy_high epochs_to_target seconds parameters strategies bonus total"
