@@ -2,7 +2,7 @@
 
 Tasks in the order of their worth, each in a process of its own and within its own minutes, none of which is as long as a
 slot of ten. What a task found is in FILE as soon as it is there, whatever becomes of the next one, and the same command goes
-on where it stopped. A task that failed is tried once more, after all others. Nothing is fetched. `--pretend` runs the same
+on where it stopped. A task that failed is tried twice more, after all others. Nothing is fetched. `--pretend` runs the same
 code on what is here, at a tiny scale: it lets one task fail, one hang and one die, kills the day in the middle and goes on.
 """
 
@@ -27,12 +27,17 @@ from project.support.errors import UserError
 from project.support.files import write_atomically
 from project.support.wording import counted
 
-TRIES = 2
+TRIES = 3  # one of which a slot that ends may cost
 Start = Callable[[str, int, Path], "subprocess.Popen[str]"]  # a task's name, which try it is, where its result belongs
 
 
 def day(
-    tasks: dict[str, Task], file: Path, minutes: float, start: Start, first: Mapping[str, float] | None = None
+    tasks: dict[str, Task],
+    file: Path,
+    minutes: float,
+    start: Start,
+    first: Mapping[str, float] | None = None,
+    pretend: bool = False,
 ) -> dict[str, Any]:
     """Do what is left of the day, as far as it fits into these minutes.
 
@@ -40,9 +45,10 @@ def day(
         file: Where each result is written as soon as it is there; what it has is not done again.
         start: Starts a task's process, in a session of its own.
         first: Minutes of the first try, where they are others.
+        pretend: Whether the results mean nothing, which the file says.
     """
     end = time.monotonic() + 60 * minutes
-    known, too_long = read(file), set()
+    known, too_long = read(file, pretend), set()
     while left := [name for name in tasks if open_still(known.get(name)) and name not in too_long]:
         name = min(left, key=lambda name: known.get(name, {}).get("tries", 0))
         most = tasks[name].minutes if name in known else (first or {}).get(name, tasks[name].minutes)
@@ -50,7 +56,7 @@ def day(
             print(f"{name}: may take {most:g} minutes, which are not left", flush=True)
             too_long.add(name)
         else:
-            attempt(name, most, known, file, start)
+            attempt(name, most, known, start, partial(keep, file, known, pretend))
     return known
 
 
@@ -59,11 +65,11 @@ def open_still(one: dict[str, Any] | None) -> bool:
     return one is None or "result" not in one and one["tries"] < TRIES
 
 
-def attempt(name: str, minutes: float, known: dict[str, Any], file: Path, start: Start) -> None:
+def attempt(name: str, minutes: float, known: dict[str, Any], start: Start, write: Callable[[], None]) -> None:
     """Try a task once, and write down what it came to; before it begins, that it did."""
     number = known.get(name, {"tries": 0})["tries"] + 1
     known[name] = {"tries": number, "failed": "it did not end, and neither did the day: killed, or the slot was over"}
-    keep(file, known)
+    write()
     print(f"{time.strftime('%H:%M:%S')}  {name}", flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +86,7 @@ def attempt(name: str, minutes: float, known: dict[str, Any], file: Path, start:
         seconds = round(time.monotonic() - begun, 1)
         found = json.loads(result.read_text()) if result.exists() else None
     known[name] = {"tries": number, "seconds": seconds, **({"failed": ended} if found is None else {"result": found})}
-    keep(file, known)
+    write()
     print(f"{'':10}{f'failed: {ended}' if found is None else 'done'}, {seconds} s", flush=True)
 
 
@@ -88,19 +94,25 @@ def last_lines(said: str) -> str:
     return " | ".join(line.strip() for line in said.strip().splitlines()[-3:])[-500:]
 
 
-def read(file: Path) -> dict[str, Any]:
-    """What is known of each task. Raises UserError for a file that is none of ours."""
+def read(file: Path, pretend: bool = False) -> dict[str, Any]:
+    """What is known of each task. Raises UserError for a file that is none of ours, or of the other kind of day."""
     if not file.exists():
         return {}
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))["tasks"])
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        known, pretended = dict(kept["tasks"]), bool(kept["pretend"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"--json {file}: has no results of such a day; name another file") from None
+    if pretended != pretend:
+        kind = "pretended" if pretended else "real"
+        raise UserError(f"--json {file}: has the results of a {kind} day; name another file")
+    return known
 
 
-def keep(file: Path, known: dict[str, Any]) -> None:
+def keep(file: Path, known: dict[str, Any], pretend: bool) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps({"benchmark": "gpu", "tasks": known, "rows": rows(known)}, indent=2) + "\n")
+    made = {"benchmark": "gpu", "pretend": pretend, "tasks": known, "rows": rows(known)}
+    write_atomically(file, json.dumps(made, indent=2) + "\n")
 
 
 def rows(known: dict[str, Any]) -> list[dict[str, Any]]:
@@ -155,7 +167,7 @@ def main(options: argparse.Namespace) -> int:
         return measure(options)
     if options.json is None:
         raise UserError("gpu: needs --json FILE, where each result is written, and where it goes on")
-    read(options.json)
+    read(options.json, options.pretend)
     if not options.pretend:
         check_machine(options)
     with tempfile.TemporaryDirectory() as folder:
@@ -163,7 +175,7 @@ def main(options: argparse.Namespace) -> int:
         if options.pretend and not options.inner:
             kill_in_the_middle(options)
         first = SHORT if options.pretend else None
-        known = day(TASKS, options.json, options.minutes, partial(started, options), first)
+        known = day(TASKS, options.json, options.minutes, partial(started, options), first, options.pretend)
     print(f"\n{table(known, TASKS)}\nwritten to {options.json}")
     return int(any("result" not in known.get(name, {}) for name in TASKS))
 
@@ -214,7 +226,7 @@ def kill_in_the_middle(options: argparse.Namespace) -> None:
     """Begin the day in another process, and kill that in the middle of a task."""
     more = ["--json", str(options.json), "--minutes", str(options.minutes), "--inner"]
     process = subprocess.Popen(command_of(options, *more), cwd=ROOT)
-    while KILLED_IN not in read(options.json) and process.poll() is None:
+    while KILLED_IN not in read(options.json, True) and process.poll() is None:
         time.sleep(0.1)
     process.kill()
     process.wait()

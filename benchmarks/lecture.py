@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from project.studies.study_metrics import METRICS, amount, span
 from project.studies.study_plan import RUNS, read_plan
-from project.studies.study_result import Judged, StudyResult, answer, said_of
+from project.studies.study_result import Compared, Judged, StudyResult, answer, said_of
 from project.studies.study_trainings import run
 from project.support.files import write_atomically
 from project.support.yaml_loader import read_yaml
@@ -27,6 +28,8 @@ UNITS = {  # in the order of the lecture
     ),
     "Left out by the lecture": ("left_out",),
 }
+AGAINST, TO, SEEDS = " against ", " to ", "{} seeds"
+UNITS_OF_METRICS = sorted({unit for metric in METRICS.values() for unit in metric.units if unit})
 HEAD = ("Claim", "Expected", "Found", "")
 ABOUT = (
     "The lecture's claims, measured",
@@ -104,8 +107,19 @@ def table(studies: dict[str, StudyResult], words: dict[str, str]) -> str:
 
 def row(claim: Judged, study: StudyResult, where: str, said: Any) -> str:
     expected = "<br>".join(f"`{comparison}`" for comparison in claim.holds)
-    found = "<br>".join(line.partition(": ")[2].replace(" against ", f" {said('against')} ") for line in claim.found)
+    found = "<br>".join(found_in(each, said) for each in claim.compared)
     metric = claim.metric or study.metric
     p = "" if claim.p is None else f"<br>p = {claim.p:.1g}" if claim.p >= 1e-6 else "<br>p < 1e-6"
     verdict = f"**{said(claim.verdict)}**{p}"
-    return f"| {said(claim.claim)} ({where}, {study.seeds} {said('seeds')}) | {metric}:<br>{expected} | {found} | {verdict} |"
+    return f"| {said(claim.claim)} ({where}, {said(SEEDS).format(study.seeds)}) | {metric}:<br>{expected} | {found} | {verdict} |"
+
+
+def found_in(one: Compared, said: Any) -> str:
+    """What a comparison came to: `1.105 against 0.321, +0.784 (0.637 to 0.930)`."""
+    if one.means is None or one.difference is None:
+        return str(said("not measured"))
+    metric = METRICS[one.metric]
+    means = said(AGAINST).join(f"{mean:.{metric.digits}f}" for mean in one.means)
+    number, _, unit = amount(one.difference.mean, metric).partition(" ")
+    where = span(one.difference.low, one.difference.high, metric).replace(TO, said(TO))
+    return f"{means}, {number}{f' {said(unit)}' if unit else ''} ({where})"

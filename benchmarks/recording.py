@@ -5,7 +5,6 @@ whose lines appear by CSS, which GitHub shows; who asks for less motion sees all
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,7 +93,6 @@ def main(arguments: list[str]) -> int:
         for name in ("main.py", "configs", "project"):
             Path(scratch, name).symlink_to(ROOT / name)
         lines = recorded([sys.executable, *SHOWN.split()[1:]], Path(scratch))
-        shutil.rmtree(Path(scratch, "runs"))
     out.write_text(drawn(SHOWN, lines), encoding="utf-8")
     print(f"{out}: {len(lines)} lines, {out.stat().st_size / 1000:.0f} kB")
     return 0

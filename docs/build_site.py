@@ -16,18 +16,21 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 SHOWN = (".md", ".png", ".svg", ".gif", ".html")  # what the site has of docs/
+MARKDOWN = re.compile(r'(href="[\w./-]+)\.md"')  # in a page of HTML
 ELSEWHERE = re.compile(r"[a-z]+:")  # https:, mailto:
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("out", type=Path, help="folder to make; what is in it is replaced")
+    parser.add_argument("out", type=Path, help="folder to make; an earlier site in it is replaced")
     parser.add_argument(
         "--repository", default=address(), metavar="URL", help="of this repository (GitHub's, in a workflow)"
     )
     options = parser.parse_args(arguments)
     if not options.repository:
         parser.error("--repository: name the address that links to code lead to")
+    if why := kept(options.out.resolve()):
+        parser.error(f"{options.out}: {why}; name another folder")
     with tempfile.TemporaryDirectory() as scratch:
         stage(Path(scratch), options.repository)
         command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
@@ -36,13 +39,22 @@ def main(arguments: list[str]) -> int:
             print(f"error: {built.stdout}{built.stderr}", file=sys.stderr)
             return 2
         site = Path(scratch, "site")
-        for page in site.glob("*.ko/index.html"):  # one site has one language, which readers' software goes by
+        for page in site.glob("**/*.ko/index.html"):  # one site has one language, which readers' software goes by
             text = page.read_text(encoding="utf-8")
             page.write_text(text.replace('<html lang="en"', '<html lang="ko"', 1), encoding="utf-8")
         shutil.rmtree(options.out, ignore_errors=True)
         shutil.copytree(site, options.out)
     print(f"{options.out / 'index.html'} is the first page.")
     return 0
+
+
+def kept(out: Path) -> str:
+    """Why a folder is not to be replaced; empty where it is none, empty, or an earlier site."""
+    if out.is_relative_to(DOCS) or DOCS.is_relative_to(out):
+        return "has the pages that the site is made of, or lies among them"
+    if out.exists() and not (out / "sitemap.xml").is_file() and (out.is_file() or any(out.iterdir())):
+        return "has something else than an earlier site"
+    return ""
 
 
 def address() -> str:
@@ -61,6 +73,8 @@ def stage(folder: Path, repository: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".md":
             target.write_text(linked(file.read_text(encoding="utf-8"), file.parent, repository), encoding="utf-8")
+        elif file.suffix == ".html":  # on the site, a page of Markdown is a folder
+            target.write_text(MARKDOWN.sub(r'\1/"', file.read_text(encoding="utf-8")), encoding="utf-8")
         else:
             shutil.copy(file, target)
 

@@ -183,8 +183,8 @@ def test_a_recorded_run_becomes_a_picture_whose_lines_appear_in_order():
 SAYS = {  # what a task's process does on each try
     "finds": ["found = {'accuracy': 95.5}"],
     "fails, then finds": ["raise SystemExit('no memory')", "found = {'accuracy': 94.5}"],
-    "hangs": ["time.sleep(60)"] * 2,
-    "kills itself": ["os.kill(os.getpid(), 9)"] * 2,
+    "hangs": ["time.sleep(60)"] * 3,
+    "kills itself": ["os.kill(os.getpid(), 9)"] * 3,
     "is last": ["", "found = {}"],
 }
 
@@ -212,7 +212,7 @@ def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, mon
         gpu.day(tasks, file, 30, start)
     assert begun == list(SAYS) and gpu.read(file)["finds"]["result"] == {"accuracy": 95.5}
     known = gpu.day(tasks, file, 30, start)
-    assert begun[5:] == ["fails, then finds", "hangs", "kills itself", "is last"]
+    assert begun[5:] == ["fails, then finds", "hangs", "kills itself", "is last", "hangs", "kills itself"]
     assert known == gpu.read(file) and known["fails, then finds"]["result"] == {"accuracy": 94.5}
     assert known["hangs"]["failed"] == "it took more than 0.01 minutes"
     assert known["kills itself"]["failed"].startswith("it ended with -9")
@@ -222,7 +222,7 @@ def test_a_gpu_day_goes_on_after_failures_and_where_it_was_stopped(tmp_path, mon
     )
     said = gpu.table(known, tasks)
     assert "95.5" in said.splitlines()[1] and said.splitlines()[1].endswith("  met")
-    assert "hangs: failed (2 tries)" in said and "is too long: not begun" in said
+    assert "hangs: failed (3 tries)" in said and "is too long: not begun" in said
 
 
 def test_seeds_of_a_task_are_one_row():
@@ -237,10 +237,14 @@ def test_seeds_of_a_task_are_one_row():
         ([], "needs --json FILE"),
         (["--json={}/day.json"], "needs --images PATH"),
         (["--json={}/other.json", "--pretend"], "has no results of such a day"),
+        (["--json={}/real.json", "--pretend"], "has the results of a real day"),
+        (["--json={}/pretended.json"], "has the results of a pretended day"),
     ],
 )
 def test_a_gpu_day_that_cannot_begin_is_one_line(options, said, tmp_path, capsys):
     (tmp_path / "other.json").write_text("[]")
+    for name in ("real", "pretended"):
+        gpu.keep(tmp_path / f"{name}.json", {}, name == "pretended")
     assert main(["gpu", *(option.format(tmp_path) for option in options)]) == 2
     assert said in capsys.readouterr().err
 
@@ -248,6 +252,6 @@ def test_a_gpu_day_that_cannot_begin_is_one_line(options, said, tmp_path, capsys
 @pytest.mark.slow
 def test_the_whole_gpu_day_can_be_acted_out(tmp_path):
     assert main(["gpu", "--pretend", "--minutes=60", "--json", str(tmp_path / "day.json")]) == 0
-    known = gpu.read(tmp_path / "day.json")
+    known = gpu.read(tmp_path / "day.json", pretend=True)
     assert set(known) == set(gpu.TASKS)
     assert {name for name, one in known.items() if one["tries"] == 2} >= {*gpu.FAULTS}

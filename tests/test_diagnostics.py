@@ -1,6 +1,7 @@
 """What a run records of itself: against the same numbers computed by hand, and without changing any."""
 
 import csv
+import math
 import sys
 
 import pytest
@@ -151,6 +152,12 @@ def test_a_gradient_of_zero_is_drawn_apart_from_the_smallest(monkeypatch, tmp_pa
     first, second = axes.lines[:2]
     assert list(first.get_ydata()) == [1e-20, 1e-3] and max(second.get_ydata()) < 1e-20
     assert [text.get_text() for text in axes.texts] == ["exactly zero"]
+
+
+def test_a_gradient_that_is_no_number_is_not_drawn_as_zero(monkeypatch, tmp_path):
+    norms = [(0.0, [1e-3]), (1.0, [math.nan])]
+    (axes,) = drawn_axes(monkeypatch, lambda: figures.draw_gradient_norms(norms, ["a"], tmp_path / "g.png"))
+    assert math.isnan(axes.lines[0].get_ydata()[1]) and not axes.texts
 
 
 def test_chance_is_in_the_learning_curves(monkeypatch, tmp_path):

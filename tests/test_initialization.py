@@ -228,7 +228,12 @@ def test_the_first_layer_whitens_patches_of_the_images():
 
 def test_a_run_adapts_to_its_images_and_a_resumed_one_is_not_set_back(tmp_path):
     small = ("--data.source.train=60", "--data.source.val=20", "--data.source.test=10", "--data.batch_size=20")
-    small += ("--model.network.width=4", "--run.wandb=disabled", f"--run.folder={tmp_path}", "--model.optimizer.lr=0")
+    small += (
+        "--model.network.width=4",
+        "--run.wandb=disabled",
+        f"--run.folder={tmp_path}",
+        "--model.optimizer.lr=1e-12",
+    )
     lsuv = ("--config", "configs/base.yaml", "--config", "configs/initialization/lsuv.yaml", *small)
     first = run(["fit", *lsuv, "--trainer.max_epochs=1"])
     network, images_NCHW = first.model.network, first.datamodule.sample(250)

@@ -6,10 +6,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs.build_site import DOCS, linked, main
+from docs.build_site import DOCS, linked, main, stage
 
 ROOT = DOCS.parent
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(page for page in DOCS.rglob("*.md") if not page.is_relative_to(DOCS / "examples"))
 TEXTS = [*PAGES, *ROOT.glob("*.md")]
 LINK = re.compile(r"\]\((?!https?:)([^)\s#]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -32,14 +32,15 @@ def test_every_link_leads_to_a_file_and_to_a_heading_of_it(page):
 
 
 def test_every_page_is_in_the_navigation_and_in_the_index_of_its_language():
-    listed = re.findall(r'= "([\w.]+\.md)"', (DOCS / "zensical.toml").read_text(encoding="utf-8"))
-    assert sorted(listed) == [page.name for page in PAGES]
+    listed = re.findall(r'= "([\w./]+\.md)"', (DOCS / "zensical.toml").read_text(encoding="utf-8"))
+    names = {page.relative_to(DOCS).as_posix() for page in PAGES}
+    assert len(listed) == len(names) and {*listed} == names
     for index, korean in (("index.md", False), ("index.ko.md", True)):
         links = {path for path, _ in LINK.findall((DOCS / index).read_text(encoding="utf-8"))}
-        assert {page.name for page in PAGES if (".ko." in page.name) == korean} - {index} <= links
+        assert {name for name in names if (".ko." in name) == korean} - {index} <= links
 
 
-@pytest.mark.parametrize("korean", sorted(DOCS.glob("*.ko.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("korean", [page for page in PAGES if page.name.endswith(".ko.md")], ids=lambda page: page.name)
 def test_a_page_in_two_languages_says_the_same(korean):
     texts = [path.read_text(encoding="utf-8") for path in (korean.with_name(korean.name.replace(".ko", "")), korean)]
     if korean.stem != "index.ko":  # which lists what there is in Korean
@@ -75,12 +76,34 @@ class Page(HTMLParser):
         self.loaded += [given[name] for name in ("href", "src") if given.get(name) and tag in ("script", "link", "img")]
 
 
+def test_a_page_of_html_leads_somewhere_from_disk_and_on_the_site(tmp_path):
+    stage(tmp_path, "URL")
+    for page in DOCS.rglob("*.html"):
+        links = [link for link in Page(page.read_text(encoding="utf-8")).links if not urlsplit(link).scheme]
+        staged = tmp_path / "docs" / page.relative_to(DOCS)
+        assert links and all((page.parent / link).exists() for link in links)
+        on_site = [link for link in Page(staged.read_text(encoding="utf-8")).links if not urlsplit(link).scheme]
+        assert on_site == [re.sub(r"\.md$", "/", link) for link in links]
+
+
+def test_a_folder_that_is_no_earlier_site_is_left_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("docs.build_site.stage", lambda folder, repository: pytest.fail("builds"))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("")
+    for out in (tmp_path / "full", tmp_path / "full" / "thesis.txt", ROOT, DOCS, DOCS / "site"):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(out), "--repository", "URL"])
+        assert f"{out}: " in capsys.readouterr().err
+    assert (tmp_path / "full" / "thesis.txt").exists()
+
+
 @pytest.mark.slow
 def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path):
     pytest.importorskip("zensical")
-    assert main([str(tmp_path / "site"), "--repository", "https://example.org/course"]) == 0
+    command = [str(tmp_path / "site"), "--repository", "https://example.org/course"]
+    assert main(command) == main(command) == 0, "an earlier site is replaced"
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in tmp_path.glob("site/**/index.html")}
-    assert len(pages) == len(PAGES)
+    assert len(pages) == len(PAGES) + len([*DOCS.rglob("*.html")])
     for path, page in pages.items():
         assert not [url for url in page.loaded if urlsplit(url).netloc], "nothing is fetched from elsewhere"
         for link in page.links:
@@ -92,4 +115,5 @@ def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path):
             assert target.exists(), (path, link)
             if url.fragment and target in pages and not url.fragment.startswith("__"):  # the theme's own
                 assert unquote(url.fragment) in pages[target].ids, (path, link)
-    assert '<html lang="ko"' in (tmp_path / "site" / "student.ko" / "index.html").read_text(encoding="utf-8")
+    for korean in ("student.ko", "lecture/claims.ko"):
+        assert '<html lang="ko"' in (tmp_path / "site" / korean / "index.html").read_text(encoding="utf-8")

@@ -145,7 +145,7 @@ def test_a_run_s_steps_are_those_of_its_optimizer(options, evidence, tmp_path):
         ([*ONE_CYCLE, "--model.scheduler.total_steps=0"], "model.scheduler: "),
         (
             [*ONE_CYCLE, "--model.scheduler.total_steps=6", "--trainer.max_epochs=1"],
-            "model.scheduler: Tried to step 7 times",
+            "model.scheduler: OneCycleLR ends after 6 steps, and the run has 10; leave its total_steps out",
         ),
         (["--trainer.max_epochs=-1"], "trainer.max_epochs: "),
     ],
@@ -154,6 +154,17 @@ def test_a_schedule_that_cannot_be_is_one_line(options, said, tmp_path, capsys):
     assert fit(tmp_path, *options) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: {said}") and told.count("\n") == 1
+
+
+def test_a_run_that_goes_on_behind_the_end_of_its_schedule_is_one_line(tmp_path, capsys):
+    one_cycle = ["--model.scheduler=OneCycle", "--trainer.enable_checkpointing=true"]
+    assert fit(tmp_path, *one_cycle, "--trainer.max_epochs=1", "--run.name=first") == 0
+    capsys.readouterr()
+    checkpoint = f"--ckpt_path={tmp_path / 'first' / 'checkpoints' / 'last.ckpt'}"
+    assert fit(tmp_path, *one_cycle, "--trainer.max_epochs=2", checkpoint) == 2
+    said = "error: model.scheduler: OneCycle ends after 10 steps in this checkpoint, and the run has 20; "
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"{said}train all epochs anew, without --ckpt_path"
 
 
 def test_augmentation_counts():

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from project.assignment import RULES, Assignment
-from project.studies.metric_names import MetricName
+from project.studies.metric_names import METRIC_NAMES, MORE_METRICS, MetricName
 from project.studies.study_result import ArmResult, StudyResult
 from project.studies.training_pool import CURVES, RunResult, finite
 from project.support.errors import UserError, in_one_line, note
@@ -53,7 +53,7 @@ def gathered(names: Sequence[str], name: str, metric: MetricName, studies: Path)
         studies: The folder of all studies.
 
     Raises:
-        UserError: There is no such folder, it cannot be read, or not all have the same images.
+        UserError: There is no such folder, it cannot be read, not all have the same images, or the metric is not known of all.
     """
     runs: list[KeptRun] = []
     arms: list[Gathered] = []
@@ -74,16 +74,27 @@ def gathered(names: Sequence[str], name: str, metric: MetricName, studies: Path)
             raise UserError(
                 f"{each.place}: {count} arms are called {each.arm.name}; give each folder once, by its path"
             )
+    results = [run for each in arms for run in each.arm.runs]
+    measured = [known for known in MORE_METRICS if all(has(run, known) for run in results)]
+    if metric not in (*METRIC_NAMES, *measured):
+        known = ", ".join((*METRIC_NAMES, *measured))
+        raise UserError(f"--metric {metric}: was not measured in each of these runs; take one of {known}")
     return StudyResult(
         name=name,
         question="",
         base=[],
         images=first.images,
         metric=metric,
+        measured=measured,
         seeds=max(len(each.arm.runs) for each in arms) or 1,
         target=first.target,
         arms=[each.arm for each in arms],
     )
+
+
+def has(run: RunResult, metric: MetricName) -> bool:
+    """Whether one of MORE_METRICS was measured in a run, be it no number."""
+    return metric in run.measured or metric == "train_loss" and run.train_loss is not None
 
 
 def folder_of(given: str, studies: Path) -> Path:

@@ -2,16 +2,12 @@
 
 from typing import Literal, get_args
 
-MetricName = Literal[
-    "accuracy", "loss", "gap", "epochs",
+Always = Literal["accuracy", "loss", "gap", "epochs"]  # in every study
+Named = Literal[  # where a study names them
     "train_loss", "signal", "saturated", "gradient", "mean_over_batch", "mean_over_image", "mean_over_channel",
     "mean_over_group", "drift_before", "drift_after", "near_zero", "weight_size", "alike", "one_mask", "many_masks",
     "closed_form", "sharpness",
 ]  # fmt: skip
-METRIC_NAMES: tuple[MetricName, ...] = (
-    "accuracy",
-    "loss",
-    "gap",
-    "epochs",
-)  # of every study; others where it names them
-MORE_METRICS: tuple[MetricName, ...] = get_args(MetricName)[len(METRIC_NAMES) :]
+MetricName = Literal[Always, Named]
+METRIC_NAMES: tuple[MetricName, ...] = get_args(Always)
+MORE_METRICS: tuple[MetricName, ...] = get_args(Named)

@@ -6,7 +6,7 @@ from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
 from project.studies.study_metrics import METRICS
-from project.studies.study_result import StudyResult, seeds_of
+from project.studies.study_result import StudyResult, said_of, seeds_of
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
 CHARTS = Path(__file__).with_name("charts.js")
@@ -49,6 +49,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             }
             for name in study.metrics
         },
+        "claims": [{"claim": each.claim, "found": each.found, "said": said_of(each)} for each in study.claims],
         "curves": CURVES,
         "grid": [axis.model_dump() for axis in study.grid or ()],
         "arms": [

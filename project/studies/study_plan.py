@@ -141,7 +141,8 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
     merged_base = merged(base.overlays)
     run_name = (merged_base.get("run") or {}).get("name")
     stem = Path(options.study).stem if options.study else run_name or "+".join([*map(stem_of, base.files), *varied])
-    name = name_of(options, stem)
+    first_seed = whole("--first-seed", options.first_seed, 0, "seeds are counted from there")
+    name = name_of(options, stem, f"-from-{first_seed}" if first_seed else "")
     return Plan(
         name=name,
         question=file.question,
@@ -155,7 +156,7 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
         seeds=file.seeds
         if options.seeds is None
         else whole("--seeds", options.seeds, 2, "one tells nothing about noise"),
-        first_seed=whole("--first-seed", options.first_seed, 0, "seeds are counted from there"),
+        first_seed=first_seed,
         folder=options.out,
         jobs=None if options.jobs is None else whole("--jobs", options.jobs, 1, "nothing would be trained"),
         wandb=options.wandb,
@@ -192,9 +193,9 @@ def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(args)
 
 
-def name_of(options: argparse.Namespace, stem: str) -> str:
+def name_of(options: argparse.Namespace, stem: str, seeds: str = "") -> str:
     """Of the study's folder. Raises UserError where it is taken, or no plain name."""
-    name: str = options.name or re.sub(r"[^\w+.-]+", "-", stem).strip("-.")[:80] or "study"
+    name: str = options.name or (re.sub(r"[^\w+.-]+", "-", stem).strip("-.")[:80] or "study") + seeds
     if Path(name).name != name or name == RUNS:
         raise UserError(f"--name {name}: is no plain name of a folder, or is taken; put the folder into --out")
     return name

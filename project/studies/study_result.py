@@ -77,17 +77,28 @@ class ArmResult(Model):
     found: dict[MetricName, Found] = {}
 
 
+class Compared(Model):
+    """What a comparison of a claim came to: the means of its sides, and their difference; null where a number is missing."""
+
+    comparison: str
+    metric: MetricName
+    means: tuple[float, float] | None = None
+    difference: Estimate | None = None
+
+
 class Judged(Claim):
     """A claim, and what became of it.
 
     Attributes:
-        found: What each comparison came to, in words.
+        compared: What each comparison came to, up to the first one of which a number is missing.
+        found: The same in words.
         p: The largest of its comparisons': of so large a difference where there is none. Not corrected: what was expected was
             written down before, and all comparisons have to hold.
         verdict: `seen` where all hold with p below LIMIT, `reversed` where the contrary of one does, else `not seen`; `not
             measured` where numbers are missing.
     """
 
+    compared: list[Compared] = []
     found: list[str] = []
     p: float | None = None
     verdict: Literal["seen", "not seen", "reversed", "not measured"] = "not measured"
@@ -254,15 +265,20 @@ def judged(claim: Claim, study: StudyResult) -> Judged:
         terms = sides(comparison, claim.metric or study.metric, [arm.name for arm in study.arms])
         found = {term: values_of(term, study) for side in terms for term in side if term.arm}
         common = sorted(set.intersection(*({*each} for each in found.values())))  # nothing where an arm has no numbers
+        result.compared.append(Compared(comparison=comparison, metric=terms[0][0].metric))
         if len(common) < 2:
-            return result.model_copy(update={"found": [*result.found, f"{comparison}: not measured"]})
+            result.found.append(f"{comparison}: not measured")
+            return result
         own, other = (
             [sum(found[term][seed] if term.arm else term.number for term in side) for seed in common] for side in terms
         )
         told = estimates.difference(own, other, 1)
         differences.append(told)
-        metric = METRICS[terms[0][0].metric]
-        means = f"{sum(own) / len(own):.{metric.digits}f} against {sum(other) / len(other):.{metric.digits}f}"
+        one = result.compared[-1]
+        one.means = (sum(own) / len(own), sum(other) / len(other))
+        one.difference = Estimate(mean=told.mean, low=told.low, high=told.high)
+        metric = METRICS[one.metric]
+        means = " against ".join(f"{mean:.{metric.digits}f}" for mean in one.means)
         result.found.append(f"{comparison}: {means}, {amount(told.mean, metric)} ({span(told.low, told.high, metric)})")
     p = max(each.p for each in differences)
     verdict = "seen" if p < LIMIT and all(each.mean > 0 for each in differences) else "not seen"

@@ -25,12 +25,12 @@ def check(args: Sequence[str]) -> None:
     arguments = read_arguments(rest)
     if arguments.help:
         return
-    for option in OF_THE_DATA & arguments.options.keys():
+    for option in sorted(OF_THE_DATA & arguments.options.keys()):
         raise UserError(f"{option}: is taken from the data; leave it out")
     settings = merged(arguments.overlays)
     known = known_settings()
     own = {"out"} if command == "look" else set()
-    for key in settings.keys() - own - {name.partition(".")[0] for name in known}:
+    for key in sorted(settings.keys() - own - {name.partition(".")[0] for name in known}, key=str):
         raise UserError(f"{key}: there is no such setting{did_you_mean(str(key), known)}")
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"

@@ -61,8 +61,8 @@ def draw_gradient_norms(norms: list[tuple[float, list[float]]], layers: list[str
     zero = 10 ** (np.floor(np.log10(positive.min())) - 1) if positive.size else 1.0  # where a logarithmic axis has none
     colors = colormaps["viridis"](np.linspace(0, 0.92, len(layers)))
     for name, color, norms_T in zip(layers, colors, norms_TL.T):
-        axes.plot(epochs, np.where(norms_T > 0, norms_T, zero), color=color, label=name)
-    if positive.size < norms_TL.size:
+        axes.plot(epochs, np.where(norms_T == 0, zero, norms_T), color=color, label=name)
+    if (norms_TL == 0).any():
         axes.axhline(zero, color="0.4", linewidth=1, linestyle="--", zorder=0)
         axes.text(epochs[0], zero, "exactly zero", va="bottom", fontsize=8, color="0.3")
     axes.set(xlabel="epoch", ylabel="norm of the gradient", yscale="log")

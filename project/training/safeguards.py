@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
 
 from project.augmentation import Augmentation
 from project.classifier import Classifier
@@ -83,6 +84,9 @@ class FirstBatch(Callback):
             check_batch(pl_module, data)
         check_lists(pl_module.network)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        check_lengths(trainer)
+
 
 def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
     """Raises UserError where every learning rate is 0, and no schedule has a rate of its own."""
@@ -91,6 +95,18 @@ def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
     has_own = any(hasattr(schedule.scheduler, "max_lrs") for schedule in schedules)  # torch's CyclicLR
     if rates and not any(rates) and not has_own:
         raise UserError("model.optimizer: lr 0 trains nothing; take a rate above 0")
+
+
+def check_lengths(trainer: Trainer) -> None:
+    """Raises UserError where a schedule that takes no more steps than its own ends before the run, as a checkpoint's may."""
+    steps = trainer.estimated_stepping_batches
+    for scheduler in (schedule.scheduler for schedule in trainer.lr_scheduler_configs):
+        if isinstance(scheduler, OneCycleLR) and scheduler.total_steps < steps:
+            ends = f"model.scheduler: {type(scheduler).__name__} ends after {scheduler.total_steps} steps"
+            if trainer.ckpt_path:
+                longer = f"{ends} in this checkpoint, and the run has {steps}"
+                raise UserError(f"{longer}; train all epochs anew, without --ckpt_path")
+            raise UserError(f"{ends}, and the run has {steps}; leave its total_steps out")
 
 
 def check_augmentation(data: ImageData) -> None:

@@ -3,16 +3,17 @@
 import pytest
 
 from project.studies.claims import Claim, sides
+from project.studies.study_page import page_data
 from project.studies.study_plan import read_plan
-from project.studies.study_result import ArmResult, Judged, StudyResult, answer, report
-from project.studies.training_pool import RunResult
+from project.studies.study_result import ArmResult, Judged, StudyResult, answer, report, said_of
+from project.studies.training_pool import CURVES, RunResult
 from project.support.errors import UserError
 
 NOISE = [0.0, 0.001, -0.001, 0.002, -0.002]
 
 
 def run_of(seed, accuracy, signal):
-    curves = {"val/accuracy": [accuracy]}
+    curves = dict.fromkeys(CURVES, [accuracy])
     kept = {"loss": 1.0, "train_loss": 0.5, "val_loss": 1.0, "remarks": [], "seconds": 1.0}
     return RunResult(seed=seed, accuracy=accuracy, curves=curves, measured={"signal": signal}, **kept)
 
@@ -45,6 +46,8 @@ def test_a_claim_is_seen_where_all_that_it_says_holds():
     assert claim.found[0].startswith("one > base: 60.0 against 50.0, +10.0 points (")
     assert "expected: So it is." in report(study) and "seen, p = " in report(study)
     assert answer(study) == study, "asked again, it answers the same"
+    (shown,) = page_data(study)["claims"]
+    assert shown == {"claim": "So it is.", "found": claim.found, "said": said_of(claim)}
 
 
 def test_a_claim_is_not_seen_where_a_part_is_noise_and_reversed_where_the_contrary_is_so():

@@ -121,6 +121,11 @@ def test_a_folder_that_is_none_is_one_line(change, said, write_run, tmp_path, ca
         (["a", "--config", "configs/base.yaml"], "compares either runs that are there or arms to train"),
         (["a", "--seeds", "3"], "compares either runs that are there or arms to train"),
         (["a", "a"], "2 arms are called"),
+        (
+            ["a", "--metric", "signal"],
+            "--metric signal: was not measured in each of these runs; take one of accuracy, ",
+        ),
+        (["a", "--metric", "train_loss"], "--metric train_loss: was not measured in each"),
         (["a", "other"], "has other images than"),
     ],
 )
@@ -130,7 +135,20 @@ def test_what_compares_nothing_is_one_line(options, said, write_run, tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert main(["study", *options]) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "studies").exists()
+
+
+def test_what_a_study_measured_is_kept_when_it_is_compared_again(write_run, tmp_path):
+    """As long as all runs have it."""
+    study = gathered([write_run("a", 0, 0.5), write_run("b", 0, 0.6, lr=0.2)], "s", "accuracy", tmp_path)
+    for arm in study.arms:
+        arm.runs[:] = [run.model_copy(update={"train_loss": 1.0, "measured": {"alike": None}}) for run in arm.runs]
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "study.json").write_text(study.model_dump_json())
+    again = answer(gathered(["s"], "again", "alike", tmp_path))
+    assert again.measured == ["train_loss", "alike"] and {*again.arms[1].found} == {*again.metrics}
+    both = gathered(["s", write_run("c", 0, 0.5, lr=0.3)], "both", "accuracy", tmp_path)
+    assert both.measured == []
 
 
 def test_an_unfinished_run_of_several_is_left_out(write_run, tmp_path, capsys):

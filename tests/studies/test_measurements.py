@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import math
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from project.initialization import Constant, He, Normal, Xavier
 from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization
 from project.regularization import Dropout
-from project.studies.measurements import MEASUREMENTS, drift, some
+from project.studies.measurements import MEASUREMENTS, Measuring, drift, some
 from project.studies.metric_names import METRIC_NAMES, MORE_METRICS
 from project.studies.study_metrics import METRICS
 
@@ -123,11 +122,15 @@ def test_drift_is_told_in_deviations():
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-def test_what_is_measured_is_a_number(name, data):
+def test_what_is_measured_is_a_number_and_leaves_the_network_as_it_was(name, data):
     """A network's means and deviations are a pair for each unit; all else is one number."""
     torch.manual_seed(0)
-    network = ConvNet(width=8, stages=1, normalization=BatchNormalization()).eval()
-    before = copy.deepcopy(network.state_dict())
-    found = MEASUREMENTS[name].of(network, data)
+    network = ConvNet(width=8, stages=1, normalization=BatchNormalization())
+    before, draws = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    measuring = Measuring((name,), data)
+    measuring.take(nn.ModuleDict({"network": network}), MEASUREMENTS[name].at)
+    ((found,),) = measuring.taken.values()
     assert found.isfinite().all() and found.ndim == (2 if MEASUREMENTS[name].at == "epochs" else 0)
-    assert before.keys() == network.state_dict().keys() and not math.isnan(found.sum())
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+    assert all(module.training for module in network.modules()) and torch.equal(torch.get_rng_state(), draws)
+    assert all(parameter.grad is None for parameter in network.parameters())

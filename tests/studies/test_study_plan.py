@@ -56,6 +56,13 @@ def test_a_file_says_what_options_say(tmp_path):
     assert (other.metric, other.seeds) == ("gap", 2)
 
 
+def test_a_study_of_other_seeds_has_a_folder_of_its_own():
+    arm = ["--arm", f"he={HE}", *(f"--arm={'long' * 10}{rate}=--model.optimizer.lr {rate}" for rate in (0.2, 0.3))]
+    first, other = read_plan([*BASE, *arm]), read_plan([*BASE, *arm, "--first-seed", "100"])
+    assert other.name == f"{first.name}-from-100" and other.first_seed == 100
+    assert read_plan([*BASE, *arm, "--first-seed", "100", "--name", "mine"]).name == "mine"
+
+
 @pytest.mark.parametrize("path", sorted(Path("configs/studies").rglob("*.yaml")), ids=str)
 def test_the_studies_that_come_along_can_be_read(path):
     plan = read_plan(["--study", str(path)])
