@@ -45,7 +45,7 @@ def of_a_study(tmp_path, higher, seeds=5):
 
 
 def test_the_regularizers_figure_marks_those_that_lower_the_validation_loss(tmp_path, monkeypatch):
-    study = of_a_study(tmp_path, [-1, 1, *[0] * 9])
+    study = of_a_study(tmp_path, [-1, 1, -0.01, *[0] * 8])
     assert [arm.name for arm in study.arms if wins(arm)] == [study.arms[1].name]
     drawn = []
     monkeypatch.setattr(gallery_regularizers, "finish", lambda figure, title, sentence, path: drawn.append(figure))

@@ -103,21 +103,22 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
         axes.set_title(f"layer {layer}", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("output less its unit's mean", fontsize=8)
+    wide = "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them."
     seen = {
-        nn.Tanh: "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them. With N(0, 1) "
-        "they are told apart, but nearly every output is saturated and lets hardly any gradient through. With N(0, 0.01²) each "
-        "layer divides the signal, until nothing is left. Xavier and He fit the weights to the layer's size, and all ten layers still "
-        "tell images apart: by Xavier's formula the spread shrinks slowly, with the gain it stays.",
-        nn.Sigmoid: "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them. "
-        "With N(0, 1) most outputs are saturated and let hardly any gradient through. With each of the others the signal is lost "
-        "on the way: a sigmoid's slope is at most a quarter, and none of these formulas makes up for that. None of the four "
-        "rows is good.",
+        nn.Tanh: """With N(0, 1) they are told apart, but nearly every output is saturated and lets hardly any gradient
+            through. With N(0, 0.01²) each layer divides the signal, until nothing is left. Xavier and He fit the
+            weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the spread
+            shrinks slowly, with the gain it stays.""",
+        nn.Sigmoid: """With N(0, 1) most outputs are saturated and let hardly any gradient through. With each of the
+            others the signal is lost on the way: a sigmoid's slope is at most a quarter, and none of these formulas
+            makes up for that. None of the four rows is good.""",
     }[activation]
-    number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw). Spread: a
-    unit's standard deviation over images, mean of the units. Saturated (where at least 1 % are): outputs where the function's slope is less than
-    {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of {SEEDS} draws."""
+    number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw).
+    Spread: a unit's standard deviation over images, mean of the units. Saturated (where at least 1 % are): outputs
+    where the function's slope is less than {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of
+    {SEEDS} draws."""
     title = f"How ten {activation.__name__.lower()} layers tell 200 images apart, before any training"
-    finish(figure, title, f"{seen} {number}", path)
+    finish(figure, title, f"{wide} {seen} {number}", path)
 
 
 def saturated(outputs_NU: Tensor, activation: type[nn.Module]) -> float:
@@ -181,12 +182,13 @@ def gradients_by_depth(path: Path) -> None:
     axes.set(yscale="log", ylabel="norm of the loss's gradient by a layer's weights")
     axes.set(xlabel=f"hidden layer ({layers[-1]} is next to the answer)", xticks=layers[::2])
     axes.legend(frameon=False, title=f"Gradient at layer {layers[0]}, as a multiple of that at layer {layers[-1]}")
-    seen = f"""A gradient comes from the answer, on the right, and goes back to the left. Each unnormalized sigmoid layer shrinks
-    it several times over, and the first layers get nothing to learn from; ReLU with PyTorch's default initialization does the
-    same, more slowly. He's weights keep it within a factor of about two. Batch normalization lets none vanish; with ReLU it
-    even grows on its way, so that one learning rate for all layers must be small enough for the first ones.
-    Left out are layer 1 and the last one, whose weights are of other sizes ({inputs_NCHW[0].numel()} inputs, 10 outputs), so that their norms cannot be
-    compared with these. Lines: medians of {SEEDS} draws, with narrow bands from the lowest to the highest."""
+    seen = f"""A gradient comes from the answer, on the right, and goes back to the left. Each unnormalized sigmoid
+    layer shrinks it several times over, and the first layers get nothing to learn from; ReLU with PyTorch's default
+    initialization does the same, more slowly. He's weights keep it within a factor of about two. Batch normalization
+    lets none vanish; with ReLU it even grows on its way, so that one learning rate for all layers must be small
+    enough for the first ones. Left out are layer 1 and the last one, whose weights are of other sizes
+    ({inputs_NCHW[0].numel()} inputs, 10 outputs), so that their norms cannot be compared with these. Lines: medians
+    of {SEEDS} draws, with narrow bands from the lowest to the highest."""
     finish(figure, f"Gradients on their way back through {depth} hidden layers, before any training", seen, path)
 
 
@@ -216,8 +218,8 @@ def schedules(path: Path) -> None:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel("learning rate")
-    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low
-    ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
+    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance,
+    low ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
     falling after epoch 6."""
     finish(figure, "Every schedule in configs/optimization/, epoch by epoch", seen, path)
 
@@ -297,13 +299,14 @@ def optimizers(path: Path) -> None:
     key.plot([], [], "s", color="0.6", markersize=11, label="darker: higher loss")
     key.legend(frameon=False, loc="center", fontsize=10)
     key.axis("off")
-    seen = f"""A bent valley, steep across and nearly flat along. From losses of {spread(loss(torch.tensor(starts)).tolist())} at the
-    three starts, plain SGD drops to its floor at once and then creeps, since a larger rate would throw it out; momentum
-    gathers speed along the floor. Adagrad divides its steps by all past gradients, so that the steep first ones shrink all later
-    steps. RMSprop's first step is ten times its rate, so that only a small rate stays in the valley, and it creeps. Adam
-    corrects that, and has momentum. SAM takes its slope from a place 0.1 further uphill, which is to lead away from narrow valleys: here there is
-    only this one, and it bounces between its walls. Each optimizer has that of 29 rates which ends lowest (the worst of its three
-    paths counts), among those with which no path rises above its start."""
+    seen = f"""A bent valley, steep across and nearly flat along. From losses of
+    {spread(loss(torch.tensor(starts)).tolist())} at the three starts, plain SGD drops to its floor at once and then
+    creeps, since a larger rate would throw it out; momentum gathers speed along the floor. Adagrad divides its steps
+    by all past gradients, so that the steep first ones shrink all later steps. RMSprop's first step is ten times its
+    rate, so that only a small rate stays in the valley, and it creeps. Adam corrects that, and has momentum. SAM
+    takes its slope from a place 0.1 further uphill, which is to lead away from narrow valleys: here there is only
+    this one, and it bounces between its walls. Each optimizer has that of 29 rates which ends lowest (the worst of
+    its three paths counts), among those with which no path rises above its start."""
     finish(figure, "Optimizers in a bent valley, each with a learning rate that suits it", seen, path)
 
 
@@ -330,8 +333,7 @@ def augmentations(path: Path) -> None:
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     seen = """Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says
-    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels,
-    too."""
+    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels, too."""
     finish(figure, "The same eight images under every augmentation, turned up to be seen", seen, path)
 
 
@@ -364,11 +366,11 @@ def layer_inputs(path: Path) -> None:
         axes.grid(alpha=0.3)
     grid[0, 0].set_ylabel("input of the unit's tanh")
     grid[0, 1].legend(frameon=False, loc="upper right", ncols=2)
-    seen = f"""Drawn is one unit of a hidden layer's 100, for the same {IMAGES} images at each step, before its activation function, tanh: in
-    each network the unit whose changes are nearest to the median of all units (seed 0). Without normalization what arrives
-    changes while the layers before it learn, above all in width, and this layer has to learn anew what to make of it. With batch
-    normalization it stays as it was, and the network learns more in as many steps. Numbers: medians over the units at the end
-    of training, lowest to highest of {DRIFT_SEEDS} seeds."""
+    seen = f"""Drawn is one unit of a hidden layer's 100, for the same {IMAGES} images at each step, before its
+    activation function, tanh: in each network the unit whose changes are nearest to the median of all units (seed 0).
+    Without normalization what arrives changes while the layers before it learn, above all in width, and this layer
+    has to learn anew what to make of it. With batch normalization it stays as it was, and the network learns more in
+    as many steps. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS} seeds."""
     finish(figure, "What a typical unit of the third layer gets while the network trains", seen, path)
 
 
@@ -406,7 +408,7 @@ def watched(data: ImageData, normalization: Normalization | None, seed: int) -> 
 
 
 def changes(quantiles_T3U: Tensor) -> tuple[Tensor, Tensor]:
-    """What training changes for each unit, in first widths of its band: how far its median moves, and how wide the band becomes."""
+    """What training does to each unit, in first widths of its band: how far the median moves, and the last width."""
     widths_TU = quantiles_T3U[:, 2] - quantiles_T3U[:, 0]
     return (quantiles_T3U[-1, 1] - quantiles_T3U[0, 1]).abs() / widths_TU[0], widths_TU[-1] / widths_TU[0]
 
