@@ -1,13 +1,20 @@
 """The gallery: every figure is drawn, from what the code really does."""
 
 import pytest
+import torch
 from PIL import Image
 from torch import nn
 
 from main import main
 from project.studies import gallery_figures as figures
+from project.studies import gallery_regularizers
 from project.studies.gallery import GALLERY
 from project.studies.gallery_figures import SCHEDULES, configured
+from project.studies.gallery_regularizers import draw, planned, wins
+from project.studies.study_result import ArmResult, StudyResult, answer
+from project.studies.study_trainings import completed_arms
+from project.studies.training_pool import RunResult
+from project.training.configuration import merged
 
 
 @pytest.mark.slow
@@ -19,22 +26,77 @@ def test_a_figure_is_drawn(name, tmp_path, capsys):
     assert f"[1/1] {tmp_path / name}.png" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_the_regularizers_figure_trains_with_each_of_them(tmp_path, monkeypatch):
-    train, losses = figures.train, []
-
-    def train_for_an_epoch(classifier, data, epochs):
-        losses.append(train(classifier, data, 1))
-        return losses[-1]
-
-    monkeypatch.setattr(figures, "train", train_for_an_epoch)
-    figures.regularizers(tmp_path / "regularizers.png")
-    assert len(losses) == 12 * figures.REGULARIZED_SEEDS and all(
-        len(training) == len(validation) == 1 for training, validation in losses
+def of_a_study(tmp_path, higher, seeds=5):
+    """The regularizers' study with invented losses: the first arm's, and the others' higher by so much, in their order."""
+    plan = planned(tmp_path)
+    runs = [
+        [
+            RunResult(seed=seed, accuracy=0.5, loss=2 + more + seed / 100, train_loss=0.1, val_loss=2 + more + seed / 100,
+                      curves={"train/loss": [1.0, 0.1], "val/loss": [2.2, 2.0]}, remarks=[], seconds=1.0)
+            for seed in range(seeds)
+        ]
+        for more in (0, *higher)
+    ]  # fmt: skip
+    arms = [ArmResult(name=arm.name, overlay=arm.text, runs=own) for arm, own in zip(plan.arms, runs)]
+    images = plan.base["data"]["source"]
+    return answer(
+        StudyResult(name="s", question="", base=[], images=images, metric="loss", seeds=seeds, target=0.8, arms=arms)
     )
-    assert len({training[0] for training, _ in losses}) >= 10, "each of them changes something"
+
+
+def test_the_regularizers_figure_marks_those_that_lower_the_validation_loss(tmp_path, monkeypatch):
+    study = of_a_study(tmp_path, [-1, 1, -0.01, *[0] * 8])
+    assert [arm.name for arm in study.arms if wins(arm)] == [study.arms[1].name]
+    drawn = []
+    monkeypatch.setattr(gallery_regularizers, "finish", lambda figure, title, sentence, path: drawn.append(figure))
+    draw(study, tmp_path / "regularizers.png")
+    _, ends = drawn[0].axes
+    labels = [(label.get_text(), label.get_fontweight()) for label in ends.get_yticklabels()]
+    assert labels[:2] == [("none", "normal"), (study.arms[1].name, "bold")] and labels[-1][0] == study.arms[2].name
+    assert "1.92" in [text.get_text() for text in ends.texts], "the gap without a regularizer"
+
+
+@pytest.mark.slow
+def test_the_regularizers_figure_is_drawn_from_a_study_whose_runs_are_kept(tmp_path, monkeypatch):
+    plan = planned(tmp_path / "studies")
+    short = merged([plan.base, {"trainer": {"max_epochs": 2}}])
+    monkeypatch.setattr(
+        gallery_regularizers, "planned", lambda folder: plan._replace(base=short, arms=plan.arms[:2], seeds=2)
+    )
+    gallery_regularizers.regularizers(tmp_path / "regularizers.png")
+    assert len([*(tmp_path / "studies" / "runs").glob("*/result.json")]) == 4
     with Image.open(tmp_path / "regularizers.png") as drawn:
         assert drawn.width >= 900
+
+
+def test_each_regularizer_of_the_figure_is_another_one_and_says_its_strength(tmp_path):
+    arms, _ = completed_arms(planned(tmp_path))
+    chosen = [(each["model"]["regularization"], each["data"]["augmentation"]) for each in arms.values()]
+    assert len(arms) == 12 and chosen[0] == ([], []) and all(len(one) + len(other) == 1 for one, other in chosen[1:])
+    for name, (one, other) in [*zip(arms, chosen)][1:]:
+        assert float(name.split()[-1]) in [*(one or other)[0]["init_args"].values()], name
+
+
+def test_saturated_are_outputs_where_the_function_is_flat():
+    inputs = torch.tensor([[0.0], [1.0], [4.5], [-9.0]])
+    assert figures.saturated(inputs.sigmoid(), nn.Sigmoid) == figures.saturated(inputs.tanh(), nn.Tanh) == 0.5
+
+
+def test_small_numbers_are_told_by_their_power_of_ten():
+    assert figures.told_small([5.5e-7, 5.7e-7]) == "(5.5 to 5.7)·10⁻⁷" and figures.told_small([6e-16]) == "6·10⁻¹⁶"
+    assert figures.told_small([0.031]) == "0.031" and figures.spread([199.6, 201]) == "200 to 201"
+
+
+def test_the_typical_unit_is_the_one_that_changes_like_most():
+    lows, moves, widths = (
+        torch.tensor([0.0, 1, 2, 3, 4]),
+        torch.tensor([0.0, 0.1, 0.2, 0.3, 5]),
+        torch.tensor([1.0, 1, 2, 3, 3]),
+    )
+    quantiles_T3U = torch.stack(
+        [torch.stack([lows, lows + 0.5, lows + 1]), torch.stack([lows, lows + 0.5 + moves, lows + widths])]
+    )
+    assert figures.typical(quantiles_T3U) == 2
 
 
 def test_the_row_called_xavier_is_the_formula_and_the_other_has_its_gain():

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from project.studies import gallery_figures as figures
+from project.studies.gallery_regularizers import regularizers
 from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 from project.training.command_line import quieten
@@ -19,7 +20,7 @@ GALLERY: dict[str, Callable[[Path], None]] = {
     "schedules": figures.schedules,
     "optimizers": figures.optimizers,
     "augmentations": figures.augmentations,
-    "regularizers": figures.regularizers,
+    "regularizers": regularizers,
     "layer_inputs": figures.layer_inputs,
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, seed_everything
+from pytorch_lightning import seed_everything
 from pytorch_lightning.callbacks import LambdaCallback
 from torch import Tensor, nn
 
@@ -20,10 +20,12 @@ from project.classifier import Classifier, steps_each_batch
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization, Normal, Xavier
-from project.networks import MLP, ConvNet
-from project.normalization import BatchNormalization
+from project.networks import MLP
+from project.normalization import BatchNormalization, Normalization
 from project.optimization import SAM
 from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.measurements import SATURATED, activation_modules, recorded, some
+from project.support.remembered import undisturbed
 from project.training.command_line import made
 from project.training.configuration import merged, read_arguments
 from project.training.figures import TRAIN, VAL, blank, blanks, save
@@ -32,8 +34,10 @@ from project.training.trainer import Trainer
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEDULES = ("constant", "step", "multistep", "exponential", "polynomial", "cosine", "cosine_restarts", "warmup_cosine",
              "onecycle", "cyclic", "plateau")  # fmt: skip
-FAINT, FAINT_PATH = "0.75", "#8fb3d6"
-SEEDS, REGULARIZED_SEEDS, DRIFT_SEEDS = 5, 3, 3
+FAINT_PATH = "#8fb3d6"
+SEEDS, DRIFT_SEEDS = 5, 3
+IMAGES, WATCHED_EVERY = 500, 10  # images that a unit's input is watched for, and steps from one look to the next
+ROUNDING = 1e-7  # of numbers next to 1 in single precision
 
 
 def finish(figure: Any, title: str, sentence: str, path: Path) -> None:
@@ -51,26 +55,6 @@ def images(count: int, **settings: Any) -> ImageData:
     return data
 
 
-def train(classifier: Classifier, data: ImageData, epochs: int) -> tuple[list[float], list[float]]:
-    """Train, and return the training and the validation loss of every epoch."""
-    losses: dict[str, list[float]] = {"train/loss": [], "val/loss": []}
-
-    def keep(trainer: Any, pl_module: LightningModule) -> None:
-        for name, values in losses.items():
-            values.append(trainer.callback_metrics[name].item())
-
-    Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        callbacks=[LambdaCallback(on_train_epoch_end=keep)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        num_sanity_val_steps=0,
-    ).fit(classifier, data)
-    return losses["train/loss"], losses["val/loss"]
-
-
 class PlainXavier(Xavier):
     """The formula by itself, without the gain of the activation that follows."""
 
@@ -81,7 +65,11 @@ class PlainXavier(Xavier):
 
 
 def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
-    """Outputs of a deep network's layers: a row for each way of drawing weights, a column for each of six layers."""
+    """How outputs of a deep network's units differ from image to image.
+
+    A row for each way of drawing weights, a column for each of six layers. From every output its unit's mean over images is
+    subtracted: what units put out for all images alike tells no images apart, however much the units differ.
+    """
     inputs_NCHW, labels_N = labelled_images(200)
     strategies: dict[str, Initialization] = {
         "weights N(0, 1)": Normal(1.0),
@@ -91,68 +79,117 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
         "He": He(),
     }
     layers = (1, 2, 4, 6, 8, 10)
-    span = (-1, 1) if activation is nn.Tanh else (0, 1)
-    figure, grid = blanks(len(strategies), len(layers), 10.5, 1.5 * len(strategies) + 1.3)
+    reach = 2.0 if activation is nn.Tanh else 1.0  # from the least output to the largest
+    figure, grid = blanks(len(strategies), len(layers), 12, 1.6 * len(strategies) + 1.5)
     for row, (name, strategy) in zip(grid, strategies.items()):
         drawn = [fresh_layers(inputs_NCHW, labels_N, activation, strategy, 10, 256, seed=seed) for seed in range(SEEDS)]
         row[0].set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
         for axes, layer in zip(row, layers):
             outputs_NU = drawn[0].outputs[layer - 1]
-            axes.hist(outputs_NU.flatten().numpy(), bins=50, range=span, color=TRAIN)
-            axes.set(yticks=[], xlim=span)
+            centred_NU = outputs_NU - outputs_NU.mean(0)
+            axes.hist(centred_NU.flatten().numpy(), bins=81, range=(-reach, reach), color=TRAIN)
+            axes.set(yticks=[], xlim=(-reach, reach), xticks=[-reach / 2, 0, reach / 2])
             axes.spines.left.set_visible(False)
             axes.tick_params(labelsize=7)
             signals = [network.signals()[layer - 1] for network in drawn]
-            axes.text(0.5, 0.86, spread(signals), transform=axes.transAxes, ha="center", fontsize=8)
-            axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
+            said = f"spread {told_small(signals)}" if max(signals) > ROUNDING else "spread under 10⁻⁷"
+            axes.text(0.5, 0.89, said, transform=axes.transAxes, ha="center", fontsize=8.5)
+            shares = [100 * saturated(network.outputs[layer - 1], activation) for network in drawn]
+            if max(shares) >= 1:
+                said = f"{spread(shares)} % saturated"
+                axes.text(0.5, 0.76, said, transform=axes.transAxes, ha="center", fontsize=8.5, color=VAL)
+            axes.set_ylim(0, axes.get_ylim()[1] * 1.45)
     for axes, layer in zip(grid[0], layers):
         axes.set_title(f"layer {layer}", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("output less its unit's mean", fontsize=8)
+    wide = "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them."
     seen = {
-        nn.Tanh: "With N(0, 1) every unit sits at -1 or 1, where the slope is nearly zero; with a std of 0.01 each layer divides "
-        "the signal, until nothing is left. Xavier and He choose the std by the layer's size, and the signal arrives: by "
-        "Xavier's formula it shrinks slowly, with the gain it stays.",
-        nn.Sigmoid: "With N(0, 1) units sit at 0 or 1, where the slope is nearly zero. With each of the others, units of the tenth "
-        "layer say the same for all images: a sigmoid's outputs are all positive, its slope is at most a quarter, and none of "
-        "these formulas makes up for that. None of the four rows is good.",
+        nn.Tanh: """With N(0, 1) they are told apart, but nearly every output is saturated and lets hardly any gradient
+            through. With N(0, 0.01²) each layer divides the signal, until nothing is left. Xavier and He fit the
+            weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the spread
+            shrinks slowly, with the gain it stays.""",
+        nn.Sigmoid: """With N(0, 1) most outputs are saturated and let hardly any gradient through. With each of the
+            others the signal is lost on the way: a sigmoid's slope is at most a quarter, and none of these formulas
+            makes up for that. None of the four rows is good.""",
     }[activation]
-    number = "Number: a unit's standard deviation over images, mean of the 256 units, lowest to highest of five draws."
-    title = f"What ten {activation.__name__.lower()} layers make of 200 images, before any training"
-    finish(figure, title, f"{seen} {number}", path)
+    number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw).
+    Spread: a unit's standard deviation over images, mean of the units. Saturated (where at least 1 % are): outputs
+    where the function's slope is less than {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of
+    {SEEDS} draws."""
+    title = f"How ten {activation.__name__.lower()} layers tell 200 images apart, before any training"
+    finish(figure, title, f"{wide} {seen} {number}", path)
+
+
+def saturated(outputs_NU: Tensor, activation: type[nn.Module]) -> float:
+    """The share of a sigmoid's or tanh's outputs where its slope, as a part of the steepest, is less than SATURATED."""
+    slopes_NU = 1 - outputs_NU**2 if activation is nn.Tanh else 4 * outputs_NU * (1 - outputs_NU)
+    return (slopes_NU < SATURATED).double().mean().item()
 
 
 def spread(values: Sequence[float]) -> str:
     """The lowest and the highest of some values, or one number where these look alike."""
-    low, high = (f"{value:.2g}" for value in (min(values), max(values)))
+    low, high = (plain(value) for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
 
+def plain(value: float) -> str:
+    """Two digits that count, without a power of ten."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def told_small(values: Sequence[float]) -> str:
+    """The same of values that may be very small: `(5.5 to 5.7)·10⁻⁷`."""
+    if max(values) >= 1e-3:
+        return spread(values)
+    exponent = math.floor(math.log10(max(values)))
+    digits = spread([value / 10**exponent for value in values])
+    return f"{f'({digits})' if ' ' in digits else digits}·10{power(exponent)}"
+
+
+def power(exponent: int) -> str:
+    """A whole number, raised."""
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def gradients_by_depth(path: Path) -> None:
-    """Gradients of a fresh deep network, layer by layer, with and without batch normalization."""
+    """Gradients of a fresh deep network, layer by layer, by what its weights and its normalization are.
+
+    Drawn are the hidden layers but the first, which are all of one size: the norm also grows with the number of weights.
+    """
     inputs_NCHW, labels_N = labelled_images(200)
-    figure, axes = blank(9, 5.4)
-    layers = range(1, 22)
-    said = []
-    for name, activation, color in (("sigmoid", nn.Sigmoid, VAL), ("ReLU", nn.ReLU, TRAIN)):
-        for kind, normalization, style in (("no", None, "--o"), ("batch", BatchNormalization(), "-o")):
-            drawn = [
-                fresh_layers(inputs_NCHW, labels_N, activation, None, 20, 128, normalization, seed).gradients
-                for seed in range(SEEDS)
-            ]
-            norms_SL = np.array(drawn)
-            label = f"{name}, {kind} normalization"
-            middle = np.median(norms_SL, 0)
-            axes.fill_between(layers, norms_SL.min(0), norms_SL.max(0), color=color, alpha=0.2, linewidth=0)
-            axes.plot(layers, middle, style, color=color, markersize=4, label=label)
-            ratio = middle[0] / middle[-1]
-            said.append(f"{label}: {ratio:.2g}" if ratio < 100 else f"{label}: {ratio:.0f}")
+    depth, width = 20, 128
+    figure, axes = blank(10, 6)
+    layers = range(2, depth + 1)
+    default = "PyTorch's default initialization"
+    candidates: tuple[tuple[str, type[nn.Module], Initialization | None, Normalization | None, str, str], ...] = (
+        ("ReLU, batch normalization", nn.ReLU, None, BatchNormalization(), "-o", TRAIN),
+        ("ReLU, He", nn.ReLU, He(), None, ":o", TRAIN),
+        (f"ReLU, {default}", nn.ReLU, None, None, "--o", TRAIN),
+        ("sigmoid, batch normalization", nn.Sigmoid, None, BatchNormalization(), "-o", VAL),
+        (f"sigmoid, {default}", nn.Sigmoid, None, None, "--o", VAL),
+    )
+    for name, activation, initialization, normalization, style, color in candidates:
+        drawn = [
+            fresh_layers(inputs_NCHW, labels_N, activation, initialization, depth, width, normalization, seed).gradients
+            for seed in range(SEEDS)
+        ]
+        norms_SL = np.array(drawn)[:, 1:depth]
+        middle = np.median(norms_SL, 0)
+        axes.fill_between(layers, norms_SL.min(0), norms_SL.max(0), color=color, alpha=0.2, linewidth=0)
+        label = f"{name}: {told_small([middle[0] / middle[-1]])}"
+        axes.plot(layers, middle, style, color=color, markersize=4, label=label)
     axes.set(yscale="log", ylabel="norm of the loss's gradient by a layer's weights")
-    axes.set(xlabel="layer (1 sees the image, 21 gives the answer)", xticks=range(1, 22, 2))
-    axes.legend(frameon=False)
-    seen = f"""Each layer back, an unnormalized sigmoid shrinks the gradient several times over, and the first layers get
-    nothing to learn from; PyTorch's own start does the same to a ReLU, more slowly. With batch normalization the first
-    layers get a gradient, even a larger one than the last: rates have to suit the largest. First layer's norm over the last
-    one's: {"; ".join(said)}. Lines: medians of five draws, with bands from the lowest to the highest, which are narrow."""
-    finish(figure, "Gradients on their way back through 20 layers, before any training", seen, path)
+    axes.set(xlabel=f"hidden layer ({layers[-1]} is next to the answer)", xticks=layers[::2])
+    axes.legend(frameon=False, title=f"Gradient at layer {layers[0]}, as a multiple of that at layer {layers[-1]}")
+    seen = f"""A gradient comes from the answer, on the right, and goes back to the left. Each unnormalized sigmoid
+    layer shrinks it several times over, and the first layers get nothing to learn from; ReLU with PyTorch's default
+    initialization does the same, more slowly. He's weights keep it within a factor of about two. Batch normalization
+    lets none vanish; with ReLU it even grows on its way, so that one learning rate for all layers must be small
+    enough for the first ones. Left out are layer 1 and the last one, whose weights are of other sizes
+    ({inputs_NCHW[0].numel()} inputs, 10 outputs), so that their norms cannot be compared with these. Lines: medians
+    of {SEEDS} draws, with narrow bands from the lowest to the highest."""
+    finish(figure, f"Gradients on their way back through {depth} hidden layers, before any training", seen, path)
 
 
 def schedules(path: Path) -> None:
@@ -181,8 +218,8 @@ def schedules(path: Path) -> None:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel("learning rate")
-    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance, low
-    ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
+    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance,
+    low ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
     falling after epoch 6."""
     finish(figure, "Every schedule in configs/optimization/, epoch by epoch", seen, path)
 
@@ -228,8 +265,9 @@ def optimizers(path: Path) -> None:
     }
     starts = [(-1.8, 2.2), (-2.0, 1.2), (-1.4, 2.6)]
     rates = [round(10 ** (k / 8), 4) for k in range(-24, 5)]
-    figure, grid = blanks(2, 4, 12, 6.9)
-    x, y = torch.meshgrid(torch.linspace(-2.4, 2.4, 160), torch.linspace(-1.2, 3.2, 160), indexing="ij")
+    figure, grid = blanks(2, 4, 12.5, 8.2)
+    across, up = (-2.7, 2.1), (-0.8, 3.2)
+    x, y = torch.meshgrid(torch.linspace(*across, 160), torch.linspace(*up, 160), indexing="ij")
     heights = loss(torch.stack([x, y], -1)).log1p()
     *panels, key = grid.flat
     for axes, (name, make) in zip(panels, candidates.items()):
@@ -239,9 +277,7 @@ def optimizers(path: Path) -> None:
             groups = [[start] for start in starts] if name == "SAM" else [starts]
             tried = torch.cat([descents(make, lr, group) for group in groups], 1)
             losses_TS = loss(tried)
-            stays = bool(
-                (losses_TS <= losses_TS[0]).all()
-            )  # no leap out of the valley, of which one may be a lucky one
+            stays = bool((losses_TS <= losses_TS[0]).all())  # no leap out of the valley, which might be a lucky one
             if stays and losses_TS[-1].max().item() < max(ends):
                 best, paths, ends = lr, tried, losses_TS[-1].tolist()
         axes.contourf(x, y, heights, levels=24, cmap="Greys", alpha=0.55)
@@ -250,18 +286,27 @@ def optimizers(path: Path) -> None:
             axes.plot(*visited.T, color=color, linewidth=1.4, marker="o", markersize=2.6, zorder=3 - min(number, 1))
             axes.plot(*visited[0], "o", color="0.5" if number else "black", markersize=6, zorder=4)
         axes.plot(1, 0.5, "*", color=VAL, markersize=13, zorder=5)
-        axes.set(xlim=(-2.4, 2.4), ylim=(-1.2, 3.2), xticks=[], yticks=[])
-        axes.set_title(f"{name}, rate {best:.2g}\nloss {spread(ends)}", fontsize=10.5)
+        axes.set(
+            xlim=across, ylim=up, xticks=[-2, -1, 0, 1, 2], yticks=[0, 1, 2, 3], xlabel="weight 1", ylabel="weight 2"
+        )
+        axes.tick_params(labelsize=8)
+        axes.set_title(f"{name}, rate {best:.2g}\nloss after 60 steps, 3 starts:\n{spread(ends)}", fontsize=10)
     key.plot([], [], "o", color="black", label="start")
+    key.plot([], [], "-o", color=TRAIN, markersize=2.6, label="its path: 60 steps, a dot each")
     key.plot([], [], "o", color="0.5", label="two other starts")
-    key.plot([], [], "*", color=VAL, markersize=13, label="minimum")
-    key.plot([], [], "-o", color=TRAIN, markersize=2.6, label="60 steps, one dot each")
-    key.legend(frameon=False, loc="center", fontsize=11)
+    key.plot([], [], "-o", color=FAINT_PATH, markersize=2.6, label="their paths")
+    key.plot([], [], "*", color=VAL, markersize=13, label="minimum, loss 0")
+    key.plot([], [], "s", color="0.6", markersize=11, label="darker: higher loss")
+    key.legend(frameon=False, loc="center", fontsize=10)
     key.axis("off")
-    seen = """A bent valley, steep across and nearly flat along. Plain SGD drops into it at once and then creeps, since a
-    larger rate would throw it out; momentum gathers speed along the bottom. Adagrad and RMSprop make the steps
-    across and along equally long; Adam adds momentum to that. Of 29 rates, each has the best of those with which the loss never rises above
-    that of the start, from any of three places; the numbers are the least and the largest loss of the three."""
+    seen = f"""A bent valley, steep across and nearly flat along. From losses of
+    {spread(loss(torch.tensor(starts)).tolist())} at the three starts, plain SGD drops to its floor at once and then
+    creeps, since a larger rate would throw it out; momentum gathers speed along the floor. Adagrad divides its steps
+    by all past gradients, so that the steep first ones shrink all later steps. RMSprop's first step is ten times its
+    rate, so that only a small rate stays in the valley, and it creeps. Adam corrects that, and has momentum. SAM
+    takes its slope from a place 0.1 further uphill, which is to lead away from narrow valleys: here there is only
+    this one, and it bounces between its walls. Each optimizer has that of 29 rates which ends lowest (the worst of
+    its three paths counts), among those with which no path rises above its start."""
     finish(figure, "Optimizers in a bent valley, each with a learning rate that suits it", seen, path)
 
 
@@ -288,115 +333,90 @@ def augmentations(path: Path) -> None:
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     seen = """Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says
-    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels,
-    too."""
+    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels, too."""
     finish(figure, "The same eight images under every augmentation, turned up to be seen", seen, path)
 
 
-def regularizers(path: Path) -> None:
-    """Training and validation loss of a network that overfits, alone and with each regularizer."""
-    data = images(300, noise=0.4, clutter=0.2)
-    candidates: dict[str, tuple[list[unit2.Regularizer], list[Augmentation]]] = {
-        "none": ([], []),
-        "weight decay": ([unit2.WeightDecay(0.02)], []),
-        "L1": ([unit2.L1(1e-3)], []),
-        "label smoothing": ([unit2.LabelSmoothing(0.2)], []),
-        "dropout": ([unit2.Dropout(0.5)], []),
-        "spatial dropout": ([unit2.SpatialDropout(0.2)], []),
-        "mixup": ([unit2.Mixup(0.5)], []),
-        "CutMix": ([unit2.CutMix(1.0)], []),
-        "random crop": ([], [augment.RandomCrop(3)]),
-        "random affine": ([], [augment.RandomAffine(0.15)]),
-        "cutout": ([], [augment.Cutout(10)]),
-        "EMA": ([unit2.EMA(0.95)], []),
-    }
-    figure, grid = blanks(3, 4, 12, 8.4)
-    without: list[Any] = []  # both losses of the first, which are drawn behind all others
-    for axes, (name, (chosen, data.augmentation)) in zip(grid.flat, candidates.items()):
-        runs = []
-        for seed in range(REGULARIZED_SEEDS):
-            seed_everything(seed, verbose=False)
-            network = functools.partial(ConvNet, convs_per_stage=1, pool=2)
-            optimizer = functools.partial(torch.optim.SGD, lr=0.02, momentum=0.9)
-            runs.append(train(Classifier(network, optimizer, None, chosen, He(), BatchNormalization()), data, 20))
-        training_SE, validation_SE = (np.array(losses) for losses in zip(*runs))
-        epochs = range(1, training_SE.shape[1] + 1)
-        for losses_E in without:
-            axes.plot(epochs, losses_E, color=FAINT, linewidth=1)
-        without = without or [training_SE.mean(0), validation_SE.mean(0)]
-        axes.axhline(math.log(10), color="0.4", linewidth=1, linestyle=":")
-        for losses_SE, color, label in ((training_SE, TRAIN, "training"), (validation_SE, VAL, "validation")):
-            axes.fill_between(epochs, losses_SE.min(0), losses_SE.max(0), color=color, alpha=0.2, linewidth=0)
-            axes.plot(epochs, losses_SE.mean(0), color=color, label=label)
-        axes.set_title(name, fontweight="bold", fontsize=11, pad=16)
-        gaps, ends = validation_SE[:, -1] - training_SE[:, -1], validation_SE[:, -1]
-        said = f"at the end: gap {spread(gaps.tolist())}, validation {spread(ends.tolist())}"
-        axes.text(0.5, 1.02, said, transform=axes.transAxes, ha="center", fontsize=7.5)
-        axes.set(ylim=(0, max(2.5, without[1].max()) * 1.05), xticks=[1, 5, 10, 15, 20])
-        axes.tick_params(labelsize=8)
-    grid[0, 0].text(20, math.log(10), "guessing", va="bottom", ha="right", fontsize=8, color="0.3")
-    grid[0, 0].legend(frameon=False, loc="center right")
-    grid[0, 1].legend(handles=grid[0, 1].lines[:1], labels=["without it"], frameon=False, loc="center right")
-    for row in grid:
-        row[0].set_ylabel("loss")
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch")
-    seen = f"""The plain network learns its 300 images by heart: its training loss goes to zero, its validation loss stays
-    high (grey in every panel). A regularizer should bring the validation loss down; a smaller gap alone can
-    also mean that less is learned. Losses are as training shows them: with dropout, augmentation, smoothed or mixed labels the
-    training loss is that of harder images, and the gap can look negative. Bands and numbers: lowest to highest of
-    {REGULARIZED_SEEDS} seeds."""
-    finish(figure, "Training and validation loss with each regularizer alone", seen, path)
-
-
 def layer_inputs(path: Path) -> None:
-    """How the input of one unit's activation drifts while the layers before it learn."""
+    """How the inputs of a layer's activation functions change while the layers before it learn."""
     data = images(1000)
-    figure, grid = blanks(1, 2, 10, 4.9)
+    figure, grid = blanks(1, 2, 11, 6)
     grid[0, 1].sharey(grid[0, 0])
     candidates = (("without normalization", None), ("with batch normalization", BatchNormalization()))
-    moved: list[str] = []
     for axes, (name, normalization) in zip(grid.flat, candidates):
-        drawn: list[Tensor] = []  # of the first seed
-        shifts: list[float] = []
-        accuracies: list[float] = []
-        for seed in range(DRIFT_SEEDS):
-            seed_everything(seed, verbose=False)
-            network = functools.partial(MLP, depth=4, width=100, activation=nn.Tanh)
-            optimizer = functools.partial(torch.optim.SGD, lr=0.02, momentum=0.9)
-            classifier = Classifier(network, optimizer, normalization=normalization, initialization=Xavier())
-            third = classifier.network.get_submodule("hidden.2")
-            assert isinstance(third, nn.Sequential)
-            quantiles: list[Tensor] = []  # of each step: 3 quantiles of every unit's input
-
-            def watch(layer: nn.Module, inputs: Any, output_NU: Tensor) -> None:
-                if layer.training:
-                    quantiles.append(output_NU.detach().quantile(torch.tensor([0.15, 0.5, 0.85]), dim=0))
-
-            third[-2].register_forward_hook(watch)  # what stands before the activation
-            train(classifier, data, 10)
-            accuracies.append(100 * classifier.trainer.callback_metrics["val/accuracy"].item())
-            quantiles_T3U = torch.stack(quantiles)
-            drawn = drawn or [quantiles_T3U]
-            # By how many of its first widths a unit's median has moved.
-            first_3U, last_3U = quantiles_T3U[:10].mean(0), quantiles_T3U[-10:].mean(0)
-            shifts.append(((last_3U[1] - first_3U[1]).abs() / (first_3U[2] - first_3U[0])).mean().item())
-        (quantiles_T3U,) = drawn
-        most = (quantiles_T3U[-10:, 1].mean(0) - quantiles_T3U[:10, 1].mean(0)).abs().argmax()
-        tens_T3 = (
-            quantiles_T3U[:, :, most].unflatten(0, (-1, 10)).mean(1)
-        )  # single batches jump too much to be seen through
-        low, middle, high = tens_T3.T.tolist()
-        steps = range(10, 10 * len(middle) + 1, 10)
-        axes.fill_between(steps, low, high, color=TRAIN, alpha=0.25, label="15 % to 85 % of a batch")
-        axes.plot(steps, middle, color=TRAIN, label="median")
+        runs = [watched(data, normalization, seed) for seed in range(DRIFT_SEEDS)]
+        quantiles_T3U, _ = runs[0]
+        low, middle, high = quantiles_T3U[:, :, typical(quantiles_T3U)].T.tolist()
+        steps = range(0, WATCHED_EVERY * len(middle), WATCHED_EVERY)
+        axes.fill_between(steps, low, high, color=TRAIN, alpha=0.25, label="15 % to 85 % of the images")
+        axes.plot(steps, middle, color=TRAIN, label="median image")
+        moves, widths = zip(*(changes(quantiles_T3U) for quantiles_T3U, _ in runs))
+        moved = [100 * move.median().item() for move in moves]
+        widened = [width.median().item() for width in widths]
+        accuracies = [accuracy for _, accuracy in runs]
+        said = (
+            "From the first step to the last\n"
+            f"the median moves by {spread(moved)} % of the band's width,\n"
+            f"and that width is multiplied by {spread(widened)}.\n"
+            f"Validation accuracy: {spread(accuracies)} % (chance: 10 %)"
+        )
+        axes.set_title(name, fontsize=11.5, fontweight="bold", pad=62)
+        axes.text(0.5, 1.02, said, transform=axes.transAxes, ha="center", va="bottom", fontsize=9)
         axes.set(xlabel="step")
-        axes.set_title(f"{name}\nvalidation accuracy {spread(accuracies)} % (chance: 10 %)", fontsize=11)
         axes.grid(alpha=0.3)
-        moved.append(f"{spread(shifts)} {name}")
-    grid[0, 0].set_ylabel("input of a unit's activation")
-    grid[0, 0].legend(frameon=False, loc="lower left")
-    seen = f"""Both networks learn. Without normalization what arrives at this unit moves and widens while the layers before it
-    change. With batch normalization it stays nearly centred and as wide as it was. Drawn is, of 100 units, the one that drifts
-    most, in means of ten steps. Mean drift of a unit's median, in the width of its band at first: {"; ".join(moved)} ({DRIFT_SEEDS} seeds)."""
-    finish(figure, "What a unit of the third layer sees while the network trains", seen, path)
+    grid[0, 0].set_ylabel("input of the unit's tanh")
+    grid[0, 1].legend(frameon=False, loc="upper right", ncols=2)
+    seen = f"""Drawn is one unit of a hidden layer's 100, for the same {IMAGES} images at each step, before its
+    activation function, tanh: in each network the unit whose changes are nearest to the median of all units (seed 0).
+    Without normalization what arrives changes while the layers before it learn, above all in width, and this layer
+    has to learn anew what to make of it. With batch normalization it stays as it was, and the network learns more in
+    as many steps. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS} seeds."""
+    finish(figure, "What a typical unit of the third layer gets while the network trains", seen, path)
+
+
+def watched(data: ImageData, normalization: Normalization | None, seed: int) -> tuple[Tensor, float]:
+    """Train a network, and watch its third layer.
+
+    Returns three quantiles over images of what each unit's activation function gets, every so many steps, (T, 3, U), and the
+    validation accuracy in %.
+    """
+    seed_everything(seed, verbose=False)
+    network = functools.partial(MLP, depth=4, width=100, activation=nn.Tanh)
+    optimizer = functools.partial(torch.optim.SGD, lr=0.02, momentum=0.9)
+    classifier = Classifier(network, optimizer, normalization=normalization, initialization=Xavier())
+    images_NCHW, _ = some(classifier.network, data, count=IMAGES)
+    third = activation_modules(classifier.network)[2]
+    found: list[Tensor] = []
+
+    def watch(trainer: Any, *rest: Any) -> None:
+        if trainer.global_step % WATCHED_EVERY == 0:
+            with torch.no_grad(), undisturbed(classifier.network), recorded([third], inputs=True) as inputs:
+                classifier.network.train()(images_NCHW)  # normalized by their own mean and variance, as a batch is
+            found.append(inputs[0].quantile(torch.tensor([0.15, 0.5, 0.85]), dim=0))
+
+    trainer = Trainer(
+        max_epochs=10,
+        accelerator="cpu",
+        callbacks=[LambdaCallback(on_train_start=watch, on_train_batch_end=watch)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(classifier, data)
+    return torch.stack(found), 100 * trainer.callback_metrics["val/accuracy"].item()
+
+
+def changes(quantiles_T3U: Tensor) -> tuple[Tensor, Tensor]:
+    """What training does to each unit, in first widths of its band: how far the median moves, and the last width."""
+    widths_TU = quantiles_T3U[:, 2] - quantiles_T3U[:, 0]
+    return (quantiles_T3U[-1, 1] - quantiles_T3U[0, 1]).abs() / widths_TU[0], widths_TU[-1] / widths_TU[0]
+
+
+def typical(quantiles_T3U: Tensor) -> int:
+    """The unit whose two changes are nearest to the units' medians, each in units of its own median deviation."""
+    far_U = torch.zeros(quantiles_T3U.shape[-1])
+    for change_U in changes(quantiles_T3U):
+        away_U = (change_U - change_U.median()).abs()
+        far_U += away_U / away_U.median()
+    return int(far_U.argmin())
