@@ -39,11 +39,12 @@ def attempts(results: Path) -> int:
 
 
 def given_up(results: Path) -> dict[str, int]:
-    """By student, how many trainings failed more than once through faults of ours, and never counted."""
+    """By student, how many trainings failed and never counted, where faults of ours came more than once: all told."""
     query = """
     SELECT student, count(*) FROM (
-        SELECT student FROM measurements GROUP BY student, training HAVING NOT sum(counts) AND count(*) > 1
-    ) GROUP BY student
+        SELECT student FROM measurements GROUP BY student, training HAVING NOT sum(counts)
+    ) WHERE student IN (SELECT student FROM measurements WHERE NOT counts GROUP BY student HAVING count(*) > 1)
+    GROUP BY student
     """
     with sqlite3.connect(results / "ledger.sqlite") as database:
         return dict(database.execute(query).fetchall())

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from project.assignment import FAMILIES
 from project.support.errors import UserError
 from tests.grader.engines import LOST, MadeUp, graded, scored
 from tests.hostile.cases import RULES, Case, write
+from tests.hostile.classroom import given_up
 from tests.hostile.kills import kill_at_random
 
 
@@ -249,6 +251,15 @@ def test_regrade_begins_anew_and_keeps_what_was(submissions, tmp_path):
     assert outcomes(results) == ["scored", "scored"]
     with pytest.raises(UserError, match="no such student"):
         graded(submissions, results, RULES, Failing(0), regrade=("nobody",))
+
+
+def test_a_training_is_given_up_only_where_faults_of_its_student_came_more_than_once(tmp_path):
+    """Student, training, and whether the attempt counts: two faults of b are of two trainings, c has one."""
+    rows = [("a", 0, 0), ("a", 0, 0), ("a", 1, 1), ("b", 0, 0), ("b", 1, 0), ("c", 0, 0), ("d", 0, 0), ("d", 0, 1)]
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as database:
+        database.execute("CREATE TABLE measurements (student, training, counts)")
+        database.executemany("INSERT INTO measurements VALUES (?, ?, ?)", rows)
+    assert given_up(tmp_path) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.slow)])
