@@ -33,10 +33,12 @@ UNITS_OF_METRICS = sorted({unit for metric in METRICS.values() for unit in metri
 HEAD = ("Claim", "Expected", "Found", "")
 ABOUT = (
     "The lecture's claims, measured",
-    "What each study of [configs/studies/lecture](../../configs/studies/lecture) was expected to show, written down before it was run, "
-    "and what it found on the embedded dataset. A claim is seen where every comparison that it makes holds with p < 0.01 (Student's t "
-    "on differences paired by seeds); what is less sure is told as not seen here. In brackets is the 95 % interval of the difference. "
-    "Rates were tuned on seeds from 100 on, as each file says; the studies have those from 0 on. Made by `python -m benchmarks lecture`.",
+    "What each study of [configs/studies/lecture](../../configs/studies/lecture) was expected to show, written down before its "
+    "seeds were run (for many after a look at one other seed, as their files say), and what it found on the embedded dataset. A claim "
+    "is seen where every comparison that it makes holds with p < 0.01 (Student's t on differences paired by seeds); what is less sure "
+    "is told as not seen here. In brackets is the 95 % interval of the difference. Where rates were tuned, it was on seeds from 100 "
+    "on; the studies have those from 0 on. What is not measured was not run to its end yet. `python -m benchmarks lecture` makes the "
+    "tables anew.",
 )
 
 
