@@ -64,6 +64,7 @@ def test_the_committed_tables_are_of_the_studies_that_are_there():
             claims = read_file(str(lecture.STUDIES / f"{study}.yaml")).expect
             assert text.count(f"../../configs/studies/lecture/{study}.yaml") == len(claims), (name, study)
             assert all(f"`{comparison}`" in text for claim in claims for comparison in claim.holds), (name, study)
+        assert "not measured" not in text and "측정되지 않" not in text
 
 
 @pytest.mark.slow
