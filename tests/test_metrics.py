@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from project.support import metrics
-from project.support.metrics import EpochMetrics
+from project.support.metrics import EpochCallback, EpochMetrics
 
 
 @pytest.mark.parametrize("kept", [1, 50, 10_000])
@@ -27,3 +27,14 @@ def test_logits_are_kept_without_what_they_were_computed_from():
     epoch, weight = EpochMetrics(2), torch.ones(3, 2, requires_grad=True)
     epoch.update(torch.ones(1, 3) @ weight, torch.tensor([0]))
     assert epoch.kept[0][0].grad_fn is None
+
+
+def test_an_accuracy_of_four_fifths_is_not_above_it():
+    """As a float32, which is what a trainer keeps, it would be 0.800000012."""
+
+    class At80:
+        sanity_checking, is_last_batch, callback_metrics = False, True, {"val/accuracy": torch.tensor(0.8)}
+
+    callback = EpochCallback()
+    callback.on_validation_end(At80, None)
+    assert callback.measured(At80) == {"val/accuracy": 0.8}

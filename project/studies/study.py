@@ -43,7 +43,7 @@ def train_arms(args: Sequence[str], command: str) -> int:
 def compare(names: Sequence[str], args: Sequence[str]) -> int:
     """The same of runs and studies that are there already."""
     options, rest = read_options(args)
-    if rest or options.study or options.arm or options.grid or options.seeds or options.jobs:
+    if rest or any((options.study, options.arm, options.grid, options.seeds, options.first_seed, options.jobs)):
         raise UserError(
             "study: compares either runs that are there or arms to train; give names, or --config and --arm"
         )

@@ -26,6 +26,7 @@ from project.studies.study_arms import (
 )
 from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
+from project.support.wording import did_you_mean
 from project.support.yaml_loader import read_yaml
 from project.training.configuration import Settings, merged, read_arguments
 
@@ -141,7 +142,7 @@ def read_plan(args: Sequence[str], command: str = "study") -> Plan:
     merged_base = merged(base.overlays)
     run_name = (merged_base.get("run") or {}).get("name")
     stem = Path(options.study).stem if options.study else run_name or "+".join([*map(stem_of, base.files), *varied])
-    first_seed = whole("--first-seed", options.first_seed, 0, "seeds are counted from there")
+    first_seed = whole("--first-seed", options.first_seed or "0", 0, "seeds are counted from there")
     name = name_of(options, stem, f"-from-{first_seed}" if first_seed else "")
     return Plan(
         name=name,
@@ -184,7 +185,7 @@ def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         help="one of two settings, of which all pairs are arms",
     )
     add("--seeds", metavar="N", help="trainings of each arm (5)")
-    add("--first-seed", metavar="N", default="0", help="the least of them (0)")
+    add("--first-seed", metavar="N", help="the least of them (0)")
     add("--metric", metavar="NAME", help=f"{', '.join(METRIC_NAMES)} (accuracy); or one of {', '.join(MORE_METRICS)}")
     add("--name", help="of the study's folder; by default made from the file or the arms")
     add("--out", type=Path, default=Path("studies"), help="folder of all studies (%(default)s)")
@@ -221,8 +222,14 @@ def read_file(path: str) -> StudyFile:
     except yaml.YAMLError as error:
         raise UserError(f"--study {path}: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        # What has no base is no study; else a misspelt key first, since it lacks under its own name, too.
+        first = min(error.errors(), key=lambda each: (each["loc"] != ("base",), each["type"] != "extra_forbidden"))
         where = ".".join(map(str, first["loc"])) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = Claim.model_fields if len(first["loc"]) > 1 else StudyFile.model_fields
+            raise UserError(
+                f"--study {path}: {where}: there is no such key{did_you_mean(str(first['loc'][-1]), known)}"
+            ) from None
         raise UserError(f"--study {path}: {where}: {first['msg']}, found {str(first['input'])[:60]}") from None
 
 

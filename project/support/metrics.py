@@ -62,4 +62,7 @@ class EpochCallback(Callback):
         validated, self.validated = self.validated, False
         complete = {"train": trainer.is_last_batch, "lr": trainer.is_last_batch, "val": validated}
         known = trainer.callback_metrics
-        return {name: known[name].item() for name in known if complete.get(name.partition("/")[0], True)}
+        # As decimals of the seven digits that a float32 has: 80 % would else be 0.800000012, and above a target of 0.8.
+        return {
+            name: float(f"{known[name].item():.7g}") for name in known if complete.get(name.partition("/")[0], True)
+        }

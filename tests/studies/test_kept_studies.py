@@ -120,6 +120,7 @@ def test_a_folder_that_is_none_is_one_line(change, said, write_run, tmp_path, ca
         (["nowhere"], "study nowhere: there is no such run or study"),
         (["a", "--config", "configs/base.yaml"], "compares either runs that are there or arms to train"),
         (["a", "--seeds", "3"], "compares either runs that are there or arms to train"),
+        (["a", "--first-seed", "3"], "compares either runs that are there or arms to train"),
         (["a", "a"], "2 arms are called"),
         (
             ["a", "--metric", "signal"],

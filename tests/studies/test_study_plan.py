@@ -165,6 +165,21 @@ def test_a_mistake_is_one_line(arguments, said, capsys):
     assert said in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("seed: 3", "seed: there is no such key; did you mean seeds?"),
+        ("expect: [{claim: x, hold: [x > base]}]", "expect.0.hold: there is no such key; did you mean holds?"),
+        ("seeds: 1", "seeds: Input should be greater than or equal to 2, found 1"),
+    ],
+)
+def test_a_wrong_key_of_a_file_is_one_line(line, said, tmp_path, capsys):
+    file = tmp_path / "study.yaml"
+    file.write_text(f"base: configs/base.yaml\narms: {{x: {HE}}}\n{line}\n")
+    assert main(["study", "--study", str(file)]) == 2
+    assert capsys.readouterr().err == f"error: --study {file}: {said}\n"
+
+
 STUDIES = r"(?m)^python main.py ((?:study|fit) (?!.*--find-lr).*)$"  # a range test is no study
 COMMANDS = re.findall(STUDIES, Path("docs/studies.md").read_text())
 
