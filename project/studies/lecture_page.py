@@ -55,8 +55,9 @@ def page(results: LectureResults) -> str:
 def page_data(results: LectureResults) -> dict[str, Any]:
     """What the page shows, as plain values."""
     texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
+    shown = {**results.grids, "penalties": results.penalties}
     for idea in texts["ideas"]:
-        idea["commands"] = [grid.command for name, grid in results.grids.items() if name == idea["name"]]
+        idea["commands"] = [shown[idea["name"]].command] if idea["name"] in shown else []
     return {**texts, **results.model_dump(exclude_none=True)}
 
 

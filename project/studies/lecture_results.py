@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from project.initialization import He, Initialization, Normal, Xavier
 from project.normalization import BatchNormalization
 from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.measurements import WEIGHT_EDGE
 from project.studies.study_result import ArmResult, StudyResult
 
 STUDIES = Path("configs/studies")
@@ -52,6 +53,36 @@ class Grid(Model):
     cells: list[Cell]
 
 
+class Weights(Model):
+    """The trained weights of an arm's networks.
+
+    Attributes:
+        penalty: The arm; empty for the base, which has none.
+        shares: In % by bin of `project.studies.measurements.weight_shares`: the lowest, the median and the highest of the seeds.
+        near_zero: In %, of each seed.
+        size: Root mean square, of each seed.
+        accuracy: On the validation images, in %, of each seed.
+    """
+
+    penalty: str
+    shares: list[tuple[float, float, float]]
+    near_zero: list[float]
+    size: list[float]
+    accuracy: list[float]
+
+
+class Penalties(Model):
+    """A study of penalties on weights, and the command that repeats it.
+
+    Attributes:
+        edge: The histograms reach from minus it to it.
+    """
+
+    command: str
+    edge: float = WEIGHT_EDGE
+    arms: list[Weights]
+
+
 class Layer(Model):
     """A layer of networks that were drawn with several seeds. Of each three numbers the lowest, the median and the highest.
 
@@ -84,6 +115,7 @@ class LectureResults(Model):
     version: Literal[1] = 1
     torch: str
     grids: dict[str, Grid]
+    penalties: Penalties
     fresh: list[Fresh]
 
 
@@ -113,6 +145,7 @@ WANTED: dict[str, Place] = {
     "rate_and_normalization": by_level,
     "batch_and_normalization": by_batch,
 }
+PENALTIES = "lecture/penalties"
 
 
 def measured(out: Path) -> LectureResults:
@@ -124,12 +157,14 @@ def measured(out: Path) -> LectureResults:
     from project.studies.study_plan import RUNS, read_plan
     from project.studies.study_trainings import run
 
-    grids = {}
-    for name in WANTED:
+    def ran(name: str) -> StudyResult:
         plan = read_plan(["--study", str(STUDIES / f"{name}.yaml"), "--out", str(out)])
         (plan.folder / RUNS).mkdir(parents=True, exist_ok=True)
-        grids[name] = grid(name, run(plan))
-    return LectureResults(torch=torch.__version__, grids=grids, fresh=list(all_fresh()))
+        return run(plan)
+
+    grids = {name: grid(name, ran(name)) for name in WANTED}
+    weights = penalties(ran(PENALTIES))
+    return LectureResults(torch=torch.__version__, grids=grids, penalties=weights, fresh=list(all_fresh()))
 
 
 def grid(name: str, study: StudyResult) -> Grid:
@@ -141,7 +176,29 @@ def grid(name: str, study: StudyResult) -> Grid:
             accuracies = [None if run.accuracy is None else rounded(100 * run.accuracy) for run in runs]
             losses = [[rounded(run.train_loss) for run in runs], [rounded(run.val_loss) for run in runs]]
             cells.append(Cell(at=at, accuracy=accuracies, train_loss=losses[0], val_loss=losses[1]))
-    return Grid(command=f"python main.py study --study {STUDIES / name}.yaml", cells=cells)
+    return Grid(command=command(name), cells=cells)
+
+
+def penalties(study: StudyResult) -> Penalties:
+    """The trained weights of each arm that did not fail."""
+    arms = []
+    for arm in study.arms:
+        if arm.failed is None:
+            runs = sorted(arm.runs, key=lambda run: run.seed)
+            arms.append(
+                Weights(
+                    penalty="" if arm is study.arms[0] else arm.name,
+                    shares=[middle(seeds) for seeds in zip(*(run.weight_shares for run in runs), strict=True)],
+                    near_zero=[rounded(run.measured["near_zero"]) or 0 for run in runs],
+                    size=[rounded(run.measured["weight_size"]) or 0 for run in runs],
+                    accuracy=[rounded(100 * (run.accuracy or 0)) or 0 for run in runs],
+                )
+            )
+    return Penalties(command=command(PENALTIES), arms=arms)
+
+
+def command(name: str) -> str:
+    return f"python main.py study --study {STUDIES / name}.yaml"
 
 
 def all_fresh() -> Iterator[Fresh]:

@@ -23,6 +23,7 @@ from project.training.diagnostics import gradient_norm
 IMAGES = 500
 MASKS = 30  # that are averaged
 SMALL = 1e-3  # a weight of less is next to zero
+WEIGHT_EDGE, WEIGHT_BINS = 0.41, 41  # of histograms: 0.02 to a bin, and the one in the middle is around zero
 SATURATED = 0.05  # of a function's steepest slope; a unit on less hardly learns
 LEAST = 1e-30  # in place of zero under a logarithm
 RADIUS = 0.1  # of the ball of weights in which the loss is looked for
@@ -158,6 +159,13 @@ def near_zero(network: nn.Module, data: ImageData) -> Tensor:
 def weight_size(network: nn.Module, data: ImageData) -> Tensor:
     """Root mean square of the weights."""
     return weights(network).double().square().mean().sqrt()
+
+
+def weight_shares(network: nn.Module) -> list[float]:
+    """Histogram of the weights: % in each of WEIGHT_BINS equal bins from -WEIGHT_EDGE to WEIGHT_EDGE; those beyond are in none."""
+    all_W = weights(network).double().cpu()
+    counts = torch.histc(all_W, WEIGHT_BINS, -WEIGHT_EDGE, WEIGHT_EDGE)
+    return [round(share, 2) for share in (100 * counts / len(all_W)).tolist()]
 
 
 def alike(network: nn.Module, data: ImageData) -> Tensor:

@@ -28,7 +28,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from project.studies.measurements import MEASUREMENTS, Measuring
+from project.studies.measurements import MEASUREMENTS, Measuring, weight_shares
 from project.studies.metric_names import MetricName
 from project.support.errors import UserError
 from project.support.files import write_atomically
@@ -54,6 +54,7 @@ class RunResult(BaseModel):
         train_loss, val_loss: Of the trained network, both in evaluation mode and on images as they come.
         curves: Of CURVES, each epoch's value.
         measured: What the study names besides.
+        weight_shares: A histogram of the weights in %, where `near_zero` is measured.
         remarks: What is set but has no effect.
         seconds: That the training took.
     """
@@ -67,6 +68,7 @@ class RunResult(BaseModel):
     val_loss: float | None
     curves: dict[str, list[float | None]]
     measured: dict[MetricName, float | None] = {}
+    weight_shares: list[float] = []
     remarks: list[str]
     seconds: float
 
@@ -293,6 +295,7 @@ def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName
         val_loss=clean_loss(command_line, "val"),
         curves={name: [finite(row.get(name)) for row in rows] for name in CURVES},
         measured={name: finite(value) for name, value in measuring.values(command_line.model).items()},
+        weight_shares=weight_shares(command_line.model.get_submodule("network")) if "near_zero" in measure else [],
         remarks=summary["remarks"],
         seconds=summary["seconds"],
     )

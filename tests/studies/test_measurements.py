@@ -13,7 +13,7 @@ from project.initialization import Constant, He, Normal, Xavier
 from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization
 from project.regularization import Dropout
-from project.studies.measurements import MEASUREMENTS, Measuring, drift, some
+from project.studies.measurements import MEASUREMENTS, WEIGHT_BINS, Measuring, drift, some, weight_shares
 from project.studies.metric_names import METRIC_NAMES, MORE_METRICS
 from project.studies.study_metrics import METRICS
 
@@ -75,6 +75,13 @@ def test_units_with_the_same_weights_are_alike(data):
     assert measured("alike", network_of(He()), data) == 0
     assert measured("near_zero", network_of(Constant(0.0)), data) == 100
     assert measured("weight_size", network_of(Constant(-0.5)), data) == pytest.approx(0.5)
+
+
+def test_a_histogram_has_each_weight_in_its_bin():
+    middle = WEIGHT_BINS // 2
+    zero, small, large = (weight_shares(network_of(Constant(value))) for value in (0.0, 0.02, -0.5))
+    assert zero[middle] == small[middle + 1] == 100 and sum(zero) == sum(small) == 100
+    assert sum(large) == 0, "beyond both edges"
 
 
 def test_a_mask_of_dropout_counts_only_where_it_is_asked_for(data):
