@@ -256,8 +256,11 @@ class Classifier(LightningModule):
             self._log("train", self.train_metrics)
             self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=False, on_epoch=True)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self.val_metrics.update(self(batch[0]), batch[1])
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Logits (N, K) of a batch, for callbacks."""
+        logits_NK = self(batch[0])
+        self.val_metrics.update(logits_NK, batch[1])
+        return logits_NK
 
     def on_validation_epoch_end(self) -> None:
         self._log("val", self.val_metrics)

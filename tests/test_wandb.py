@@ -12,9 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from main import main
+from project import __version__
+from project.data import ImageData
+from project.datasets.glyphs import Glyphs
+from project.training import wandb_run
 from project.training.command_line import run
 
 WANDB = str(Path(sys.executable).parent / "wandb")
@@ -62,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path.endswith("/file_stream"):
             for name, part in json.loads(body).get("files", {}).items():
-                self.server.streamed[name] += part["content"]
+                self.server.streamed[name][part["offset"] :] = part["content"]  # what was there is written over
         self.answer({"limits": {}})
 
     def graphql(self, query: str, given: dict) -> dict:
@@ -73,6 +79,18 @@ class Handler(BaseHTTPRequestHandler):
             bucket = {"id": "b", "name": given.get("name") or "b", "displayName": given.get("displayName")}
             bucket |= {"description": "", "config": "{}", "sweepName": None, "historyLineCount": 0, "project": project}
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if operation == "RunResumeStatus":
+            history = self.server.streamed["wandb-history.jsonl"]
+            bucket = {"id": "b", "name": given["name"], "historyLineCount": len(history), "logLineCount": 0}
+            bucket |= {
+                "eventsLineCount": 0,
+                "historyTail": json.dumps(history[-1:]),
+                "eventsTail": "[]",
+                "config": "{}",
+            }
+            bucket |= {"summaryMetrics": "{}", "displayName": "", "tags": [], "notes": "", "wandbConfig": '{"t": 1}'}
+            project = {"id": "p", "name": "fifteen-epochs", "entity": {"id": "e", "name": "student"}}
+            return {"model": {**project, "bucket": bucket if history else None}}
         if operation == "CreateRunFiles":
             files = [{"name": name, "uploadUrl": f"{self.server.url}/upload/{name}"} for name in given["files"]]
             return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
@@ -93,6 +111,21 @@ def server(monkeypatch):
         server.shutdown()
 
 
+def inspected(folder, *options):
+    """What W&B's own reader finds in a run's file."""
+    (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    read = subprocess.run(
+        [WANDB, "leet", "inspect", "--json", *options, file], capture_output=True, text=True, timeout=60
+    )
+    assert read.returncode == 0, read.stderr
+    return read.stdout
+
+
+def sync(*recorded):
+    synced = subprocess.run([WANDB, "sync", *recorded], capture_output=True, text=True, timeout=120)
+    assert synced.returncode == 0, synced.stderr
+
+
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
@@ -101,27 +134,155 @@ def offline(tmp_path_factory):
 
 @pytest.mark.slow
 def test_an_offline_run_goes_up_later_with_metrics_config_census_and_figures(offline, server):
-    (recorded,) = offline.glob("wandb/offline-run-*")
-    synced = subprocess.run([WANDB, "sync", recorded], capture_output=True, text=True, timeout=120)
-    assert synced.returncode == 0, synced.stderr
+    sync(*offline.glob("wandb/offline-run-*"))
     history = [json.loads(line) for line in server.streamed["wandb-history.jsonl"]]
     logged = {name for row in history for name in row}
     assert {"train/loss", "val/accuracy", "lr", "gradient_norm/stem.0"} <= logged
-    assert sum("val/accuracy" in row for row in history) == 2
+    for name in ("train/loss", "val/accuracy"):
+        assert [row["epoch"] for row in history if name in row] == [1, 2]
     config = {key: value["value"] for key, value in json.loads(server.run["config"]).items() if key != "_wandb"}
     assert config["strategies"]["normalization"] == ["batch normalization"]
     assert config["model"]["optimizer"]["init_args"]["lr"] == 0.1
     figures = {re.sub(r"_\d+_\w+", "", Path(name).name) for name in server.uploaded if name.startswith("media/images")}
-    assert figures == {"curves.png", "learning_rate.png", "gradients.png", "activations.png"}
-    assert server.run["displayName"] == "quickstart"
+    of_the_folder = {path.name for path in offline.glob("figures/*.png")}
+    assert len(of_the_folder) == 4 and figures == of_the_folder | {"training.png", "mistakes.png"}
+    assert server.run["displayName"] == offline.name
+    assert {"He", "batch normalization", "weight decay", "SGD with Nesterov momentum"} < set(server.run["tags"])
 
 
 @pytest.mark.slow
-def test_an_offline_run_can_be_read_without_network(offline):
-    (recorded,) = offline.glob("wandb/offline-run-*/run-*.wandb")
-    read = subprocess.run([WANDB, "leet", "inspect", "--json", recorded], capture_output=True, text=True, timeout=60)
-    assert read.returncode == 0, read.stderr
-    assert "val/accuracy" in read.stdout
+def test_a_run_s_page_has_the_epoch_as_axis_and_all_that_a_table_needs(offline):
+    axes = [json.loads(line)["metric"] for line in inspected(offline).splitlines() if '"type":"metric"' in line]
+    assert any(axis.get("glob_name") == "*" and axis["step_metric"] == "epoch" for axis in axes)
+    page, summary = json.loads(inspected(offline, "--summary")), json.loads((offline / "summary.json").read_text())
+    reached = {"val_accuracy", "best_val_accuracy", "best_epoch", "epochs", "seconds", "parameters"}
+    assert {name: page["summary"][name] for name in reached} == {name: summary[name] for name in reached}
+    assert page["summary"]["val/accuracy"] == pytest.approx(summary["val_accuracy"])
+    assert page["tags"] == [one["name"] for found in summary["strategies"].values() for one in found]
+    assert page["config"]["code_version"] == __version__
+    assert page["config"]["optimizer"] == "SGD" and page["config"]["optimizer_lr"] == 0.1
+
+
+@pytest.mark.slow
+def test_own_code_is_kept_as_it_was_and_a_long_name_is_cut_to_a_tag(tmp_path, server):
+    (tmp_path / "submission").mkdir()
+    name = "Augmentation" * 6
+    code = "from project.networks import ConvNet\nfrom project.augmentation import RandomAffine\n"
+    code += f"class Net(ConvNet):\n    pass\nclass {name}(RandomAffine):\n    pass\n"
+    (tmp_path / "submission" / "__init__.py").touch()
+    (tmp_path / "submission" / "mine.py").write_text(code)
+    (tmp_path / "submission" / "student.yaml").write_text("id: 1")
+    command = [sys.executable, "main.py", "fit", "--config", "configs/base.yaml", *TINY, "--run.diagnostics=false"]
+    command += ["--model.network=submission.mine.Net", f"--data.augmentation+=submission.mine.{name}"]
+    command += [f"--run.folder={tmp_path}", "--run.name=own"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    trained = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert trained.returncode == 0, trained.stderr
+    (tmp_path / "submission" / "mine.py").write_text("changed since")
+    _, kept = files = sorted(tmp_path.glob("own/wandb/offline-run-*/files/code/**/*.py"))
+    assert [file.name for file in files] == ["__init__.py", "mine.py"] and kept.read_text() == code
+    assert json.loads(inspected(tmp_path / "own", "--summary"))["tags"] == [name[:64]]
+    sync(*tmp_path.glob("own/wandb/offline-run-*"))
+    assert "code/submission/mine.py" in server.uploaded
+
+
+def test_a_configuration_as_columns():
+    settings = {
+        "seed_everything": 3,
+        "trainer": {"max_epochs": 15, "precision": None, "devices": 1},
+        "model": {
+            "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1, "betas": [0.9, 0.99]}},
+            "network": {
+                "class_path": "project.networks.ConvNet",
+                "init_args": {"activation": {"class_path": "torch.nn.ELU", "init_args": {"alpha": 2.0}}},
+                "dict_kwargs": {"width": 4},
+            },
+            "regularization": [
+                {"class_path": "project.regularization.L2", "init_args": {"strength": 0.1}},
+                {"class_path": "submission.mine.Own"},
+            ],
+            "normalization": None,
+        },
+        "data": {"batch_size": 32, "augmentation": [], "mean": [0.5]},
+    }
+    assert wandb_run.hyperparameters(settings) == {
+        **{"max_epochs": 15, "optimizer": "Adam", "optimizer_lr": 0.1, "optimizer_betas": "0.9, 0.99"},
+        **{"network": "ConvNet", "network_activation": "ELU", "network_activation_alpha": 2.0, "network_width": 4},
+        **{"regularization": "L2, Own", "L2_strength": 0.1, "batch_size": 32, "augmentation": "", "mean": "0.5"},
+    }
+
+
+def test_the_version_of_the_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(wandb_run, "HERE", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert wandb_run.code_version() == {"code_version": __version__}, "an archive that was unpacked"
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    git("init")
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-m", "A")
+    git("tag", "-a", "v1-beta", "-m", "A")
+    commit = git("rev-parse", "HEAD").strip()
+    assert wandb_run.code_version() == {"code_version": __version__, "code_commit": commit, "code_changed": False}
+    (tmp_path / "file").write_text("2")
+    assert wandb_run.code_version()["code_changed"] is True
+    monkeypatch.setenv("PATH", "")
+    assert wandb_run.code_version() == {"code_version": __version__}
+
+
+@pytest.mark.parametrize("mean", [[0.5, 0.4, 0.3], None])
+def test_a_grid_shows_the_images_as_they_are(mean):
+    data = ImageData(Glyphs(train=20, val=10, test=10), mean=mean)
+    data.setup("fit")
+    shown = pil_to_tensor(wandb_run.grid(data.sample(20), data)).permute(1, 2, 0).int()
+    assert shown.shape == (3 * 66 + 2, 8 * 66 + 2, 3)
+    chosen = torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    for place in (0, 7, 19):
+        top, left = 2 + place // 8 * 66, 2 + place % 8 * 66
+        image = data.split("train").images_NHWC[chosen[place]].int()
+        assert (shown[top : top + 64 : 2, left : left + 64 : 2] - image).abs().max() <= 1
+
+
+def test_the_images_shown_are_those_that_the_network_gets(tmp_path, monkeypatch):
+    """After the strategies that change a batch."""
+    shown = []
+    monkeypatch.setattr(wandb_run, "grid", lambda images_NCHW, data: shown.append(images_NCHW))
+    monkeypatch.setattr(
+        "project.regularization.Mixup.change_batch", lambda self, images, targets: (0 * images, targets)
+    )
+    small = [*TINY, "--trainer.max_epochs=1", "--run.diagnostics=false", f"--run.folder={tmp_path}"]
+    assert main(["fit", "--config", "configs/base.yaml", "--config", "configs/regularization/mixup.yaml", *small]) == 0
+    trained_on, mistakes = shown
+    assert trained_on.shape == (20, 3, 32, 32) and not trained_on.any() and mistakes.any()
+
+
+def test_what_wandb_cannot_take_is_told_once_and_ends_no_training(tmp_path, monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise OSError("no space is left for it")
+
+    monkeypatch.setattr("wandb.Image", fail)
+    monkeypatch.setattr("wandb.Run.log", fail)
+    monkeypatch.setattr("wandb.Run.define_metric", fail)
+    small = [*TINY, "--run.diagnostics=false", f"--run.folder={tmp_path}"]
+    assert main(["fit", "--config", "configs/base.yaml", *small]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("W&B lacks a part of this run (no space is left for it)") == 1
+    assert "2 epochs" in said.out and "error" not in said.err
+
+
+def test_without_a_wandb_that_starts_a_run_trains(tmp_path, monkeypatch, capsys):
+    import wandb
+
+    def fail(**given):
+        raise wandb.errors.Error("its process does not start")
+
+    monkeypatch.setattr("wandb.init", fail)
+    assert main(["fit", "--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]) == 0
+    assert "note: run.wandb: its process does not start; this run does without W&B" in capsys.readouterr().err
 
 
 def test_online_without_a_key_is_one_line(tmp_path, capsys, monkeypatch):
@@ -183,7 +344,8 @@ def test_every_run_of_a_sweep_is_a_command_line_that_parses(path):
                 assert found == (None if value == "null" else value)
 
 
-def test_a_run_that_goes_on_is_the_same_one_in_wandb(tmp_path):
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_the_same_one_in_wandb(tmp_path, server):
     small = ["--data.source.train=20", "--data.source.val=10", "--data.source.test=10", "--model.network=MLP"]
     small += ["--trainer.accelerator=cpu", "--run.figures=false", "--run.diagnostics=false", f"--run.folder={tmp_path}"]
     assert main(["fit", "--config", "configs/base.yaml", *small, "--trainer.max_epochs=1", "--run.name=one"]) == 0
@@ -191,6 +353,12 @@ def test_a_run_that_goes_on_is_the_same_one_in_wandb(tmp_path):
     assert main(["fit", "--config", config, "--ckpt_path", "last", "--trainer.max_epochs=2"]) == 0
     ids = [path.stem for path in tmp_path.glob("one/wandb/offline-run-*/run-*.wandb")]
     assert len(ids) == 2 and len(set(ids)) == 1
+    sync(*sorted(tmp_path.glob("one/wandb/offline-run-*")))
+    history = [json.loads(line) for line in server.streamed["wandb-history.jsonl"]]
+    for name in ("train/loss", "val/accuracy"):
+        assert [row["epoch"] for row in history if name in row] == [1, 2], "none is written over"
+    steps = [row["_step"] for row in history]
+    assert steps == sorted(set(steps))
 
 
 @pytest.mark.slow

@@ -20,7 +20,6 @@ import yaml
 from jsonargparse import ArgumentError
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import WandbLogger
 
 from project.assignment import RULES, Assignment
 from project.classifier import Classifier
@@ -42,6 +41,7 @@ from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
 from project.training.summary import Record, report
 from project.training.threads import worthwhile_threads
 from project.training.trainer import Trainer
+from project.training.wandb_run import WandbPage, begin, finish
 
 PARSERS: dict[str, LightningArgumentParser] = {}  # by command: to make one takes as long as to read settings with it
 OF_NETWORKS = {
@@ -161,7 +161,10 @@ class CommandLine(LightningCLI):
             callbacks.append(Diagnostics(self.folder / "figures"))
         seed = self.config_init.seed_everything
         self.record = Record(self.folder, self.complete, seed, rules, run.figures, self.on_census)
-        callbacks += [self.record, *progress]  # an epoch's line says that its row is written
+        callbacks.append(self.record)
+        if run.wandb != "disabled":
+            callbacks.append(WandbPage(self.record))
+        callbacks += progress  # an epoch's line says that its row is written
         if chosen.enable_checkpointing is not False:
             checkpoints = self.folder / "checkpoints"
             if chosen.limit_val_batches != 0:
@@ -172,8 +175,8 @@ class CommandLine(LightningCLI):
         kwargs["logger"] = False if chosen.logger in (None, True) else chosen.logger
         try:
             trainer = super().instantiate_trainer(callbacks=callbacks, default_root_dir=str(self.folder), **kwargs)
-            if chosen.logger in (None, True):
-                trainer.logger = run.logger(self.folder)
+            if chosen.logger in (None, True) and run.wandb != "disabled":
+                trainer.logger = begin(self.folder, run.wandb, run.project)
         except Exception:  # a setting was wrong, so there is no run
             self.drop_folder()
             raise
@@ -184,7 +187,7 @@ class CommandLine(LightningCLI):
         if not self.folder or self.own or self.record and self.record.trained:
             return
         if trainer := getattr(self, "trainer", None):
-            finish_logging(trainer)
+            finish(trainer)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fit(self, checkpoint: str | None = None) -> None:
@@ -210,7 +213,7 @@ class CommandLine(LightningCLI):
         except Exception:
             self.drop_folder()
             raise
-        finish_logging(self.trainer)  # complete on disk, before it is said to be
+        finish(self.trainer)  # complete on disk, before it is said to be
         if (record := self.record) and record.summary:
             print(report(record.summary, record.folder, record.rules))
             all_validate = data.samples("val", self.trainer.limit_val_batches) == data.samples("val")
@@ -273,13 +276,6 @@ def network_filled(settings: Any, said: str) -> Settings | None:
         return None
     given = {name: OF_NETWORKS[name] for name in names}
     return merged([settings, {"model": {"network": {"init_args": given}}}])
-
-
-def finish_logging(trainer: pytorch_lightning.Trainer) -> None:
-    """Close a trainer's W&B run, if it has one."""
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
 
 
 def made(settings: Settings | list[str], *args: Any, **kwargs: Any) -> CommandLine:

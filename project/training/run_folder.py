@@ -1,4 +1,4 @@
-"""A run's folder, `runs/<name>/`, and its W&B run.
+"""A run's folder, `runs/<name>/`.
 
 config.yaml    the complete configuration; `fit --config` it to repeat the run
 metrics.csv    one row an epoch
@@ -15,8 +15,6 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from pytorch_lightning.loggers import Logger, WandbLogger
 
 from project.support.errors import UserError
 
@@ -68,33 +66,6 @@ class Run:
                 number += 1
             except OSError as error:
                 raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None
-
-    def logger(self, path: Path) -> Logger | None:
-        """The W&B logger that writes below `path`."""
-        if self.wandb == "disabled":
-            return None
-        import wandb
-
-        # A run that goes on is the same one there. The names end in it: run-20261130_120000-1a2b3c4d.
-        earlier = sorted(path.glob("wandb/*run-*-*"))
-        same = earlier[-1].name.rpartition("-")[2] if earlier else None
-        resume: Literal["allow"] | None = "allow" if same and self.wandb == "online" else None
-        # W&B falls back to a temporary folder, in silence, where its own folder does not exist yet.
-        (path / "wandb").mkdir(exist_ok=True)
-        settings = wandb.Settings(console="off", silent=self.wandb == "offline", x_disable_stats=True)
-        try:
-            run = wandb.init(
-                name=path.name,
-                dir=path,
-                mode=self.wandb,
-                project=self.project,
-                id=same,
-                resume=resume,
-                settings=settings,
-            )
-        except wandb.errors.Error as error:
-            raise UserError(f"run.wandb: {str(error).splitlines()[0]}; leave run.wandb at offline") from None
-        return WandbLogger(experiment=run)
 
 
 def has_key(url: str) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import pytorch_lightning
 import torch
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.loggers import WandbLogger
 
 from project.assignment import Assignment, conditions
 from project.classifier import Classifier
@@ -101,12 +100,8 @@ class Record(EpochCallback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.rows:
             return
-        accuracies = {row["epoch"]: row["val/accuracy"] for row in self.rows if "val/accuracy" in row}
-        best = max(accuracies, key=accuracies.__getitem__, default=None)
         self.summary = {
-            "val_accuracy": next(reversed(accuracies.values()), None),  # the last one measured; null where none was
-            "best_val_accuracy": None if best is None else accuracies[best],
-            "best_epoch": best,
+            **accuracies(self.rows),
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "seconds": self.rows[-1]["seconds"],
@@ -131,11 +126,6 @@ class Record(EpochCallback):
         figures = self.folder / "figures"
         if self.figures:
             draw_learning_curves(self.rows, self.rules.target_accuracy, self.data.num_classes, figures / "curves.png")
-        if isinstance(trainer.logger, WandbLogger):
-            names = {family: [strategy.name for strategy in found] for family, found in self.census.strategies.items()}
-            trainer.logger.log_hyperparams({"strategies": names})
-            for figure in sorted(figures.glob("*.png")):
-                trainer.logger.log_image(f"figures/{figure.stem}", [str(figure)])
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -145,6 +135,17 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     with open(path, newline="", encoding="utf-8") as file:
         rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
     return [{name: int(row[name]) if name in ("epoch", "step") else float(row[name]) for name in row} for row in rows]
+
+
+def accuracies(rows: list[dict[str, float]]) -> dict[str, float | None]:
+    """The last validation accuracy that was measured, and the best one with its epoch; null where none was."""
+    measured = {row["epoch"]: row["val/accuracy"] for row in rows if "val/accuracy" in row}
+    best = max(measured, key=measured.__getitem__, default=None)
+    return {
+        "val_accuracy": next(reversed(measured.values()), None),
+        "best_val_accuracy": None if best is None else measured[best],
+        "best_epoch": best,
+    }
 
 
 def report(summary: dict[str, Any], folder: Path, rules: Assignment) -> str:
