@@ -3,6 +3,7 @@
 Each is taken from the network as it starts, as it ends, or over the epochs in between, and leaves it as it was.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,14 +19,13 @@ from project.initialization import ACTIVATIONS, weight_layers
 from project.normalization import normalizers
 from project.studies.metric_names import MetricName
 from project.support.remembered import undisturbed
-from project.training.diagnostics import gradient_norm
 
 IMAGES = 500
 MASKS = 30  # that are averaged
 SMALL = 1e-3  # a weight of less is next to zero
 WEIGHT_EDGE, WEIGHT_BINS = 0.41, 41  # of histograms: 0.02 to a bin, and the one in the middle is around zero
 SATURATED = 0.05  # of a function's steepest slope; a unit on less hardly learns
-LEAST = 1e-30  # in place of zero under a logarithm
+LEAST = 1e-250  # of float64, in place of zero under a logarithm
 RADIUS = 0.1  # of the ball of weights in which the loss is looked for
 
 
@@ -53,14 +53,16 @@ def some(network: nn.Module, data: ImageData, split: str = "train", count: int =
 
 @contextmanager
 def recorded(modules: Sequence[nn.Module], inputs: bool = False) -> Iterator[list[Tensor]]:
-    """What modules put out, or are given, in the order in which they compute. Copied, since some work in place."""
+    """What modules put out, or are given, in the order in which they compute. They pass on copies, since some work in place."""
     seen: list[Tensor] = []
 
-    def before(module: nn.Module, given: tuple[Any, ...]) -> None:
-        seen.append(given[0].clone())
+    def before(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        seen.append(given[0])
+        return (given[0].clone(), *given[1:])
 
-    def after(module: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
-        seen.append(output.clone())
+    def after(module: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+        seen.append(output)
+        return output.clone()
 
     hooks = [
         each.register_forward_pre_hook(before) if inputs else each.register_forward_hook(after) for each in modules
@@ -79,10 +81,10 @@ def activation_modules(network: nn.Module) -> list[nn.Module]:
 @torch.no_grad()
 def signal(network: nn.Module, data: ImageData) -> Tensor:
     """log10 of the standard deviation over images of what units of the last hidden layer put out, over the first layer's."""
+    network = copy.deepcopy(network).double()  # a float32 cannot tell sigmoids apart that differ by less than 1e-8
     with recorded(activation_modules(network)) as outputs:
-        network(some(network, data)[0])
-    spread = [each.double().flatten(1).var(0).mean().sqrt().clamp(min=LEAST) for each in (outputs[0], outputs[-1])]
-    first, last = spread
+        network(some(network, data)[0].double())
+    first, last = (each.flatten(1).var(0).mean().sqrt().clamp(min=LEAST) for each in (outputs[0], outputs[-1]))
     return (last / first).log10()
 
 
@@ -99,13 +101,15 @@ def saturated(network: nn.Module, data: ImageData) -> Tensor:
 
 
 def gradient(network: nn.Module, data: ImageData) -> Tensor:
-    """log10 of the norm of the loss's gradient at the first layer's weights, over that at the last hidden layer's."""
-    layers = [layer for _, layer, _ in weight_layers(network)]
+    """log10 of the norm of the loss's gradient by what the first hidden layer puts out, over that by the last one's outputs.
+
+    Not by their weights: where signals die, so do the gradients of the weights, in all layers alike.
+    """
+    network = copy.deepcopy(network).double().train()  # as it learns: by the batch's own mean and variance
     images_NCHW, labels_N = some(network, data)
-    network.train()  # as it learns: by the batch's own mean and variance
-    network.zero_grad()
-    F.cross_entropy(network(images_NCHW), labels_N).backward()
-    first, last = (gradient_norm([*each.parameters()]).double().clamp(min=LEAST) for each in (layers[0], layers[-2]))
+    with recorded(activation_modules(network)) as outputs:
+        loss = F.cross_entropy(network(images_NCHW.double()), labels_N)
+    first, last = (each.norm().clamp(min=LEAST) for each in torch.autograd.grad(loss, [outputs[0], outputs[-1]]))
     return (first / last).log10()
 
 
@@ -212,7 +216,7 @@ def sharpness(network: nn.Module, data: ImageData) -> Tensor:
     loss = F.cross_entropy(network(images_NCHW), labels_N)
     loss.backward()
     slopes = [(parameter, parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm([slope for _, slope in slopes]).clamp(min=LEAST)
+    norm = torch.nn.utils.get_total_norm([slope for _, slope in slopes]).clamp(min=1e-30)
     with torch.no_grad():
         for parameter, slope in slopes:
             parameter.add_(RADIUS * slope / norm)

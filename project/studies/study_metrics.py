@@ -95,7 +95,7 @@ METRICS: dict[MetricName, Metric] = {
     "saturated": measured(
         "saturated", "Saturated: last hidden layer's activations where the function is flat, in %", 1
     ),
-    "gradient": measured("gradient", "Gradient at the first layer: log10 of its norm over the last hidden layer's", 2),
+    "gradient": measured("gradient", "Gradient at the first hidden layer: log10 of its norm over the last one's", 2),
     "mean_over_batch": measured("mean_over_batch", "Means over the batch: their size after the first normalization", 3),
     "mean_over_image": measured("mean_over_image", "Means over an image: their size after the first normalization", 3),
     "mean_over_channel": measured(
