@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 
 quickstart: $(VENV)/installed
 	$(BIN)/python main.py fit --config configs/quickstart.yaml $(ARGS)
+	@echo "To go on: . $(BIN)/activate, and python is this one."
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -16,10 +17,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs Python's venv module: on Debian, apt-get install python3-venv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV): some GB, some minutes ..."
 	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV): some GB, some minutes ..."
 	$(BIN)/python -m pip install --quiet -e .[dev,ray]
 	@touch $@ $(VENV)/installed
 

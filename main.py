@@ -4,12 +4,19 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from project import __version__
-from project.support.errors import exit_status
-from project.training.completion import main as complete
-from project.training.configuration import read_arguments
-from project.training.help_text import HELP, settings_page
-from project.training.known_settings import COMMANDS, FIND_LR
+try:
+    from project import __version__
+    from project.support.errors import exit_status
+    from project.training.completion import main as complete
+    from project.training.configuration import read_arguments
+    from project.training.help_text import HELP, settings_page
+    from project.training.known_settings import COMMANDS, FIND_LR
+except ModuleNotFoundError as error:
+    if (error.name or "project").startswith("project"):  # a fault of ours
+        raise
+    cure = "make quickstart installs it into .venv, and . .venv/bin/activate takes that one"
+    print(f"error: {sys.executable} has no package {error.name}; {cure}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main(args: list[str]) -> int:

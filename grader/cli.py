@@ -255,7 +255,7 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
         print(f"{say(begins):6}  {text}")
 
     findings = checks.check(submission, rules)
-    how = f"python -m grader check {path} --try says it without one."
+    how = f"python -m grader check {shlex.quote(str(path))} --try says it without one."
     when = [f"A training shows whether they are in effect; {how}"]
     if not submission.unusable and not any(f.where.startswith("config.yaml") for f in checks.rejections(findings)):
         findings = [*lacking(submission.config, rules.families), *findings]

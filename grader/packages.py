@@ -8,7 +8,11 @@ from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-INSTALL = f"{shlex.quote(sys.executable)} -m pip install -e {shlex.quote(f'{REPOSITORY}[grader]')}"
+IN_VENV = Path(sys.executable).parent.with_name("pyvenv.cfg").exists()
+VENV = REPOSITORY / ".venv"  # a system's own Python refuses packages
+SET_UP = "" if IN_VENV else f"python3 -m venv {shlex.quote(str(VENV))} && "
+PYTHON = sys.executable if IN_VENV else str(VENV / "bin" / "python")
+INSTALL = f"{SET_UP}{shlex.quote(PYTHON)} -m pip install -e {shlex.quote(f'{REPOSITORY}[grader]')}"
 AT_LEAST = re.compile(r"([\w.-]+?)(?:\[.*\])?(?:>=([\d.]+).*)?")
 
 

@@ -16,6 +16,7 @@ from main import main
 from project.training import parser_errors
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
+from project.training.known_settings import REPOSITORY
 from project.training.parser_errors import explain
 from project.training.summary import Record
 from tests.mistakes.settings import LINES, OTHER_FILES
@@ -408,3 +409,15 @@ def test_a_wrong_class_is_told_where_datasets_are_not_there(monkeypatch):
     missing = {"Gone": "project.datasets.no_such_module.Gone", "Lost": "project.datasets.Lost"}
     monkeypatch.setattr(parser_errors, "FULL_NAMES", {**parser_errors.FULL_NAMES, **missing})
     assert "SGD" in parser_errors.allowed("typing.Callable[[X], torch.optim.optimizer.Optimizer]")
+
+
+def test_elsewhere_it_says_where_its_commands_start_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--config", "configs/base.yaml"]) == 2
+    assert f"no such file; these commands start from {REPOSITORY}" in capsys.readouterr().err
+
+
+def test_where_nothing_is_installed_it_says_in_a_line_how_to_mend_that():
+    done = subprocess.run([sys.executable, "-S", "main.py", "fit"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "has no package yaml; make quickstart installs it into .venv" in done.stderr

@@ -19,6 +19,7 @@ from project.support.errors import UserError
 from project.support.wording import did_you_mean
 from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
 from project.training.class_aliases import full_name
+from project.training.known_settings import REPOSITORY
 
 Settings = dict[str, Any]
 
@@ -86,8 +87,11 @@ def read_arguments(args: Sequence[str]) -> Arguments:
 def read_overlay(path: str | Path) -> Settings:
     """Settings of a YAML file. Raises UserError where it is missing, no YAML, or no mapping."""
     if not os.path.isfile(path):
-        known = map(str, Path("configs").rglob("*.yaml"))
-        raise UserError(f"--config {path}: no such file{did_you_mean(str(path), known)}")
+        known = {str(each): each.stem for each in Path("configs").rglob("*.yaml")}
+        named = [name for name, stem in known.items() if stem == str(path)]
+        hint = f"; did you mean {named[0]}?" if named else did_you_mean(str(path), known)
+        elsewhere = "" if known else f"; these commands start from {REPOSITORY}"
+        raise UserError(f"--config {path}: no such file{hint}{elsewhere}")
     try:
         settings = read_yaml(Path(path).read_bytes())
     except yaml.YAMLError as error:

@@ -11,6 +11,7 @@ from project.training.configuration import class_paths, merged, not_finite, read
 from project.training.known_settings import known_settings
 from project.training.parser_errors import without_file
 
+OPTIONS = ("config", "ckpt_path", "print_config", "seeds", "find-lr", "help")  # that are no settings
 OF_THE_DATA = {"model.num_classes", "model.image_shape"}
 
 
@@ -31,7 +32,8 @@ def check(args: Sequence[str]) -> None:
     known = known_settings()
     own = {"out"} if command == "look" else set()
     for key in sorted(settings.keys() - own - {name.partition(".")[0] for name in known}, key=str):
-        raise UserError(f"{key}: there is no such setting{did_you_mean(str(key), known)}")
+        hint = did_you_mean(str(key), known) or did_you_mean(str(key), OPTIONS, "--")
+        raise UserError(f"{key}: there is no such setting{hint}")
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
         raise UserError(said)

@@ -28,6 +28,8 @@ MAIN = {  # after `python main.py`
     "fit -c configs/base.yaml -trainer.max_epochs 3": "-trainer.max_epochs: write --trainer.max_epochs, with two dashes",
     "fit --config": "--config: needs a value",
     "fit --config configs": "--config configs: no such file",
+    "fit --config he": "--config he: no such file; did you mean configs/initialization/he.yaml?",
+    f"fit --confg {BASE.split()[1]}": "confg: there is no such setting; did you mean --config?",
     "fit --config {tmp}/bytes.bin": "not valid YAML",
     "fit --config {tmp}/config.yaml": "x: there is no such setting",
     "fit --config configs/studies/batches.yaml": "a study's file; python main.py study --study configs/studies/batches.yaml",
