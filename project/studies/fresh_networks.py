@@ -10,10 +10,19 @@ from torch.nn import functional as F
 from project.batches.in_memory import ResidentBatches
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
-from project.initialization import Initialization
+from project.initialization import Initialization, Xavier
 from project.networks import MLP
 from project.normalization import Normalization
 from project.training.diagnostics import activations, gradient_norm, weights_by_layer
+
+
+class PlainXavier(Xavier):
+    """The formula by itself, as the lecture has it, without the gain of the activation that follows."""
+
+    by_activation = False
+
+    def std(self, weight: Tensor, activation: nn.Module | None) -> float:
+        return super().std(weight, None)
 
 
 class FreshLayers(NamedTuple):

@@ -1,6 +1,7 @@
 """The lecture's page, built from its results: `python -m project.studies.lecture_page`; `--measure` makes these anew first."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from project.studies.lecture_results import LectureResults, measured
+from project.studies.lecture_results import PARTS, Grid, LectureResults, Penalties, measured
 from project.studies.study_page import filled
 from project.support.errors import UserError, exit_status
 from project.support.files import output, write_atomically
@@ -18,20 +19,30 @@ from project.training.command_line import quieten
 FOLDER = Path("docs/lecture")
 TEMPLATE, TEXTS = (Path(__file__).with_name(name) for name in ("lecture_page.html", "lecture_texts.yaml"))
 
+CLAIMS = {"en": FOLDER / "claims.md", "ko": FOLDER / "claims.ko.md"}
+# Of their tables: `| Claim. ([study](file), 8 seeds) | metric:<br>`comparison` | number | **seen**<br>p = 0.01 |`
+ROW = re.compile(
+    r"\| (?P<claim>.*) \(\[(?P<study>\w+)\]\([^)]*\), (?P<seeds>[^)]*)\) "
+    r"\| (?P<expected>.*) \| (?P<found>.*) \| \*\*(?P<verdict>.*)\*\*(?:<br>)?(?P<p>.*) \|"
+)
+
 
 def main(args: Sequence[str]) -> int:
     """Build the page, from results that are measured first where this is asked for."""
     parser = argparse.ArgumentParser(prog="python -m project.studies.lecture_page", description=__doc__)
-    parser.add_argument("--measure", action="store_true", help="train what the page shows, and write results.json")
+    told = "train what the page shows, and write results.json; with names only these parts of it"
+    parser.add_argument("--measure", nargs="*", choices=PARTS, help=told)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of results.json and index.html (%(default)s)")
     parser.add_argument("--studies", type=Path, default=Path("studies"), help="where trainings are kept (%(default)s)")
     options = parser.parse_args(args)
     results, page_path = options.out / "results.json", options.out / "index.html"
     with output("--out", options.out):
         options.out.mkdir(parents=True, exist_ok=True)
-    if options.measure:
+    if options.measure is not None:
         quieten()
-        write_atomically(results, measured(options.studies).model_dump_json(exclude_none=True) + "\n")
+        kept = read_results(results) if options.measure else None
+        made = measured(options.studies, kept, options.measure or PARTS)
+        write_atomically(results, made.model_dump_json(exclude_none=True) + "\n")
     write_atomically(page_path, page(read_results(results)))
     print(f"{page_path}  {page_path.stat().st_size / 1e3:.0f} kB")
     return 0
@@ -52,13 +63,35 @@ def page(results: LectureResults) -> str:
     return filled(TEMPLATE, page_data(results))
 
 
+def claims(path: Path) -> list[dict[str, Any]]:
+    """The lecture's claims as `python -m benchmarks lecture` writes them: units, each with rows of what its table says.
+
+    Raises UserError where they cannot be read.
+    """
+    units: list[dict[str, Any]] = []
+    for line in reading(path).splitlines():
+        if line.startswith("## "):
+            units.append({"unit": line.removeprefix("## "), "rows": []})
+        elif units and (row := ROW.fullmatch(line)):
+            units[-1]["rows"].append({name: said.split("<br>") for name, said in row.groupdict().items()})
+    return units
+
+
+def reading(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); `python -m benchmarks lecture` makes it") from None
+
+
 def page_data(results: LectureResults) -> dict[str, Any]:
     """What the page shows, as plain values."""
     texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
-    shown = {**results.grids, "penalties": results.penalties}
+    shown: dict[str, Grid | Penalties] = {**results.grids, "penalties": results.penalties}
     for idea in texts["ideas"]:
         idea["commands"] = [shown[idea["name"]].command] if idea["name"] in shown else []
-    return {**texts, **results.model_dump(exclude_none=True)}
+    told = {language: claims(path) for language, path in CLAIMS.items()}
+    return {**texts, "claims": told, **results.model_dump(exclude_none=True)}
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from project.initialization import He, Initialization, Normal, Xavier
+from project.initialization import He, Initialization, Normal
 from project.normalization import BatchNormalization
-from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.fresh_networks import PlainXavier, fresh_layers, labelled_images
 from project.studies.measurements import WEIGHT_EDGE
 from project.studies.study_result import ArmResult, StudyResult
 
@@ -20,11 +20,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"Sigmoid": nn.Sigmoid, "Tanh": nn.Tan
 STARTS: dict[str, Initialization] = {
     "normal_1": Normal(1.0),
     "normal_001": Normal(0.01),
-    "xavier": Xavier(),
+    "xavier": PlainXavier(),
     "he": He(),
 }
 DEPTHS, WIDTH = (2, 5, 10), 100
-IMAGES, SEEDS, BINS = 200, 5, 20
+IMAGES, SEEDS, BINS = 200, 5, 21  # an odd number, so that one of what is around zero has it in its middle
 
 
 class Model(BaseModel):
@@ -89,23 +89,28 @@ class Layer(Model):
     Attributes:
         signal: How far its units tell images apart; null for the head.
         gradient: Norm of the loss's gradient by its weights.
-        span: From where to where the histogram reaches; null for the head.
-        shares: Of its outputs with the first seed, in % by bin.
+        shares: Of its outputs with the first seed, in % by bin over the network's `span`; none for the head.
+        centred: Of the same less each unit's mean over the images, from minus the width of the span to it.
     """
 
     signal: tuple[float, float, float] | None = None
     gradient: tuple[float, float, float]
-    span: tuple[float, float] | None = None
     shares: list[float] = []
+    centred: list[float] = []
 
 
 class Fresh(Model):
-    """Networks of an activation, an initialization and a depth, with or without batch normalization, before any training."""
+    """Networks of an activation, an initialization and a depth, with or without batch normalization, before any training.
+
+    Attributes:
+        span: From the least to the largest output that any hidden layer has: one axis for all of them.
+    """
 
     activation: str
     start: str
     depth: int
     normalized: bool
+    span: tuple[float, float]
     layers: list[Layer]
 
 
@@ -148,11 +153,16 @@ WANTED: dict[str, Place] = {
 PENALTIES = "lecture/penalties"
 
 
-def measured(out: Path) -> LectureResults:
+PARTS = (*WANTED, "penalties", "fresh")
+
+
+def measured(out: Path, kept: LectureResults | None = None, parts: Sequence[str] = PARTS) -> LectureResults:
     """Train what is not trained yet, and take what the page needs. A failed arm has no cell.
 
     Args:
         out: The studies' folder, where finished runs are kept.
+        kept: Results to take all other parts from; needed where not all are measured.
+        parts: What is measured: studies by their names, and fresh networks.
     """
     from project.studies.study_plan import RUNS, read_plan
     from project.studies.study_trainings import run
@@ -162,9 +172,15 @@ def measured(out: Path) -> LectureResults:
         (plan.folder / RUNS).mkdir(parents=True, exist_ok=True)
         return run(plan)
 
-    grids = {name: grid(name, ran(name)) for name in WANTED}
-    weights = penalties(ran(PENALTIES))
-    return LectureResults(torch=torch.__version__, grids=grids, penalties=weights, fresh=list(all_fresh()))
+    found: dict[str, Any] = {} if kept is None else dict(kept)
+    found["grids"] = {
+        name: grid(name, ran(name)) if name in parts else found["grids"][name] for name in WANTED
+    }  # in this order, whatever is kept
+    if "penalties" in parts:
+        found["penalties"] = penalties(ran(PENALTIES))
+    if "fresh" in parts:
+        found["fresh"] = list(all_fresh())
+    return LectureResults(**{**found, "torch": torch.__version__})
 
 
 def grid(name: str, study: StudyResult) -> Grid:
@@ -208,33 +224,39 @@ def all_fresh() -> Iterator[Fresh]:
         for start in STARTS:
             for depth in DEPTHS:
                 for normalized in (False, True):
-                    layers = fresh(images_NCHW, labels_N, activation, start, depth, normalized)
-                    yield Fresh(activation=activation, start=start, depth=depth, normalized=normalized, layers=layers)
+                    yield fresh(images_NCHW, labels_N, activation, start, depth, normalized)
 
 
-def fresh(
-    images_NCHW: Tensor, labels_N: Tensor, activation: str, start: str, depth: int, normalized: bool
-) -> list[Layer]:
-    """The layers of such networks, drawn with SEEDS seeds."""
+def fresh(images_NCHW: Tensor, labels_N: Tensor, activation: str, start: str, depth: int, normalized: bool) -> Fresh:
+    """Such networks, drawn with SEEDS seeds."""
     normalization = BatchNormalization() if normalized else None
     kind = ACTIVATIONS[activation]
     drawn = [
         fresh_layers(images_NCHW, labels_N, kind, STARTS[start], depth, WIDTH, normalization, seed)
         for seed in range(SEEDS)
     ]
-    layers = []
-    for number, outputs_NU in enumerate(drawn[0].outputs):
-        low, high = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation, (0.0, outputs_NU.max().item()))
-        counts = torch.histc(outputs_NU, BINS, low, high) / outputs_NU.numel()
-        layers.append(
-            Layer(
-                signal=middle([network.signals()[number] for network in drawn]),
-                gradient=middle([network.gradients[number] for network in drawn]),
-                span=(low, float(f"{high:.3g}")),
-                shares=[round(100 * share, 1) for share in counts.tolist()],
-            )
+    largest = max(outputs_NU.max().item() for outputs_NU in drawn[0].outputs)
+    low, high = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation, (0.0, largest))
+    layers = [
+        Layer(
+            signal=middle([network.signals()[number] for network in drawn]),
+            gradient=middle([network.gradients[number] for network in drawn]),
+            shares=in_bins(outputs_NU, low, high),
+            centred=in_bins(outputs_NU - outputs_NU.mean(0), low - high, high - low),
         )
-    return [*layers, Layer(gradient=middle([network.gradients[-1] for network in drawn]))]
+        for number, outputs_NU in enumerate(drawn[0].outputs)
+    ]
+    head = Layer(gradient=middle([network.gradients[-1] for network in drawn]))
+    span = (low, float(f"{high:.3g}"))
+    return Fresh(
+        activation=activation, start=start, depth=depth, normalized=normalized, span=span, layers=[*layers, head]
+    )
+
+
+def in_bins(values: Tensor, low: float, high: float) -> list[float]:
+    """A histogram, in %."""
+    counts = torch.histc(values, BINS, low, high) / values.numel()
+    return [round(100 * share, 1) for share in counts.tolist()]
 
 
 def middle(values: Sequence[float]) -> tuple[float, float, float]:
