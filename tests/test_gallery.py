@@ -82,9 +82,10 @@ def test_saturated_are_outputs_where_the_function_is_flat():
     assert figures.saturated(inputs.sigmoid(), nn.Sigmoid) == figures.saturated(inputs.tanh(), nn.Tanh) == 0.5
 
 
-def test_small_numbers_are_told_by_their_power_of_ten():
-    assert figures.told_small([5.5e-7, 5.7e-7]) == "(5.5 to 5.7)·10⁻⁷" and figures.told_small([6e-16]) == "6·10⁻¹⁶"
-    assert figures.told_small([0.031]) == "0.031" and figures.spread([199.6, 201]) == "200 to 201"
+def test_small_and_large_numbers_are_told_by_their_power_of_ten():
+    assert figures.scaled([5.5e-7, 5.7e-7]) == "(5.5 to 5.7)·10⁻⁷" and figures.scaled([6e-16]) == "6·10⁻¹⁶"
+    assert figures.scaled([24508, 26238]) == "(2.5 to 2.6)·10⁴" and figures.scaled([5716, 6076]) == "5716 to 6076"
+    assert figures.scaled([0.031]) == "0.031" and figures.spread([199.6, 201]) == "200 to 201"
 
 
 def test_the_typical_unit_is_the_one_that_changes_like_most():
@@ -107,6 +108,28 @@ def test_the_row_called_xavier_is_the_formula_and_the_other_has_its_gain():
         for start in (figures.PlainXavier(), figures.Xavier())
     }
     assert 0.18 < tenth[figures.PlainXavier] < 0.28 and 0.6 < tenth[figures.Xavier] < 0.7
+
+
+def test_what_the_captions_of_the_activations_say_of_gradients_and_of_he():
+    """Saturated units pass little on, but weights with a deviation of 1 make up for that (sigmoid) and more (tanh)."""
+    images_NCHW, labels_N = figures.labelled_images(200)
+
+    def fresh(activation, start):
+        return figures.fresh_layers(images_NCHW, labels_N, activation, start, 10, 256)
+
+    tanh, sigmoid = (fresh(activation, figures.Normal(1.0)) for activation in (nn.Tanh, nn.Sigmoid))
+    assert figures.saturated(tanh.outputs[9], nn.Tanh) > 0.8 and tanh.gradients[1] > 1000 * tanh.gradients[9]
+    assert figures.saturated(sigmoid.outputs[9], nn.Sigmoid) > 0.6
+    assert 0.5 < sigmoid.gradients[1] / sigmoid.gradients[9] < 2
+    assert figures.stuck(sigmoid.outputs[9]) > 0.25 and sigmoid.signals()[9] > 0.1, "a needle with a wide foot"
+    small = fresh(nn.Tanh, figures.Normal(0.01))
+    assert max(small.gradients) < 1e-6, "no layer gets a gradient"
+    he, gain = (fresh(nn.Tanh, start) for start in (figures.He(), figures.Xavier()))
+    assert he.signals()[9] > 0.95 * he.signals()[5], "it stays"
+    assert figures.saturated(he.outputs[9], nn.Tanh) < 0.02 < figures.saturated(gain.outputs[9], nn.Tanh)
+    for start in (figures.Normal(0.01), figures.PlainXavier(), figures.He()):
+        lost = fresh(nn.Sigmoid, start)
+        assert lost.gradients[1] < 0.01 * lost.gradients[9] and lost.signals()[9] < 1e-4
 
 
 def test_a_spread_is_one_number_where_there_is_no_other_to_tell():

@@ -23,7 +23,7 @@ from project.initialization import He, Initialization, Normal, Xavier
 from project.networks import MLP
 from project.normalization import BatchNormalization, Normalization
 from project.optimization import SAM
-from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.fresh_networks import FreshLayers, fresh_layers, labelled_images
 from project.studies.measurements import SATURATED, activation_modules, recorded, some
 from project.support.remembered import undisturbed
 from project.training.command_line import made
@@ -37,6 +37,7 @@ SCHEDULES = ("constant", "step", "multistep", "exponential", "polynomial", "cosi
 FAINT_PATH = "#8fb3d6"
 SEEDS, DRIFT_SEEDS = 5, 3
 IMAGES, WATCHED_EVERY = 500, 10  # images that a unit's input is watched for, and steps from one look to the next
+STUCK = 0.05  # the standard deviation over images below which a unit hardly tells them apart
 ROUNDING = 1e-7  # of numbers next to 1 in single precision
 
 
@@ -80,9 +81,11 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
     }
     layers = (1, 2, 4, 6, 8, 10)
     reach = 2.0 if activation is nn.Tanh else 1.0  # from the least output to the largest
-    figure, grid = blanks(len(strategies), len(layers), 12, 1.6 * len(strategies) + 1.5)
+    figure, grid = blanks(len(strategies), len(layers), 12, 1.75 * len(strategies) + 1.7)
+    told: dict[str, tuple[str, str]] = {}
     for row, (name, strategy) in zip(grid, strategies.items()):
         drawn = [fresh_layers(inputs_NCHW, labels_N, activation, strategy, 10, 256, seed=seed) for seed in range(SEEDS)]
+        told[name] = grown(drawn), spread([100 * stuck(network.outputs[9]) for network in drawn])
         row[0].set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
         for axes, layer in zip(row, layers):
             outputs_NU = drawn[0].outputs[layer - 1]
@@ -92,33 +95,52 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
             axes.spines.left.set_visible(False)
             axes.tick_params(labelsize=7)
             signals = [network.signals()[layer - 1] for network in drawn]
-            said = f"spread {told_small(signals)}" if max(signals) > ROUNDING else "spread under 10⁻⁷"
-            axes.text(0.5, 0.89, said, transform=axes.transAxes, ha="center", fontsize=8.5)
+            said = f"spread {scaled(signals)}" if max(signals) > ROUNDING else "spread under 10⁻⁷"
+            axes.text(0.5, 0.91, said, transform=axes.transAxes, ha="center", fontsize=8.5)
+            if layer > 1:  # whose weights are of another size, so that its norm cannot be compared
+                said = f"gradient {scaled([network.gradients[layer - 1] for network in drawn])}"
+                axes.text(0.5, 0.8, said, transform=axes.transAxes, ha="center", fontsize=8.5)
             shares = [100 * saturated(network.outputs[layer - 1], activation) for network in drawn]
             if max(shares) >= 1:
                 said = f"{spread(shares)} % saturated"
-                axes.text(0.5, 0.76, said, transform=axes.transAxes, ha="center", fontsize=8.5, color=VAL)
-            axes.set_ylim(0, axes.get_ylim()[1] * 1.45)
+                axes.text(0.5, 0.69, said, transform=axes.transAxes, ha="center", fontsize=8.5, color=VAL)
+            axes.set_ylim(0, axes.get_ylim()[1] * 1.6)
     for axes, layer in zip(grid[0], layers):
         axes.set_title(f"layer {layer}", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("output less its unit's mean", fontsize=8)
-    wide = "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them."
+    wide = """A wide panel is a layer that tells images apart; a needle at 0 is of outputs that are the same for all
+    images (each panel is as high as its own highest bar)."""
+    growth, same = told["weights N(0, 1)"]
     seen = {
-        nn.Tanh: """With N(0, 1) they are told apart, but nearly every output is saturated and lets hardly any gradient
-            through. With N(0, 0.01²) each layer divides the signal, until nothing is left. Xavier and He fit the
-            weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the spread
-            shrinks slowly, with the gain it stays.""",
-        nn.Sigmoid: """With N(0, 1) most outputs are saturated and let hardly any gradient through. With each of the
-            others the signal is lost on the way: a sigmoid's slope is at most a quarter, and none of these formulas
-            makes up for that. None of the four rows is good.""",
+        nn.Tanh: f"""With N(0, 1) nearly every output is saturated. A saturated unit passes little of a gradient on, but
+            weights so large make up for that and more: from layer 10 back to layer 2 it grows {growth} times. With
+            N(0, 0.01²) each layer divides the signal, until nothing is left, and no layer gets a gradient. Xavier and
+            He fit the weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the
+            spread shrinks slowly, with tanh's gain it stays, and with He's factor √2, meant for ReLU, it stays, too,
+            with fewer outputs saturated.""",
+        nn.Sigmoid: f"""With N(0, 1) most outputs are saturated; the large weights about make up for what these do not
+            pass on, and the gradient stays ({growth} times from layer 10 back to layer 2). The needle in its later layers
+            is of units that are stuck (in layer 10 {same} % have a spread below {STUCK:g}); the others still tell images apart.
+            With each of the others the signal is lost on the way, and the gradient on its way back: a sigmoid's slope
+            is at most a quarter, and none of these formulas makes up for that. None of the four rows is good.""",
     }[activation]
     number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw).
-    Spread: a unit's standard deviation over images, mean of the units. Saturated (where at least 1 % are): outputs
-    where the function's slope is less than {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of
-    {SEEDS} draws."""
+    Spread: a unit's standard deviation over images, mean of the units. Gradient: norm of the loss's gradient by the
+    layer's weights. Saturated (where at least 1 % are): outputs where the function's slope is less than
+    {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of {SEEDS} draws."""
     title = f"How ten {activation.__name__.lower()} layers tell 200 images apart, before any training"
     finish(figure, title, f"{wide} {seen} {number}", path)
+
+
+def stuck(outputs_NU: Tensor) -> float:
+    """The share of units that put out nearly the same for all images."""
+    return (outputs_NU.std(0) < STUCK).double().mean().item()
+
+
+def grown(networks: Sequence[FreshLayers]) -> str:
+    """How many times a gradient is larger at the second layer than at the tenth, over draws: `1.1 to 1.8`."""
+    return scaled([network.gradients[1] / network.gradients[9] for network in networks])
 
 
 def saturated(outputs_NU: Tensor, activation: type[nn.Module]) -> float:
@@ -138,9 +160,9 @@ def plain(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
-def told_small(values: Sequence[float]) -> str:
-    """The same of values that may be very small: `(5.5 to 5.7)·10⁻⁷`."""
-    if max(values) >= 1e-3:
+def scaled(values: Sequence[float]) -> str:
+    """The same of values that may be very small or large: `(5.5 to 5.7)·10⁻⁷`."""
+    if 1e-3 <= max(values) < 1e4:
         return spread(values)
     exponent = math.floor(math.log10(max(values)))
     digits = spread([value / 10**exponent for value in values])
@@ -177,7 +199,7 @@ def gradients_by_depth(path: Path) -> None:
         norms_SL = np.array(drawn)[:, 1:depth]
         middle = np.median(norms_SL, 0)
         axes.fill_between(layers, norms_SL.min(0), norms_SL.max(0), color=color, alpha=0.2, linewidth=0)
-        label = f"{name}: {told_small([middle[0] / middle[-1]])}"
+        label = f"{name}: {scaled([middle[0] / middle[-1]])}"
         axes.plot(layers, middle, style, color=color, markersize=4, label=label)
     axes.set(yscale="log", ylabel="norm of the loss's gradient by a layer's weights")
     axes.set(xlabel=f"hidden layer ({layers[-1]} is next to the answer)", xticks=layers[::2])
