@@ -13,12 +13,15 @@ from project.training.figures import blanks, save
 
 # Of Okabe and Ito, told apart also by those who see red and green alike; the base is grey.
 BASE_COLOR, COLORS = "#6b6b6b", ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f"]
+# The same on a dark ground, each at a contrast of 4.5 to 1 or more.
+DARK_BASE_COLOR, DARK_COLORS = "#a9a9b2", ["#56b4e9", "#f08a3c", "#2fbf93", "#dd92bf", "#f0d060", "#9fb4ff", "#c2a05a"]
 ROW = 0.32  # inches
 
 
-def color_of(number: int) -> str:
-    """The color of a study's arm, the base being number 0."""
-    return COLORS[(number - 1) % len(COLORS)] if number else BASE_COLOR
+def color_of(number: int, dark: bool = False) -> str:
+    """The color of a study's arm, the base being number 0, on a white or on a dark ground."""
+    base, colors = (DARK_BASE_COLOR, DARK_COLORS) if dark else (BASE_COLOR, COLORS)
+    return colors[(number - 1) % len(colors)] if number else base
 
 
 def is_dotted(number: int) -> bool:

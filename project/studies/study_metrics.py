@@ -125,8 +125,12 @@ def amount(value: float, metric: Metric) -> str:
 
 def level(value: float, metric: Metric) -> str:
     """A mean with its unit: `72.4 %`, `2.0 epochs`."""
-    unit = "%" if " in %" in metric.title else metric.units[1]
-    return f"{value:.{metric.digits}f} {unit}".rstrip()
+    return f"{value:.{metric.digits}f} {unit_of(metric)}".rstrip()
+
+
+def unit_of(metric: Metric) -> str:
+    """The unit of its values, which is not that of their differences where these are in points; empty for plain numbers."""
+    return "%" if " in %" in metric.title else metric.units[1]
 
 
 def span(low: float, high: float, metric: Metric) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
-from project.studies.study_metrics import METRICS
+from project.studies.study_metrics import METRICS, unit_of
 from project.studies.study_result import StudyResult, said_of, seeds_of, words_on_beginners
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
@@ -46,6 +46,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
                 "title": METRICS[name].title.partition(":")[0],
                 "digits": METRICS[name].digits,
                 "unit": METRICS[name].units[1],
+                "unit_of_means": unit_of(METRICS[name]),
                 "best": study.best[name],
             }
             for name in study.metrics
@@ -58,6 +59,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             {
                 "name": arm.name,
                 "color": color_of(number),
+                "color_in_dark": color_of(number, dark=True),
                 "dotted": is_dotted(number),
                 "overlay": arm.overlay,
                 "cell": arm.cell,

@@ -1,6 +1,7 @@
 """What a study's runs tell, in numbers and in words."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -154,6 +155,24 @@ def test_the_page_keeps_a_text_a_text():
     inside = html.partition('id="data">')[2].partition("</script>")[0]
     assert json.loads(inside)["arms"][1]["name"] == "</script><b>"
     assert "http" not in html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", ""), "it asks nobody"
+
+
+def test_the_page_names_units_and_has_colors_for_a_dark_ground():
+    html = page(study_of({"base": NOISY, "up": NOISY}))
+    data = json.loads(html.partition('id="data">')[2].partition("</script>")[0])
+    accuracy, gap, epochs = (data["metrics"][name] for name in ("accuracy", "gap", "epochs"))
+    assert (accuracy["unit"], accuracy["unit_of_means"], gap["unit"]) == ("points", "%", "")
+    assert epochs["unit"] == epochs["unit_of_means"] == "epochs"
+
+    def luminance(color):
+        shares = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark = [study_figure.color_of(number, dark=True) for number in range(8)]
+    assert len({*dark}) == 8 and data["arms"][1]["color_in_dark"] == dark[1]
+    panel = re.findall(r"--panel: (#\w+)", html)[1]
+    assert min((luminance(color) + 0.05) / (luminance(panel) + 0.05) for color in dark) >= 4.5
 
 
 def test_a_figure_is_drawn_also_of_arms_that_failed_or_diverged(tmp_path):
