@@ -50,10 +50,15 @@ def test_the_regularizers_figure_marks_those_that_lower_the_validation_loss(tmp_
     drawn = []
     monkeypatch.setattr(gallery_regularizers, "finish", lambda figure, title, sentence, path: drawn.append(figure))
     draw(study, tmp_path / "regularizers.png")
-    _, ends = drawn[0].axes
+    _, ends, gains = drawn[0].axes
     labels = [(label.get_text(), label.get_fontweight()) for label in ends.get_yticklabels()]
     assert labels[:2] == [("none", "normal"), (study.arms[1].name, "bold")] and labels[-1][0] == study.arms[2].name
     assert "1.92" in [text.get_text() for text in ends.texts], "the gap without a regularizer"
+    assert ends.get_xlim()[0] < 0, "dots at 0 are not cut"
+    told = study.arms[1].found["loss"].difference
+    lines = [[*line.get_xdata()] for line in gains.lines]
+    assert [told.low, told.high] in lines and told.high < 0, "the bold one's interval, on which the verdict rests"
+    assert gains.get_yticklabels()[1].get_fontweight() == "bold"
 
 
 @pytest.mark.slow

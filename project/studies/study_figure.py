@@ -39,7 +39,7 @@ def draw(study: StudyResult, path: Path) -> None:
     ]
     if len(study.arms) > 1:
         panels.insert(1, lambda axes: draw_differences(axes, study, study.metric))
-    figure, (row,) = blanks(1, len(panels), 4.7 * len(panels), height)
+    figure, (row,) = blanks(1, len(panels), 14 if len(panels) == 3 else 16.5, height)
     for axes, draw_panel in zip(row, panels):
         draw_panel(axes)
     title = study.question or f"Study {study.name}"
@@ -52,7 +52,7 @@ def draw_estimates(axes: Any, study: StudyResult, name: MetricName) -> None:
     """Each arm's mean with its interval, and its runs as dots below."""
     for row, arm in enumerate(study.arms):
         found = arm.found[name]
-        draw_row(axes, row, [value for value in found.values if value is not None], found.estimate)
+        draw_row(axes, row, [value for value in found.values if value is not None], found.estimate, color_of(row))
     name_rows(axes, study)
     axes.set_title(METRICS[name].title.partition(":")[0], fontsize=10)
 
@@ -65,7 +65,7 @@ def draw_differences(axes: Any, study: StudyResult, name: MetricName) -> None:
         if (told := arm.found[name].difference) is not None:
             own = by_seed(arm, metric, study.target)
             pairs = [own[seed] - reference[seed] for seed in own if seed in reference] if told.paired else []
-            draw_row(axes, row, pairs, told)
+            draw_row(axes, row, pairs, told, color_of(row))
     axes.axvline(0, color="0.4", linewidth=1, linestyle="--")
     name_rows(axes, study)
     axes.set_title(f"Difference to {first.name}, seed by seed", fontsize=10)
@@ -74,9 +74,8 @@ def draw_differences(axes: Any, study: StudyResult, name: MetricName) -> None:
     axes.set_xlabel(f"{unit}{told_apart}" + (",\nfor all arms together" if len(study.arms) > 2 else ""), fontsize=9)
 
 
-def draw_row(axes: Any, row: int, values: Sequence[float], estimate: Estimate | None) -> None:
+def draw_row(axes: Any, row: int, values: Sequence[float], estimate: Estimate | None, color: str) -> None:
     """Single values as dots, and above them their mean with its interval."""
-    color = color_of(row)
     axes.plot(values, np.full(len(values), row + 0.22), "o", color=color, alpha=0.45, markersize=3.5)
     if estimate:
         axes.plot([estimate.low, estimate.high], [row, row], color=color, linewidth=2)

@@ -35,7 +35,8 @@ main.py study (--study FILE | --config FILE ...) [--arm NAME=OVERLAY ...] [--see
        main.py study RUN ...   (compares runs and studies that are there already; the first one is what others are compared to)"""
 EPILOG = """\
 An arm is what is laid over the base: a file, options, or both; a folder is an arm for each of its files.
-  --arm configs/regularization/dropout.yaml
+  --config configs/base.yaml --arm configs/regularization/dropout.yaml
+or, each behind the same --config:
   --arm "low rate=--model.optimizer.lr 0.01"
   --arm "both=configs/regularization/dropout.yaml --model.optimizer.lr 0.01"
   --arm configs/normalization
