@@ -1,7 +1,10 @@
 """The gallery: every figure is drawn, from what the code really does."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from PIL import Image
 from torch import nn
 
@@ -137,15 +140,46 @@ def test_what_the_captions_of_the_activations_say_of_gradients_and_of_he():
         assert lost.gradients[1] < 0.01 * lost.gradients[9] and lost.signals()[9] < 1e-4
 
 
+def test_the_flat_part_of_the_default_relu_s_gradients_is_of_images_that_differ():
+    images_NCHW, labels_N = figures.labelled_images(200)
+    alike_NCHW = images_NCHW.mean(0, keepdim=True).repeat(len(images_NCHW), 1, 1, 1)
+    flat, falling = (
+        figures.fresh_layers(images, labels_N, nn.ReLU, None, 20, 128).gradients for images in (images_NCHW, alike_NCHW)
+    )
+    assert 0.3 < flat[1] / flat[5] < 3 and falling[1] / falling[5] < 0.15
+    assert flat[11] == pytest.approx(falling[11], rel=0.05), "where nothing is left of the images"
+
+
+def test_the_plateau_reacts_when_its_caption_says():
+    """After the epoch FALLS, and so many more as its patience says."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = configured("plateau").build_scheduler(optimizer, 300)
+    rates = []
+    for epoch in range(1, 16):
+        optimizer.step()
+        scheduler.step(figures.made_up_loss(epoch))
+        rates.append(optimizer.param_groups[0]["lr"])
+    last = figures.FALLS + scheduler.patience
+    assert rates[:last] == [0.1] * last and rates[last] < 0.1
+
+
+def test_the_augmentations_captions_are_true_of_what_is_drawn(monkeypatch, tmp_path):
+    """Every augmentation of configs/regularization has a row, and the J that the caption speaks of is there."""
+    drawn = []
+    monkeypatch.setattr(figures, "finish", lambda figure, title, sentence, path: drawn.append(figure))
+    figures.augmentations(tmp_path / "a.png")
+    rows = {axes.get_ylabel() for axes in drawn[0].axes} - {""}
+    overlays = [yaml.safe_load(path.read_text()) for path in Path("configs/regularization").glob("*.yaml")]
+    named = [each for overlay in overlays for each in (overlay.get("data") or {}).get("augmentation+") or []]
+    assert {each["class_path"].rpartition(".")[2] for each in named} <= rows
+    assert {"Mixup", "CutMix"} < rows and len(drawn[0].axes) == 8 * len(rows)
+
+
 def test_a_spread_is_one_number_where_there_is_no_other_to_tell():
     assert figures.spread([0.971, 0.969]) == "0.97" and figures.spread([0.29, 0.304]) == "0.29 to 0.3"
 
 
 def test_every_schedule_is_shown():
-    from pathlib import Path
-
-    import yaml
-
     overlays = [path for path in Path("configs/optimization").glob("*.yaml") if path.stem != "default"]
     scheduling = {path.stem for path in overlays if "scheduler" in yaml.safe_load(path.read_text())["model"]}
     assert scheduling == set(SCHEDULES)
