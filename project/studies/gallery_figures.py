@@ -371,7 +371,8 @@ def augmentations(path: Path) -> None:
     seen = """Each image gets a draw of its own, anew in every epoch; only Mixup and CutMix draw their share, and CutMix its
     place, once for a batch, and they mix the labels, too. The alternating flip mirrors one half of the images in an epoch
     and the other half in the next. An augmentation helps where what it changes says nothing about the class: a mirrored A
-    is an A, but a mirrored J is no J. Strengths are turned up to be seen; Mixup's share is close to a half."""
+    is an A, but a mirrored J is no J. Strengths are turned up to be seen, but for TrivialAugmentWide, which draws one
+    of fourteen operations and its strength, at times so strong that nothing is left; Mixup's share is close to a half."""
     finish(figure, "The same eight images under every augmentation in configs/regularization/", seen, path)
 
 
@@ -407,9 +408,11 @@ def layer_inputs(path: Path) -> None:
     seen = f"""Drawn is one unit of a hidden layer's 100, for the same {IMAGES} images at each step, before its
     activation function, tanh: in each network the unit whose changes are nearest to the median of all units (seed 0).
     Without normalization what arrives changes while the layers before it learn, above all in width. Behind batch
-    normalization it cannot change much by construction: each unit is brought to mean 0 and deviation 1 before a scale
-    and a shift, which learn slowly. That the normalized network is more accurate after as many steps is measured, too,
-    but the picture does not show that the steady band is why. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS} seeds."""
+    normalization it cannot change much, by construction: each unit is brought to mean 0 and deviation 1, and only a
+    learned scale and shift follow. Its network is also more accurate after as many steps, but this picture does not
+    show that the steady band is why; of what comes before the normalization, see covariate_shift in
+    docs/lecture/claims.md. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS}
+    seeds."""
     finish(figure, "What a typical unit of the third layer gets while the network trains", seen, path)
 
 
