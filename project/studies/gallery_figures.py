@@ -208,8 +208,9 @@ def gradients_by_depth(path: Path) -> None:
     axes.legend(frameon=False, title=f"Gradient at layer {layers[0]}, as a multiple of that at layer {layers[-1]}")
     seen = f"""A gradient comes from the answer, on the right, and goes back to the left. Each unnormalized sigmoid
     layer shrinks it several times over, and the first layers get nothing to learn from. ReLU with PyTorch's default
-    initialization shrinks it, too, by less a layer; its curve is flat at the first layers since a weight's
-    gradient also grows with what comes in, and there the images still differ (of one image alone it falls on). He's weights keep it within a factor of about two. Batch normalization
+    initialization shrinks it, too, by less a layer; its curve is flat at the first layers since a weight's gradient
+    also grows with what comes in, and there the images still differ (were all images the same, it would fall on).
+    He's weights keep it within a factor of about two. Batch normalization
     lets none vanish; with ReLU it even grows on its way, so that one learning rate for all layers must be small
     enough for the first ones. Left out are layer 1 and the last one, whose weights are of other sizes
     ({inputs_NCHW[0].numel()} inputs, 10 outputs), so that their norms cannot be compared with these. Lines: medians

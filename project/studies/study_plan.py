@@ -41,7 +41,7 @@ or, each behind the same --config:
   --arm "both=configs/regularization/dropout.yaml --model.optimizer.lr 0.01"
   --arm configs/normalization
 A grid is two settings, and every pair of their values an arm:
-  --grid "rate=--model.optimizer.lr 0.02 0.05 0.1" --grid "momentum=--model.optimizer.momentum 0 0.9"
+  --config configs/base.yaml --grid "rate=--model.optimizer.lr 0.02 0.05 0.1" --grid "momentum=--model.optimizer.momentum 0 0.9"
 Besides, what `fit` takes: --config FILE ... --trainer.max_epochs 5 are the base's, and so all arms'."""
 
 
