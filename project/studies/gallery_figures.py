@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import seed_everything
 from pytorch_lightning.callbacks import LambdaCallback
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
 from project import augmentation as augment
 from project import regularization as unit2
@@ -23,7 +24,7 @@ from project.initialization import He, Initialization, Normal, Xavier
 from project.networks import MLP
 from project.normalization import BatchNormalization, Normalization
 from project.optimization import SAM
-from project.studies.fresh_networks import fresh_layers, labelled_images
+from project.studies.fresh_networks import FreshLayers, fresh_layers, labelled_images
 from project.studies.measurements import SATURATED, activation_modules, recorded, some
 from project.support.remembered import undisturbed
 from project.training.command_line import made
@@ -36,7 +37,9 @@ SCHEDULES = ("constant", "step", "multistep", "exponential", "polynomial", "cosi
              "onecycle", "cyclic", "plateau")  # fmt: skip
 FAINT_PATH = "#8fb3d6"
 SEEDS, DRIFT_SEEDS = 5, 3
+FALLS = 7  # epochs that the made-up loss falls for
 IMAGES, WATCHED_EVERY = 500, 10  # images that a unit's input is watched for, and steps from one look to the next
+STUCK = 0.05  # the standard deviation over images below which a unit hardly tells them apart
 ROUNDING = 1e-7  # of numbers next to 1 in single precision
 
 
@@ -80,9 +83,11 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
     }
     layers = (1, 2, 4, 6, 8, 10)
     reach = 2.0 if activation is nn.Tanh else 1.0  # from the least output to the largest
-    figure, grid = blanks(len(strategies), len(layers), 12, 1.6 * len(strategies) + 1.5)
+    figure, grid = blanks(len(strategies), len(layers), 12, 1.75 * len(strategies) + 1.7)
+    told: dict[str, tuple[str, str]] = {}
     for row, (name, strategy) in zip(grid, strategies.items()):
         drawn = [fresh_layers(inputs_NCHW, labels_N, activation, strategy, 10, 256, seed=seed) for seed in range(SEEDS)]
+        told[name] = grown(drawn), spread([100 * stuck(network.outputs[9]) for network in drawn])
         row[0].set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
         for axes, layer in zip(row, layers):
             outputs_NU = drawn[0].outputs[layer - 1]
@@ -92,33 +97,52 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
             axes.spines.left.set_visible(False)
             axes.tick_params(labelsize=7)
             signals = [network.signals()[layer - 1] for network in drawn]
-            said = f"spread {told_small(signals)}" if max(signals) > ROUNDING else "spread under 10⁻⁷"
-            axes.text(0.5, 0.89, said, transform=axes.transAxes, ha="center", fontsize=8.5)
+            said = f"spread {scaled(signals)}" if max(signals) > ROUNDING else "spread under 10⁻⁷"
+            axes.text(0.5, 0.91, said, transform=axes.transAxes, ha="center", fontsize=8.5)
+            if layer > 1:  # whose weights are of another size, so that its norm cannot be compared
+                said = f"gradient {scaled([network.gradients[layer - 1] for network in drawn])}"
+                axes.text(0.5, 0.8, said, transform=axes.transAxes, ha="center", fontsize=8.5)
             shares = [100 * saturated(network.outputs[layer - 1], activation) for network in drawn]
             if max(shares) >= 1:
                 said = f"{spread(shares)} % saturated"
-                axes.text(0.5, 0.76, said, transform=axes.transAxes, ha="center", fontsize=8.5, color=VAL)
-            axes.set_ylim(0, axes.get_ylim()[1] * 1.45)
+                axes.text(0.5, 0.69, said, transform=axes.transAxes, ha="center", fontsize=8.5, color=VAL)
+            axes.set_ylim(0, axes.get_ylim()[1] * 1.6)
     for axes, layer in zip(grid[0], layers):
         axes.set_title(f"layer {layer}", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("output less its unit's mean", fontsize=8)
-    wide = "A wide panel is a layer that tells images apart, a needle at 0 one that puts out the same for all of them."
+    wide = """A wide panel is a layer that tells images apart; a needle at 0 is of outputs that are the same for all
+    images (each panel is as high as its own highest bar)."""
+    growth, same = told["weights N(0, 1)"]
     seen = {
-        nn.Tanh: """With N(0, 1) they are told apart, but nearly every output is saturated and lets hardly any gradient
-            through. With N(0, 0.01²) each layer divides the signal, until nothing is left. Xavier and He fit the
-            weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the spread
-            shrinks slowly, with the gain it stays.""",
-        nn.Sigmoid: """With N(0, 1) most outputs are saturated and let hardly any gradient through. With each of the
-            others the signal is lost on the way: a sigmoid's slope is at most a quarter, and none of these formulas
-            makes up for that. None of the four rows is good.""",
+        nn.Tanh: f"""With N(0, 1) nearly every output is saturated. A saturated unit passes little of a gradient on, but
+            weights so large make up for that and more: from layer 10 back to layer 2 it grows {growth} times. With
+            N(0, 0.01²) each layer divides the signal, until nothing is left, and no layer gets a gradient. Xavier and
+            He fit the weights to the layer's size, and all ten layers still tell images apart: by Xavier's formula the
+            spread shrinks slowly, with tanh's gain it stays, and with He's factor √2, meant for ReLU, it stays, too,
+            with fewer outputs saturated.""",
+        nn.Sigmoid: f"""With N(0, 1) most outputs are saturated; the large weights about make up for what these do not
+            pass on, and the gradient stays ({growth} times from layer 10 back to layer 2). The needle in its later layers
+            is of units that are stuck (in layer 10 {same} % have a spread below {STUCK:g}); the others still tell images apart.
+            With each of the others the signal is lost on the way, and the gradient on its way back: a sigmoid's slope
+            is at most a quarter, and none of these formulas makes up for that. None of the four rows is good.""",
     }[activation]
     number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw).
-    Spread: a unit's standard deviation over images, mean of the units. Saturated (where at least 1 % are): outputs
-    where the function's slope is less than {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of
-    {SEEDS} draws."""
+    Spread: a unit's standard deviation over images, mean of the units. Gradient: norm of the loss's gradient by the
+    layer's weights. Saturated (where at least 1 % are): outputs where the function's slope is less than
+    {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of {SEEDS} draws."""
     title = f"How ten {activation.__name__.lower()} layers tell 200 images apart, before any training"
     finish(figure, title, f"{wide} {seen} {number}", path)
+
+
+def stuck(outputs_NU: Tensor) -> float:
+    """The share of units that put out nearly the same for all images."""
+    return (outputs_NU.std(0) < STUCK).double().mean().item()
+
+
+def grown(networks: Sequence[FreshLayers]) -> str:
+    """How many times a gradient is larger at the second layer than at the tenth, over draws: `1.1 to 1.8`."""
+    return scaled([network.gradients[1] / network.gradients[9] for network in networks])
 
 
 def saturated(outputs_NU: Tensor, activation: type[nn.Module]) -> float:
@@ -138,9 +162,9 @@ def plain(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
-def told_small(values: Sequence[float]) -> str:
-    """The same of values that may be very small: `(5.5 to 5.7)·10⁻⁷`."""
-    if max(values) >= 1e-3:
+def scaled(values: Sequence[float]) -> str:
+    """The same of values that may be very small or large: `(5.5 to 5.7)·10⁻⁷`."""
+    if 1e-3 <= max(values) < 1e4:
         return spread(values)
     exponent = math.floor(math.log10(max(values)))
     digits = spread([value / 10**exponent for value in values])
@@ -177,14 +201,16 @@ def gradients_by_depth(path: Path) -> None:
         norms_SL = np.array(drawn)[:, 1:depth]
         middle = np.median(norms_SL, 0)
         axes.fill_between(layers, norms_SL.min(0), norms_SL.max(0), color=color, alpha=0.2, linewidth=0)
-        label = f"{name}: {told_small([middle[0] / middle[-1]])}"
+        label = f"{name}: {scaled([middle[0] / middle[-1]])}"
         axes.plot(layers, middle, style, color=color, markersize=4, label=label)
     axes.set(yscale="log", ylabel="norm of the loss's gradient by a layer's weights")
     axes.set(xlabel=f"hidden layer ({layers[-1]} is next to the answer)", xticks=layers[::2])
     axes.legend(frameon=False, title=f"Gradient at layer {layers[0]}, as a multiple of that at layer {layers[-1]}")
     seen = f"""A gradient comes from the answer, on the right, and goes back to the left. Each unnormalized sigmoid
-    layer shrinks it several times over, and the first layers get nothing to learn from; ReLU with PyTorch's default
-    initialization does the same, more slowly. He's weights keep it within a factor of about two. Batch normalization
+    layer shrinks it several times over, and the first layers get nothing to learn from. ReLU with PyTorch's default
+    initialization shrinks it, too, by less a layer; its curve is flat at the first layers since a weight's gradient
+    also grows with what comes in, and there the images still differ (were all images the same, it would fall on).
+    He's weights keep it within a factor of about two. Batch normalization
     lets none vanish; with ReLU it even grows on its way, so that one learning rate for all layers must be small
     enough for the first ones. Left out are layer 1 and the last one, whose weights are of other sizes
     ({inputs_NCHW[0].numel()} inputs, 10 outputs), so that their norms cannot be compared with these. Lines: medians
@@ -195,8 +221,9 @@ def gradients_by_depth(path: Path) -> None:
 def schedules(path: Path) -> None:
     """The learning rate of every step of a run, for every schedule in configs/optimization/."""
     epochs, batches = 15, 20
+    patience = 0
     steps = [step / batches for step in range(epochs * batches)]
-    figure, grid = blanks(3, 4, 11, 6.4)
+    figure, grid = blanks(3, 4, 11, 7)
     for axes, name in zip(grid.flat, SCHEDULES):
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
         scheduler = configured(name).build_scheduler(optimizer, epochs * batches)
@@ -208,20 +235,26 @@ def schedules(path: Path) -> None:
                 if scheduler and steps_each_batch(scheduler):
                     scheduler.step()
             if scheduler and not steps_each_batch(scheduler):
-                # A loss that falls until epoch 6, for the plateau schedule to react to.
-                scheduler.step(*([max(0.4, 1 - epoch / 10)] if hasattr(scheduler, "monitor") else []))
+                scheduler.step(*([made_up_loss(epoch + 1)] if hasattr(scheduler, "monitor") else []))
+                patience = getattr(scheduler, "patience", patience)
         axes.step(steps, rates, color=TRAIN, where="post")
         axes.fill_between(steps, rates, color=TRAIN, alpha=0.12, step="post")
-        axes.set(title=name, ylim=(0, 0.108), yticks=[0, 0.05, 0.1], xticks=[0, 5, 10, 15])
+        axes.set(title=name, xlabel="epoch", ylim=(0, 0.108), yticks=[0, 0.05, 0.1], xticks=[0, 5, 10, 15])
         axes.tick_params(labelsize=8)
     for axes in grid.flat[len(SCHEDULES) :]:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel("learning rate")
-    seen = """All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance,
-    low ones let the weights settle: most end near zero. Plateau reacts to the validation loss, which here stops
-    falling after epoch 6."""
+    seen = f"""All have the optimizer's rate, 0.1, as their peak, and a run of 15 epochs. High rates cover distance,
+    low ones let the weights settle: most end near zero. Plateau reacts to the validation loss, for which one is made up
+    here that stops falling after epoch {FALLS}; with a patience of {patience} the rate falls after {patience + 1} epochs in a
+    row without a better loss than before."""
     finish(figure, "Every schedule in configs/optimization/, epoch by epoch", seen, path)
+
+
+def made_up_loss(epoch: int) -> float:
+    """A validation loss for the plateau schedule to react to: it falls to its least at the epoch FALLS, counted from 1."""
+    return 1 - min(epoch, FALLS) / 10
 
 
 def configured(overlay: str) -> Classifier:
@@ -256,8 +289,8 @@ def optimizers(path: Path) -> None:
 
     candidates: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "SGD": torch.optim.SGD,
-        "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
-        "Nesterov": functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+        "momentum 0.9": functools.partial(torch.optim.SGD, momentum=0.9),
+        "Nesterov 0.9": functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
         "Adagrad": torch.optim.Adagrad,
         "RMSprop": torch.optim.RMSprop,
         "Adam": torch.optim.Adam,
@@ -306,23 +339,27 @@ def optimizers(path: Path) -> None:
     rate, so that only a small rate stays in the valley, and it creeps. Adam corrects that, and has momentum. SAM
     takes its slope from a place 0.1 further uphill, which is to lead away from narrow valleys: here there is only
     this one, and it bounces between its walls. Each optimizer has that of 29 rates which ends lowest (the worst of
-    its three paths counts), among those with which no path rises above its start."""
+    its three paths counts), among those with which no path rises above its start. Two weights and exact gradients are no network: neither which of them are
+    slow here nor these rates carry over to one."""
     finish(figure, "Optimizers in a bent valley, each with a learning rate that suits it", seen, path)
 
 
 def augmentations(path: Path) -> None:
     """What each augmentation makes of the same images."""
-    images_NHWC, labels_N = images(40, noise=0.2).split("train")
-    chosen = torch.stack([images_NHWC[labels_N == label][0] for label in range(8)])
+    images_NHWC, labels_N = images(60, noise=0.2, clutter=0.2).split("train")
+    labels = [*range(7), 9]  # with the J
+    chosen = torch.stack([images_NHWC[labels_N == label][0] for label in labels])
     candidates: list[Augmentation] = [
-        augment.RandomCrop(4), augment.RandomHorizontalFlip(), augment.RandomAffine(0.25), augment.RandomRotation(25),
-        augment.ColorJitter(0.5), augment.Cutout(12),
+        augment.RandomCrop(4), augment.RandomHorizontalFlip(), augment.AlternatingFlip(), augment.RandomAffine(0.25),
+        augment.RandomRotation(25), augment.ColorJitter(0.5), augment.Cutout(12),
     ]  # fmt: skip
     rows = {"the images": chosen}
     for augmentation in candidates:
         rows[type(augmentation).__name__] = augmentation(chosen, torch.Generator().manual_seed(3))
     torch.manual_seed(0)
-    for mixing in (unit2.Mixup(1.0), unit2.CutMix(1.0)):
+    trivial = v2.TrivialAugmentWide()
+    rows["TrivialAugmentWide"] = torch.stack([trivial(image.permute(2, 0, 1)).permute(1, 2, 0) for image in chosen])
+    for mixing in (unit2.Mixup(50.0), unit2.CutMix(1.0)):
         mixed_NCHW, _ = mixing.change_batch(chosen.permute(0, 3, 1, 2).float(), torch.eye(8))
         rows[type(mixing).__name__] = mixed_NCHW.permute(0, 2, 3, 1).round().to(torch.uint8)
     figure, grid = blanks(len(rows), len(chosen), 9.5, 0.98 * len(rows) + 1)
@@ -332,9 +369,12 @@ def augmentations(path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
-    seen = """Each image gets a draw of its own, anew in every epoch. An augmentation helps where what it changes says
-    nothing about the class: a mirrored cat is a cat, but a mirrored J is no J. Mixup and CutMix mix the labels, too."""
-    finish(figure, "The same eight images under every augmentation, turned up to be seen", seen, path)
+    seen = """Each image gets a draw of its own, anew in every epoch; only Mixup and CutMix draw their share, and CutMix its
+    place, once for a batch, and they mix the labels, too. The alternating flip mirrors one half of the images in an epoch
+    and the other half in the next. An augmentation helps where what it changes says nothing about the class: a mirrored A
+    is an A, but a mirrored J is no J. Strengths are turned up to be seen, but for TrivialAugmentWide, which draws one
+    of fourteen operations and its strength, at times so strong that nothing is left; Mixup's share is close to a half."""
+    finish(figure, "The same eight images under every augmentation in configs/regularization/", seen, path)
 
 
 def layer_inputs(path: Path) -> None:
@@ -357,7 +397,7 @@ def layer_inputs(path: Path) -> None:
         said = (
             "From the first step to the last\n"
             f"the median moves by {spread(moved)} % of the band's width,\n"
-            f"and that width is multiplied by {spread(widened)}.\n"
+            f"and its width becomes {spread(widened)} times the first.\n"
             f"Validation accuracy: {spread(accuracies)} % (chance: 10 %)"
         )
         axes.set_title(name, fontsize=11.5, fontweight="bold", pad=62)
@@ -368,9 +408,12 @@ def layer_inputs(path: Path) -> None:
     grid[0, 1].legend(frameon=False, loc="upper right", ncols=2)
     seen = f"""Drawn is one unit of a hidden layer's 100, for the same {IMAGES} images at each step, before its
     activation function, tanh: in each network the unit whose changes are nearest to the median of all units (seed 0).
-    Without normalization what arrives changes while the layers before it learn, above all in width, and this layer
-    has to learn anew what to make of it. With batch normalization it stays as it was, and the network learns more in
-    as many steps. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS} seeds."""
+    Without normalization what arrives changes while the layers before it learn, above all in width. Behind batch
+    normalization it cannot change much, by construction: each unit is brought to mean 0 and deviation 1, and only a
+    learned scale and shift follow. Its network is also more accurate after as many steps, but this picture does not
+    show that the steady band is why; of what comes before the normalization, see covariate_shift in
+    docs/lecture/claims.md. Numbers: medians over the units at the end of training, lowest to highest of {DRIFT_SEEDS}
+    seeds."""
     finish(figure, "What a typical unit of the third layer gets while the network trains", seen, path)
 
 

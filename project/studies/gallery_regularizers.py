@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from project.studies.gallery_figures import CONFIGS, finish
-from project.studies.study_figure import band_of
+from project.studies.study_figure import band_of, draw_row
 from project.studies.study_metrics import METRICS
 from project.studies.study_plan import RUNS, Plan, read_plan
-from project.studies.study_result import ArmResult, StudyResult, answer
+from project.studies.study_result import INTERVAL, ArmResult, StudyResult, answer
 from project.studies.study_trainings import run
 from project.support.errors import UserError
 from project.training.figures import TRAIN, VAL, blanks
@@ -35,35 +35,44 @@ def planned(folder: Path) -> Plan:
 
 
 def draw(study: StudyResult, path: Path) -> None:
-    """Learning curves of the network without a regularizer; and both losses at the end, without and with each.
+    """Learning curves of the network without a regularizer; both losses at the end, without and with each; and what each gains.
 
     Raises UserError where an arm failed.
     """
     if failed := [arm for arm in study.arms if arm.failed is not None]:
         raise UserError(f"{STUDY}: {failed[0].name}: {failed[0].failed}")
     first, *others = study.arms
-    figure, ((curves, ends),) = blanks(1, 2, 13, 2.9 + 0.36 * len(study.arms))
+    figure, ((curves, ends, gains),) = blanks(1, 3, 17, 2.9 + 0.36 * len(study.arms))
     draw_curves(curves, first)
     arms = [first, *sorted(others, key=lambda arm: losses(arm, "val").mean())]
     for row, arm in enumerate(arms):
         draw_losses(ends, row, arm)
+        draw_gain(gains, row, arm, first)
     ends.axvline(
         losses(first, "val").mean(), color=VAL, linewidth=1, linestyle="--", zorder=0, label="validation, with none"
     )
-    ends.set_yticks(range(len(arms)), ["none", *(arm.name for arm in arms[1:])])
-    for label, arm in zip(ends.get_yticklabels(), arms):
-        label.set_fontweight("bold" if wins(arm) else "normal")
-    ends.set(ylim=(len(arms) - 0.4, -0.6), xlabel="loss after training", xlim=(0, None))
-    ends.set_title("With each regularizer and its strength, lowest validation loss first", fontsize=11)
-    ends.grid(alpha=0.3, axis="x")
+    gains.axvline(0, color="0.4", linewidth=1, linestyle="--")
+    gains.axvspan(-MATTERS, MATTERS, color="0.93", zorder=0, label=f"too little to matter: under {MATTERS}")
+    for axes in (ends, gains):
+        axes.set_yticks(range(len(arms)), ["none", *(arm.name for arm in arms[1:])])
+        for label, arm in zip(axes.get_yticklabels(), arms):
+            label.set_fontweight("bold" if wins(arm) else "normal")
+        axes.set_ylim(len(arms) - 0.4, -0.6)
+        axes.grid(alpha=0.3, axis="x")
+    ends.set(xlabel="loss after training", xlim=(-0.04 * ends.get_xlim()[1], None))
+    ends.set_title("None, then each regularizer by validation loss", fontsize=11)
+    gains.set(xlabel="validation loss less that with none")
+    gains.set_title("Differences to none, seed by seed", fontsize=11)
+    gains.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=9)
     ends.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=9)
     seen = f"""Left: the plain network learns its {study.images["init_args"]["train"]} images by heart; its training
-    loss goes to zero, its validation loss stays high, and the gap between them widens. Right: both losses of the
+    loss goes to zero, its validation loss stays high, and the gap between them widens. Middle: both losses of the
     trained network, for all alike without dropout, augmentation or changed labels, so that the gaps (grey, with their
     size) can be compared. A regularizer should bring the validation loss down; a narrower gap alone can also mean
-    that less is learned. In bold: whose validation loss is lower than with none by at least {MATTERS} and by more than
-    noise (compared seed by seed, 95 %, corrected for having looked at {len(others)}). Dots: means of {study.seeds} seeds;
-    lines: lowest to highest."""
+    that less is learned. Dots: means of {study.seeds} seeds; lines: lowest to highest; these may overlap, since a seed that is
+    bad for one is bad for others, too. Right, therefore, each seed's difference (small dots), their mean and its
+    {INTERVAL}, widened until all {len(others)} hold together. In bold: whose interval lies left of 0, and whose mean by at least
+    {MATTERS}. Each has the one strength that is named: another may do more, or less."""
     finish(figure, "What each regularizer alone does to a network that overfits", seen, path)
 
 
@@ -94,6 +103,12 @@ def draw_losses(axes: Any, row: int, arm: ArmResult) -> None:
         row, means[1] - means[0], left=means[0], height=0.34, color="0.88", zorder=1, label=None if row else "gap"
     )
     axes.text(sum(means) / 2, row, f"{means[1] - means[0]:.2f}", ha="center", va="center", fontsize=8, zorder=4)
+
+
+def draw_gain(axes: Any, row: int, arm: ArmResult, first: ArmResult) -> None:
+    """What an arm's validation losses are above those of the same seeds without it, and the interval of their mean."""
+    if (told := arm.found["loss"].difference) is not None:
+        draw_row(axes, row, losses(arm, "val") - losses(first, "val"), told, VAL)
 
 
 def losses(arm: ArmResult, split: str) -> Any:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from project.studies.estimates import LEVEL
 from project.studies.study_figure import COLORS
 from project.studies.study_metrics import METRICS, span
-from project.studies.study_result import ArmResult, StudyResult, seeds_of
+from project.studies.study_result import INTERVAL, ArmResult, StudyResult, seeds_of
 from project.training.figures import blanks, save
 
 NARROW = 0.06  # of the distance between two levels: how far apart lines' intervals at the same level are drawn
@@ -25,8 +24,8 @@ def draw_grid(study: StudyResult, path: Path) -> None:
     draw_lines(lines, study, arms)
     title = study.question or f"Study {study.name}"
     metric = METRICS[study.metric].title.partition(":")[0]
-    said = f"{metric}; {seeds_of(study)}; intervals: {LEVEL:.0%} of the mean"
-    figure.suptitle(f"{title}\n{said}; bold: told apart from {study.arms[0].name}", fontsize=11)
+    said = f"{metric}; {seeds_of(study)}; means and their {INTERVAL}s"
+    figure.suptitle(f"{title}\n{said}; bold: told apart from {study.arms[0].name}, seed by seed", fontsize=11)
     save(figure, path)
 
 

@@ -123,6 +123,16 @@ def amount(value: float, metric: Metric) -> str:
     return f"{text} {unit}".rstrip()
 
 
+def level(value: float, metric: Metric) -> str:
+    """A mean with its unit: `72.4 %`, `2.0 epochs`."""
+    return f"{value:.{metric.digits}f} {unit_of(metric)}".rstrip()
+
+
+def unit_of(metric: Metric) -> str:
+    """The unit of its values, which is not that of their differences where these are in points; empty for plain numbers."""
+    return "%" if " in %" in metric.title else metric.units[1]
+
+
 def span(low: float, high: float, metric: Metric) -> str:
     """`0.3 to 2.1`, with as many digits more as keep a small number from looking like zero, up to two."""
     digits = metric.digits

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
-from project.studies.study_metrics import METRICS
-from project.studies.study_result import StudyResult, said_of, seeds_of
+from project.studies.study_metrics import METRICS, unit_of
+from project.studies.study_result import StudyResult, said_of, seeds_of, words_on_beginners
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
 CHARTS = Path(__file__).with_name("charts.js")
@@ -45,10 +45,13 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             name: {
                 "title": METRICS[name].title.partition(":")[0],
                 "digits": METRICS[name].digits,
+                "unit": METRICS[name].units[1],
+                "unit_of_means": unit_of(METRICS[name]),
                 "best": study.best[name],
             }
             for name in study.metrics
         },
+        "beginners": words_on_beginners(study),
         "claims": [{"claim": each.claim, "found": each.found, "said": said_of(each)} for each in study.claims],
         "curves": CURVES,
         "grid": [axis.model_dump() for axis in study.grid or ()],
@@ -56,6 +59,7 @@ def page_data(study: StudyResult) -> dict[str, Any]:
             {
                 "name": arm.name,
                 "color": color_of(number),
+                "color_in_dark": color_of(number, dark=True),
                 "dotted": is_dotted(number),
                 "overlay": arm.overlay,
                 "cell": arm.cell,

@@ -35,12 +35,13 @@ main.py study (--study FILE | --config FILE ...) [--arm NAME=OVERLAY ...] [--see
        main.py study RUN ...   (compares runs and studies that are there already; the first one is what others are compared to)"""
 EPILOG = """\
 An arm is what is laid over the base: a file, options, or both; a folder is an arm for each of its files.
-  --arm configs/regularization/dropout.yaml
+  --config configs/base.yaml --arm configs/regularization/dropout.yaml
+or, each behind the same --config:
   --arm "low rate=--model.optimizer.lr 0.01"
   --arm "both=configs/regularization/dropout.yaml --model.optimizer.lr 0.01"
   --arm configs/normalization
 A grid is two settings, and every pair of their values an arm:
-  --grid "rate=--model.optimizer.lr 0.02 0.05 0.1" --grid "momentum=--model.optimizer.momentum 0 0.9"
+  --config configs/base.yaml --grid "rate=--model.optimizer.lr 0.02 0.05 0.1" --grid "momentum=--model.optimizer.momentum 0 0.9"
 Besides, what `fit` takes: --config FILE ... --trainer.max_epochs 5 are the base's, and so all arms'."""
 
 

@@ -7,11 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from project.studies import estimates
 from project.studies.claims import Claim, Term, sides
 from project.studies.metric_names import METRIC_NAMES, MetricName
-from project.studies.study_metrics import METRICS, Metric, amount, span
+from project.studies.study_metrics import METRICS, Metric, amount, level, span
 from project.studies.training_pool import RunResult
 from project.support.wording import counted
+from project.training.obstacles import FALLEN
 
 LIMIT = 0.01  # of p, below which a claim is seen
+INTERVAL = f"{100 * estimates.LEVEL:g} % interval"
 
 
 class Model(BaseModel):
@@ -180,12 +182,11 @@ def found(arm: ArmResult, metric: Metric, target: float) -> Found:
     if len(numbers) < len(values):
         missing = f"{metric.missing} with {len(values) - len(numbers)} of {counted(len(values), 'seed')}"
         return Found(values=values, words=f"{arm.name}: {metric.title.partition(':')[0].lower()} {missing}")
-    unit = f" {metric.units[1]}" if metric.units[1] == "epochs" else ""
     if len(numbers) == 1:
-        said = f"{arm.name}: {numbers[0]:.{metric.digits}f}{unit}; one seed tells nothing about noise"
+        said = f"{arm.name}: {level(numbers[0], metric)}; one seed tells nothing about noise"
         return Found(values=values, words=said)
     estimate = estimates.interval(numbers)
-    said = f"{estimate.mean:.{metric.digits}f}{unit} ({span(estimate.low, estimate.high, metric)})"
+    said = f"{level(estimate.mean, metric)} ({INTERVAL} {span(estimate.low, estimate.high, metric)})"
     return Found(values=values, estimate=Estimate(**estimate._asdict()), words=f"{arm.name}: {said}")
 
 
@@ -234,14 +235,16 @@ def words_on(arm: str, first: str, difference: Difference, metric: Metric, seeds
         seeds: By which it is told; of two arms without common ones, the fewer.
         remark: In place of their number, where not all of both arms are common.
     """
-    where = span(difference.low, difference.high, metric)
+    where = f"{INTERVAL} {span(difference.low, difference.high, metric)}"
     if difference.told_apart:
         return f"{arm}: {amount(difference.mean, metric)} ({where})" + (f", by {remark}" if remark else "")
+    where = f"{where} {metric.units[1]}".rstrip()
     said = f"{arm}: not told apart from {first} by {remark or counted(seeds, 'seed')} ({where})"
+    would = f"would show a difference of {metric.effect[1]}"
     if difference.seeds_needed is None:
-        return f"{said}; more than {estimates.MOST_SEEDS:,} would tell {metric.effect[1]}"
+        return f"{said}; more than {estimates.MOST_SEEDS:,} seeds {would}"
     more = difference.seeds_needed - seeds
-    return f"{said}; about {more} more would tell {metric.effect[1]}" if more > 0 else said
+    return f"{said}; about {more} more {'seed' if more == 1 else 'seeds'} {would}" if more > 0 else said
 
 
 def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> str:
@@ -300,11 +303,33 @@ def seeds_of(study: StudyResult) -> str:
     return counted(max(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
 
 
+def has_hardly_begun(run: RunResult, target: float) -> bool:
+    """Whether a training's loss hardly fell, at an accuracy far from the target, in (0, 1)."""
+    losses = run.curves.get("train/loss", [])
+    if len(losses) < 2 or losses[0] is None or losses[-1] is None or run.accuracy is None:
+        return False
+    return run.accuracy < target / 2 and losses[-1] > (1 - FALLEN) * losses[0]
+
+
+def words_on_beginners(study: StudyResult) -> str:
+    """In which arms runs have hardly begun to learn, so that they show no difference yet; empty where none have."""
+    counts = {arm.name: sum(has_hardly_begun(run, study.target) for run in arm.runs) for arm in study.arms}
+    found = [
+        f"{arm.name} with {counts[arm.name]} of {counted(len(arm.runs), 'seed')}"
+        for arm in study.arms
+        if counts[arm.name]
+    ]
+    if not found:
+        return ""
+    fallen = f"the training loss fell by less than {100 * FALLEN:g} % from the first epoch to the last"
+    return f"hardly begun to learn: {', '.join(found)} ({fallen}); what looks alike here may differ after a longer training"
+
+
 def report(study: StudyResult) -> str:
-    """The answer for a terminal: the question, a line for each arm, and one on the best."""
+    """The answer for a terminal: the question, a line for each arm, one on the best, and one on those that learn nothing yet."""
     lines = [study.question, METRICS[study.metric].title, *(arm.found[study.metric].words for arm in study.arms)]
     claims = [line for claim in study.claims for line in (f"expected: {claim.claim}", *claim.found, said_of(claim))]
-    return "\n".join(filter(None, [*lines, study.best[study.metric], *claims]))
+    return "\n".join(filter(None, [*lines, study.best[study.metric], words_on_beginners(study), *claims]))
 
 
 def said_of(claim: Judged) -> str:

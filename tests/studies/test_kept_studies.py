@@ -71,7 +71,7 @@ def test_where_few_seeds_are_common_the_means_are_compared_and_it_is_said(write_
 
 def test_one_seed_tells_nothing(write_run):
     said = words(write_run("a", 0, 0.5), write_run("b", 0, 0.6, lr=0.2))
-    assert said == {name: f"{name}: {n}.0; one seed tells nothing about noise" for name, n in (("a", 50), ("b", 60))}
+    assert said == {name: f"{name}: {n}.0 %; one seed tells nothing about noise" for name, n in (("a", 50), ("b", 60))}
 
 
 def test_the_same_configuration_and_seed_twice_are_two_arms(write_run):

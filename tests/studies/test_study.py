@@ -207,7 +207,7 @@ def made_up(monkeypatch):
 def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
     grid = ["--grid", "batch=--data.batch_size 50 25", "--grid", "width=--model.network.width 4 8 12"]
     assert main(["study", *TINY, *grid, "--seeds", "2", "--out", str(tmp_path), "--name", "g"]) == 0
-    assert "batch 25, width 12: +8.0 points (8.0 to 8.0)" in capsys.readouterr().out
+    assert "batch 25, width 12: +8.0 points (95 % interval 8.0 to 8.0)" in capsys.readouterr().out
     study = json.loads((tmp_path / "g" / "study.json").read_text())
     assert [axis["levels"] for axis in study["grid"]] == [["50", "25"], ["4", "8", "12"]]
     assert sorted(arm["cell"] for arm in study["arms"]) == [[row, column] for row in (0, 1) for column in (0, 1, 2)]
@@ -217,7 +217,7 @@ def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
 
 def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_path, capsys):
     assert main(["fit", *TINY, "--seeds", "3", "--out", str(tmp_path)]) == 0
-    assert "base: 14.0 (-10.8 to 38.8)" in capsys.readouterr().out
+    assert "base: 14.0 % (95 % interval -10.8 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
 

@@ -1,16 +1,18 @@
 """What a study's runs tell, in numbers and in words."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from project.studies import study_figure
 from project.studies.metric_names import METRIC_NAMES
 from project.studies.study_figure import band_of, draw
 from project.studies.study_metrics import METRICS, span
 from project.studies.study_page import page
-from project.studies.study_result import ArmResult, StudyResult, answer, report
+from project.studies.study_result import ArmResult, StudyResult, answer, report, words_on_beginners
 from project.studies.study_table import table
 from project.studies.training_pool import RunResult
 
@@ -56,16 +58,31 @@ def test_a_difference_is_told_in_points_with_its_interval():
     study = study_of(
         {"base": NOISY, "up": [value + gain for value, gain in zip(NOISY, (0.01, 0.012, 0.014, 0.012, 0.012))]}
     )
-    assert words(study) == ["base: 72.4 (69.8 to 75.0)", "up: +1.2 points (1.0 to 1.4)"]
+    assert words(study) == [
+        "base: 72.4 % (95 % interval 69.8 to 75.0)",
+        "up: +1.2 points (95 % interval 1.0 to 1.4)",
+    ]
     assert study.best["accuracy"] == ""
 
 
 def test_what_is_not_told_apart_says_how_many_seeds_would():
     study = study_of({"base": NOISY, "same": [0.71, 0.74, 0.73, 0.72, 0.72]})
     said = words(study)[1]
-    assert said.startswith("same: not told apart from base by 5 seeds (-") and said.endswith(
-        "more would tell one point"
-    )
+    assert said.startswith("same: not told apart from base by 5 seeds (95 % interval -") and " points); about " in said
+    assert said.endswith(" more seeds would show a difference of one point")
+
+
+def test_networks_that_have_hardly_begun_to_learn_are_told():
+    """No difference between these means nothing yet."""
+    study = study_of({"base": [0.30, 0.15], "up": [0.32, 0.15], "good": [0.7, 0.8]})
+    assert words_on_beginners(study) == "", "all losses fell"
+    for arm in study.arms:
+        arm.runs[1].curves["train/loss"] = [2.30, 2.28]
+    said = words_on_beginners(study)
+    assert said.startswith("hardly begun to learn: base with 1 of 2 seeds, up with 1 of 2 seeds (the training loss")
+    assert said in report(study) and said in page(study)
+    study.arms[0].runs[1].curves["train/loss"] = [None, None]
+    assert "base" not in words_on_beginners(study)
 
 
 def test_the_best_is_corrected_for_having_looked_at_all():
@@ -86,7 +103,7 @@ def test_a_failed_arm_is_told_and_not_estimated():
 def test_a_target_that_some_seeds_never_reach_has_no_mean():
     study = study_of({"base": [0.9, 0.9], "low": [0.9, 0.3]})
     assert words(study, "epochs") == [
-        "base: 2.0 epochs (2.0 to 2.0)",
+        "base: 2.0 epochs (95 % interval 2.0 to 2.0)",
         "low: epochs to the target accuracy never came with 1 of 2 seeds",
     ]
 
@@ -140,6 +157,24 @@ def test_the_page_keeps_a_text_a_text():
     assert "http" not in html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", ""), "it asks nobody"
 
 
+def test_the_page_names_units_and_has_colors_for_a_dark_ground():
+    html = page(study_of({"base": NOISY, "up": NOISY}))
+    data = json.loads(html.partition('id="data">')[2].partition("</script>")[0])
+    accuracy, gap, epochs = (data["metrics"][name] for name in ("accuracy", "gap", "epochs"))
+    assert (accuracy["unit"], accuracy["unit_of_means"], gap["unit"]) == ("points", "%", "")
+    assert epochs["unit"] == epochs["unit_of_means"] == "epochs"
+
+    def luminance(color):
+        shares = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark = [study_figure.color_of(number, dark=True) for number in range(8)]
+    assert len({*dark}) == 8 and data["arms"][1]["color_in_dark"] == dark[1]
+    panel = re.findall(r"--panel: (#\w+)", html)[1]
+    assert min((luminance(color) + 0.05) / (luminance(panel) + 0.05) for color in dark) >= 4.5
+
+
 def test_a_figure_is_drawn_also_of_arms_that_failed_or_diverged(tmp_path):
     study = study_of({"base": NOISY, "failed": []}, failed={"failed": "no memory"})
     study.arms[0].runs[0].curves["val/accuracy"] = [None, None]
@@ -147,6 +182,25 @@ def test_a_figure_is_drawn_also_of_arms_that_failed_or_diverged(tmp_path):
         draw(study, tmp_path / f"figure.{kind}")
         assert (tmp_path / f"figure.{kind}").stat().st_size > 10_000
     assert band_of(study.arms[1], "val/loss") is None
+
+
+def test_the_figure_shows_the_differences_that_the_answer_rests_on(tmp_path, monkeypatch):
+    """Also where intervals of the means overlap, by which nobody should judge."""
+    drawn = []
+    monkeypatch.setattr(study_figure, "save", lambda figure, path: drawn.append(figure))
+    study = study_of({"base": NOISY, "up": [value + 0.01 for value in NOISY]})
+    draw(study, tmp_path / "figure.png")
+    _, differences, _, _ = drawn[0].axes
+    assert differences.get_title() == "Difference to base, seed by seed" and differences.get_xlabel().startswith(
+        "points"
+    )
+    dots, line, mean, zero = differences.lines
+    told = study.arms[1].found["accuracy"].difference
+    assert dots.get_xdata() == pytest.approx([1.0] * 5) and [*zero.get_xdata()] == [0, 0]
+    assert [*line.get_xdata()] == [told.low, told.high] and [*mean.get_xdata()] == [told.mean]
+    assert "means and their 95 % intervals" in drawn[0].get_suptitle()
+    draw(study_of({"alone": NOISY}), tmp_path / "figure.png")
+    assert len(drawn[1].axes) == 3, "one arm differs from nothing"
 
 
 def test_the_table_can_be_put_into_a_report():
