@@ -24,7 +24,7 @@ from project.initialization import He, Initialization, Normal, Xavier
 from project.networks import MLP
 from project.normalization import BatchNormalization, Normalization
 from project.optimization import SAM
-from project.studies.fresh_networks import FreshLayers, fresh_layers, labelled_images
+from project.studies.fresh_networks import FreshLayers, PlainXavier, fresh_layers, labelled_images
 from project.studies.measurements import SATURATED, activation_modules, recorded, some
 from project.support.remembered import undisturbed
 from project.training.command_line import made
@@ -56,15 +56,6 @@ def images(count: int, **settings: Any) -> ImageData:
     data = ImageData(Glyphs(train=count, val=500, test=10, **settings), batch_size=20)
     data.setup("fit")
     return data
-
-
-class PlainXavier(Xavier):
-    """The formula by itself, without the gain of the activation that follows."""
-
-    by_activation = False
-
-    def std(self, weight: Tensor, activation: nn.Module | None) -> float:
-        return super().std(weight, None)
 
 
 def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
