@@ -25,7 +25,7 @@ from grader.intake.class_repository import (
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
-from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
+from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id, stem_of
 from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
@@ -120,7 +120,7 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
         if (ways := moodle_s(normal(entry.name))) and all(way["kind"] != "file" for way in ways):
             continue  # what the system has added to the files handed in
         download = read_name(entry, records, prefix, shared)
-        told = bool(download.student or (roster and roster.match_text(entry.name.split(".")[0])[0]))
+        told = bool(download.student or (roster and roster.match_text(stem_of(entry))[0]))
         if not told and not is_readable(entry) and not entry.name.lower().endswith(UNREAD):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
         elif not told and not holds_anything(entry):

@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 from grader.intake.downloads import SAME_ID, Download
 from grader.intake.roster import Roster, Student, key, name_keys
-from grader.intake.submission import named_by_source, safe_id
+from grader.intake.submission import named_by_source, safe_id, stem_of
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
@@ -97,8 +97,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     matches = []
     accounts: dict[Student, dict[int, set[str]]] = {}  # by how sure that is
     for each in downloads:
-        stem = each.source.name.partition(".")[0]
-        found, by = roster.match(each.about) if each.student else roster.match_text(stem)
+        found, by = roster.match(each.about) if each.student else roster.match_text(stem_of(each.source))
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
         own = any(roster.find(kind, each.about.get(kind, "")) for kind in ACCOUNT_S)

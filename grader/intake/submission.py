@@ -167,8 +167,17 @@ def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Su
 def named_by_source(source: Path) -> tuple[str, str]:
     """An id by where a submission was found, and the student's name if that is a folder's."""
     student, name = named_by_folder(os.path.basename(os.path.abspath(source))) if source.is_dir() else ("", "")
-    stem = source.name.split(".")[0]
+    stem = stem_of(source)
     return student or safe_id(stem) or named_by_folder(stem)[0] or "unnamed", name
+
+
+def stem_of(source: Path) -> str:
+    """What a file or folder is called, without what says of which kind a file is: `minji.kim` of `minji.kim.tar.gz`."""
+    name = source.name
+    kinds = () if source.is_dir() else (*ARCHIVES, *UNREAD, ".bundle", *DOCUMENTS)
+    while kind := next((kind for kind in kinds if name.lower().endswith(kind)), ""):
+        name = name[: -len(kind)]
+    return name
 
 
 def named_by_folder(name: str) -> tuple[str, str]:
