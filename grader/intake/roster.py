@@ -105,6 +105,9 @@ class Roster:
         if not any(kinds.values()):
             expected = "id, name, number, login, github, section, group, role"
             raise UserError(f"{path}: has none of the columns {expected}; write their names into its first line")
+        rows = [{text: unwrapped(cell) for text, cell in row.items()} for row in rows]
+        for text in (text for text, found in kinds.items() if "number" in found):
+            rows = numbered(rows, text)
         try:
             return cls([student for row in rows if (student := made(row, kinds))])
         except UserError as error:
@@ -179,6 +182,19 @@ def kinds_of(text: str, headings: Sequence[str]) -> list[str]:
     if heading(text) == "id" and of_canvas:
         return ["number"]
     return [kind for kind, words in COLUMNS.items() if heading(text) in words.split()]
+
+
+def unwrapped(cell: str) -> str:
+    """A cell without what keeps a spreadsheet from taking it for a number: `="002610024"`."""
+    found = re.fullmatch(r'="(.*)"', cell)
+    return found[1] if found else cell
+
+
+def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, str]]:
+    """The rows with the number alone where one word stands before all of them, as in Moodle's: `Participant 11`."""
+    found = {row[column]: re.fullmatch(r"(.*?)(\d+)", row[column]) for row in rows if row[column]}
+    alike = len({match and match[1] for match in found.values()}) == 1
+    return [{**row, column: match[2] if alike and (match := found.get(row[column])) else row[column]} for row in rows]
 
 
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:

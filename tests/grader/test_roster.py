@@ -122,3 +122,18 @@ def test_cells_are_texts_without_what_hides(tmp_path):
     headings, rows = read_table(path)
     assert headings == ["id", "name"] and [row["id"] for row in rows] == ["007", "08", "09"]
     assert [each.name for each in Roster.read(path).students] == ["Kim Minji", "Lee", "09"]
+
+
+@pytest.mark.parametrize("word", ["Participant ", "참가자"])
+def test_moodle_s_identifiers_are_numbers(word, tmp_path):
+    rows = [["식별자", "이름"], [f"{word}11", "김민지"], [f"{word}12", "김민지"]]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [each.number for each in roster.students] == ["11", "12"]
+    rows = [["identifier", "name"], ["a1", "김민지"], ["b1", "이바다"]]
+    assert [each.number for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == ["a1", "b1"]
+
+
+def test_an_id_that_a_spreadsheet_was_kept_from_changing_is_the_id(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_text('id,name\n="002610024",김민지\n"=""002610025""",이바다\n', encoding="utf-8")
+    assert [each.id for each in Roster.read(path).students] == ["002610024", "002610025"]
