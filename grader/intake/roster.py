@@ -28,6 +28,7 @@ COLUMNS = {  # what a heading says, as `heading` writes it
 }
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 SURE = ("id", "number", "login", "github")  # what nobody shares
+MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
 
@@ -140,8 +141,17 @@ class Roster:
         whole, by = self.match(dict.fromkeys(("id", "login", "github", "name"), text))
         if whole:
             return whole, by
-        parts = re.split(r"[\s_.,()\[\]-]+", normal(text))
-        found = {student: kind for part in parts for kind in ("name", "id") if (student := self.find(kind, part))}
+        text = normal(text)
+        parts = [part.span() for part in re.finditer(r"[^\s_.,()\[\]-]+", text)]
+        found: dict[Student, str] = {}
+        runs: list[tuple[int, int]] = []  # in which somebody was found; what lies in one says no more
+        for length in range(min(len(parts), MOST_PARTS), 0, -1):
+            for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
+                if any(first <= begin and end <= last for first, last in runs):
+                    continue
+                called = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
+                runs += [(begin, end)] if called else []
+                found |= called
         return next(iter(found.items())) if len(found) == 1 else (None, "")
 
     def to_json(self) -> str:

@@ -137,3 +137,22 @@ def test_an_id_that_a_spreadsheet_was_kept_from_changing_is_the_id(tmp_path):
     path = tmp_path / "roster.csv"
     path.write_text('id,name\n="002610024",김민지\n"=""002610025""",이바다\n', encoding="utf-8")
     assert [each.id for each in Roster.read(path).students] == ["002610024", "002610025"]
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("2026-10024_과제4", "2026-10024"),
+        ("hw4 2026-10025", "2026-10025"),
+        ("Minji Kim_hw4", "2026-10026"),
+        ("hw4_Kim, Minji", "2026-10026"),
+        ("hw4_Minji Kim_2026-10026", "2026-10026"),
+        ("2026-10024_Minji Kim", None),
+        ("2026_과제4", "2026"),
+        ("김민지_과제4", None),
+    ],
+)
+def test_ids_and_names_of_several_words_are_found_among_others(text, student):
+    rows = [("2026-10024", "김민지"), ("2026-10025", "김민지"), ("2026-10026", "Minji Kim"), ("2026", "이바다")]
+    found, _ = Roster([Student(own_id, name, own_id) for own_id, name in rows]).match_text(text)
+    assert (found and found.student) == student
