@@ -26,7 +26,7 @@ from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id, stem_of
-from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s
+from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s, without_team
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -223,9 +223,11 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
     if ways:
         match = ways[0]
         known = records.by_number.get(match["id"])
-        about = {**(known.about if known else {}), "name": match["name"], "moodle": match["id"]}
-        student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
-        found = replace(download, student=student, name=printable(match["name"]), about=about)
+        about = dict(known.about) if known else {}
+        name = about.get("name", "") if about.get("name") in without_team(match["name"]) else match["name"]
+        student = safe_id(f"{safe_id(name)[:40]}-{match['id']}")
+        about |= {"name": name, "moodle": match["id"]}
+        found = replace(download, student=student, name=printable(name), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
     prefix = normal(prefix)
     users = records.users_of(name, normal(shared).casefold())

@@ -26,6 +26,12 @@ def moodle_s(name: str) -> list[re.Match[str]]:
     return found[:1] if len({match.span("id") for match in found}) == 1 else found
 
 
+def without_team(name: str) -> list[str]:
+    """What may be the student's in a name of Moodle's, which in an assignment for teams begins with the team's and a hyphen."""
+    parts = name.split("-")
+    return ["-".join(parts[number:]) for number in range(1, len(parts))]
+
+
 def may_be_student_s(name: str) -> bool:
     """Whether a system can have given this name to a file that a student called something."""
     return bool(OF_A_SYSTEM.search(normal(name)))

@@ -14,7 +14,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.identity import place_of
-from grader.intake.roster import Roster
+from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import (
     BY_COMMIT,
     BY_FILE,
@@ -479,3 +479,24 @@ def test_what_is_no_table_of_a_system_is_said(rules, tmp_path):
             hand_ins(tmp_path, rules)
         (tmp_path / name).unlink()
     assert DOWNLOADED.tzinfo == UTC
+
+
+@pytest.mark.parametrize("worksheet", ["", "Grades.csv"])
+def test_a_team_of_moodle_s_stands_before_the_full_name(worksheet, files, rules, tmp_path):
+    students = [HandIn("김민지", 1), HandIn("이바다", 2), HandIn("Park Seo-yun", 3)]
+    folder = systems.moodle(tmp_path / "moodle", students, worksheet)
+    for one, team in zip(students, ("A조", "3-B", "Team-A")):
+        systems.written(folder / f"{team}-{one.name}_{one.number}_assignsubmission_file_" / "hw.zip", zipped(files))
+    listed = Roster([Student(f"100{one.number}", one.name, f"100{one.number}") for one in students])
+    assert {each.student: each.name for each in hand_ins(folder, rules, listed)} == {
+        f"100{one.number}": one.name for one in students
+    }
+    names = [each.name for each in hand_ins(folder, rules)]
+    assert sorted(names) == sorted(one.name for one in students) if worksheet else len(names) == 3
+
+
+def test_whose_name_ends_like_another_s_takes_nobody_s_place(files, rules, tmp_path):
+    students = [HandIn(name, number, {"hw.zip": zipped(files)}) for number, name in enumerate(("김민지", "Eve-김민지"))]
+    listed = Roster([Student("1001", "김민지", "1001")])
+    found = hand_ins(systems.moodle(tmp_path / "moodle", students), rules, listed)
+    assert [each.student for each in found if each.source.name.startswith("김민지")] == ["1001"] and len(found) == 2
