@@ -7,7 +7,7 @@ from grader.safe_text import normal
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
 MOODLE, MOODLE_AT_LAST = (
-    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?") for way in ("?", "")
+    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_(?P<file>.*))?") for way in ("?", "")
 )
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 # Whatever a student is called, also where the patterns above leave open who that is.

@@ -500,3 +500,15 @@ def test_whose_name_ends_like_another_s_takes_nobody_s_place(files, rules, tmp_p
     listed = Roster([Student("1001", "김민지", "1001")])
     found = hand_ins(systems.moodle(tmp_path / "moodle", students), rules, listed)
     assert [each.student for each in found if each.source.name.startswith("김민지")] == ["1001"] and len(found) == 2
+
+
+def test_loose_files_of_moodle_s_are_one_submission(files, rules, tmp_path):
+    students = [
+        HandIn("Kim Minji", 11, files, IN_TIME),
+        HandIn("이바다", 12, {**files, "model.py": b"x = 1\n"}, IN_TIME),
+    ]
+    found = hand_ins(systems.moodle(tmp_path / "moodle", students, "Grades.csv", folders=False), rules)
+    assert [(len(each.parts), each.attempts) for each in found] == [(5, 0), (4, 0)]
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(found, opened, rules)
+        assert [entry.verdict for entry in standings(opened.ledger, rules)] == ["pending"] * 2
