@@ -113,12 +113,14 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     classroom = CLASSROOM.fullmatch(folder.resolve().name)
     prefix = classroom["prefix"] + "-" if classroom else ""
     shared = prefix or records.shared_prefix(normal(entry.name) for entry in folder.iterdir() if entry.is_dir())
+    ways_of = {entry: moodle_s(normal(entry.name)) for entry in folder.iterdir()}
+    of_files = {way["id"] for ways in ways_of.values() for way in ways if way["kind"] == "file"}
     found = []
-    for entry in sorted(folder.iterdir()):
+    for entry, ways in sorted(ways_of.items()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             continue
-        if (ways := moodle_s(normal(entry.name))) and all(way["kind"] != "file" for way in ways):
-            continue  # what the system has added to the files handed in
+        if ways and all(way["kind"] != "file" and way["id"] in of_files for way in ways):
+            continue  # what the system has added to the files handed in; alone it is all that there is of a student
         download = read_name(entry, records, prefix, shared)
         told = bool(download.student or (roster and roster.match_text(stem_of(entry))[0]))
         if not told and not is_readable(entry) and not entry.name.lower().endswith(UNREAD):

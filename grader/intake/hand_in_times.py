@@ -16,7 +16,7 @@ from grader.intake.system_names import may_be_student_s
 from grader.intake.time_sources import BY_METADATA, BY_SCORES, BY_TABLE, BY_WORKSHEET
 from grader.safe_text import in_words, normal, printable
 from grader.tables import heading, read_table, read_time
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
 SCORES = "scores.csv"  # of Classroom 50
@@ -209,7 +209,9 @@ def metadata_of(path: Path) -> dict[str, Record]:
             kinds = {"id": ":sid", "login": ":email", "name": ":name"}
             who, *others = [
                 {kind: normal(one.get(said, "")) for kind, said in kinds.items()} for one in each[":submitters"]
-            ]
+            ] or [{}]
+            if not who:
+                note(f"{printable(name)}: Gradescope names nobody who handed it in; its own files have to tell")
             time = moment(each[":created_at"], path, name)
             records[normal(name)] = Record(BY_METADATA, time, about=who, others=tuple(others))
         return records

@@ -27,6 +27,7 @@ COLUMNS = {  # what a heading says, as `heading` writes it
     "role": "role 역할",
 }
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
+OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
@@ -208,14 +209,14 @@ def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, s
 
 
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:
-    """The student in a row; None where it says nothing of any, such as Canvas's row of the points possible."""
+    """The student in a row; None where it says nothing of any, or is one of Canvas's own."""
     said: dict[str, list[str]] = {kind: [] for kind in COLUMNS}
     for column, found in kinds.items():
         for kind in found:
             said[kind] += filter(None, [printable(row[column])])
     one = {kind: next(iter(texts), "") for kind, texts in said.items()}
     name = one["name"] or " ".join(filter(None, (one["given"], one["family"])))
-    if squeezed(name) == "pointspossible" or not any((name, one["id"], one["number"], said["login"], one["github"])):
+    if squeezed(name) in OF_NOBODY or not any((name, one["id"], one["number"], said["login"], one["github"])):
         return None
     called = [one["id"], *(login.partition("@")[0] for login in said["login"]), one["github"], one["number"], name]
     student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")

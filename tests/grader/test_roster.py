@@ -156,3 +156,9 @@ def test_ids_and_names_of_several_words_are_found_among_others(text, student):
     rows = [("2026-10024", "김민지"), ("2026-10025", "김민지"), ("2026-10026", "Minji Kim"), ("2026", "이바다")]
     found, _ = Roster([Student(own_id, name, own_id) for own_id, name in rows]).match_text(text)
     assert (found and found.student) == student
+
+
+def test_canvas_s_test_student_is_nobody(tmp_path):
+    rows = [["Student", "ID", "SIS User ID", "SIS Login ID"], ["Student, Test", "9", "", "1f2e3d"]]
+    rows += [["Kim, Minji", "4711", "002610024", "minji"]]
+    assert [each.id for each in Roster.read(write(tmp_path / "gradebook.csv", rows)).students] == ["002610024"]

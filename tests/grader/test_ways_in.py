@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
@@ -512,3 +513,31 @@ def test_loose_files_of_moodle_s_are_one_submission(files, rules, tmp_path):
     with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
         register(found, opened, rules)
         assert [entry.verdict for entry in standings(opened.ledger, rules)] == ["pending"] * 2
+
+
+def test_who_only_wrote_a_text_into_moodle_handed_in(files, rules, tmp_path):
+    folder = systems.moodle(tmp_path / "moodle", [HandIn("Kim Minji", 11, files)])
+    for who in ("Kim Minji_11", "Lee Jun_12"):
+        systems.written(folder / f"{who}_assignsubmission_onlinetext_" / "onlinetext.html", b"<p>")
+    assert [(each.name, each.attempts) for each in hand_ins(folder, rules)] == [("Kim Minji", 0), ("Lee Jun", 0)]
+
+
+def test_a_submission_without_submitters_stands_alone(files, rules, tmp_path, capsys):
+    students = [HandIn("Kim Minji", 1, files, sid="1001", email="m@x.kr"), HandIn("Lee Jun", 2, files, sid="1002")]
+    folder = systems.gradescope(tmp_path, students)
+    known = yaml.safe_load((folder / "submission_metadata.yml").read_text(encoding="utf-8"))
+    name, first = next(iter(known.items()))
+    first[":submitters"] = []
+    (folder / "submission_metadata.yml").write_text(yaml.safe_dump(known), encoding="utf-8")
+    found = hand_ins(folder, rules)
+    assert len(found) == 2 and "1002" in {each.student for each in found}
+    assert f"{name}: Gradescope names nobody who handed it in" in capsys.readouterr().err
+
+
+def test_who_is_off_the_next_roster_is_missing_no_more(files, rules, tmp_path, capsys):
+    kim, lee = Student("1001", "Kim Minji", "1001"), Student("1002", "Lee Jun", "1002")
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        for students, missing in (([kim, lee], ["1001", "1002"]), ([lee], ["1002"]), ([kim, lee], ["1001", "1002"])):
+            note_missing(Roster(students), opened, rules)
+            assert sorted(each.student for each in standings(opened.ledger, rules)) == missing
+    assert "Kim Minji (1001): handed in nothing, and is not on this roster" in capsys.readouterr().err
