@@ -25,8 +25,8 @@ IDENTIFIER = ("identifier", "식별자")  # headings of Moodle's grading workshe
 SUBMITTED = ("lastmodifiedsubmission", "마지막수정됨제출")
 NAME = ("fullname", "성명", "이름")
 LOGIN = ("emailaddress", "이메일주소", "이메일")
-LONGEST_LINE = 10_000  # bytes of headings
 NUMBER = ("idnumber", "학번", "id번호")
+LONGEST_LINE = 10_000  # bytes of headings
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Files of one student that Canvas gives one by one, because they were not zipped, and Moodle where it makes no folders: put
+"""Files of one student that Canvas gives one by one, because they were not zipped, and Moodle, where it makes no folders: put
 together, they are one submission.
 
-What a system gives is one attempt, whatever was handed in before. In Canvas a file whose name the student has used before has a number
-in it (`config-1.yaml`), which is taken off again where it is a name that submissions have, or a module's.
+What a system gives is one attempt, whatever was handed in before. In Canvas a file whose name the student has used before has
+a number in it (`config-1.yaml`), which is taken off again where it is a name that submissions have, or a module's.
 """
 
 import os
