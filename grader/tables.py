@@ -18,6 +18,7 @@ ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadshee
 SEPARATORS = ",;\t"
 LANGUAGES = ["en", "ko"]  # of dates
 MOST_BYTES = 5_000_000  # a roster of 10,000 students has a tenth of that
+csv.field_size_limit(MOST_BYTES)  # a text that was written into Moodle is one cell
 MOST_CELLS = 1_000_000  # headings times rows; a gradebook of 2,000 students with 200 columns has 400,000
 
 

@@ -18,7 +18,7 @@ from grader.grading.staff import is_staff
 from grader.grading.verdicts import WITHDREW, Verdict, accuracy, first_ones, verdict
 from grader.grading.withdrawals import withdrawn
 from grader.ledger.ledger import Ledger
-from grader.ledger.submissions import Graded, carrier
+from grader.ledger.submissions import OFF_ROSTER, Graded, carrier
 from grader.rules import Rules
 
 UNRANKED = (
@@ -118,7 +118,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     found = Presence() if student else presence(ledger.runs(), ledger.flags())
     gone = withdrawn(ledger)
     for graded in counting(ledger, rules, student):
-        if graded.student in found.superseded:
+        if graded.student in found.superseded or (not graded.digest and OFF_ROSTER in graded.flags):
             continue
         if flag := found.flags.get(graded.student):
             graded = replace(graded, flags=[*graded.flags, flag])

@@ -13,6 +13,7 @@ from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
 from grader.grading.quotas import Runs, quota, said_of_renamed, same_place, was_trained
+from grader.grading.ranking import judged
 from grader.grading.verdicts import checks_by
 from grader.grading.withdrawals import measured_for
 from grader.intake.downloads import Download
@@ -23,7 +24,7 @@ from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
-from grader.ledger.submissions import HANDED_IN_BY, Graded, Noted, carrier, terms_for
+from grader.ledger.submissions import HANDED_IN_BY, OFF_ROSTER, Graded, Noted, carrier, terms_for
 from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
@@ -155,7 +156,10 @@ def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
 
 
 def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Student]:
-    """Keep the roster, and note in the ledger who is on it and never handed in anything. Returns them."""
+    """Keep the roster, and note in the ledger who is on it and never handed in anything. Returns them.
+
+    Who was noted so by an earlier roster, and is not on this one, is on no list any more, and told.
+    """
     write_atomically(opened.folder / ROSTER_FILE, roster.to_json())
     handed_in = opened.ledger.students()
     missing = [student for student in roster.students if student.student not in handed_in]
@@ -163,6 +167,12 @@ def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Stud
     for student in missing:
         noted = (student.student, storable(student.name), "", "", "", None, False, images)
         opened.ledger.note(now(), Noted(*noted, known_as=of_roster(student)))
+    listed = {student.student for student in roster.students}
+    for each in [each for each, verdict in judged(opened.ledger, rules) if verdict.name == "missing"]:
+        if each.student not in listed:
+            note(f"{printable(each.name)} ({each.student}): handed in nothing, and is not on this roster; left out")
+            gone = (each.student, each.name, "", "", "", None, False, each.images)
+            opened.ledger.note(now(), Noted(*gone, flags=[OFF_ROSTER], known_as=dict(each.known_as)))
     return missing
 
 

@@ -25,8 +25,8 @@ from grader.intake.class_repository import (
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
-from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id
-from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s
+from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder, safe_id, stem_of
+from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s, without_team
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -113,14 +113,16 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     classroom = CLASSROOM.fullmatch(folder.resolve().name)
     prefix = classroom["prefix"] + "-" if classroom else ""
     shared = prefix or records.shared_prefix(normal(entry.name) for entry in folder.iterdir() if entry.is_dir())
+    ways_of = {entry: moodle_s(normal(entry.name)) for entry in folder.iterdir()}
+    of_files = {way["id"] for ways in ways_of.values() for way in ways if way["kind"] == "file"}
     found = []
-    for entry in sorted(folder.iterdir()):
+    for entry, ways in sorted(ways_of.items()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             continue
-        if (ways := moodle_s(normal(entry.name))) and all(way["kind"] != "file" for way in ways):
-            continue  # what the system has added to the files handed in
+        if ways and all(way["kind"] != "file" and way["id"] in of_files for way in ways):
+            continue  # what the system has added to the files handed in; alone it is all that there is of a student
         download = read_name(entry, records, prefix, shared)
-        told = bool(download.student or (roster and roster.match_text(entry.name.split(".")[0])[0]))
+        told = bool(download.student or (roster and roster.match_text(stem_of(entry))[0]))
         if not told and not is_readable(entry) and not entry.name.lower().endswith(UNREAD):
             note(f"{printable(entry.name)}: a file by itself is no submission; passed over")
         elif not told and not holds_anything(entry):
@@ -223,9 +225,11 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
     if ways:
         match = ways[0]
         known = records.by_number.get(match["id"])
-        about = {**(known.about if known else {}), "name": match["name"], "moodle": match["id"]}
-        student = safe_id(f"{safe_id(match['name'])[:40]}-{match['id']}")
-        found = replace(download, student=student, name=printable(match["name"]), about=about)
+        about = dict(known.about) if known else {}
+        name = about.get("name", "") if about.get("name") in without_team(match["name"]) else match["name"]
+        student = safe_id(f"{safe_id(name)[:40]}-{match['id']}")
+        about |= {"name": name, "moodle": match["id"]}
+        found = replace(download, student=student, name=printable(name), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
     prefix = normal(prefix)
     users = records.users_of(name, normal(shared).casefold())

@@ -16,7 +16,7 @@ from grader.intake.system_names import may_be_student_s
 from grader.intake.time_sources import BY_METADATA, BY_SCORES, BY_TABLE, BY_WORKSHEET
 from grader.safe_text import in_words, normal, printable
 from grader.tables import heading, read_table, read_time
-from project.support.errors import UserError
+from project.support.errors import UserError, note
 
 TIMES = "times.csv"  # columns `file` and `submitted`, for systems whose downloads do not keep the time
 SCORES = "scores.csv"  # of Classroom 50
@@ -26,6 +26,7 @@ SUBMITTED = ("lastmodifiedsubmission", "마지막수정됨제출")
 NAME = ("fullname", "성명", "이름")
 LOGIN = ("emailaddress", "이메일주소", "이메일")
 NUMBER = ("idnumber", "학번", "id번호")
+LONGEST_LINE = 10_000  # bytes of headings
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,16 @@ def times_of(table: Path) -> dict[str, Record]:
 
 
 def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:
-    """Moodle's grading worksheet, in English or Korean, by the participant's number; empty for any other table."""
+    """Moodle's grading worksheet, in English or Korean, by the participant's number; empty for any other table.
+
+    Raises:
+        UserError: It has the worksheet's headings, and cannot be read.
+    """
     try:
         headings, rows = read_table(table)
     except UserError:
+        if has_worksheet_s_headings(table):
+            raise
         return {}
     columns = {heading(text): text for text in headings}
     identifier, submitted = (
@@ -158,6 +165,17 @@ def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:
             raise UserError(f"{table}: {printable(row[identifier])} has {what}; export it anew, in English or Korean")
         records[number[0]] = Record(BY_WORKSHEET, time, about={kind: row[column] for kind, column in told.items()})
     return records
+
+
+def has_worksheet_s_headings(table: Path) -> bool:
+    """Whether a table that cannot be read begins like Moodle's worksheet."""
+    try:
+        with open(table, "rb") as file:
+            first = file.readline(LONGEST_LINE)
+    except OSError:
+        return False
+    lines = [heading(first.decode(encoding, "ignore")) for encoding in ("utf-8", "cp949")]
+    return any(any(one in line for one in IDENTIFIER) and any(one in line for one in SUBMITTED) for line in lines)
 
 
 def scores_of(table: Path) -> dict[str, Record]:
@@ -191,7 +209,9 @@ def metadata_of(path: Path) -> dict[str, Record]:
             kinds = {"id": ":sid", "login": ":email", "name": ":name"}
             who, *others = [
                 {kind: normal(one.get(said, "")) for kind, said in kinds.items()} for one in each[":submitters"]
-            ]
+            ] or [{}]
+            if not who:
+                note(f"{printable(name)}: Gradescope names nobody who handed it in; its own files have to tell")
             time = moment(each[":created_at"], path, name)
             records[normal(name)] = Record(BY_METADATA, time, about=who, others=tuple(others))
         return records

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from grader.intake.downloads import SAME_ID, Download
+from grader.intake.downloads import MOODLE_S, SAME_ID, Download
 from grader.intake.roster import Roster, Student, key, name_keys
-from grader.intake.submission import named_by_source, safe_id
+from grader.intake.submission import named_by_source, safe_id, stem_of
+from grader.intake.system_names import without_team
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
@@ -97,12 +98,13 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     matches = []
     accounts: dict[Student, dict[int, set[str]]] = {}  # by how sure that is
     for each in downloads:
-        stem = each.source.name.partition(".")[0]
-        found, by = roster.match(each.about) if each.student else roster.match_text(stem)
+        found, by = roster.match(each.about) if each.student else roster.match_text(stem_of(each.source))
+        in_team = None if found or each.whose_by != MOODLE_S else member(each, roster)
+        found, by = (in_team, "name") if in_team else (found, by)
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
         own = any(roster.find(kind, each.about.get(kind, "")) for kind in ACCOUNT_S)
-        sure = 2 if own else 1 if by == "id" else 0
+        sure = 2 if own else 1 if by == "id" else -1 if in_team else 0
         matches.append((found, by, sure))
         if found and each.student:
             accounts.setdefault(found, {}).setdefault(sure, set()).add(each.student)
@@ -124,6 +126,13 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             each = replace(each, student=student, flags=tuple(dict.fromkeys((*each.flags, why))))
         known.append(each)
     return known
+
+
+def member(download: Download, roster: Roster) -> Student | None:
+    """Whom alone a name of Moodle's means that may begin with a team's."""
+    ways = [roster.match({**download.about, "name": name})[0] for name in without_team(download.about.get("name", ""))]
+    found = {*filter(None, ways)}
+    return found.pop() if len(found) == 1 else None
 
 
 def in_agreement(downloads: Sequence[Download], claims: Claims, roster: Roster) -> tuple[list[Download], Claims]:

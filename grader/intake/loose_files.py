@@ -1,7 +1,8 @@
-"""Files of one student that Canvas gives one by one, because they were not zipped: put together, they are one submission.
+"""Files of one student that Canvas gives one by one, because they were not zipped, and Moodle, where it makes no folders: put
+together, they are one submission.
 
-What Canvas gives is one attempt, whatever was handed in before. A file whose name the student has used before has a number
-in it there (`config-1.yaml`), which is taken off again where it is a name that submissions have, or a module's.
+What a system gives is one attempt, whatever was handed in before. In Canvas a file whose name the student has used before has
+a number in it (`config-1.yaml`), which is taken off again where it is a name that submissions have, or a module's.
 """
 
 import os
@@ -23,7 +24,7 @@ from grader.intake.submission import (
     Unusable,
     read_regular,
 )
-from grader.intake.system_names import canvas_s
+from grader.intake.system_names import canvas_s, moodle_s
 from grader.safe_text import normal, printable
 
 ENTRIES = ("text.html", "link.html")  # what Canvas writes of a text or an address that was entered
@@ -31,7 +32,7 @@ NUMBERED = re.compile(r"^(config|student|REPORT|CONCLUSION|\w+(?=-\d+\.py$))-\d+
 
 
 def put_together(downloads: Sequence[Download]) -> list[Download]:
-    """The downloads, with those of one student that Canvas gives as several files, none of them an archive, as one."""
+    """The downloads, with those of one student that a system gives as several files, none of them an archive, as one."""
     loose: dict[str, list[Download]] = {}
     for each in downloads:
         if own_name(each.source):
@@ -45,7 +46,8 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
             whole.append(each)
         elif each is some[0]:
             first = next((one for one in some if own_name(one.source) == WRAPPER_MARK), each)
-            whole.append(replace(first, parts=tuple(one.source for one in some)))
+            newest = max((one.submitted for one in some if one.submitted), default=None)
+            whole.append(replace(first, parts=tuple(one.source for one in some), submitted=newest))
     return whole
 
 
@@ -54,10 +56,14 @@ def is_archive(source: Path) -> bool:
 
 
 def own_name(source: Path) -> str:
-    """What the student called a file that Canvas gives; empty for whatever else it is."""
+    """What the student called a file that Canvas or Moodle gives; empty for whatever else it is."""
     name = normal(source.name)
-    found = canvas_s(name)
-    if not found or found["file"] in ENTRIES or source.is_dir():
+    found, ways = canvas_s(name), moodle_s(name)
+    if source.is_dir():
+        return ""
+    if not found:
+        return ways[0]["file"] or "" if len(ways) == 1 and ways[0]["kind"] == "file" else ""
+    if found["file"] in ENTRIES:
         return ""
     return NUMBERED.sub(r"\1\2", found["file"].partition("_")[2])
 

@@ -27,7 +27,9 @@ COLUMNS = {  # what a heading says, as `heading` writes it
     "role": "role 역할",
 }
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
+OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
+MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
 
@@ -105,6 +107,9 @@ class Roster:
         if not any(kinds.values()):
             expected = "id, name, number, login, github, section, group, role"
             raise UserError(f"{path}: has none of the columns {expected}; write their names into its first line")
+        rows = [{text: unwrapped(cell) for text, cell in row.items()} for row in rows]
+        for text in (text for text, found in kinds.items() if "number" in found):
+            rows = numbered(rows, text)
         try:
             return cls([student for row in rows if (student := made(row, kinds))])
         except UserError as error:
@@ -137,8 +142,17 @@ class Roster:
         whole, by = self.match(dict.fromkeys(("id", "login", "github", "name"), text))
         if whole:
             return whole, by
-        parts = re.split(r"[\s_.,()\[\]-]+", normal(text))
-        found = {student: kind for part in parts for kind in ("name", "id") if (student := self.find(kind, part))}
+        text = normal(text)
+        parts = [part.span() for part in re.finditer(r"[^\s_.,()\[\]-]+", text)]
+        found: dict[Student, str] = {}
+        runs: list[tuple[int, int]] = []  # in which somebody was found; what lies in one says no more
+        for length in range(min(len(parts), MOST_PARTS), 0, -1):
+            for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
+                if any(first <= begin and end <= last for first, last in runs):
+                    continue
+                called = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
+                runs += [(begin, end)] if called else []
+                found |= called
         return next(iter(found.items())) if len(found) == 1 else (None, "")
 
     def to_json(self) -> str:
@@ -181,15 +195,28 @@ def kinds_of(text: str, headings: Sequence[str]) -> list[str]:
     return [kind for kind, words in COLUMNS.items() if heading(text) in words.split()]
 
 
+def unwrapped(cell: str) -> str:
+    """A cell without what keeps a spreadsheet from taking it for a number: `="002610024"`."""
+    found = re.fullmatch(r'="(.*)"', cell)
+    return found[1] if found else cell
+
+
+def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, str]]:
+    """The rows with the number alone where one word stands before all of them, as in Moodle's: `Participant 11`."""
+    found = {row[column]: re.fullmatch(r"(.*?)(\d+)", row[column]) for row in rows if row[column]}
+    alike = len({match and match[1] for match in found.values()}) == 1
+    return [{**row, column: match[2] if alike and (match := found.get(row[column])) else row[column]} for row in rows]
+
+
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:
-    """The student in a row; None where it says nothing of any, such as Canvas's row of the points possible."""
+    """The student in a row; None where it says nothing of any, or is one of Canvas's own."""
     said: dict[str, list[str]] = {kind: [] for kind in COLUMNS}
     for column, found in kinds.items():
         for kind in found:
             said[kind] += filter(None, [printable(row[column])])
     one = {kind: next(iter(texts), "") for kind, texts in said.items()}
     name = one["name"] or " ".join(filter(None, (one["given"], one["family"])))
-    if squeezed(name) == "pointspossible" or not any((name, one["id"], one["number"], said["login"], one["github"])):
+    if squeezed(name) in OF_NOBODY or not any((name, one["id"], one["number"], said["login"], one["github"])):
         return None
     called = [one["id"], *(login.partition("@")[0] for login in said["login"]), one["github"], one["number"], name]
     student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")

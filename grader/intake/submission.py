@@ -13,7 +13,7 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -167,8 +167,17 @@ def unusable(source: Path, reason: str, student: str = "", name: str = "") -> Su
 def named_by_source(source: Path) -> tuple[str, str]:
     """An id by where a submission was found, and the student's name if that is a folder's."""
     student, name = named_by_folder(os.path.basename(os.path.abspath(source))) if source.is_dir() else ("", "")
-    stem = source.name.split(".")[0]
+    stem = stem_of(source)
     return student or safe_id(stem) or named_by_folder(stem)[0] or "unnamed", name
+
+
+def stem_of(source: Path) -> str:
+    """What a file or folder is called, without what says of which kind a file is: `minji.kim` of `minji.kim.tar.gz`."""
+    name = source.name
+    kinds = () if source.is_dir() else (*ARCHIVES, *UNREAD, ".bundle", *DOCUMENTS)
+    while kind := next((kind for kind in kinds if name.lower().endswith(kind)), ""):
+        name = name[: -len(kind)]
+    return name
 
 
 def named_by_folder(name: str) -> tuple[str, str]:
@@ -242,9 +251,14 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
 
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the folders around them: the shallowest config.yaml marks where the submission begins."""
-    marks = (path for path in files if PurePosixPath(path).name == WRAPPER_MARK)
-    prefix = min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
+    prefix = wrapper(files)
     return {path.removeprefix(prefix): content for path, content in files.items() if path.startswith(prefix)}
+
+
+def wrapper(paths: Iterable[str]) -> str:
+    """The folders around a submission, as its paths begin."""
+    marks = (path for path in paths if PurePosixPath(path).name == WRAPPER_MARK)
+    return min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
 
 
 Entries = Iterator[tuple[str, Callable[[int], bytes], datetime | None]]  # name, read(limit), when it was changed
@@ -259,7 +273,8 @@ def entries(source: Path) -> Entries:
             raise Unusable(f"the repository has no {git_repositories.FOLDER}/ folder")
         return entries(source / git_repositories.FOLDER)
     if source.is_dir():
-        return entries(archive) if (archive := only_archive(source)) else folder_entries(source)
+        archive, beside = archive_in(source)
+        return with_documents(archive, beside) if archive else folder_entries(source)
     if not source.is_file() or not source.name.lower().endswith(ARCHIVES):
         unread = next((suffix for suffix in UNREAD if source.name.lower().endswith(suffix)), "")
         raise Unusable(
@@ -270,10 +285,28 @@ def entries(source: Path) -> Entries:
     return zip_entries(source) if source.name.lower().endswith(".zip") else tar_entries(source)
 
 
-def only_archive(folder: Path) -> Path | None:
-    """The archive in a folder that holds nothing else, read here or not: some systems make a folder for each student."""
+def archive_in(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The archive in a folder that holds nothing else but documents, and these: some systems make a folder for each student.
+
+    One that is not read here is it where it lies alone.
+    """
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in IGNORED]
-    return inside[0] if len(inside) == 1 and inside[0].name.lower().endswith((*ARCHIVES, *UNREAD)) else None
+    documents = [entry for entry in inside if suffix(entry.name) in DOCUMENTS and not entry.is_dir()]
+    others = [entry for entry in inside if entry not in documents]
+    kinds = ARCHIVES if documents else (*ARCHIVES, *UNREAD)
+    is_it = len(others) == 1 and others[0].name.lower().endswith(kinds) and not others[0].is_dir()
+    return (others[0], documents) if is_it else (None, [])
+
+
+def with_documents(archive: Path, documents: Sequence[Path]) -> Entries:
+    """The files of an archive, and what lies beside it and has no name that is in it, too."""
+    yield from entries(archive)
+    if documents:
+        names = [PurePosixPath(name).as_posix() for name, _, _ in entries(archive)]
+        around, known = wrapper(names), {*map(str.lower, names)}
+        for name, read, changed in folder_entries(archive.parent):
+            if archive.parent / name in documents and f"{around}{name}".lower() not in known:
+                yield f"{around}{name}", read, changed
 
 
 def folder_entries(folder: Path) -> Entries:
@@ -308,7 +341,8 @@ def zip_entries(source: Path) -> Entries:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         packed = 0
         for info in archive.infolist():
-            if info.is_dir():
+            name = info.filename.replace("\\", "/")  # as some programs on Windows divide names
+            if name.endswith("/"):
                 continue
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise Unusable(f"{printable(info.filename)!r} is a link or a device; hand in plain files")
@@ -319,7 +353,7 @@ def zip_entries(source: Path) -> Entries:
             packed += info.compress_size
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
-            yield info.filename, lambda limit: archive.open(info).read(limit), moment(datetime, *info.date_time)
+            yield name, lambda limit: archive.open(info).read(limit), moment(datetime, *info.date_time)
 
 
 def tar_entries(source: Path) -> Entries:

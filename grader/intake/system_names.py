@@ -7,7 +7,7 @@ from grader.safe_text import normal
 CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
 MOODLE, MOODLE_AT_LAST = (
-    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_.*)?") for way in ("?", "")
+    re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_(?P<file>.*))?") for way in ("?", "")
 )
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 # Whatever a student is called, also where the patterns above leave open who that is.
@@ -24,6 +24,12 @@ def moodle_s(name: str) -> list[re.Match[str]]:
     """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
     found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]
     return found[:1] if len({match.span("id") for match in found}) == 1 else found
+
+
+def without_team(name: str) -> list[str]:
+    """What may be the student's in a name of Moodle's, which in an assignment for teams begins with the team's and a hyphen."""
+    parts = name.split("-")
+    return ["-".join(parts[number:]) for number in range(1, len(parts))]
 
 
 def may_be_student_s(name: str) -> bool:

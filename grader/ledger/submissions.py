@@ -10,6 +10,7 @@ from typing import Any
 from grader.ledger.measurement import Measurement
 from grader.ledger.terms import NO_TERMS, Terms
 
+OFF_ROSTER = "is not on the roster any more"  # of whoever handed in nothing: on no list, either
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
 PASSED_OVER = "passed_over"  # in `known_as`: that a group's hand-in did not count when it was noted
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew

@@ -69,6 +69,59 @@ def test_students_folders_may_lie_at_the_root(week):
     assert sorted(found_in(week.parent)) == sorted(NAMES.values())
 
 
+def downloads_in_a_checkout(root, *names):
+    """Folders of students, each with the zip that its student handed in, somewhere below a `.git`."""
+    (root / ".git").mkdir(parents=True)
+    for name in names:
+        write(root / "downloads" / name, {"hw.zip": b"PK"})
+    return root / "downloads"
+
+
+NESTED = "hw4/submission"  # where a student's zip has what git has; unpacked by the system or by hand
+
+
+@pytest.mark.parametrize("way", ["Student {}_{}_assignsubmission_file_", "submission_{1}", "student-{}"])
+@pytest.mark.parametrize("nested", [1, 2])
+def test_a_student_s_own_folders_are_no_class(way, nested, tmp_path, capsys):
+    names = [way.format(letter, number) for number, letter in enumerate("abcd", 11)]
+    folder = downloads_in_a_checkout(tmp_path, *names[nested:])
+    for name in names[:nested]:
+        write(folder / name / NESTED, files_of("A"))
+    assert [each.source.name for each in find_downloads(folder)] == sorted(names)
+
+
+def test_a_system_s_table_lies_where_the_students_folders_are(tmp_path):
+    folder = downloads_in_a_checkout(tmp_path, "submission_1", "submission_2")
+    for part in ("one", "two"):
+        write(folder / "submission_3" / part, files_of("A"))
+    known = {":submitters": [{":name": "A", ":sid": "1"}], ":created_at": "2026-12-04 20:00:00 Z"}
+    (folder / "submission_metadata.yml").write_text(yaml.safe_dump({"submission_1": known}))
+    assert len(find_downloads(folder)) == 3
+
+
+@pytest.mark.parametrize("students", [("kim", "lee"), ("kim", "lee", "park")])
+def test_a_week_s_students_may_have_more_beside_submission(students, tmp_path):
+    (tmp_path / ".git").mkdir()
+    week = tmp_path / "week4"
+    for name in students[:2]:
+        write(week / name / "submission", files_of("A"))
+        write(week / name / "notebooks", {"try.ipynb": b"{}"})
+    for name in students[2:]:
+        write(week / name, {"hw.zip": b"PK"})
+    for folder in (tmp_path, week):
+        assert [each.source.name for each in find_downloads(folder)] == [*students]
+
+
+def test_what_is_passed_over_beside_a_week_is_told_and_two_weeks_are_a_question(week, capsys):
+    root = week.parent
+    write(root / "lectures", {"scheduler.ipynb": b"{}"})
+    assert len(find_downloads(root)) == len(find_downloads(week))
+    assert f"{root}: the students' folders are those in week4; passed over: lectures, week3" in capsys.readouterr().err
+    write(root / "week2" / "kim", {"hw.zip": b"PK"})
+    with pytest.raises(UserError, match="week4 holds students' folders, and week2 hand-ins, too; name one of them"):
+        find_downloads(root)
+
+
 DIGEST = "s-eee33acd"  # of 김하늘, on every machine
 
 

@@ -11,7 +11,7 @@ from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
 from grader.intake.identity import KnownIds
-from grader.intake.roster import Roster
+from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
 from tests.grader.engines import TESTS
@@ -138,3 +138,38 @@ def test_a_group_s_or_role_s_name_is_nobody_s_id(tmp_path):
     listed = Roster.read(tmp_path / "roster.csv")
     known = KnownIds([], listed)
     assert {"kim", "lee"} <= known.whose.keys() and not {"red", "staff", "student"} & known.whose.keys()
+
+
+def archives(folder: Path, *names: str) -> Path:
+    for name in names:
+        written(folder / name, zipped({"config.yaml": b"a: 1\n"}))
+    return folder
+
+
+DOTTED = [
+    Student("1001", "Minji Kim", "1001", logins=("minji.kim@x.kr",)),
+    Student("1002", "Minji Park", "1002", logins=("minji@x.kr",)),
+    Student("1003", "김민지", "1003"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        ("minji.kim.zip", "1001"),
+        ("Minji.Kim.tar.gz", "1001"),
+        ("minji.zip", "1002"),
+        ("minji.7z", "1002"),
+        ("hw4.1_김민지.zip", "1003"),
+        ("2026.12.04_김민지.zip", "1003"),
+    ],
+)
+def test_a_dot_in_a_name_belongs_to_it(name, student, rules, tmp_path):
+    (found,) = hand_ins(archives(tmp_path, name), rules, Roster(DOTTED))
+    assert (found.student, found.whose_by.partition(",")[0]) == (student, "roster")
+
+
+def test_names_that_begin_alike_before_a_dot_are_two(rules, tmp_path):
+    found = hand_ins(archives(tmp_path, "juno.lee.zip", "juno.park.zip", "v1.2/hw.zip"), rules)
+    assert [each.student for each in found] == ["juno-lee", "juno-park", "v1-2"]
+    assert not any(each.flags for each in found)

@@ -122,3 +122,43 @@ def test_cells_are_texts_without_what_hides(tmp_path):
     headings, rows = read_table(path)
     assert headings == ["id", "name"] and [row["id"] for row in rows] == ["007", "08", "09"]
     assert [each.name for each in Roster.read(path).students] == ["Kim Minji", "Lee", "09"]
+
+
+@pytest.mark.parametrize("word", ["Participant ", "참가자"])
+def test_moodle_s_identifiers_are_numbers(word, tmp_path):
+    rows = [["식별자", "이름"], [f"{word}11", "김민지"], [f"{word}12", "김민지"]]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [each.number for each in roster.students] == ["11", "12"]
+    rows = [["identifier", "name"], ["a1", "김민지"], ["b1", "이바다"]]
+    assert [each.number for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == ["a1", "b1"]
+
+
+def test_an_id_that_a_spreadsheet_was_kept_from_changing_is_the_id(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_text('id,name\n="002610024",김민지\n"=""002610025""",이바다\n', encoding="utf-8")
+    assert [each.id for each in Roster.read(path).students] == ["002610024", "002610025"]
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("2026-10024_과제4", "2026-10024"),
+        ("hw4 2026-10025", "2026-10025"),
+        ("Minji Kim_hw4", "2026-10026"),
+        ("hw4_Kim, Minji", "2026-10026"),
+        ("hw4_Minji Kim_2026-10026", "2026-10026"),
+        ("2026-10024_Minji Kim", None),
+        ("2026_과제4", "2026"),
+        ("김민지_과제4", None),
+    ],
+)
+def test_ids_and_names_of_several_words_are_found_among_others(text, student):
+    rows = [("2026-10024", "김민지"), ("2026-10025", "김민지"), ("2026-10026", "Minji Kim"), ("2026", "이바다")]
+    found, _ = Roster([Student(own_id, name, own_id) for own_id, name in rows]).match_text(text)
+    assert (found and found.student) == student
+
+
+def test_canvas_s_test_student_is_nobody(tmp_path):
+    rows = [["Student", "ID", "SIS User ID", "SIS Login ID"], ["Student, Test", "9", "", "1f2e3d"]]
+    rows += [["Kim, Minji", "4711", "002610024", "minji"]]
+    assert [each.id for each in Roster.read(write(tmp_path / "gradebook.csv", rows)).students] == ["002610024"]

@@ -274,3 +274,24 @@ def test_finds_folders_and_archives_or_the_one_given(write_submission, tmp_path)
     (one.parent / "notes.txt").write_text("")
     assert [found.source.name for found in find_downloads(one.parent)] == ["one", "two.zip"]
     assert [found.source for found in find_downloads(one)] == [one]
+
+
+@pytest.mark.parametrize("wrapper", ["", "submission/"])
+def test_documents_beside_an_archive_belong_to_it(wrapper, tmp_path):
+    folder = tmp_path / "kim"
+    folder.mkdir()
+    zip_of({f"{wrapper}config.yaml": "a: 1", f"{wrapper}REPORT.md": "inside"}, folder / "hw.zip")
+    (folder / "CONCLUSION.pdf").write_bytes(b"%PDF-")
+    (folder / "report.md").write_text("beside")
+    found = take_in(folder)
+    assert not found.unusable
+    assert found.files == {"config.yaml": b"a: 1", "REPORT.md": b"inside", "CONCLUSION.pdf": b"%PDF-"}
+    (folder / "model.py").write_text("x = 1")  # which of the two is meant, a person has to say
+    assert sorted(take_in(folder).files) == ["CONCLUSION.pdf", "hw.zip", "model.py", "report.md"]
+
+
+def test_what_windows_writes_between_folders_divides_names(tmp_path):
+    files = {"submission\\": "", "submission\\config.yaml": "a: 1", "submission\\student.yaml": "id: kim"}
+    found = take_in(zip_of(files, tmp_path / "x.zip"))
+    assert not found.unusable and sorted(found.files) == ["config.yaml", "student.yaml"]
+    assert "points out" in take_in(zip_of({"..\\config.yaml": "x"}, tmp_path / "y.zip")).unusable

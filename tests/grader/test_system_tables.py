@@ -127,3 +127,20 @@ def test_a_folder_that_is_called_like_a_table_is_none(tmp_path):
     for name in (hand_in_times.TIMES, hand_in_times.SCORES, hand_in_times.METADATA):
         written(tmp_path / name / "config.yaml", b"a: 1\n")
     assert {each.time_by for each in find_downloads(tmp_path)} == {BY_FILE}
+
+
+def with_text(folder, text):
+    content = ["Identifier,Full name,Last modified (submission),Online text"]
+    content += [f'Participant 1,Kim Minji,"Wednesday, 2 December 2026, 10:00 AM","{text}"']
+    written(a_class(folder, "") / "Grades.csv", "\n".join(content).encode("utf-8-sig"))
+    return folder
+
+
+def test_a_worksheet_has_long_texts_and_one_that_cannot_be_read_is_told(tmp_path):
+    found = find_downloads(with_text(tmp_path / "long", "a" * 140_000))
+    assert [each.time_by for each in found].count(BY_WORKSHEET) == 1
+    with pytest.raises(UserError, match="Grades.csv: cannot be read"):
+        find_downloads(with_text(tmp_path / "torn", 'a" b'))
+    other = a_class(tmp_path / "other", "")
+    written(other / "notes.csv", b'a,b\n"a" b,c\n')
+    assert {each.time_by for each in find_downloads(other)} == {BY_FILE}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
@@ -14,7 +15,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.identity import place_of
-from grader.intake.roster import Roster
+from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import (
     BY_COMMIT,
     BY_FILE,
@@ -325,7 +326,7 @@ def test_a_claim_costs_nobody_else_anything(said, ids, files, rules, tmp_path):
         (("bob.tar.zip", "bob.zip"), ("bob", "bob")),
         (("bob.tar.zip", "bob.zip"), ("bob", "x y z")),
         (("B-ob.zip", "b-ob.zip"), ("b-ob", "b-ob")),
-        (("김.a.zip", "김.zip"), ("", "")),
+        (("김.tar.zip", "김.zip"), ("", "")),
     ],
 )
 def test_a_name_that_two_have_is_nobody_s(names, own_ids, files, rules, tmp_path):
@@ -377,8 +378,8 @@ def test_who_had_an_id_before_keeps_it_whoever_says_it_now(files, rules, tmp_pat
 def test_who_had_an_id_before_keeps_it_whoever_is_called_so_now(files, rules, tmp_path):
     folder = plain(tmp_path / "in", files, {"kim.zip": "kim"})
     (first,) = hand_ins(folder, rules)
-    found = hand_ins(plain(folder, files, {"kim.a.zip": "kim"}), rules, held={first.student: place_of(first)})
-    assert {each.source.name: each.student for each in found} == {"kim.a.zip": "kim-2", "kim.zip": "kim"}
+    found = hand_ins(plain(folder, files, {"kim.tar.zip": "kim"}), rules, held={first.student: place_of(first)})
+    assert {each.source.name: each.student for each in found} == {"kim.tar.zip": "kim-2", "kim.zip": "kim"}
     assert all(each.flags and not each.known_as for each in found)
 
 
@@ -479,3 +480,64 @@ def test_what_is_no_table_of_a_system_is_said(rules, tmp_path):
             hand_ins(tmp_path, rules)
         (tmp_path / name).unlink()
     assert DOWNLOADED.tzinfo == UTC
+
+
+@pytest.mark.parametrize("worksheet", ["", "Grades.csv"])
+def test_a_team_of_moodle_s_stands_before_the_full_name(worksheet, files, rules, tmp_path):
+    students = [HandIn("김민지", 1), HandIn("이바다", 2), HandIn("Park Seo-yun", 3)]
+    folder = systems.moodle(tmp_path / "moodle", students, worksheet)
+    for one, team in zip(students, ("A조", "3-B", "Team-A")):
+        systems.written(folder / f"{team}-{one.name}_{one.number}_assignsubmission_file_" / "hw.zip", zipped(files))
+    listed = Roster([Student(f"100{one.number}", one.name, f"100{one.number}") for one in students])
+    assert {each.student: each.name for each in hand_ins(folder, rules, listed)} == {
+        f"100{one.number}": one.name for one in students
+    }
+    names = [each.name for each in hand_ins(folder, rules)]
+    assert sorted(names) == sorted(one.name for one in students) if worksheet else len(names) == 3
+
+
+def test_whose_name_ends_like_another_s_takes_nobody_s_place(files, rules, tmp_path):
+    students = [HandIn(name, number, {"hw.zip": zipped(files)}) for number, name in enumerate(("김민지", "Eve-김민지"))]
+    listed = Roster([Student("1001", "김민지", "1001")])
+    found = hand_ins(systems.moodle(tmp_path / "moodle", students), rules, listed)
+    assert [each.student for each in found if each.source.name.startswith("김민지")] == ["1001"] and len(found) == 2
+
+
+def test_loose_files_of_moodle_s_are_one_submission(files, rules, tmp_path):
+    students = [
+        HandIn("Kim Minji", 11, files, IN_TIME),
+        HandIn("이바다", 12, {**files, "model.py": b"x = 1\n"}, IN_TIME),
+    ]
+    found = hand_ins(systems.moodle(tmp_path / "moodle", students, "Grades.csv", folders=False), rules)
+    assert [(len(each.parts), each.attempts) for each in found] == [(5, 0), (4, 0)]
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(found, opened, rules)
+        assert [entry.verdict for entry in standings(opened.ledger, rules)] == ["pending"] * 2
+
+
+def test_who_only_wrote_a_text_into_moodle_handed_in(files, rules, tmp_path):
+    folder = systems.moodle(tmp_path / "moodle", [HandIn("Kim Minji", 11, files)])
+    for who in ("Kim Minji_11", "Lee Jun_12"):
+        systems.written(folder / f"{who}_assignsubmission_onlinetext_" / "onlinetext.html", b"<p>")
+    assert [(each.name, each.attempts) for each in hand_ins(folder, rules)] == [("Kim Minji", 0), ("Lee Jun", 0)]
+
+
+def test_a_submission_without_submitters_stands_alone(files, rules, tmp_path, capsys):
+    students = [HandIn("Kim Minji", 1, files, sid="1001", email="m@x.kr"), HandIn("Lee Jun", 2, files, sid="1002")]
+    folder = systems.gradescope(tmp_path, students)
+    known = yaml.safe_load((folder / "submission_metadata.yml").read_text(encoding="utf-8"))
+    name, first = next(iter(known.items()))
+    first[":submitters"] = []
+    (folder / "submission_metadata.yml").write_text(yaml.safe_dump(known), encoding="utf-8")
+    found = hand_ins(folder, rules)
+    assert len(found) == 2 and "1002" in {each.student for each in found}
+    assert f"{name}: Gradescope names nobody who handed it in" in capsys.readouterr().err
+
+
+def test_who_is_off_the_next_roster_is_missing_no_more(files, rules, tmp_path, capsys):
+    kim, lee = Student("1001", "Kim Minji", "1001"), Student("1002", "Lee Jun", "1002")
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        for students, missing in (([kim, lee], ["1001", "1002"]), ([lee], ["1002"]), ([kim, lee], ["1001", "1002"])):
+            note_missing(Roster(students), opened, rules)
+            assert sorted(each.student for each in standings(opened.ledger, rules)) == missing
+    assert "Kim Minji (1001): handed in nothing, and is not on this roster" in capsys.readouterr().err
