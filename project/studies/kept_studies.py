@@ -10,8 +10,8 @@ import yaml
 
 from project.assignment import RULES, Assignment
 from project.studies.metric_names import METRIC_NAMES, MORE_METRICS, MetricName
+from project.studies.one_training import CURVES, RunResult, finite
 from project.studies.study_result import ArmResult, StudyResult
-from project.studies.training_pool import CURVES, RunResult, finite
 from project.support.errors import UserError, in_one_line, note
 from project.support.wording import did_you_mean
 from project.support.yaml_loader import read_yaml

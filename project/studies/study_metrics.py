@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from project.studies.metric_names import MetricName
-from project.studies.training_pool import RunResult
+from project.studies.one_training import RunResult
 
 POINTS = ("point", "points")
 

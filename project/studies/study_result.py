@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from project.studies import estimates
 from project.studies.claims import Claim, Term, sides
 from project.studies.metric_names import METRIC_NAMES, MetricName
+from project.studies.one_training import RunResult
 from project.studies.study_metrics import METRICS, Metric, amount, span
-from project.studies.training_pool import RunResult
 from project.support.wording import counted
 
 LIMIT = 0.01  # of p, below which a claim is seen

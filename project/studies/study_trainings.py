@@ -4,10 +4,11 @@ from contextlib import closing
 from typing import Any
 
 from project.assignment import RULES, Assignment
-from project.studies.study_arms import BASE, Arm
+from project.studies.one_training import RunResult
+from project.studies.study_arms import BASE
 from project.studies.study_plan import RUNS, Plan
 from project.studies.study_result import ArmResult, GridAxis, Judged, StudyResult
-from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, cores, jobs_for, trained
 from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
@@ -20,14 +21,11 @@ def run(plan: Plan) -> StudyResult:
     """
     complete, cells = completed_arms(plan)
     base, *_ = arms = [arm for arm in plan.arms if arm.name in complete]
-    by_digest: dict[str, Arm] = {}
-    jobs: list[Job] = []
-    for seed in range(
-        plan.first_seed, plan.first_seed + plan.seeds
-    ):  # all arms with a seed before the next one: what is wrong with an arm shows early
-        for arm in arms:
-            jobs.append(job_for(plan.settings(arm), complete[arm.name], seed, plan.measure))
-            by_digest[jobs[-1].digest] = arm
+    seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
+    of_arms = [jobs_for(plan.settings(arm), complete[arm.name], seeds, plan.measure) for arm in arms]
+    by_digest = {job.digest: arm for arm, own in zip(arms, of_arms) for job in own}
+    # All arms with a seed before the next one: what is wrong with an arm shows early.
+    jobs = [job for of_a_seed in zip(*of_arms) for job in of_a_seed]
     runs: dict[str, list[RunResult]] = {arm.name: [] for arm in arms}
     failed: dict[str, str] = {}
 

@@ -11,9 +11,10 @@ import pytest
 
 from main import main
 from project.studies import training_pool
+from project.studies.one_training import CURVES, RunResult
 from project.studies.study_plan import read_plan
 from project.studies.study_trainings import completed_arms
-from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.support.errors import UserError
 from project.training.configuration import merged, read_arguments
 
@@ -72,7 +73,8 @@ def test_what_is_kept_is_not_trained_again(studied, monkeypatch, capsys):
 
 def digest_of(*args, seed=0):
     settings = merged(read_arguments([*TINY, *args]).overlays)
-    return job_for(settings, complete_of(settings), seed).digest
+    (job,) = jobs_for(settings, complete_of(settings), [seed])
+    return job.digest
 
 
 def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
@@ -197,7 +199,7 @@ def made_up(monkeypatch):
     def trained(jobs, folder, workers, skipped):
         for job in jobs:
             accuracy = 0.1 * job.seed + job.settings["model"]["network"]["init_args"]["width"] / 100
-            curves = {name: [accuracy, accuracy] for name in training_pool.CURVES}
+            curves = {name: [accuracy, accuracy] for name in CURVES}
             measured = {"accuracy": accuracy, "loss": 1.0, "train_loss": 0.5, "val_loss": 1.0}
             yield job, RunResult(seed=job.seed, **measured, curves=curves, remarks=[], seconds=1.0)
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from project.studies.metric_names import METRIC_NAMES
+from project.studies.one_training import RunResult
 from project.studies.study_figure import band_of, draw
 from project.studies.study_metrics import METRICS, span
 from project.studies.study_page import page
 from project.studies.study_result import ArmResult, StudyResult, answer, report
 from project.studies.study_table import table
-from project.studies.training_pool import RunResult
 
 
 def run_of(seed, accuracy, loss=0.5, train_loss=0.2):
