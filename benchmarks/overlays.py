@@ -15,7 +15,7 @@ from typing import NamedTuple
 from project.assignment import FAMILIES
 from project.studies import estimates
 from project.studies.one_training import RunResult
-from project.studies.study_metrics import METRICS
+from project.studies.study_metrics import METRICS, step_of
 from project.studies.study_plan import RUNS
 from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.training.configuration import merged, read_arguments
@@ -135,7 +135,8 @@ def row(arm: Arm, runs: list[RunResult], reference: list[RunResult]) -> str:
         if runs == reference:
             cells.append("")
             continue
-        told = estimates.difference(values(runs, metric), values(reference, metric), arms=1)
+        step = step_of(METRICS[metric], [*runs, *reference])  # type: ignore[index]
+        told = estimates.difference(values(runs, metric), values(reference, metric), 1, step)
         mark = "**" if told.told_apart else ""
         cells.append(f"{mark}{told.mean:+.{digits}f}{mark} ({told.low:z.{digits}f} to {told.high:z.{digits}f})")
     return " | ".join(["", *cells, arm.remark, ""]).strip()

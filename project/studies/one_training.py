@@ -27,6 +27,7 @@ class RunResult(BaseModel):
         weight_shares: A histogram of the weights in %, where `near_zero` is measured.
         remarks: What is set but has no effect.
         seconds: That the training took.
+        val_images: Of which the accuracy is counted; None where that was not written down.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -41,6 +42,7 @@ class RunResult(BaseModel):
     weight_shares: list[float] = []
     remarks: list[str]
     seconds: float
+    val_images: int | None = None
 
 
 def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName, ...] = ()) -> RunResult:
@@ -68,6 +70,7 @@ def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName
         weight_shares=weight_shares(command_line.model.get_submodule("network")) if "near_zero" in measure else [],
         remarks=summary["remarks"],
         seconds=summary["seconds"],
+        val_images=command_line.datamodule.samples("val", command_line.trainer.limit_val_batches),
     )
 
 
