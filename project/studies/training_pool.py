@@ -164,6 +164,8 @@ def outcome(process: BaseProcess, place: Path, kept: Path) -> RunResult | Failur
     """What a process that has ended left in its place, which is kept where it is a result."""
     result, error = read_result(place), place / ERROR
     if result is not None:
+        if read_result(kept) is None:  # an older version's, or a damaged one
+            shutil.rmtree(kept, ignore_errors=True)
         try:
             place.rename(kept)
         except OSError:  # another study has trained it meanwhile

@@ -148,6 +148,25 @@ def test_a_process_that_was_killed_says_so(tmp_path):
     assert isinstance(said, Failure) and "memory" in said.said and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kept", ['{"of": "an older version"}', None])
+def test_a_kept_folder_that_cannot_be_read_is_replaced(kept, tmp_path):
+    class Ended:
+        exitcode = 0
+
+    place, folder = tmp_path / ".a", tmp_path / "a"
+    for each in (place, folder):
+        each.mkdir()
+    (folder / "log.txt").write_text("")
+    if kept:
+        (folder / "result.json").write_text(kept)
+    measured = dict.fromkeys(("accuracy", "loss", "train_loss", "val_loss"), 0.5)
+    (place / "result.json").write_text(
+        RunResult(seed=0, **measured, curves={}, remarks=[], seconds=1).model_dump_json()
+    )
+    result = training_pool.outcome(Ended(), place, folder)
+    assert training_pool.read_result(folder) == result is not None and not place.exists()
+
+
 def test_half_a_result_is_none(tmp_path):
     (tmp_path / "result.json").write_text('{"seed": 0')
     assert training_pool.read_result(tmp_path) is None
