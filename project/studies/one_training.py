@@ -1,5 +1,6 @@
 """One training of a study: what it comes to, beyond what a run of it writes down."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -65,13 +66,20 @@ def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName
         loss=next((finite(row["val/loss"]) for row in reversed(rows) if "val/loss" in row), None),
         train_loss=clean_loss(command_line, "train"),
         val_loss=clean_loss(command_line, "val"),
-        curves={name: [finite(row.get(name)) for row in rows] for name in CURVES},
+        curves=curves_of(rows),
         measured={name: finite(value) for name, value in measuring.values(command_line.model).items()},
         weight_shares=weight_shares(command_line.model.get_submodule("network")) if "near_zero" in measure else [],
         remarks=summary["remarks"],
         seconds=summary["seconds"],
         val_images=command_line.datamodule.samples("val", command_line.trainer.limit_val_batches),
     )
+
+
+def curves_of(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """Of CURVES, each epoch's value from the first one on; None where it was not measured, or where there is no row."""
+    of_epoch = {int(row["epoch"]): row for row in rows}
+    epochs = range(1, max(of_epoch, default=0) + 1)
+    return {name: [finite(of_epoch.get(epoch, {}).get(name)) for epoch in epochs] for name in CURVES}
 
 
 def clean_loss(command_line: CommandLine, split: str) -> float | None:
