@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import pydoc
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from project.datasets.downloaded import TorchvisionSource
 from project.studies.metric_names import MetricName
 from project.support.own_code import theirs
 from project.training.configuration import class_paths
@@ -88,8 +90,14 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def data_files(complete: dict[str, Any]) -> list[Path]:
-    """The files that the data's settings name, or that lie in a folder that they name."""
+    """The files that the data's settings name, or that lie in a folder that they name.
+
+    Not what torchvision downloads: it is known by its name, is there only after the first training, and may lie beside others'.
+    """
     source = complete["data"]["source"]
+    kind = pydoc.locate(source["class_path"])
+    if isinstance(kind, type) and issubclass(kind, TorchvisionSource):
+        return []
     settings = (source.get("init_args") or {}).values()
     paths = [Path(value).expanduser() for value in settings if isinstance(value, str) and exists(value)]
     found = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]

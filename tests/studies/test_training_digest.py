@@ -65,6 +65,14 @@ def test_a_file_below_a_person_s_home_is_found(tmp_path, monkeypatch):
     assert digest_of(complete(path="~/images.zip"), []) != before
 
 
+def test_a_download_or_a_file_beside_it_decides_nothing(tmp_path):
+    downloaded = complete(source="project.datasets.downloaded.CIFAR10", root=str(tmp_path / "data"))
+    before = digest_of(downloaded, [])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cifar-10-python.tar.gz").write_bytes(b"1")
+    assert digest_of(downloaded, []) == before
+
+
 def test_how_numbers_are_taken_decides(monkeypatch, tmp_path):
     before, measured = digest_of(complete(), []), digest_of(complete(), ["signal"])
     changed = tmp_path / "measurements.py"
