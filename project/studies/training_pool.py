@@ -34,6 +34,7 @@ from project.support.own_code import own_error
 from project.training.command_line import completed
 from project.training.configuration import Settings
 
+KILLED = -9  # exit code; Windows, which has no signals, knows no name for it
 RESULT, ERROR, LOG = "result.json", "error.txt", "log.txt"
 
 
@@ -172,7 +173,7 @@ def outcome(process: BaseProcess, place: Path, kept: Path) -> RunResult | Failur
             shutil.rmtree(place)
         return result
     said = error.read_text(encoding="utf-8") if error.exists() else f"its process ended with {process.exitcode}"
-    if process.exitcode == -signal.SIGKILL:
+    if process.exitcode == KILLED:
         said = "its process was killed, perhaps for want of memory; try --jobs 1"
     shutil.rmtree(place)
     return Failure(said)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from textwrap import dedent
@@ -146,6 +147,18 @@ def test_a_process_that_was_killed_says_so(tmp_path):
     (tmp_path / ".a").mkdir()
     said = training_pool.outcome(Killed(), tmp_path / ".a", tmp_path / "a")
     assert isinstance(said, Failure) and "memory" in said.said and not list(tmp_path.iterdir())
+
+
+def test_what_a_process_says_is_told_where_there_are_no_signals(monkeypatch, tmp_path):
+    """As on Windows."""
+
+    class Failed:
+        exitcode = 1
+
+    monkeypatch.delattr(signal, "SIGKILL")
+    (tmp_path / ".a").mkdir()
+    (tmp_path / ".a" / "error.txt").write_text("why")
+    assert training_pool.outcome(Failed(), tmp_path / ".a", tmp_path / "a") == Failure("why")
 
 
 @pytest.mark.parametrize("kept", ['{"of": "an older version"}', None])
