@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from textwrap import dedent
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -178,6 +179,22 @@ def test_a_kept_folder_that_cannot_be_read_is_replaced(kept, tmp_path):
     )
     result = training_pool.outcome(Ended(), place, folder)
     assert training_pool.read_result(folder) == result is not None and not place.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no forking")
+def test_ctrl_c_is_not_for_the_server_that_imports(monkeypatch):
+    started = []
+
+    def server():
+        started.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    tracker = SimpleNamespace(ensure_running=lambda: started.append("tracker"))  # which unblocks Ctrl-C as it starts
+    monkeypatch.setattr(training_pool, "resource_tracker", tracker)
+    monkeypatch.setattr(training_pool, "forkserver", SimpleNamespace(ensure_running=server))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    training_pool.process_context()
+    assert started[0] == "tracker" and signal.SIGINT in started[1]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_half_a_result_is_none(tmp_path):
