@@ -88,9 +88,10 @@ def clean_loss(command_line: CommandLine, split: str) -> float | None:
     device = command_line.trainer.strategy.root_device
     metrics = EpochMetrics(data.num_classes).to(device)
     model.to(device).eval()
+    like = next(filter(torch.is_floating_point, model.parameters()))  # not single precision with `64-true`
     with torch.no_grad():
         for images_NCHW, labels_N in data.batches(split):
-            metrics.update(model(images_NCHW), labels_N)
+            metrics.update(model(images_NCHW.to(like.dtype)), labels_N)
     return finite(metrics.compute()["loss"].item())
 
 

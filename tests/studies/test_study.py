@@ -13,7 +13,7 @@ import pytest
 
 from main import main
 from project.studies import training_pool
-from project.studies.one_training import CURVES, RunResult
+from project.studies.one_training import CURVES, RunResult, fitted
 from project.studies.study_plan import read_plan
 from project.studies.study_trainings import completed_arms
 from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
@@ -195,6 +195,13 @@ def test_ctrl_c_is_not_for_the_server_that_imports(monkeypatch):
     training_pool.process_context()
     assert started[0] == "tracker" and signal.SIGINT in started[1]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_a_training_is_measured_in_its_own_precision(precision, tmp_path):
+    settings = merged(read_arguments([*TINY, "--trainer.precision", precision]).overlays)
+    assert fitted(settings, 0, tmp_path).train_loss > 0
 
 
 def test_half_a_result_is_none(tmp_path):
