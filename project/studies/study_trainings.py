@@ -1,5 +1,6 @@
 """From a study's plan to what its trainings came to."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -49,6 +50,10 @@ def run(plan: Plan) -> StudyResult:
     except KeyboardInterrupt:
         print(f"\nStopped; {done} of {counted(len(jobs), 'run')} are kept, and the same command goes on")
         raise
+    for name, own in runs.items():
+        if same_numbers(own):
+            all_seeds = f"all {len(own)} seeds came to the very same numbers, so its interval tells nothing"
+            note(f"{name}: {all_seeds}; does its code set a seed of its own?")
     rules = Assignment.load(complete[base.name]["run"]["rules"] or RULES)
     axes = [GridAxis(name=axis.name, levels=[level.name for level in axis.levels]) for axis in plan.grid]
     return StudyResult(
@@ -116,3 +121,9 @@ def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tup
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two configurations train alike."""
     return one | {"run": None} == other | {"run": None}
+
+
+def same_numbers(runs: Sequence[RunResult]) -> bool:
+    """Whether several runs have the same losses in all epochs, of which one at least is a number."""
+    losses = {tuple(run.curves["train/loss"]) for run in runs}
+    return len(runs) > 1 and len(losses) == 1 and any(loss is not None for loss in losses.pop())

@@ -15,7 +15,7 @@ from main import main
 from project.studies import training_pool
 from project.studies.one_training import CURVES, RunResult, fitted
 from project.studies.study_plan import read_plan
-from project.studies.study_trainings import completed_arms
+from project.studies.study_trainings import completed_arms, run
 from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.support.errors import UserError
 from project.training.configuration import merged, read_arguments
@@ -278,6 +278,23 @@ def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_pat
     assert "base: 14.0 (-10.8 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
+
+
+def test_seeds_that_all_come_to_the_same_numbers_are_told(monkeypatch, tmp_path, capsys):
+    def trained(jobs, folder, workers, skipped):
+        for job in jobs:
+            loss = 1.0 if job.settings["model"]["network"]["init_args"]["width"] == 8 else 1.0 + job.seed
+            measured = dict.fromkeys(("accuracy", "loss", "train_loss", "val_loss"), 0.5)
+            yield (
+                job,
+                RunResult(seed=job.seed, **measured, curves=dict.fromkeys(CURVES, [loss]), remarks=[], seconds=1.0),
+            )
+
+    monkeypatch.setattr("project.studies.study_trainings.trained", trained)
+    command = [*TINY, "--arm", "wide=--model.network.width 8", "--seeds", "3", "--out", str(tmp_path)]
+    run(read_plan(command))
+    said = capsys.readouterr().err
+    assert "note: wide: all 3 seeds came to the very same numbers" in said and "base:" not in said
 
 
 def test_a_study_s_runs_are_a_group_in_wandb_over_the_epochs(made_up, monkeypatch, tmp_path, capsys):
