@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from project.assignment import FAMILIES
 from project.studies import estimates
-from project.studies.study_metrics import METRICS
+from project.studies.one_training import RunResult
+from project.studies.study_metrics import METRICS, step_of
 from project.studies.study_plan import RUNS
-from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.training.configuration import merged, read_arguments
 
 CONFIGS = Path("configs")
@@ -110,8 +111,7 @@ def out_of_quickstart() -> list[Arm]:
 
 def jobs_of(options: list[str], seeds: int) -> list[Job]:
     settings = merged(read_arguments(options).overlays)
-    complete = complete_of(settings)
-    return [job_for(settings, complete, FIRST_SEED + number) for number in range(seeds)]
+    return jobs_for(settings, complete_of(settings), range(FIRST_SEED, FIRST_SEED + seeds))
 
 
 def measured(arms: list[Arm], seeds: int, workers: int) -> dict[tuple[str, ...], list[RunResult]]:
@@ -135,7 +135,8 @@ def row(arm: Arm, runs: list[RunResult], reference: list[RunResult]) -> str:
         if runs == reference:
             cells.append("")
             continue
-        told = estimates.difference(values(runs, metric), values(reference, metric), arms=1)
+        step = step_of(METRICS[metric], [*runs, *reference])  # type: ignore[index]
+        told = estimates.difference(values(runs, metric), values(reference, metric), 1, step)
         mark = "**" if told.told_apart else ""
         cells.append(f"{mark}{told.mean:+.{digits}f}{mark} ({told.low:z.{digits}f} to {told.high:z.{digits}f})")
     return " | ".join(["", *cells, arm.remark, ""]).strip()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from project.studies.estimates import interval
 from project.studies.study_plan import RUNS
-from project.studies.training_pool import Failure, Job, complete_of, job_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.training.configuration import merged, read_arguments
 
 CONFIGS = {"base": "configs/base.yaml", "quickstart": "configs/quickstart.yaml"}
@@ -31,8 +31,7 @@ def settings(source: str, options: argparse.Namespace) -> list[str]:
 def jobs_of(config: str, chosen: list[str], seeds: int) -> list[Job]:
     """A configuration's trainings on a source, which are kept as those of studies are."""
     arm = merged(read_arguments(["--config", CONFIGS[config], *chosen]).overlays)
-    complete = complete_of(arm)
-    return [job_for(arm, complete, seed) for seed in range(seeds)]
+    return jobs_for(arm, complete_of(arm), range(seeds))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from project.support.errors import UserError, blamed_on, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
 from project.support.remembered import undisturbed
-from project.support.seeds import NETWORK, spread
+from project.support.seeds import NETWORK, seed_kept, spread
 
 NetworkCallable = Callable[[], nn.Module]
 CALL_CLOSURE = "write `def step(self, closure=None)`, and call closure, if there is one, with gradients enabled first"
@@ -121,11 +121,13 @@ class Classifier(LightningModule):
         self.num_classes, self.image_shape = num_classes, tuple(image_shape)
 
         # Everything that changes the network happens here: the optimizer would not know a layer that comes later.
-        self.network = self._build_network(network)
+        with seed_kept():
+            self.network = self._build_network(network)
         for regularizer in self.regularization:
-            regularizer.prepare(self.network)
+            with seed_kept():
+                regularizer.prepare(self.network)
         if initialization:
-            with blamed_on("model.initialization"):
+            with blamed_on("model.initialization"), seed_kept():
                 initialization(self.network)
         self.network.to(memory_format=torch.channels_last)  # which is faster
         if not takes_channels_last(self.network, self.image_shape):

@@ -14,6 +14,7 @@ from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
 from project.datasets.source import Source, Split, check_classes
 from project.support.errors import UserError, in_range
+from project.support.seeds import seed_kept
 from project.support.wording import counted
 
 LEAST_BATCH = 250  # without gradients there is room for larger batches
@@ -97,7 +98,8 @@ class ImageData(LightningDataModule):
         if name not in self.source.splits:
             raise UserError(f"data.source: there is no {name} split; there is {', '.join(self.source.splits)}")
         if name not in self.loaded:
-            self.loaded[name] = self.source.load(name)
+            with seed_kept():
+                self.loaded[name] = self.source.load(name)
         return self.loaded[name]
 
     def setup(self, stage: str) -> None:

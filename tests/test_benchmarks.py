@@ -32,7 +32,7 @@ from benchmarks.__main__ import main
 from benchmarks.measuring import ratio
 from benchmarks.odd_students import ARCHIVES, WAYS, Odd
 from grader.sandbox.bubblewrap import unavailable
-from project.studies.training_pool import RunResult
+from project.studies.one_training import RunResult
 from project.training.command_line import complete_config
 
 

@@ -14,9 +14,9 @@ from project.studies import gallery_regularizers
 from project.studies.gallery import GALLERY
 from project.studies.gallery_figures import SCHEDULES, configured
 from project.studies.gallery_regularizers import draw, planned, wins
+from project.studies.one_training import RunResult
 from project.studies.study_result import ArmResult, StudyResult, answer
 from project.studies.study_trainings import completed_arms
-from project.studies.training_pool import RunResult
 from project.training.configuration import merged
 
 

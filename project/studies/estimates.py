@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 LEVEL = 0.95  # at which the intervals hold
 POWER = 0.8  # with which an effect is to be told
 MOST_SEEDS = 1000  # more are not asked for
+ROUNDING = 1e-12  # of a value, by which sums of floating-point numbers may be off
 
 
 class Interval(NamedTuple):
@@ -46,39 +48,63 @@ class Difference(NamedTuple):
         return not self.low <= 0 <= self.high
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """The mean of at least two values, with Student's interval."""
+def interval(values: Sequence[float], step: float = 0) -> Interval:
+    """The mean of at least two values, with Student's interval.
+
+    Args:
+        values: Of each seed.
+        step: In which the values are counted, >= 0.
+    """
     values_S = np.asarray(values, dtype=float)
-    mean, error = float(values_S.mean()), float(stats.sem(values_S))
+    mean, error = float(values_S.mean()), deviation_of(values_S, least(values_S, step)) / len(values_S) ** 0.5
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(values_S) - 1)) * error
     return Interval(mean, mean - half, mean + half)
 
 
-def difference(values: Sequence[float], reference: Sequence[float], arms: int) -> Difference:
+def deviation_of(values_S: NDArray[np.float64], least: float) -> float:
+    """Standard deviation, and no less than `least`."""
+    return max(float(values_S.std(ddof=1)), least)
+
+
+def least(values_S: NDArray[np.float64], step: float) -> float:
+    """The standard deviation of what rounding to steps does to a value.
+
+    A few values in steps are often equal, which says that their deviation is small beside a step, and not that it is zero.
+    """
+    return max(step / 12**0.5, ROUNDING * float(np.abs(values_S).max()))
+
+
+def difference(values: Sequence[float], reference: Sequence[float], arms: int, step: float = 0) -> Difference:
     """An arm's values compared to the reference's, of the same seeds in the same order.
 
     Args:
         values, reference: Of each seed, at least two.
         arms: How many are compared to the reference, >= 1.
+        step: In which the values are counted, >= 0.
     """
-    differences_S = np.asarray(values, dtype=float) - np.asarray(reference, dtype=float)
-    error, deviation = float(stats.sem(differences_S)), float(differences_S.std(ddof=1))
+    own_S, other_S = samples = [np.asarray(each, dtype=float) for each in (values, reference)]
+    of_both = sum(least(each, step) ** 2 for each in samples) ** 0.5
+    differences_S = own_S - other_S
+    deviation = deviation_of(differences_S, of_both)
+    error = deviation / len(differences_S) ** 0.5
     return told(float(differences_S.mean()), error, len(differences_S) - 1, deviation, arms)
 
 
-def unpaired_difference(values: Sequence[float], reference: Sequence[float], arms: int) -> Difference:
+def unpaired_difference(values: Sequence[float], reference: Sequence[float], arms: int, step: float = 0) -> Difference:
     """An arm's values compared to the reference's where they have no seeds in common (Welch 1947).
 
     Args:
         values, reference: At least two each, in any order.
         arms: How many are compared to the reference, >= 1.
+        step: In which the values are counted, >= 0.
     """
     samples = [np.asarray(each, dtype=float) for each in (values, reference)]
-    of_the_means = [float(stats.sem(each)) ** 2 for each in samples]
+    variances = [deviation_of(each, least(each, step)) ** 2 for each in samples]
+    of_the_means = [variance / len(each) for variance, each in zip(variances, samples)]
     error = sum(of_the_means) ** 0.5
     freedom = sum(each**2 / (len(sample) - 1) for each, sample in zip(of_the_means, samples))
     freedom = error**4 / freedom if freedom else 1.0
-    deviation = sum(float(each.var(ddof=1)) for each in samples) ** 0.5
+    deviation = sum(variances) ** 0.5
     return told(float(samples[0].mean() - samples[1].mean()), error, freedom, deviation, arms)
 
 

@@ -10,8 +10,8 @@ import yaml
 
 from project.assignment import RULES, Assignment
 from project.studies.metric_names import METRIC_NAMES, MORE_METRICS, MetricName
+from project.studies.one_training import RunResult, curves_of, finite
 from project.studies.study_result import ArmResult, StudyResult
-from project.studies.training_pool import CURVES, RunResult, finite
 from project.support.errors import UserError, in_one_line, note
 from project.support.wording import did_you_mean
 from project.support.yaml_loader import read_yaml
@@ -139,7 +139,7 @@ def read_run(folder: Path, name: str) -> KeptRun:
             loss=next((finite(row["val/loss"]) for row in reversed(rows) if "val/loss" in row), None),
             train_loss=None,  # that the gap is made of: nobody measured it in evaluation mode
             val_loss=None,
-            curves={name: [finite(row.get(name)) for row in rows] for name in CURVES},
+            curves=curves_of(rows),
             remarks=summary["remarks"],
             seconds=summary["seconds"],
         )

@@ -1,10 +1,10 @@
 """What a study compares: numbers of a run, and how they are told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from project.studies.metric_names import MetricName
-from project.studies.training_pool import RunResult
+from project.studies.one_training import RunResult
 
 POINTS = ("point", "points")
 
@@ -20,6 +20,7 @@ class Metric(NamedTuple):
         effect: A difference that would matter, in its unit; and the same in words.
         of: A run's number, given the target accuracy; None where it has none.
         missing: Why a run may have none.
+        step: In which a run's numbers are counted, in its unit; 0 where they are not.
     """
 
     title: str
@@ -29,6 +30,17 @@ class Metric(NamedTuple):
     effect: tuple[float, str]
     of: Callable[[RunResult, float], float | None]
     missing: str
+    step: Callable[[RunResult], float] = lambda run: 0.0
+
+
+def of_images(run: RunResult) -> float:
+    """An image more that is told right, in %; 0 where it is not known of how many."""
+    return 100 / run.val_images if run.val_images else 0.0
+
+
+def step_of(metric: Metric, runs: Iterable[RunResult]) -> float:
+    """The widest step that numbers of these runs are counted in."""
+    return max(map(metric.step, runs), default=0.0)
 
 
 def points(run: RunResult, target: float) -> float | None:
@@ -51,13 +63,20 @@ def measured(name: MetricName, title: str, digits: int, better: Literal[1, 0, -1
     of = POINTS if better else ("", "")
     effect = 10.0**-digits
     return Metric(
-        title, of, digits, better, (effect, f"{effect:g}"), lambda run, target: run.measured.get(name), "is no number"
+        title,
+        of,
+        digits,
+        better,
+        (effect, f"{effect:g}"),
+        lambda run, target: run.measured.get(name),
+        "is no number",
+        of_images if of == POINTS else lambda run: 0.0,
     )
 
 
 METRICS: dict[MetricName, Metric] = {
     "accuracy": Metric(
-        "Validation accuracy in %", ("point", "points"), 1, 1, (1, "one point"), points, "was not measured"
+        "Validation accuracy in %", POINTS, 1, 1, (1, "one point"), points, "was not measured", of_images
     ),
     "loss": Metric(
         "Validation loss",
@@ -78,7 +97,14 @@ METRICS: dict[MetricName, Metric] = {
         "was not measured, or is no number",
     ),
     "epochs": Metric(
-        "Epochs to the target accuracy", ("epoch", "epochs"), 1, -1, (1, "one epoch"), epochs_to_target, "never came"
+        "Epochs to the target accuracy",
+        ("epoch", "epochs"),
+        1,
+        -1,
+        (1, "one epoch"),
+        epochs_to_target,
+        "never came",
+        lambda run: 1.0,
     ),
     "train_loss": Metric(
         "Training loss: in evaluation mode, on images as they come",

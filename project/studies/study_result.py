@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from project.studies import estimates
 from project.studies.claims import Claim, Term, sides
 from project.studies.metric_names import METRIC_NAMES, MetricName
-from project.studies.study_metrics import METRICS, Metric, amount, level, span
-from project.studies.training_pool import RunResult
+from project.studies.one_training import RunResult
+from project.studies.study_metrics import METRICS, Metric, amount, level, span, step_of
 from project.support.wording import counted
 from project.training.obstacles import FALLEN
 
@@ -185,7 +185,7 @@ def found(arm: ArmResult, metric: Metric, target: float) -> Found:
     if len(numbers) == 1:
         said = f"{arm.name}: {level(numbers[0], metric)}; one seed tells nothing about noise"
         return Found(values=values, words=said)
-    estimate = estimates.interval(numbers)
+    estimate = estimates.interval(numbers, step_of(metric, runs))
     said = f"{level(estimate.mean, metric)} ({INTERVAL} {span(estimate.low, estimate.high, metric)})"
     return Found(values=values, estimate=Estimate(**estimate._asdict()), words=f"{arm.name}: {said}")
 
@@ -205,10 +205,11 @@ def compared(arm: ArmResult, first: ArmResult, name: MetricName, target: float, 
         return result.model_copy(update={"words": f"{arm.name}: {first.name} {few}"})
     own, other = by_seed(arm, metric, target), by_seed(first, metric, target)
     common = [seed for seed in own if seed in other]
+    step = step_of(metric, [*arm.runs, *first.runs])
     if len(common) > 1:
-        told = estimates.difference([own[seed] for seed in common], [other[seed] for seed in common], arms)
+        told = estimates.difference([own[seed] for seed in common], [other[seed] for seed in common], arms, step)
     else:
-        told = estimates.unpaired_difference([*own.values()], [*other.values()], arms)
+        told = estimates.unpaired_difference([*own.values()], [*other.values()], arms, step)
     difference = Difference(
         mean=told.mean,
         low=told.low,
@@ -275,7 +276,8 @@ def judged(claim: Claim, study: StudyResult) -> Judged:
         own, other = (
             [sum(found[term][seed] if term.arm else term.number for term in side) for seed in common] for side in terms
         )
-        told = estimates.difference(own, other, 1)
+        step = step_of(METRICS[terms[0][0].metric], (run for arm in study.arms for run in arm.runs))
+        told = estimates.difference(own, other, 1, step)
         differences.append(told)
         one = result.compared[-1]
         one.means = (sum(own) / len(own), sum(other) / len(other))

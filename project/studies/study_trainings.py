@@ -1,13 +1,15 @@
 """From a study's plan to what its trainings came to."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
 from project.assignment import RULES, Assignment
-from project.studies.study_arms import BASE, Arm
+from project.studies.one_training import RunResult
+from project.studies.study_arms import BASE
 from project.studies.study_plan import RUNS, Plan
 from project.studies.study_result import ArmResult, GridAxis, Judged, StudyResult
-from project.studies.training_pool import Failure, Job, RunResult, complete_of, cores, job_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, cores, jobs_for, trained
 from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
@@ -20,14 +22,11 @@ def run(plan: Plan) -> StudyResult:
     """
     complete, cells = completed_arms(plan)
     base, *_ = arms = [arm for arm in plan.arms if arm.name in complete]
-    by_digest: dict[str, Arm] = {}
-    jobs: list[Job] = []
-    for seed in range(
-        plan.first_seed, plan.first_seed + plan.seeds
-    ):  # all arms with a seed before the next one: what is wrong with an arm shows early
-        for arm in arms:
-            jobs.append(job_for(plan.settings(arm), complete[arm.name], seed, plan.measure))
-            by_digest[jobs[-1].digest] = arm
+    seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
+    of_arms = [jobs_for(plan.settings(arm), complete[arm.name], seeds, plan.measure) for arm in arms]
+    by_digest = {job.digest: arm for arm, own in zip(arms, of_arms) for job in own}
+    # All arms with a seed before the next one: what is wrong with an arm shows early.
+    jobs = [job for of_a_seed in zip(*of_arms) for job in of_a_seed]
     runs: dict[str, list[RunResult]] = {arm.name: [] for arm in arms}
     failed: dict[str, str] = {}
 
@@ -51,6 +50,10 @@ def run(plan: Plan) -> StudyResult:
     except KeyboardInterrupt:
         print(f"\nStopped; {done} of {counted(len(jobs), 'run')} are kept, and the same command goes on")
         raise
+    for name, own in runs.items():
+        if same_numbers(own):
+            all_seeds = f"all {len(own)} seeds came to the very same numbers, so its interval tells nothing"
+            note(f"{name}: {all_seeds}; does its code set a seed of its own?")
     rules = Assignment.load(complete[base.name]["run"]["rules"] or RULES)
     axes = [GridAxis(name=axis.name, levels=[level.name for level in axis.levels]) for axis in plan.grid]
     return StudyResult(
@@ -118,3 +121,9 @@ def completed_arms(plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, tup
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two configurations train alike."""
     return one | {"run": None} == other | {"run": None}
+
+
+def same_numbers(runs: Sequence[RunResult]) -> bool:
+    """Whether several runs have the same losses in all epochs, of which one at least is a number."""
+    losses = {tuple(run.curves["train/loss"]) for run in runs}
+    return len(runs) > 1 and len(losses) == 1 and any(loss is not None for loss in losses.pop())

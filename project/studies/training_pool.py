@@ -1,11 +1,9 @@
 """Many trainings at once, one thread each, in processes forked from one that has imported everything.
 
-A training is kept by a digest of all that decides it: its complete configuration, with the seed, the code and the data. What
-is kept is not trained again. A folder of that name is there only once its training has ended well.
+A training is kept by a digest of all that decides it, and its seed. What is kept is not trained again. A folder of that name
+is there only once its training has ended well.
 """
 
-import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -14,8 +12,8 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Generator, Iterable, Sequence
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -25,56 +23,24 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from project.studies.measurements import MEASUREMENTS, Measuring, weight_shares
+from project.studies.measurements import MEASUREMENTS
 from project.studies.metric_names import MetricName
+from project.studies.one_training import RunResult, fitted
+from project.studies.training_digest import digest_of
 from project.support.errors import UserError
 from project.support.files import write_atomically
-from project.support.metrics import EpochMetrics
 from project.support.own_code import own_error
-from project.training.command_line import CommandLine, completed, made
-from project.training.configuration import Settings, class_paths, merged
+from project.training.command_line import completed
+from project.training.configuration import Settings
 
-PROJECT = Path(__file__).resolve().parents[1]
-NOT_TRAINING = PROJECT / "studies"  # no training imports anything of it, but for
-MEASURING = NOT_TRAINING / "measurements.py"  # where a study measures more than others
+KILLED = -9  # exit code; Windows, which has no signals, knows no name for it
 RESULT, ERROR, LOG = "result.json", "error.txt", "log.txt"
-OF_LIBRARIES = ("project", "torch", "torchvision", "pytorch_lightning", "torchmetrics")
-CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
-
-
-class RunResult(BaseModel):
-    """What a training came to. A number is None where it was not measured, or is none.
-
-    Attributes:
-        seed: Of its draws.
-        accuracy, loss: On the validation images, after the last epoch.
-        train_loss, val_loss: Of the trained network, both in evaluation mode and on images as they come.
-        curves: Of CURVES, each epoch's value.
-        measured: What the study names besides.
-        weight_shares: A histogram of the weights in %, where `near_zero` is measured.
-        remarks: What is set but has no effect.
-        seconds: That the training took.
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    seed: int
-    accuracy: float | None
-    loss: float | None
-    train_loss: float | None
-    val_loss: float | None
-    curves: dict[str, list[float | None]]
-    measured: dict[MetricName, float | None] = {}
-    weight_shares: list[float] = []
-    remarks: list[str]
-    seconds: float
 
 
 class Job(NamedTuple):
-    """A training to do: its settings, its seed, the digest that it is kept by, and what is measured besides."""
+    """A training to do: its settings, its seed, the name that it is kept by, and what is measured besides."""
 
     settings: Settings
     seed: int
@@ -96,57 +62,26 @@ class Failure(NamedTuple):
     said: str
 
 
-def job_for(settings: Settings, complete: dict[str, Any], seed: int, measure: Sequence[MetricName] = ()) -> Job:
-    """A training with a seed.
+def jobs_for(
+    settings: Settings, complete: dict[str, Any], seeds: Iterable[int], measure: Sequence[MetricName] = ()
+) -> list[Job]:
+    """An arm's trainings, one with each seed.
 
     Args:
         settings: Merged.
         complete: The complete configuration that they give.
-        seed: In place of the configuration's.
+        seeds: In place of the configuration's.
         measure: What is measured besides.
     """
-    decides = {name: value for name, value in complete.items() if name != "run"} | {"seed_everything": seed}
-    parts = [json.dumps(decides, sort_keys=True, default=str), torch.__version__, str(torch.cuda.is_available())]
-    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
-    for path in sorted({*PROJECT.rglob("*.py"), *own_code(complete)}):
-        if not path.is_relative_to(NOT_TRAINING):
-            digest.update(f"{path.name}\n".encode() + path.read_bytes())
-    for path in data_files(complete):
-        stamp = path.stat()
-        digest.update(f"{path}\n{stamp.st_size} {stamp.st_mtime_ns}\n".encode())
-    if measure := [name for name in measure if name in MEASUREMENTS]:  # all else is there in any case
-        digest.update(" ".join(sorted(measure)).encode() + MEASURING.read_bytes())
-    return Job(settings, seed, digest.hexdigest(), tuple(measure))
+    measured = tuple(name for name in measure if name in MEASUREMENTS)  # all else is there in any case
+    digest = digest_of(complete, measured)
+    return [Job(settings, seed, f"{digest}-{seed}", measured) for seed in seeds]
 
 
 def complete_of(settings: Settings) -> dict[str, Any]:
     """The complete configuration, but for its seed. Raises UserError where a setting is wrong."""
     complete: dict[str, Any] = yaml.safe_load(completed(settings))
     return complete | {"seed_everything": 0}
-
-
-def own_code(complete: dict[str, Any]) -> Iterator[Path]:
-    """The Python files of each class that is a person's own: its package, or all that lie beside it."""
-    packages = {path.partition(".")[0] for _, path in class_paths(complete)}
-    for name in sorted(packages - {*OF_LIBRARIES}):
-        spec = find_spec(name) if name.isidentifier() else None
-        folders = (
-            [*(spec.submodule_search_locations or ())] if spec else []
-        )  # a folder without __init__.py has them, too
-        for folder in folders:
-            if "site-packages" not in folder:
-                yield from Path(folder).rglob("*.py")
-        origin = spec.origin if spec and not folders else None
-        if origin and origin.endswith(".py") and "site-packages" not in origin:
-            yield from Path(origin).parent.glob("*.py")
-
-
-def data_files(complete: dict[str, Any]) -> list[Path]:
-    """The files that the data's settings name, or that lie in a folder that they name."""
-    source = complete["data"]["source"].get("init_args") or {}
-    named = [Path(value) for value in source.values() if isinstance(value, str) and os.path.exists(value)]
-    found = [file for path in named for file in ([path] if path.is_file() else path.rglob("*"))]
-    return sorted(file for file in found if file.is_file())
 
 
 def trained(
@@ -224,6 +159,13 @@ def process_context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
+    # Ctrl-C is this process's. What the server imports takes seconds, in which it would end with a traceback of its own.
+    resource_tracker.ensure_running()  # which the server starts else, and which unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -231,13 +173,15 @@ def outcome(process: BaseProcess, place: Path, kept: Path) -> RunResult | Failur
     """What a process that has ended left in its place, which is kept where it is a result."""
     result, error = read_result(place), place / ERROR
     if result is not None:
+        if read_result(kept) is None:  # an older version's, or a damaged one
+            shutil.rmtree(kept, ignore_errors=True)
         try:
             place.rename(kept)
         except OSError:  # another study has trained it meanwhile
             shutil.rmtree(place)
         return result
     said = error.read_text(encoding="utf-8") if error.exists() else f"its process ended with {process.exitcode}"
-    if process.exitcode == -signal.SIGKILL:
+    if process.exitcode == KILLED:
         said = "its process was killed, perhaps for want of memory; try --jobs 1"
     shutil.rmtree(place)
     return Failure(said)
@@ -271,51 +215,6 @@ def train(settings: Settings, seed: int, place: Path, measure: tuple[MetricName,
         (place / ERROR).write_text(" ".join(said.split()), encoding="utf-8")
         sys.stdout.flush()
         raise SystemExit(1) from None
-
-
-def fitted(settings: Settings, seed: int, place: Path, measure: tuple[MetricName, ...] = ()) -> RunResult:
-    """A training's result."""
-    quiet = {"folder": str(place), "name": "run", "wandb": "disabled", "diagnostics": False, "figures": False}
-    ours: list[Settings] = [{"seed_everything": seed, "run": quiet}]
-    if not (settings.get("trainer") or {}).get("callbacks"):  # of which one may write checkpoints
-        ours.append({"trainer": {"enable_checkpointing": False}})
-    command_line = made(merged([settings, *ours]))
-    measuring = Measuring(measure, command_line.datamodule)
-    command_line.trainer.callbacks.append(measuring)  # type: ignore[attr-defined]  # Lightning sets it
-    command_line.fit()
-    record = command_line.record
-    if record is None or not record.summary:
-        raise UserError("the training ended before its first epoch did")
-    summary, rows = record.summary, record.rows
-    return RunResult(
-        seed=seed,
-        accuracy=summary["val_accuracy"],
-        loss=next((finite(row["val/loss"]) for row in reversed(rows) if "val/loss" in row), None),
-        train_loss=clean_loss(command_line, "train"),
-        val_loss=clean_loss(command_line, "val"),
-        curves={name: [finite(row.get(name)) for row in rows] for name in CURVES},
-        measured={name: finite(value) for name, value in measuring.values(command_line.model).items()},
-        weight_shares=weight_shares(command_line.model.get_submodule("network")) if "near_zero" in measure else [],
-        remarks=summary["remarks"],
-        seconds=summary["seconds"],
-    )
-
-
-def clean_loss(command_line: CommandLine, split: str) -> float | None:
-    """The mean loss of a trained network on a split, in evaluation mode, without augmentation or penalties."""
-    model, data = command_line.model, command_line.datamodule
-    device = command_line.trainer.strategy.root_device
-    metrics = EpochMetrics(data.num_classes).to(device)
-    model.to(device).eval()
-    with torch.no_grad():
-        for images_NCHW, labels_N in data.batches(split):
-            metrics.update(model(images_NCHW), labels_N)
-    return finite(metrics.compute()["loss"].item())
-
-
-def finite(value: float | None) -> float | None:
-    """A number, or None in place of infinity and of what is none."""
-    return value if value is not None and abs(value) < float("inf") else None
 
 
 def cores() -> int:

@@ -1,5 +1,10 @@
 """Seeds for what a run draws: the same where it resumes, and shared with no other run's seed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
 # Streams of an epoch: the network's draws (dropout), and the order of the images. Those of its batches follow, from 1.
 NETWORK, ORDER = -1, 0
 
@@ -11,3 +16,17 @@ def spread(seed: int, epoch: int, stream: int) -> int:
     """
     mixed = (seed * 1_000_003 + epoch) * 1_000_033 + stream
     return (mixed * 0x9E3779B97F4A7C15) % 2**63
+
+
+@contextmanager
+def seed_kept() -> Iterator[None]:
+    """Run a person's own code, and then go on with this run's seed, though that code may have set another one.
+
+    With a seed of theirs all runs of a study would be the same one.
+    """
+    seed = torch.initial_seed()
+    try:
+        yield
+    finally:
+        if torch.initial_seed() != seed:
+            torch.manual_seed(seed)

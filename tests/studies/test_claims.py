@@ -3,10 +3,10 @@
 import pytest
 
 from project.studies.claims import Claim, sides
+from project.studies.one_training import CURVES, RunResult
 from project.studies.study_page import page_data
 from project.studies.study_plan import read_plan
 from project.studies.study_result import ArmResult, Judged, StudyResult, answer, report, said_of
-from project.studies.training_pool import CURVES, RunResult
 from project.support.errors import UserError
 
 NOISE = [0.0, 0.001, -0.001, 0.002, -0.002]

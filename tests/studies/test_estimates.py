@@ -96,8 +96,31 @@ def test_p_and_the_interval_say_the_same(pairs, arms):
 
 def test_runs_that_do_not_differ_are_not_told_apart():
     found = difference([1.0, 2.0], [1.0, 2.0], 1)
-    assert found == Difference(0, 0, 0, 1, 0) and not found.told_apart
-    assert interval([3.0, 3.0, 3.0]) == (3, 3, 3)
+    assert found == pytest.approx(Difference(0, 0, 0, 1, 0), abs=1e-9) and not found.told_apart
+    assert interval([3.0, 3.0, 3.0]) == pytest.approx((3, 3, 3))
+
+
+@pytest.mark.parametrize("compare", [difference, unpaired_difference])
+def test_what_only_rounding_makes_is_not_told_apart(compare):
+    found = compare([0.1 + 0.2] * 3, [0.3] * 3, 1)
+    assert not found.told_apart and found.p > 0.9
+
+
+@pytest.mark.parametrize("compare", [difference, unpaired_difference])
+def test_equal_differences_of_a_step_are_not_certain(compare):
+    found = compare([8, 8], [7, 7], 1, step=1)
+    assert found.p > 0.05 and found.low < 0 < found.high and found.deviation > 0
+    assert compare([40, 40], [7, 7], 1, step=1).told_apart
+    assert interval([3, 3, 3], step=1).low < 3 < interval([3, 3, 3], step=1).high
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("deviation", [0.3, 1.0])
+def test_counted_in_steps_equal_arms_are_told_apart_once_in_20_at_most(seeds, deviation):
+    random = np.random.default_rng(0)
+    drawn = np.round(random.uniform(6, 8, (500, 1, 1)) + random.normal(0, deviation, (500, 2, seeds)))
+    told = np.mean([difference(*pair, 1, step=1).told_apart for pair in drawn])
+    assert told < 0.06
 
 
 @given(st.floats(0.01, 50), st.floats(0.01, 50), st.integers(1, 20))

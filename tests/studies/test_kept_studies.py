@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from main import main
-from project.studies.kept_studies import folder_of, gathered, other_settings
+from project.studies.kept_studies import folder_of, gathered, other_settings, read_run
+from project.studies.study_metrics import epochs_to_target
 from project.studies.study_result import answer
 from project.support.errors import UserError
 
@@ -51,6 +52,16 @@ def test_runs_that_differ_only_in_their_seeds_are_one_arm(write_run):
     assert arms["b"].found["accuracy"].difference.paired == 2
     assert arms["a"].overlay == ""
     assert yaml.safe_load(arms["b"].overlay) == {"model": {"optimizer": {"init_args": {"lr": 0.2}}}}
+
+
+def test_epochs_are_counted_from_the_first_though_a_run_went_on_in_a_new_folder(write_run, tmp_path):
+    run = write_run("a", 0, 0.81)
+    rows = [("epoch", "val/accuracy"), (7, 0.79), (8, 0.81), (10, 0.82)]
+    with open(tmp_path / "a" / "metrics.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    result = read_run(Path(run), "a").result
+    assert result.curves["val/accuracy"] == [None] * 6 + [0.79, 0.81, None, 0.82]
+    assert epochs_to_target(result, 0.8) == 8
 
 
 def test_a_folder_of_runs_is_an_arm_by_its_own_name(write_run, tmp_path):

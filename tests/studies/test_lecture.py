@@ -3,10 +3,10 @@
 import pytest
 
 from benchmarks import lecture
+from project.studies.one_training import RunResult
 from project.studies.study_plan import read_file, read_plan
 from project.studies.study_result import ArmResult, Judged, StudyResult, answer
 from project.studies.study_trainings import run
-from project.studies.training_pool import RunResult
 from project.support.yaml_loader import read_yaml
 
 NAMES = [name for unit in lecture.UNITS.values() for name in unit]

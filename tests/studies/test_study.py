@@ -2,18 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from textwrap import dedent
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
 from main import main
 from project.studies import training_pool
+from project.studies.one_training import CURVES, RunResult, fitted
 from project.studies.study_plan import read_plan
-from project.studies.study_trainings import completed_arms
-from project.studies.training_pool import Failure, Job, RunResult, complete_of, job_for, trained
+from project.studies.study_trainings import completed_arms, run
+from project.studies.training_pool import Failure, Job, complete_of, jobs_for, trained
 from project.support.errors import UserError
 from project.training.configuration import merged, read_arguments
 
@@ -72,7 +75,8 @@ def test_what_is_kept_is_not_trained_again(studied, monkeypatch, capsys):
 
 def digest_of(*args, seed=0):
     settings = merged(read_arguments([*TINY, *args]).overlays)
-    return job_for(settings, complete_of(settings), seed).digest
+    (job,) = jobs_for(settings, complete_of(settings), [seed])
+    return job.digest
 
 
 def test_a_digest_is_of_all_that_decides_a_training(monkeypatch, tmp_path):
@@ -146,6 +150,60 @@ def test_a_process_that_was_killed_says_so(tmp_path):
     assert isinstance(said, Failure) and "memory" in said.said and not list(tmp_path.iterdir())
 
 
+def test_what_a_process_says_is_told_where_there_are_no_signals(monkeypatch, tmp_path):
+    """As on Windows."""
+
+    class Failed:
+        exitcode = 1
+
+    monkeypatch.delattr(signal, "SIGKILL")
+    (tmp_path / ".a").mkdir()
+    (tmp_path / ".a" / "error.txt").write_text("why")
+    assert training_pool.outcome(Failed(), tmp_path / ".a", tmp_path / "a") == Failure("why")
+
+
+@pytest.mark.parametrize("kept", ['{"of": "an older version"}', None])
+def test_a_kept_folder_that_cannot_be_read_is_replaced(kept, tmp_path):
+    class Ended:
+        exitcode = 0
+
+    place, folder = tmp_path / ".a", tmp_path / "a"
+    for each in (place, folder):
+        each.mkdir()
+    (folder / "log.txt").write_text("")
+    if kept:
+        (folder / "result.json").write_text(kept)
+    measured = dict.fromkeys(("accuracy", "loss", "train_loss", "val_loss"), 0.5)
+    (place / "result.json").write_text(
+        RunResult(seed=0, **measured, curves={}, remarks=[], seconds=1).model_dump_json()
+    )
+    result = training_pool.outcome(Ended(), place, folder)
+    assert training_pool.read_result(folder) == result is not None and not place.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no forking")
+def test_ctrl_c_is_not_for_the_server_that_imports(monkeypatch):
+    started = []
+
+    def server():
+        started.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    tracker = SimpleNamespace(ensure_running=lambda: started.append("tracker"))  # which unblocks Ctrl-C as it starts
+    monkeypatch.setattr(training_pool, "resource_tracker", tracker)
+    monkeypatch.setattr(training_pool, "forkserver", SimpleNamespace(ensure_running=server))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    training_pool.process_context()
+    assert started[0] == "tracker" and signal.SIGINT in started[1]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_a_training_is_measured_in_its_own_precision(precision, tmp_path):
+    settings = merged(read_arguments([*TINY, "--trainer.precision", precision]).overlays)
+    assert fitted(settings, 0, tmp_path).train_loss > 0
+
+
 def test_half_a_result_is_none(tmp_path):
     (tmp_path / "result.json").write_text('{"seed": 0')
     assert training_pool.read_result(tmp_path) is None
@@ -197,7 +255,7 @@ def made_up(monkeypatch):
     def trained(jobs, folder, workers, skipped):
         for job in jobs:
             accuracy = 0.1 * job.seed + job.settings["model"]["network"]["init_args"]["width"] / 100
-            curves = {name: [accuracy, accuracy] for name in training_pool.CURVES}
+            curves = {name: [accuracy, accuracy] for name in CURVES}
             measured = {"accuracy": accuracy, "loss": 1.0, "train_loss": 0.5, "val_loss": 1.0}
             yield job, RunResult(seed=job.seed, **measured, curves=curves, remarks=[], seconds=1.0)
 
@@ -220,6 +278,23 @@ def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_pat
     assert "base: 14.0 % (95 % interval -10.8 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
+
+
+def test_seeds_that_all_come_to_the_same_numbers_are_told(monkeypatch, tmp_path, capsys):
+    def trained(jobs, folder, workers, skipped):
+        for job in jobs:
+            loss = 1.0 if job.settings["model"]["network"]["init_args"]["width"] == 8 else 1.0 + job.seed
+            measured = dict.fromkeys(("accuracy", "loss", "train_loss", "val_loss"), 0.5)
+            yield (
+                job,
+                RunResult(seed=job.seed, **measured, curves=dict.fromkeys(CURVES, [loss]), remarks=[], seconds=1.0),
+            )
+
+    monkeypatch.setattr("project.studies.study_trainings.trained", trained)
+    command = [*TINY, "--arm", "wide=--model.network.width 8", "--seeds", "3", "--out", str(tmp_path)]
+    run(read_plan(command))
+    said = capsys.readouterr().err
+    assert "note: wide: all 3 seeds came to the very same numbers" in said and "base:" not in said
 
 
 def test_a_study_s_runs_are_a_group_in_wandb_over_the_epochs(made_up, monkeypatch, tmp_path, capsys):

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from project.studies import study_figure
 from project.studies.metric_names import METRIC_NAMES
+from project.studies.one_training import RunResult
 from project.studies.study_figure import band_of, draw
 from project.studies.study_metrics import METRICS, span
 from project.studies.study_page import page
 from project.studies.study_result import ArmResult, StudyResult, answer, report, words_on_beginners
 from project.studies.study_table import table
-from project.studies.training_pool import RunResult
 
 
 def run_of(seed, accuracy, loss=0.5, train_loss=0.2):
@@ -103,7 +103,7 @@ def test_a_failed_arm_is_told_and_not_estimated():
 def test_a_target_that_some_seeds_never_reach_has_no_mean():
     study = study_of({"base": [0.9, 0.9], "low": [0.9, 0.3]})
     assert words(study, "epochs") == [
-        "base: 2.0 epochs (95 % interval 2.0 to 2.0)",
+        "base: 2.0 epochs (95 % interval -0.6 to 4.6)",
         "low: epochs to the target accuracy never came with 1 of 2 seeds",
     ]
 
@@ -217,3 +217,21 @@ def test_the_table_can_be_put_into_a_report():
 def test_the_report_begins_with_the_question():
     study = study_of({"base": NOISY, "up": NOISY}, question="Does it help?")
     assert report(study).splitlines()[:2] == ["Does it help?", "Validation accuracy in %"]
+
+
+def test_two_runs_an_epoch_or_an_image_apart_are_not_told_apart():
+    """Both differences are one step: a deviation of zero would make it certain."""
+    runs = {"base": [0.70, 0.72], "up": [0.702, 0.722]}
+    study = study_of(runs)
+    assert "not told apart" not in words(study)[1], "nobody knows of how many images"
+    for arm in study.arms:
+        arm.runs[:] = [run.model_copy(update={"val_images": 500}) for run in arm.runs]
+    assert "up: not told apart from base by 2 seeds" in words(answer(study))[1]
+
+    def late(accuracies):
+        return {"val/accuracy": [*accuracies, 0.9]}
+
+    for arm, epochs in zip(study.arms, (3, 4)):
+        arm.runs[:] = [run.model_copy(update={"curves": late([0.5] * (epochs - 1))}) for run in arm.runs]
+    found = answer(study).arms[1].found["epochs"]
+    assert found.values == [4, 4] and not found.difference.told_apart and found.difference.p > 0.05
