@@ -1,7 +1,8 @@
 """Unit 1: optimization. Any optimizer and schedule of `torch.optim` can be named in the YAML; here are those it lacks.
 
 What to see: how fast the training loss falls, and where it ends. A schedule takes its peak from the optimizer's `lr`
-and its length from the run, so any schedule works with any optimizer and no number is written twice.
+and its length from the run, so any schedule works with any optimizer and no number is written twice. A checkpoint keeps
+that length, as `total_steps`; WarmupCosine alone takes the run's anew.
 """
 
 import math
@@ -181,7 +182,8 @@ class Cosine(lr_scheduler.CosineAnnealingLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, final_lr: float = 0.0):
         in_range("model.scheduler: final_lr", final_lr, "[0, inf)")
-        super().__init__(optimizer, T_max=total_steps or 1, eta_min=final_lr)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, T_max=self.total_steps, eta_min=final_lr)
 
 
 class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
@@ -200,7 +202,8 @@ class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
         in_range("model.scheduler: cycles", cycles, "[1, inf)")
         in_range("model.scheduler: growth", growth, "[1, inf)")
         parts = sum(growth**cycle for cycle in range(cycles))
-        super().__init__(optimizer, T_0=-(-(total_steps or 1) // parts), T_mult=growth)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, T_0=-(-self.total_steps // parts), T_mult=growth)
 
 
 class WarmupCosine(lr_scheduler.LambdaLR):
@@ -277,7 +280,8 @@ class Cyclic(lr_scheduler.CyclicLR):
         in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         highest = [group["lr"] for group in optimizer.param_groups]
         lowest = [rate / div_factor for rate in highest]
-        half = (total_steps or 1) / cycles / 2
+        self.total_steps = total_steps or 1
+        half = self.total_steps / cycles / 2
         # Half a cycle need not be a whole number of steps, whatever torch's annotation says.
         super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)  # type: ignore[arg-type]
 
@@ -292,7 +296,8 @@ class Polynomial(lr_scheduler.PolynomialLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, power: float = 1.0):
         in_range("model.scheduler: power", power, "(0, inf)")
-        super().__init__(optimizer, total_iters=total_steps or 1, power=power)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, total_iters=self.total_steps, power=power)
 
 
 class Plateau(lr_scheduler.ReduceLROnPlateau):

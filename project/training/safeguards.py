@@ -74,6 +74,7 @@ class FirstBatch(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
         check_rates(trainer.optimizers, trainer.lr_scheduler_configs)
+        self.lengths = lengths(trainer)  # before a checkpoint brings its own
         data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         with (
             undisturbed(pl_module.network, *pl_module.regularization, *data.augmentation),
@@ -85,7 +86,7 @@ class FirstBatch(Callback):
         check_lists(pl_module.network)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        check_lengths(trainer)
+        check_lengths(trainer, self.lengths)
 
 
 def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
@@ -97,16 +98,25 @@ def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
         raise UserError("model.optimizer: lr 0 trains nothing; take a rate above 0")
 
 
-def check_lengths(trainer: Trainer) -> None:
-    """Raises UserError where a schedule that takes no more steps than its own ends before the run, as a checkpoint's may."""
+def lengths(trainer: Trainer) -> list[int | None]:
+    """The steps that each schedule was made for; None where it has no length of its own."""
+    return [getattr(schedule.scheduler, "total_steps", None) for schedule in trainer.lr_scheduler_configs]
+
+
+def check_lengths(trainer: Trainer, asked: list[int | None]) -> None:
+    """Raises UserError where a schedule was made for another length, or takes no more steps than its own and ends too soon.
+
+    Args:
+        asked: The schedules' lengths by the settings. Those of a checkpoint's run take their place when it is loaded.
+    """
     steps = trainer.estimated_stepping_batches
-    for scheduler in (schedule.scheduler for schedule in trainer.lr_scheduler_configs):
-        if isinstance(scheduler, OneCycleLR) and scheduler.total_steps < steps:
-            ends = f"model.scheduler: {type(scheduler).__name__} ends after {scheduler.total_steps} steps"
-            if trainer.ckpt_path:
-                longer = f"{ends} in this checkpoint, and the run has {steps}"
-                raise UserError(f"{longer}; train all epochs anew, without --ckpt_path")
-            raise UserError(f"{ends}, and the run has {steps}; leave its total_steps out")
+    for schedule, length, here in zip(trainer.lr_scheduler_configs, lengths(trainer), asked):
+        name = f"model.scheduler: {type(schedule.scheduler).__name__}"
+        if length != here:
+            other = f"{name} was made for {length} steps in this checkpoint, and this run asks for {here}"
+            raise UserError(f"{other}; train anew, without --ckpt_path, or keep the length of the run")
+        if isinstance(schedule.scheduler, OneCycleLR) and length is not None and length < steps:
+            raise UserError(f"{name} ends after {length} steps, and the run has {steps}; leave its total_steps out")
 
 
 def check_augmentation(data: ImageData) -> None:
