@@ -117,8 +117,8 @@ class SAM(SGD):
     """Sharpness-aware minimization: SGD with the gradient at the worst point nearby. Each step costs two.
 
     w' = w + rho g(w) / |g(w)|, then SGD's step from w with g(w'). Minima whose surroundings are low, too, generalize
-    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. The running averages of batch normalization
-    take in both points.
+    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. Both gradients are of the same batch, mixed and
+    dropped alike. The running averages of batch normalization take in both points.
 
     Args:
         lr: >= 0.
