@@ -54,6 +54,7 @@ class Muon(Optimizer):
         in_range("model.optimizer: eps", eps, "(0, inf)")
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        groups = [{**group, "params": list(group["params"])} for group in groups]  # a generator can be read once only
         matrices = [p for group in groups for p in group["params"] if p.ndim >= 2]
         head = matrices[-1] if len(matrices) > 1 else None
         split = []
@@ -253,6 +254,8 @@ class OneCycle(lr_scheduler.OneCycleLR):
         in_range("model.scheduler: pct_start", pct_start, "(0, 1)")
         in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         in_range("model.scheduler: final_div_factor", final_div_factor, "[1, inf)")
+        if pct_start * (total_steps or 1) == 1:  # torch divides by the steps between the first one and the peak
+            raise UserError(f"model.scheduler: pct_start {pct_start:g} of {total_steps} steps is one step; take another")
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
