@@ -194,7 +194,8 @@ class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
     Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5.
 
     Args:
-        total_steps: Steps of the whole run; the Classifier fills it in. The last cycle ends with it.
+        total_steps: Steps of the whole run; the Classifier fills it in. Cycles are whole numbers of steps, rounded up, so
+            the run may end before the last one does.
         cycles: Number of cycles, >= 1.
         growth: Length of a cycle / length of the one before, >= 1.
     """
@@ -309,7 +310,7 @@ class Plateau(lr_scheduler.ReduceLROnPlateau):
     Args:
         monitor: The metric, such as val/loss or val/accuracy.
         factor: In (0, 1).
-        patience: Epochs without an improvement that do not lower the rate yet, >= 0.
+        patience: As many epochs in a row without an improvement leave the rate as it is, and one more lowers it; >= 0.
     """
 
     def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):
