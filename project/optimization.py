@@ -256,7 +256,7 @@ class OneCycle(lr_scheduler.OneCycleLR):
         in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         in_range("model.scheduler: final_div_factor", final_div_factor, "[1, inf)")
         if pct_start * (total_steps or 1) == 1:  # torch divides by the steps between the first one and the peak
-            raise UserError(f"model.scheduler: pct_start {pct_start:g} of {total_steps} steps is one step; take another")
+            raise UserError(f"model.scheduler: pct_start {pct_start:g} of {total_steps} steps is 1 step; take more")
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],

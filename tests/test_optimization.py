@@ -292,7 +292,9 @@ def test_sam_s_two_gradients_are_of_the_same_draws(accumulated):
     drawing, masks = Drawing(), []
     network = functools.partial(MLP, depth=0)
     classifier = Classifier(network, functools.partial(SAM, lr=0.1), regularization=[drawing, Dropout(0.5)])
-    classifier.network.head.dropout.register_forward_hook(lambda m, i, dropped: masks.append((dropped == 0).sum().item()))
+    classifier.network.head.dropout.register_forward_hook(
+        lambda m, i, dropped: masks.append((dropped == 0).sum().item())
+    )
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", limit_val_batches=0, accumulate_grad_batches=accumulated, **quiet
