@@ -274,8 +274,11 @@ class FiniteLoss(Callback):
 
     def __init__(self) -> None:
         self.losses: list[Tensor] = []  # since the last look
+        self.steps: list[int] = []  # that they are of, from 1
         self.first = self.last = math.nan  # of the training, and before the step under way
-        self.seen = 0  # batches
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.steps.append(trainer.global_step + 1)  # one for several batches, where gradients are accumulated
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -290,20 +293,20 @@ class FiniteLoss(Callback):
 
     def look(self, trainer: Trainer) -> None:
         """Raises UserError where one of the losses since the last look is not finite."""
-        values, self.losses = torch.stack(self.losses).tolist(), []
-        for value in values:
-            self.seen += 1
+        values = torch.stack(self.losses) * trainer.accumulate_grad_batches  # by which Lightning has divided them
+        steps, self.losses, self.steps = self.steps, [], []
+        for step, value in zip(steps, values.tolist()):
             if not math.isfinite(value):
                 what = "NaN (no number)" if math.isnan(value) else "infinite"
-                where = f"in step {self.seen}, in epoch {trainer.current_epoch + 1}"
-                raise UserError(f"the loss became {what} {where}; {self.likeliest(trainer.optimizers)}")
+                where = f"in step {step}, in epoch {trainer.current_epoch + 1}"
+                raise UserError(f"the loss became {what} {where}; {self.likeliest(step, trainer.optimizers)}")
             self.first = value if math.isnan(self.first) else self.first
             self.last = value
 
-    def likeliest(self, optimizers: Iterable[Any]) -> str:
+    def likeliest(self, step: int, optimizers: Iterable[Any]) -> str:
         """What is likeliest to have done it, and what to try."""
         rate = max(group["lr"] for optimizer in optimizers for group in optimizer.param_groups)
-        if 1 < self.seen <= SOON or self.last > GROWN * self.first:
+        if 1 < step <= SOON or self.last > GROWN * self.first:
             grew = f", since it grew from {self.first:.3g} to {self.last:.3g} before" if self.last > self.first else ""
             return f"likeliest is a learning rate that is too large{grew}: try --model.optimizer.lr {rate / 10:.2g}"
         if math.isnan(self.last):
