@@ -45,6 +45,13 @@ def test_penalties_are_the_lecture_s():
     assert ElasticNet(0.1, l1_ratio=0.25).penalty(network).item() == pytest.approx(0.1 * (0.25 * 6 + 0.75 * 14))
 
 
+def test_scales_are_not_penalized_whatever_their_shape():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.LayerNorm([4, 8, 8]), nn.RMSNorm([4, 8, 8]))
+    nn.utils.parametrizations.weight_norm(network[0])  # g is (4, 1, 1, 1)
+    directions = network[0].parametrizations.weight.original1
+    assert L2(1.0).penalty(network).item() == pytest.approx(directions.square().sum().item())
+
+
 def test_for_sgd_an_l2_penalty_is_weight_decay_of_twice_the_factor():
     torch.manual_seed(0)
     batch = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
