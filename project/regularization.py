@@ -286,12 +286,12 @@ class EarlyStopping(Regularizer):
     """Ends the training where a metric has not improved for `patience` epochs.
 
     Args:
-        patience: Epochs without an improvement that do not end it yet, >= 0.
+        patience: So many epochs in a row without an improvement end it, >= 1.
         monitor: The metric, such as val/loss or val/accuracy.
     """
 
     def __init__(self, patience: int = 3, monitor: str = "val/loss"):
-        self.patience = in_range("model.regularization: patience", patience, "[0, inf)")
+        self.patience = in_range("model.regularization: patience", patience, "[1, inf)")
         self.monitor = monitor
 
     def callbacks(self) -> list[Callback]:
