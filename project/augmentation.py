@@ -142,7 +142,9 @@ class RandomRotation(Augmentation):
     def __call__(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
         angle_N = (uniform(len(images_NHWC), generator, images_NHWC.device) * 2 - 1) * math.radians(self.degrees)
         cos_N, sin_N, zero_N = angle_N.cos(), angle_N.sin(), torch.zeros_like(angle_N)
-        return transformed(images_NHWC, torch.stack([cos_N, -sin_N, zero_N, sin_N, cos_N, zero_N], 1).view(-1, 2, 3))
+        tall = images_NHWC.shape[1] / images_NHWC.shape[2]  # x runs over the width from -1 to 1, y over the height
+        entries_N6 = torch.stack([cos_N, -sin_N * tall, zero_N, sin_N / tall, cos_N, zero_N], 1)
+        return transformed(images_NHWC, entries_N6.view(-1, 2, 3))
 
 
 class ColorJitter(Augmentation):

@@ -21,7 +21,7 @@ from project.support.compilation import Compilation
 from project.support.errors import UserError, blamed_on, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
-from project.support.remembered import undisturbed
+from project.support.remembered import Generator, set_state, state_of, torch_generators, undisturbed
 from project.support.seeds import NETWORK, seed_kept, spread
 
 NetworkCallable = Callable[[], nn.Module]
@@ -132,9 +132,8 @@ class Classifier(LightningModule):
         self.network.to(memory_format=torch.channels_last)  # which is faster
         if not takes_channels_last(self.network, self.image_shape):
             self.network.to(memory_format=torch.contiguous_format)
-            if type(self.network).__module__.startswith(
-                ("torch.jit", "torch._dynamo")
-            ):  # which refuse hooks, or lose them
+            if type(self.network).__module__.startswith(("torch.jit", "torch._dynamo")):
+                # These refuse hooks, or lose them.
                 self.network = nn.Sequential(self.network)
             self.network.register_forward_pre_hook(contiguous)
 
@@ -142,6 +141,7 @@ class Classifier(LightningModule):
         self.fresh: list[Weights] | None = None  # what the drawn weights tell, before a checkpoint is loaded
         self.counted = -1  # number of the last batch that is in the metrics
         self.accumulated: list[tuple[Any, int]] = []  # batches and their numbers, whose gradients wait for a step
+        self.draws: dict[int, list[tuple[Generator, Any]]] = {}  # by batch, what the generators were at before it
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning writes down the name of each hook that it calls, some forty times a step, and each time torch checks
@@ -202,6 +202,12 @@ class Classifier(LightningModule):
         self.accumulated.append((batch, batch_idx))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        first_time = batch_idx > self.counted  # an optimizer may need a batch's gradient twice (SAM)
+        if first_time:
+            self.draws[batch_idx] = [(generator, state_of(generator)) for generator in torch_generators()]
+        else:  # of the same loss: mixed and dropped alike
+            for generator, state in self.draws.get(batch_idx, ()):
+                set_state(generator, state)
         images_NCHW, labels_N = batch
         targets = labels_N
         for regularizer in filter(changes_batches, self.regularization):
@@ -210,7 +216,7 @@ class Classifier(LightningModule):
             images_NCHW, targets = regularizer.change_batch(images_NCHW, targets)
         logits_NK = self(images_NCHW)
         loss = F.cross_entropy(logits_NK, targets)
-        if batch_idx > self.counted:  # an optimizer may need a batch's gradient twice (SAM)
+        if first_time:
             # As in validation: without penalties, with the true labels.
             self.train_metrics.update(logits_NK, labels_N)
             self.counted = batch_idx
@@ -241,6 +247,7 @@ class Classifier(LightningModule):
             return optimizer_closure()
 
         optimizer.step(closure=gradients_of_all)
+        self.draws.clear()
         if not asked:
             name = type(self.trainer.optimizers[0]).__name__
             raise UserError(f"model.optimizer: {name}.step never calls its closure; {CALL_CLOSURE}")

@@ -4,6 +4,7 @@ What to see: with weights that are too small the signal dies on its way through 
 large it explodes. Xavier and He choose the variance that keeps it, for symmetric activations and for rectifiers.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -14,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from project.support.errors import in_range, note
 from project.support.fresh_weights import fans
+from project.support.wording import listed
 
 Layer = nn.Conv2d | nn.Linear  # whose weights are drawn
 ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "sigmoid", "selu"]] = {
@@ -28,6 +30,7 @@ ACTIVATION_NAMES: dict[type[nn.Module], Literal["relu", "leaky_relu", "tanh", "s
     **dict.fromkeys((nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish, nn.ELU, nn.CELU, nn.Softplus), "relu"),
 }
 ACTIVATIONS = tuple(ACTIVATION_NAMES)
+LEAST_MOVE = 0.1  # of the way to variance 1: a scaling that takes a layer less far has no hold on its outputs
 
 
 class PresumedReLU(nn.ReLU):
@@ -198,7 +201,8 @@ class Dirac(Initialization):
 class LSUV(Orthogonal):
     """Orthogonal, then scaled layer by layer, from the first to the last, until the outputs on real images have variance 1.
 
-    Layer-sequential unit variance: Mishkin and Matas 2016 (arXiv:1511.06422), algorithm 1.
+    Layer-sequential unit variance: Mishkin and Matas 2016 (arXiv:1511.06422), algorithm 1. Weights whose scale makes no
+    difference, as with weight standardization, are left as they were drawn, which is told.
 
     Args:
         tolerance: By how much the variance may differ from 1, > 0.
@@ -210,12 +214,21 @@ class LSUV(Orthogonal):
         self.max_trials = in_range("model.initialization: max_trials", max_trials, "[1, inf)")
 
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
-        for _, layer, _ in weight_layers(network):
+        unmoved = []
+        for name, layer, _ in weight_layers(network):
+            variance = output_of(layer, network, images_NCHW).var().item()
             for _ in range(self.max_trials):
-                variance = output_of(layer, network, images_NCHW).var().item()
                 if variance == 0 or abs(variance - 1) <= self.tolerance:
                     break
+                kept = copy.deepcopy(layer.state_dict())
                 set_weight(layer, layer.weight.detach() / math.sqrt(variance))
+                before, variance = variance, output_of(layer, network, images_NCHW).var().item()
+                if abs(variance - before) < LEAST_MOVE * abs(before - 1):
+                    layer.load_state_dict(kept)
+                    unmoved.append(name)
+                    break
+        if unmoved:
+            note(f"LSUV: leaves {listed(unmoved)} alone: scaling the weights there does not change what comes out")
 
 
 class PatchWhitening(He):

@@ -73,6 +73,7 @@ class MLP(nn.Module):
         super().__init__()
         check_counts(width=width)
         check_counts(0, depth=depth)
+        self.image_size = image_size
         widths = [in_channels * image_size**2] + [width] * depth
         self.flatten = nn.Flatten()
         self.hidden = nn.Sequential(
@@ -81,7 +82,10 @@ class MLP(nn.Module):
         self.head = nn.Linear(widths[-1], num_classes)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K)."""
+        """(N, C, H, W) -> logits (N, K). Raises UserError where the images are not square."""
+        if images_NCHW.shape[-1] != self.image_size:
+            height, width = images_NCHW.shape[-2:]
+            raise UserError(f"model.network: MLP takes square images, and these are {height}x{width}; take ConvNet")
         return self.head(self.hidden(self.flatten(images_NCHW)))
 
 

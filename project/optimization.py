@@ -1,7 +1,8 @@
 """Unit 1: optimization. Any optimizer and schedule of `torch.optim` can be named in the YAML; here are those it lacks.
 
 What to see: how fast the training loss falls, and where it ends. A schedule takes its peak from the optimizer's `lr`
-and its length from the run, so any schedule works with any optimizer and no number is written twice.
+and its length from the run, so any schedule works with any optimizer and no number is written twice. A checkpoint keeps
+that length, as `total_steps`; WarmupCosine alone takes the run's anew.
 """
 
 import math
@@ -53,6 +54,7 @@ class Muon(Optimizer):
         in_range("model.optimizer: eps", eps, "(0, inf)")
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        groups = [{**group, "params": list(group["params"])} for group in groups]  # a generator can be read once only
         matrices = [p for group in groups for p in group["params"] if p.ndim >= 2]
         head = matrices[-1] if len(matrices) > 1 else None
         split = []
@@ -116,8 +118,8 @@ class SAM(SGD):
     """Sharpness-aware minimization: SGD with the gradient at the worst point nearby. Each step costs two.
 
     w' = w + rho g(w) / |g(w)|, then SGD's step from w with g(w'). Minima whose surroundings are low, too, generalize
-    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. The running averages of batch normalization
-    take in both points.
+    better. Foret et al. 2021 (arXiv:2010.01412), equation 2 and algorithm 1. Both gradients are of the same batch, mixed and
+    dropped alike. The running averages of batch normalization take in both points.
 
     Args:
         lr: >= 0.
@@ -181,7 +183,8 @@ class Cosine(lr_scheduler.CosineAnnealingLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, final_lr: float = 0.0):
         in_range("model.scheduler: final_lr", final_lr, "[0, inf)")
-        super().__init__(optimizer, T_max=total_steps or 1, eta_min=final_lr)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, T_max=self.total_steps, eta_min=final_lr)
 
 
 class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
@@ -191,7 +194,8 @@ class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
     Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5.
 
     Args:
-        total_steps: Steps of the whole run; the Classifier fills it in. The last cycle ends with it.
+        total_steps: Steps of the whole run; the Classifier fills it in. Cycles are whole numbers of steps, rounded up, so
+            the run may end before the last one does.
         cycles: Number of cycles, >= 1.
         growth: Length of a cycle / length of the one before, >= 1.
     """
@@ -200,7 +204,8 @@ class CosineRestarts(lr_scheduler.CosineAnnealingWarmRestarts):
         in_range("model.scheduler: cycles", cycles, "[1, inf)")
         in_range("model.scheduler: growth", growth, "[1, inf)")
         parts = sum(growth**cycle for cycle in range(cycles))
-        super().__init__(optimizer, T_0=-(-(total_steps or 1) // parts), T_mult=growth)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, T_0=-(-self.total_steps // parts), T_mult=growth)
 
 
 class WarmupCosine(lr_scheduler.LambdaLR):
@@ -250,6 +255,8 @@ class OneCycle(lr_scheduler.OneCycleLR):
         in_range("model.scheduler: pct_start", pct_start, "(0, 1)")
         in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         in_range("model.scheduler: final_div_factor", final_div_factor, "[1, inf)")
+        if pct_start * (total_steps or 1) == 1:  # torch divides by the steps between the first one and the peak
+            raise UserError(f"model.scheduler: pct_start {pct_start:g} of {total_steps} steps is 1 step; take more")
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -277,7 +284,8 @@ class Cyclic(lr_scheduler.CyclicLR):
         in_range("model.scheduler: div_factor", div_factor, "[1, inf)")
         highest = [group["lr"] for group in optimizer.param_groups]
         lowest = [rate / div_factor for rate in highest]
-        half = (total_steps or 1) / cycles / 2
+        self.total_steps = total_steps or 1
+        half = self.total_steps / cycles / 2
         # Half a cycle need not be a whole number of steps, whatever torch's annotation says.
         super().__init__(optimizer, lowest, highest, step_size_up=half, cycle_momentum=False)  # type: ignore[arg-type]
 
@@ -292,7 +300,8 @@ class Polynomial(lr_scheduler.PolynomialLR):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, power: float = 1.0):
         in_range("model.scheduler: power", power, "(0, inf)")
-        super().__init__(optimizer, total_iters=total_steps or 1, power=power)
+        self.total_steps = total_steps or 1
+        super().__init__(optimizer, total_iters=self.total_steps, power=power)
 
 
 class Plateau(lr_scheduler.ReduceLROnPlateau):
@@ -301,7 +310,7 @@ class Plateau(lr_scheduler.ReduceLROnPlateau):
     Args:
         monitor: The metric, such as val/loss or val/accuracy.
         factor: In (0, 1).
-        patience: Epochs without an improvement that do not lower the rate yet, >= 0.
+        patience: As many epochs in a row without an improvement leave the rate as it is, and one more lowers it; >= 0.
     """
 
     def __init__(self, optimizer: Optimizer, monitor: str = "val/loss", factor: float = 0.3, patience: int = 1):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pytorch_lightning import Callback
 from pytorch_lightning import callbacks as lightning_callbacks
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim.swa_utils import get_ema_avg_fn
 from torchvision.ops import StochasticDepth as DropBranch
 from torchvision.transforms import v2
@@ -53,7 +54,7 @@ def changes_batches(regularizer: Regularizer) -> bool:
 
 
 # On the loss: the lecture's augmented error E_aug(w) = E(w) + (lambda / N) Omega(w). `factor` is lambda / N, so it means
-# the same for any number of images N. Biases and normalization layers are not penalized.
+# the same for any number of images N. Biases, normalization layers and weight normalization's lengths are not penalized.
 
 
 class Penalty(Regularizer):
@@ -71,7 +72,20 @@ class Penalty(Regularizer):
         raise NotImplementedError
 
     def penalty(self, network: nn.Module) -> Tensor | float:
-        return self.factor * sum(self.omega(p) for p in network.parameters() if p.ndim > 1)
+        spared = scales(network)
+        return self.factor * sum(self.omega(p) for p in network.parameters() if p.ndim > 1 and p not in spared)
+
+
+def scales(network: nn.Module) -> set[nn.Parameter]:
+    """The parameters of a network that only scale and shift, and have several axes: (C, H, W) or, of weights, (O, 1, ...)."""
+    found: set[nn.Parameter] = set()
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+            found.update(module.parameters(recurse=False))
+        elif isinstance(module, parametrize.ParametrizationList) and hasattr(module, "original0"):
+            length = module.get_parameter("original0")  # of weight normalization; its directions are original1
+            found.update([length] if length.numel() == max(length.shape, default=1) else [])
+    return found
 
 
 class L1(Penalty):
@@ -240,7 +254,8 @@ class WeightDecay(Regularizer):
 
     Args:
         weight_decay: The factor, >= 0.
-        biases_too: Also shrink biases and the scale and shift of normalization layers.
+        biases_too: Also shrink parameters of one axis: biases, and the scale and shift of normalization layers. Those of
+            more axes, such as the lengths of weight normalization, are shrunk in any case.
     """
 
     def __init__(self, weight_decay: float = 5e-4, biases_too: bool = False):
@@ -271,12 +286,12 @@ class EarlyStopping(Regularizer):
     """Ends the training where a metric has not improved for `patience` epochs.
 
     Args:
-        patience: Epochs without an improvement that do not end it yet, >= 0.
+        patience: So many epochs in a row without an improvement end it, >= 1.
         monitor: The metric, such as val/loss or val/accuracy.
     """
 
     def __init__(self, patience: int = 3, monitor: str = "val/loss"):
-        self.patience = in_range("model.regularization: patience", patience, "[0, inf)")
+        self.patience = in_range("model.regularization: patience", patience, "[1, inf)")
         self.monitor = monitor
 
     def callbacks(self) -> list[Callback]:

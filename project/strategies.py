@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import get_total_norm
 from torch.optim import SGD
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torchvision.ops import StochasticDepth
 
 from project.assignment import too_large
@@ -238,10 +238,12 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     else:
         remarks.append(f"{name}: the rate stays at {rates[0]:.3g} through all {epochs} epochs: it counts for nothing")
         return
-    length = getattr(scheduler, "T_max", None) or getattr(scheduler, "total_steps", None) or 0
-    if length > count:
+    given = getattr(classifier.scheduler, "keywords", {}).get("total_steps")  # a schedule need not keep it
+    length = getattr(scheduler, "T_max", None) or getattr(scheduler, "total_steps", None) or given or count
+    if length > count or length < count and not isinstance(scheduler, OneCycleLR):  # which a training refuses
         unit = "steps" if steps_each_batch(scheduler) else "epochs"
-        remarks.append(f"{name}: made for {length} {unit}, but the run has {count}: it breaks off")
+        ends = "it breaks off" if length > count else "it ends before the run"
+        remarks.append(f"{name}: made for {length} {unit}, but the run has {count}: {ends}")
 
 
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:

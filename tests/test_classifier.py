@@ -85,6 +85,11 @@ def test_the_later_of_two_of_a_kind_counts():
     assert [m.p for m in classifier.network.modules() if isinstance(m, torch.nn.Dropout)] == [0.2]
 
 
+def test_an_mlp_says_that_it_takes_square_images():
+    with pytest.raises(UserError, match="square images, and these are 28x14"):
+        Classifier(MLP, SGD, image_shape=(1, 28, 14))(torch.zeros(2, 1, 28, 14))
+
+
 def test_too_many_stages_are_told():
     with pytest.raises(UserError, match="stages"):
         Classifier(functools.partial(ConvNet, stages=9), SGD)

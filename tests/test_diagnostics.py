@@ -74,6 +74,13 @@ def test_looking_changes_nothing(recorded, tmp_path):
     assert not (blind.folder / "figures" / "gradients.png").exists()
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_a_run_in_another_precision_is_recorded_too(precision, tmp_path):
+    options = [*TINY, "--trainer.max_epochs=1", f"--trainer.precision={precision}", f"--run.folder={tmp_path}"]
+    cli = run(["fit", "--config", "configs/base.yaml", *options])
+    assert (cli.folder / "figures" / "activations.png").exists()
+
+
 OF_ALL_KINDS = """
 import torch
 from torch import nn

@@ -20,6 +20,7 @@ from project.initialization import (
     weight_layers,
 )
 from project.networks import MLP, ConvNet, ResNet
+from project.normalization import WeightStandardization
 from project.training.command_line import run
 
 
@@ -209,6 +210,18 @@ def test_lsuv_gives_every_layer_unit_variance(network):
     strategy.adapt(network, images_NCHW)
     for name, layer, _ in weight_layers(network):
         assert output_of(layer, network, images_NCHW).var().item() == pytest.approx(1, abs=0.011), name
+
+
+def test_lsuv_leaves_weights_alone_whose_scale_makes_no_difference(capsys):
+    torch.manual_seed(0)
+    network, strategy = ConvNet(width=4, stages=1, normalization=WeightStandardization()), LSUV()
+    strategy(network)
+    first = network.stem[0].parametrizations.weight.original
+    drawn = first.detach().clone()
+    strategy.adapt(network, torch.randn(64, 3, 32, 32) * 5)
+    assert torch.equal(first, drawn)
+    assert "LSUV: leaves stem.0, " in capsys.readouterr().err
+    assert output_of(network.head, network, torch.randn(64, 3, 32, 32) * 5).var().item() == pytest.approx(1, abs=0.2)
 
 
 def test_the_first_layer_whitens_patches_of_the_images():

@@ -24,6 +24,7 @@ from project.optimization import (
     WarmupCosine,
     orthogonalized,
 )
+from project.regularization import Dropout, Regularizer
 from project.support.errors import UserError
 from project.training.command_line import run
 
@@ -260,3 +261,46 @@ def test_muon_in_bfloat16_goes_nearly_the_same_way():
         ends.append(weight.detach() - start)
     assert torch.nn.functional.cosine_similarity(*(end.flatten() for end in ends), dim=0) > 0.99
     assert ends[1].dtype == torch.float32
+
+
+def test_muon_takes_groups_whose_parameters_can_be_read_once_only():
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
+    groups = Muon([{"params": network.parameters()}]).param_groups
+    assert [(group["orthogonal"], len(group["params"])) for group in groups] == [(True, 1), (False, 3)]
+
+
+def test_a_one_cycle_whose_rise_is_one_step_is_refused_in_words():
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    with pytest.raises(UserError, match="pct_start 0.25 of 4 steps"):
+        OneCycle(optimizer, total_steps=4, pct_start=0.25)
+
+
+class Drawing(Regularizer):
+    """Writes down what it draws for each batch, and what dropout will draw after it."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def change_batch(self, images_NCHW, targets_NK):
+        self.drawn.append(torch.rand(1).item())
+        return images_NCHW, targets_NK
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_sam_s_two_gradients_are_of_the_same_draws(accumulated):
+    torch.manual_seed(0)
+    drawing, masks = Drawing(), []
+    network = functools.partial(MLP, depth=0)
+    classifier = Classifier(network, functools.partial(SAM, lr=0.1), regularization=[drawing, Dropout(0.5)])
+    classifier.network.head.dropout.register_forward_hook(
+        lambda m, i, dropped: masks.append((dropped == 0).sum().item())
+    )
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", limit_val_batches=0, accumulate_grad_batches=accumulated, **quiet
+    )
+    trainer.fit(classifier, datamodule=ImageData(Glyphs(80, 20, 20), batch_size=20))
+    for seen in (drawing.drawn, masks):
+        steps = [seen[first : first + 2 * accumulated] for first in range(0, 8, 2 * accumulated)]
+        assert all(step[:accumulated] == step[accumulated:] for step in steps), seen
+        assert len(seen) == 8 and len(set(seen)) == 4, "each batch has draws of its own"

@@ -18,6 +18,7 @@ from project.regularization import (
     SWA,
     CutMix,
     Dropout,
+    EarlyStopping,
     ElasticNet,
     GradientClipping,
     LabelSmoothing,
@@ -43,6 +44,13 @@ def test_penalties_are_the_lecture_s():
     assert L1(0.1).penalty(network).item() == pytest.approx(0.1 * 6)
     assert L2(0.1).penalty(network).item() == pytest.approx(0.1 * 14)
     assert ElasticNet(0.1, l1_ratio=0.25).penalty(network).item() == pytest.approx(0.1 * (0.25 * 6 + 0.75 * 14))
+
+
+def test_scales_are_not_penalized_whatever_their_shape():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.LayerNorm([4, 8, 8]), nn.RMSNorm([4, 8, 8]))
+    nn.utils.parametrizations.weight_norm(network[0])  # g is (4, 1, 1, 1)
+    directions = network[0].parametrizations.weight.original1
+    assert L2(1.0).penalty(network).item() == pytest.approx(directions.square().sum().item())
 
 
 def test_for_sgd_an_l2_penalty_is_weight_decay_of_twice_the_factor():
@@ -217,11 +225,12 @@ def test_early_stopping_stops(tmp_path, monkeypatch):
     still = "--model.optimizer.lr=1e-30"  # the loss stays the same, to the last digit
     cli = run(["fit", "--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}", still,
                f"--model.regularization+={stopping}"])  # fmt: skip
-    assert cli.trainer.current_epoch < 4
+    assert cli.trainer.current_epoch == 2, "the first epoch without an improvement ends it"
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda: L1(-1), lambda: Dropout(1.5), lambda: Mixup(0), lambda: SWA(0), lambda: EMA(2)]
+    "wrong",
+    [lambda: L1(-1), lambda: Dropout(1.5), lambda: Mixup(0), lambda: SWA(0), lambda: EMA(2), lambda: EarlyStopping(0)],
 )
 def test_values_out_of_range_are_told(wrong):
     from project.support.errors import UserError

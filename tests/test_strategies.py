@@ -14,11 +14,11 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He
-from project.networks import ConvNet
+from project.networks import MLP, ConvNet
 from project.normalization import BatchNormalization
-from project.optimization import Cosine, OneCycle
+from project.optimization import Cosine, CosineRestarts, Cyclic, OneCycle, Polynomial, WarmupCosine
 from project.regularization import Dropout, WeightDecay
-from project.strategies import census
+from project.strategies import census, optimization
 
 SGD = functools.partial(torch.optim.SGD, lr=0.1)
 
@@ -156,15 +156,41 @@ def test_a_schedule_that_cannot_be_is_one_line(options, said, tmp_path, capsys):
     assert told.startswith(f"error: {said}") and told.count("\n") == 1
 
 
-def test_a_run_that_goes_on_behind_the_end_of_its_schedule_is_one_line(tmp_path, capsys):
-    one_cycle = ["--model.scheduler=OneCycle", "--trainer.enable_checkpointing=true"]
-    assert fit(tmp_path, *one_cycle, "--trainer.max_epochs=1", "--run.name=first") == 0
-    capsys.readouterr()
+@pytest.mark.parametrize(("name", "goes_on"), [("OneCycle", False), ("Cosine", False), ("WarmupCosine", True)])
+def test_a_run_that_goes_on_for_longer_than_its_schedule_was_made_for_is_one_line(name, goes_on, tmp_path, capsys):
+    schedule = [f"--model.scheduler={name}", "--trainer.enable_checkpointing=true"]
+    assert fit(tmp_path, *schedule, "--trainer.max_epochs=1", "--run.name=first") == 0
     checkpoint = f"--ckpt_path={tmp_path / 'first' / 'checkpoints' / 'last.ckpt'}"
-    assert fit(tmp_path, *one_cycle, "--trainer.max_epochs=2", checkpoint) == 2
-    said = "error: model.scheduler: OneCycle ends after 10 steps in this checkpoint, and the run has 20; "
+    capsys.readouterr()
+    assert fit(tmp_path, *schedule, checkpoint, "--trainer.max_epochs=1") == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told == f"{said}train all epochs anew, without --ckpt_path"
+    assert "no epoch is left to train; " in told and ("train anew" in told) == (not goes_on)
+    assert fit(tmp_path, *schedule, checkpoint, "--trainer.max_epochs=2") == (0 if goes_on else 2)
+    if not goes_on:
+        said = f"error: model.scheduler: {name} was made for 10 steps in this checkpoint, and this run asks for 20; "
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told == f"{said}train anew, without --ckpt_path, or keep the length of the run"
+
+
+def test_a_schedule_that_was_given_its_length_goes_on_with_it(tmp_path):
+    """Nothing is amiss where the length in the settings was no other when the checkpoint was written."""
+    schedule = ["--model.scheduler=Cosine", "--model.scheduler.total_steps=30", "--trainer.enable_checkpointing=true"]
+    assert fit(tmp_path, *schedule, "--trainer.max_epochs=1", "--run.name=first") == 0
+    checkpoint = f"--ckpt_path={tmp_path / 'first' / 'checkpoints' / 'last.ckpt'}"
+    assert fit(tmp_path, *schedule, "--trainer.max_epochs=2", checkpoint) == 0
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [(None, None), (30, "made for 30 steps, but the run has 75: it ends before the run"), (90, "it breaks off")],
+)
+def test_a_schedule_of_another_length_than_the_run_is_told(length, said):
+    for schedule in (Cosine, CosineRestarts, Cyclic, Polynomial, WarmupCosine):
+        remarks = []
+        chosen = functools.partial(schedule, total_steps=length)
+        linear = Classifier(functools.partial(MLP, depth=0), SGD, scheduler=chosen)
+        assert [found.name for found in optimization(linear, epochs=15, steps=75, remarks=remarks)]
+        assert [remark.endswith(said) for remark in remarks] == ([True] if said else []), schedule
 
 
 def test_augmentation_counts():

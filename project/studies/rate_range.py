@@ -85,7 +85,7 @@ class RateSweep(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.losses[-1].append(outputs["loss"].item())
+        self.losses[-1].append(outputs["loss"].item() * trainer.accumulate_grad_batches)  # Lightning has divided it
         if read(self.points()).diverged is not None:
             trainer.should_stop = True
 

@@ -159,11 +159,16 @@ def undisturbed(*things: Any) -> Iterator[Memory]:
 
 def shared_generators() -> list[Generator]:
     """The generators that everybody draws from."""
+    of_modules = random.getstate.__self__, numpy.random.get_state.__self__  # type: ignore[attr-defined]  # methods
+    return [*torch_generators(), *of_modules]
+
+
+def torch_generators() -> list[Generator]:
+    """Those of them that torch draws from, one for each device."""
     devices: tuple[Generator, ...] = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
     if torch.backends.mps.is_available():
         devices = (*devices, MetalGenerator())
-    of_modules = random.getstate.__self__, numpy.random.get_state.__self__  # type: ignore[attr-defined]  # methods
-    return [torch.default_generator, *devices, *of_modules]
+    return [torch.default_generator, *devices]
 
 
 def state_of(generator: Generator) -> Any:

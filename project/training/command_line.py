@@ -37,7 +37,7 @@ from project.training.known_settings import COMMANDS, OTHER_COMMANDS
 from project.training.next_step import next_step
 from project.training.parser_errors import explain, refused
 from project.training.run_folder import Run
-from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks
+from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks, lengths
 from project.training.summary import Record, report
 from project.training.threads import worthwhile_threads
 from project.training.trainer import Trainer
@@ -207,9 +207,10 @@ class CommandLine(LightningCLI):
             with self.threads():
                 self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)
             if checkpoint and self.record and not self.record.trained:
-                raise UserError(
-                    f"--ckpt_path {checkpoint}: no epoch is left to train; give a higher trainer.max_epochs"
-                )
+                longer = "give a higher trainer.max_epochs"
+                if any(lengths(self.trainer)):
+                    longer = "its schedule is over, too, so for more train anew with a higher trainer.max_epochs"
+                raise UserError(f"--ckpt_path {checkpoint}: no epoch is left to train; {longer}")
         except Exception:
             self.drop_folder()
             raise

@@ -50,7 +50,8 @@ class Diagnostics(Callback):
         self.network = pl_module.get_submodule("network")
         self.layers = weights_by_layer(self.network)
         images_NCHW = trainer.datamodule.sample(IMAGES)  # type: ignore[attr-defined]  # Lightning sets it
-        self.images_NCHW = images_NCHW.to(pl_module.device)
+        like = next(filter(torch.is_floating_point, self.network.parameters()), images_NCHW)  # trainer.precision's kind
+        self.images_NCHW = images_NCHW.to(pl_module.device, like.dtype)
         self.at_start = activations(self.network, self.images_NCHW)
         self.optimizer, self.batches = trainer.optimizers[0], trainer.num_training_batches
 

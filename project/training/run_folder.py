@@ -1,7 +1,7 @@
 """A run's folder, `runs/<name>/`.
 
 config.yaml    the complete configuration; `fit --config` it to repeat the run
-metrics.csv    one row an epoch
+metrics.csv    one row an epoch; `lr` is the rate at its end: of a schedule that steps once a batch, that of the next step
 summary.json   accuracy, epochs, seconds, the strategies that were really used
 checkpoints/   best.ckpt (highest val/accuracy) and last.ckpt
 figures/       learning curves

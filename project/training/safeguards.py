@@ -74,6 +74,7 @@ class FirstBatch(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
         check_rates(trainer.optimizers, trainer.lr_scheduler_configs)
+        self.lengths = lengths(trainer)  # before a checkpoint brings its own
         data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         with (
             undisturbed(pl_module.network, *pl_module.regularization, *data.augmentation),
@@ -85,7 +86,7 @@ class FirstBatch(Callback):
         check_lists(pl_module.network)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        check_lengths(trainer)
+        check_lengths(trainer, self.lengths)
 
 
 def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
@@ -97,16 +98,25 @@ def check_rates(optimizers: Iterable[Any], schedules: Iterable[Any]) -> None:
         raise UserError("model.optimizer: lr 0 trains nothing; take a rate above 0")
 
 
-def check_lengths(trainer: Trainer) -> None:
-    """Raises UserError where a schedule that takes no more steps than its own ends before the run, as a checkpoint's may."""
+def lengths(trainer: Trainer) -> list[int | None]:
+    """The steps that each schedule was made for; None where it has no length of its own."""
+    return [getattr(schedule.scheduler, "total_steps", None) for schedule in trainer.lr_scheduler_configs]
+
+
+def check_lengths(trainer: Trainer, asked: list[int | None]) -> None:
+    """Raises UserError where a schedule was made for another length, or takes no more steps than its own and ends too soon.
+
+    Args:
+        asked: The schedules' lengths by the settings. Those of a checkpoint's run take their place when it is loaded.
+    """
     steps = trainer.estimated_stepping_batches
-    for scheduler in (schedule.scheduler for schedule in trainer.lr_scheduler_configs):
-        if isinstance(scheduler, OneCycleLR) and scheduler.total_steps < steps:
-            ends = f"model.scheduler: {type(scheduler).__name__} ends after {scheduler.total_steps} steps"
-            if trainer.ckpt_path:
-                longer = f"{ends} in this checkpoint, and the run has {steps}"
-                raise UserError(f"{longer}; train all epochs anew, without --ckpt_path")
-            raise UserError(f"{ends}, and the run has {steps}; leave its total_steps out")
+    for schedule, length, here in zip(trainer.lr_scheduler_configs, lengths(trainer), asked):
+        name = f"model.scheduler: {type(schedule.scheduler).__name__}"
+        if length != here:
+            other = f"{name} was made for {length} steps in this checkpoint, and this run asks for {here}"
+            raise UserError(f"{other}; train anew, without --ckpt_path, or keep the length of the run")
+        if isinstance(schedule.scheduler, OneCycleLR) and length is not None and length < steps:
+            raise UserError(f"{name} ends after {length} steps, and the run has {steps}; leave its total_steps out")
 
 
 def check_augmentation(data: ImageData) -> None:
@@ -264,8 +274,11 @@ class FiniteLoss(Callback):
 
     def __init__(self) -> None:
         self.losses: list[Tensor] = []  # since the last look
+        self.steps: list[int] = []  # that they are of, from 1
         self.first = self.last = math.nan  # of the training, and before the step under way
-        self.seen = 0  # batches
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.steps.append(trainer.global_step + 1)  # one for several batches, where gradients are accumulated
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -280,20 +293,20 @@ class FiniteLoss(Callback):
 
     def look(self, trainer: Trainer) -> None:
         """Raises UserError where one of the losses since the last look is not finite."""
-        values, self.losses = torch.stack(self.losses).tolist(), []
-        for value in values:
-            self.seen += 1
+        values = torch.stack(self.losses) * trainer.accumulate_grad_batches  # by which Lightning has divided them
+        steps, self.losses, self.steps = self.steps, [], []
+        for step, value in zip(steps, values.tolist()):
             if not math.isfinite(value):
                 what = "NaN (no number)" if math.isnan(value) else "infinite"
-                where = f"in step {self.seen}, in epoch {trainer.current_epoch + 1}"
-                raise UserError(f"the loss became {what} {where}; {self.likeliest(trainer.optimizers)}")
+                where = f"in step {step}, in epoch {trainer.current_epoch + 1}"
+                raise UserError(f"the loss became {what} {where}; {self.likeliest(step, trainer.optimizers)}")
             self.first = value if math.isnan(self.first) else self.first
             self.last = value
 
-    def likeliest(self, optimizers: Iterable[Any]) -> str:
+    def likeliest(self, step: int, optimizers: Iterable[Any]) -> str:
         """What is likeliest to have done it, and what to try."""
         rate = max(group["lr"] for optimizer in optimizers for group in optimizer.param_groups)
-        if 1 < self.seen <= SOON or self.last > GROWN * self.first:
+        if 1 < step <= SOON or self.last > GROWN * self.first:
             grew = f", since it grew from {self.first:.3g} to {self.last:.3g} before" if self.last > self.first else ""
             return f"likeliest is a learning rate that is too large{grew}: try --model.optimizer.lr {rate / 10:.2g}"
         if math.isnan(self.last):

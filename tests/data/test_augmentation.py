@@ -79,6 +79,16 @@ def test_rotation_turns_by_an_angle_as_torchvision_does():
     assert angles_N.abs().max() > 10
 
 
+def test_what_is_turned_keeps_its_shape_also_in_images_that_are_not_square():
+    """The middle of a tall image is turned as the same square alone is."""
+    square_NHWC = photographs(6)
+    n, side = square_NHWC.shape[:2]
+    tall_NHWC = torch.nn.functional.pad(square_NHWC, (0, 0, 0, 0, side // 2, side // 2))
+    turned, expected = (RandomRotation(40)(images, seeded()).int() for images in (tall_NHWC, square_NHWC))
+    inner, below = slice(12, 20), slice(side // 2 + 12, side // 2 + 20)
+    assert (turned[:, below, inner] - expected[:, inner, inner]).abs().max() <= 1
+
+
 def test_color_jitter_changes_brightness_contrast_and_saturation():
     grey_N111 = torch.tensor([100.0, 150.0]).view(2, 1, 1, 1)
     flat_NHWC = grey_N111.expand(2, 4, 4, 3).to(torch.uint8)

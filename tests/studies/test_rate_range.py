@@ -55,6 +55,7 @@ def test_every_group_s_rate_grows_by_the_same_factor_and_nothing_is_validated(ac
     command_line = made(without_schedule(merged(read_arguments([*TINY, *more]).overlays)), "fit --find-lr")
     points = swept(command_line)
     assert [rate for rate, _ in points] == pytest.approx([rate_range.rate_of(step) for step in range(6)])
+    assert points[0].loss > 1.8, "that of guesses among ten classes, ln 10, also where it is of several batches"
     ratios = {group["lr"] / HIGHEST for group in command_line.trainer.optimizers[0].param_groups}
     assert sorted(ratios) == pytest.approx([0.1, 1])  # adam_lr 0.002, lr 0.02
     assert not any(name.startswith("val") for name in command_line.trainer.callback_metrics)

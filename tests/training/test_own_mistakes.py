@@ -1,16 +1,20 @@
 """Mistakes in a student's own code, acted out: each is one line with its place, a cure, and exit status 2."""
 
 import importlib
+import math
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from main import main
+from project.support.errors import UserError
 from project.training.command_line import made
 from project.training.configuration import merged, read_arguments
+from project.training.safeguards import FiniteLoss
 from tests.mistakes.own_code import (
     COUNTS,
     IMPORTS,
@@ -85,6 +89,26 @@ def test_a_loss_that_is_lost_later_leaves_the_epochs_before_it(fit, tmp_path):
     assert status == 2 and "in step 6, in epoch 2" in lines[-1]
     (metrics,) = tmp_path.glob("runs/*/metrics.csv")
     assert metrics.read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([0, 0, 1, 1], "in step 2, in epoch 7; likeliest is a learning rate"),  # two batches a step
+        ([500, 501, 502], "in step 503, in epoch 7; it was 2.3 in the step before"),  # of a run that went on
+    ],
+)
+def test_a_loss_that_is_lost_is_told_with_the_optimizer_s_step(steps, said):
+    rates = SimpleNamespace(param_groups=[{"lr": 0.1}])
+    trainer = SimpleNamespace(current_epoch=6, is_last_batch=False, optimizers=[rates], accumulate_grad_batches=2)
+    looking = FiniteLoss()
+    for number, step in enumerate(steps, 1):
+        trainer.global_step = step
+        looking.on_train_batch_start(trainer, None, None, number)
+        loss = torch.tensor(math.nan if number == len(steps) else 1.15)  # divided by two batches
+        looking.on_train_batch_end(trainer, None, {"loss": loss}, None, number)
+    with pytest.raises(UserError, match=said):
+        looking.on_train_end(trainer, None)
 
 
 @pytest.mark.parametrize(
