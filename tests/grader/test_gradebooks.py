@@ -12,6 +12,7 @@ from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import Entry
 from grader.publish.canvas import gradebook
+from grader.publish.moodle import worksheet
 from grader.rules import Rules
 from tests.fixtures.gradebook_exports import (
     BOM,
@@ -180,9 +181,13 @@ BOB = ["Bob,3,2024003,bob@x.edu"]
         (
             {"a": {"login": ["bob"]}, "b": {"id": ["bob@z.org"], "login": ["bob@z.org"]}},
             BOB,
-            {},
-            "b: fits a row that others",
+            {"Bob": "1.00"},
+            "b",
         ),
+        ({"a": {"login": ["bob"]}, "b": {"id": ["Bob"]}}, BOB, {}, "b: fits a row that others"),
+        ({"1001": {"id": ["1001"], "login": ["bob@z.org"]}}, BOB, {}, "1001"),
+        ({"bob": {"id": ["bob"], "login": ["bob@z.org"]}}, BOB, {}, "bob"),
+        ({"1001": {"id": ["1001"], "login": ["bob@z.org"]}}, ["Bob,3,2024003,bob"], {"Bob": "1.00"}, ""),
         ({"bob": {"id": ["bob"]}, "2024003": {}}, BOB, {"Bob": "1.00"}, "2024003"),
         (
             {"eve": {"id": ["2024003"]}, "bob": {"canvas": ["3"]}},
@@ -199,6 +204,24 @@ def test_rows_and_students_are_matched_one_to_one_or_left_empty_and_told(entries
     found, told = filled_in(entries, rows, tmp_path)
     assert found == expected and said in told
     assert all(student in told for student, row in zip(entries, range(9)) if f"{row + 1}.00" not in found.values())
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "filled"),
+    [("Group", "lee", ""), ("Department", "20261102", ""), ("그룹", "lee", "")]
+    + [(heading, "20261102", "91.00") for heading in ("ID number", "개인번호", "학번")]
+    + [(heading, "Lee", "91.00") for heading in ("Username", "아이디")]
+    + [(heading, "lee@x.kr", "91.00") for heading in ("Email address", "이메일 주소")],
+)
+def test_only_ids_logins_and_mail_addresses_tell_whose_row_of_moodle_s_it_is(heading, cell, filled, tmp_path):
+    columns = ["Identifier", "Full name", heading, "Status", "Grade", "Maximum grade", "Last modified (grade)"]
+    rows = [columns, ["Participant 11", "Kim", cell, "lee", "", "110.00", "-"]]
+    (tmp_path / "in.csv").write_text(BOM + "\n".join(map(",".join, rows)), encoding="utf-8")
+    known_as = {"id": ["20261102"], "login": ["lee"]}
+    lee = Entry(student="lee", name="Lee", verdict="passed", tier="verified", total=91.0, known_as=known_as)
+    found = worksheet([lee], tmp_path / "in.csv", None, {"lee": ""}, 110)
+    (row,) = csv.DictReader(io.StringIO(found.text.removeprefix(BOM)))
+    assert row["Grade"] == filled and found.left_out == ([] if filled else ["lee"])
 
 
 def hand_in_and_export(folder, results, rules, rows, roster=None):
