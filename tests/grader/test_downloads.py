@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.hand_in_systems import HandIn, canvas, gradescope
 from grader.cli import main
-from grader.grading.hand_ins import is_late
+from grader.grading.hand_ins import ask_about_times, is_late
 from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import find_downloads, modified
 from grader.intake.last_in_time import counted
@@ -112,6 +112,19 @@ def test_the_table_of_times_takes_nothing_away_of_what_gradescope_says_of_who_ha
         "1002": ("Bada Lee", at(4), BY_METADATA),
         "1003": ("Juno Lee", at(9), BY_TABLE),
     }
+
+
+def test_the_table_of_times_overrules_canvas_s_mark(tmp_path):
+    """Which went by Canvas's own deadline."""
+    files, rules = {"work.zip": b"x"}, Rules(deadline=at(8))
+    for number in range(5):
+        canvas(tmp_path, [HandIn(f"s{number}", 100 + number, files, late=True)])
+    names = [each.source.name for each in find_downloads(tmp_path)]
+    (tmp_path / "times.csv").write_text("\n".join(["file,submitted", *(f"{name},2026-12-04T00:00Z" for name in names)]))
+    found = find_downloads(tmp_path)
+    assert {(each.submitted, each.time_by, each.late) for each in found} == {(at(4), BY_TABLE, False)}
+    ask_about_times(found, rules)
+    assert not any(is_late(each, rules, {}) for each in found)
 
 
 @pytest.mark.parametrize("in_table", ["NFC", "NFD"])
