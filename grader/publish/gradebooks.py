@@ -12,7 +12,7 @@ from typing import Any
 from grader.grading.ranking import Entry
 from grader.intake.roster import key
 from grader.intake.submission import safe_id
-from grader.safe_text import csv_text
+from grader.safe_text import as_written
 from grader.tables import separator_of
 from project.support.errors import UserError
 
@@ -23,6 +23,7 @@ GRADED = (
     "failed",
     "disqualified",
 )  # verdicts that stand; the others are ours to repeat
+MISSING = "missing"  # of who is on the roster and handed in nothing
 ENCODINGS = ("utf-8-sig", "cp949")  # what the systems write, and what a Korean Excel makes of it
 
 LEVELS = 3  # of what tells a student: a number, a whole id or login, a part of one
@@ -102,7 +103,7 @@ class Gradebook:
     def text(self, columns: Iterable[int], bom: bool) -> str:
         """The file with these columns alone."""
         kept = list(columns)
-        return csv_text(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
+        return as_written(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
 
     def matched(
         self, rows: list[list[str]], entries: list[Entry], system: str, number_at: int, ids_at: list[int]

@@ -13,6 +13,7 @@ from grader.intake.hand_in_times import LOGIN, NUMBER
 from grader.intake.roster import Student, kinds_of
 from grader.intake.system_names import MOODLE, canvas_s
 from grader.publish.gradebooks import (
+    MISSING,
     Filled,
     Gradebook,
     grade,
@@ -23,7 +24,7 @@ from grader.publish.gradebooks import (
     numeral,
     points,
 )
-from grader.safe_text import csv_text
+from grader.safe_text import csv_text, inert
 from grader.tables import heading
 
 # Headings in English and Korean, as the language packs have them; what nobody translated stays English.
@@ -102,13 +103,15 @@ def worksheet(
     found, told = book.matched(book.rows, entries, "moodle", 0, ids)
     known = []
     for row, entry in found:
+        if entry.verdict == MISSING:
+            continue
         name = row[1] if wanted > 1 else row[0]
         known.append(id(row))
         if changeable is not None and row[changeable].strip() in NO:
             told.append(f"{name}: is locked there, and stays as it is; the grade here is {grade(entry) or 'none yet'}")
             continue
         if comments is not None:
-            row[comments] = feedbacks[entry.student]
+            row[comments] = inert(feedbacks[entry.student])
         if is_word(row[wanted]):
             told.append(f"{name}: {row[wanted]} stays as it is; the grade here is {grade(entry) or 'none yet'}")
         elif maximum is not None and (points(entry) or 0.0) > maximum:

@@ -224,6 +224,39 @@ def test_only_ids_logins_and_mail_addresses_tell_whose_row_of_moodle_s_it_is(hea
     assert row["Grade"] == filled and found.left_out == ([] if filled else ["lee"])
 
 
+OWN_CELLS = ("-3.00", "-5 for copying", "=SUM(A1)", "+8210", "@lee")  # of the instructor and of the system
+
+
+def entry(verdict="missing", total=None):
+    known_as = {"id": ["20261102"]}
+    return Entry(student="lee", name="Lee", verdict=verdict, tier="verified", total=total, known_as=known_as)
+
+
+@pytest.mark.parametrize("cell", OWN_CELLS)
+@pytest.mark.parametrize("entries", [[], [entry()], [entry("passed", 91.0)]], ids=["nobody", "missing", "passed"])
+def test_rows_of_whom_nothing_was_handed_in_stay_as_they_are_whatever_is_in_them(entries, cell, tmp_path):
+    people = [
+        Person(102, "Lee", "Jun", "20261102", "lee", "-1.00", cell),
+        Person(103, cell, cell, cell, cell, cell, cell),
+    ]
+    moodle, canvas = moodle_worksheet(people), canvas_export(people)
+    (tmp_path / "in.csv").write_text(moodle, encoding="utf-8")
+    filled = worksheet(entries, tmp_path / "in.csv", None, {"lee": "<p>ours</p>"}, 110)
+    first, second, third = csv.reader(io.StringIO(filled.text))
+    before, own, other = csv.reader(io.StringIO(moodle))
+    grade = [entry.total for entry in entries if entry.total]
+    if grade:
+        own[before.index("Grade")], own[before.index("Feedback comments")] = "91.00", "<p>ours</p>"
+    assert (second, third) == (own, other)
+    (tmp_path / "in.csv").write_text(canvas, encoding="utf-8")
+    also = gradebook(entries, tmp_path / "in.csv", "Fifteen Epochs", 110)
+    for told, name in ((filled.told, "Jun Lee"), (also.told, "Lee, Jun")):
+        assert any("handed in nothing" in line and name in line for line in told) == (not grade)
+    own, other = list(csv.DictReader(io.StringIO(also.text)))[-3:-1]
+    assert own["Fifteen Epochs (4711)"] == ("91.00" if grade else "-1.00")
+    assert (other["SIS Login ID"], other["Fifteen Epochs (4711)"]) == (cell, cell)
+
+
 def hand_in_and_export(folder, results, rules, rows, roster=None):
     """What Canvas's gradebook of such rows gets of a folder that is graded."""
     if roster:
