@@ -41,6 +41,13 @@ def veiled_words(opened: OpenResults) -> dict[str, Marked]:
     return {each.student: Marked(key, *map(tuple, each.value["veil"])) for each in made if each.value.get("veil")}
 
 
+def drawn_before(ledger: Ledger) -> dict[str, int]:
+    """By the number, which pseudonym was drawn for whoever has withdrawn, also where that was taken back: it stays taken, so
+    that nobody else gets another one. Nothing of withdrawals by a version that did not keep it."""
+    made = [each for each in ledger.decisions.history() if each.kind == WITHDRAW]
+    return {each.student: each.value["drawn"] for each in made if each.value.get("drawn") is not None}
+
+
 def mark(student: str, secret: Secret) -> str:
     """What is left of an id: nobody can tell it from the mark without the secret."""
     return secret.digest("withdrawn", student).hex()
