@@ -118,11 +118,18 @@ class Gradebook:
             system: `canvas` or `moodle`, whose numbers stand at the end of the cells `number_at`.
             ids_at: Cells in which an id or a login may stand.
         """
-        known = {id(row): in_row(row, number_at, ids_at) for row in rows}
+        known_by: list[dict[Any, list[int]]] = [{} for _ in range(LEVELS)]  # the places of rows, by what fits them
+        for at, row in enumerate(rows):
+            for level, called in enumerate(in_row(row, number_at, ids_at)):
+                for each in called:
+                    known_by[level].setdefault(each, []).append(at)
+        of = {entry.student: of_entry(entry, system) for entry in entries}
         left, taken, found, told = list(entries), set[int](), Matches(), list[str]()
-        for level in range(LEVELS):
+        for level, known in enumerate(known_by):
             fits = {
-                entry.student: [row for row in rows if known[id(row)][level] & of_entry(entry, system)[level]]
+                entry.student: [
+                    rows[at] for at in sorted({at for each in of[entry.student][level] for at in known.get(each, ())})
+                ]
                 for entry in left
             }
             claimed = Counter(id(row) for some in fits.values() for row in some)

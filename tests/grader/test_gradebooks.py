@@ -11,6 +11,7 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import Entry
+from grader.publish import gradebooks
 from grader.publish.canvas import gradebook
 from grader.publish.moodle import worksheet
 from grader.rules import Rules
@@ -222,6 +223,16 @@ def test_only_ids_logins_and_mail_addresses_tell_whose_row_of_moodle_s_it_is(hea
     found = worksheet([lee], tmp_path / "in.csv", None, {"lee": ""}, 110)
     (row,) = csv.DictReader(io.StringIO(found.text.removeprefix(BOM)))
     assert row["Grade"] == filled and found.left_out == ([] if filled else ["lee"])
+
+
+@pytest.mark.parametrize("students", [20, 80])
+def test_each_student_and_each_row_of_a_gradebook_is_looked_at_once(students, tmp_path, monkeypatch):
+    asked = []
+    for look in (gradebooks.of_entry, gradebooks.in_row):
+        monkeypatch.setattr(gradebooks, look.__name__, lambda *about, look=look: asked.append(1) or look(*about))
+    logins = {f"s{at}": {"login": [f"s{at}"]} for at in range(students)}
+    found, _ = filled_in(logins, [f"{name},{at},,{name}@x.kr" for at, name in enumerate(logins)], tmp_path)
+    assert len(found) == students and len(asked) == 2 * students
 
 
 OWN_CELLS = ("-3.00", "-5 for copying", "=SUM(A1)", "+8210", "@lee")  # of the instructor and of the system
