@@ -148,7 +148,7 @@ def test_history_and_undo_at_the_command_line(course, capsys):
 
 
 def test_marks_are_not_for_persons():
-    value = {"mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]]}
+    value = {"mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]], "drawn": 5}
     told = line(Decision(1, "2026-12-01T10:00", "kang", "withdraw", "withdrawn-1", value, "", 0, True))
     assert told.endswith("kang  withdraw  withdrawn-1")
 
