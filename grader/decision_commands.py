@@ -10,7 +10,7 @@ from grader.safe_text import printable
 from project.support.arguments import ArgumentParser
 from project.support.errors import UserError
 
-NOT_FOR_PERSONS = {"mark", "also", "veil"}  # in what was decided: the marks of whoever withdrew
+NOT_FOR_PERSONS = {"mark", "also", "veil", "drawn"}  # in what was decided: what is left of whoever withdrew
 DIGEST = re.compile("[0-9a-f]{64}")
 if TYPE_CHECKING:
     from grader.ledger.decisions import Decision

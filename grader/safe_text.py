@@ -35,10 +35,16 @@ def inert(text: str) -> str:
 
 def csv_text(rows: Iterable[Iterable[Any]], delimiter: str = ",", bom: bool = True) -> str:
     """The rows as CSV, in which no cell can be a formula in a spreadsheet. Only with the mark (BOM) does Excel read Korean."""
+    return as_written(
+        ([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows), delimiter, bom
+    )
+
+
+def as_written(rows: Iterable[Iterable[Any]], delimiter: str, bom: bool) -> str:
+    """The same of cells that are another system's own, and come back to it unchanged."""
     text = io.StringIO()
     text.write("\ufeff" if bom else "")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

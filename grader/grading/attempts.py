@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from grader.grading.personal_rules import in_time
 from grader.grading.verdicts import checks_by
-from grader.ledger.ledger import Ledger
+from grader.ledger.ledger import Decided, Ledger
 from grader.ledger.submissions import Attempt, Graded, Noted, is_number, terms_for
 from grader.ledger.terms import NO_TERMS, Terms
 from grader.rules import LateWork, Rules
@@ -15,15 +15,21 @@ from grader.rules import LateWork, Rules
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-def counting(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator[Graded]:
-    """Every student's submission that counts (or one student's), with what is known of it, in order of the ids."""
-    known, chosen = ledger.terms(), {}
+def counting(
+    ledger: Ledger, rules: Rules, student: str | None = None, decided: Decided | None = None
+) -> Iterator[Graded]:
+    """Every student's submission that counts (or one student's), with what is known of it, in order of the ids.
+
+    Args:
+        decided: What was decided, where that is known already: who asks for one after the other reads it once.
+    """
+    decided, chosen = decided or ledger.decided(), {}
     for one, group in groupby(ledger.attempts(student), attrgetter("student")):
         attempts = list(group)
-        counts = counting_one(attempts, rules, known)
+        counts = counting_one(attempts, rules, decided.terms)
         if counts != attempts[-1]:
             chosen[one] = counts.row
-    return ledger.graded(checks_by(rules), student, chosen)
+    return ledger.graded(checks_by(rules), student, chosen, decided=decided)
 
 
 def counting_one(attempts: list[Attempt], rules: Rules, known: Mapping[str, Terms]) -> Attempt:

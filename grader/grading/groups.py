@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from grader.intake.downloads import Download, digest, is_readable
+from grader.apart import Apart, Failed
+from grader.intake.downloads import Download, is_readable
 from grader.intake.identity import of_roster
 from grader.intake.last_in_time import last_in_time
 from grader.intake.roster import Roster, Student
@@ -28,25 +30,48 @@ def for_groups(
     for student in roster.students if roster else ():
         if student.group:
             groups.setdefault(student.group, []).append(student)
-    for members in groups.values():
-        if handed_in := [counting[each.student] for each in members if each.student in counting]:
-            chosen = last_in_time(handed_in, is_late)
-            others = [each for each in handed_in if each is not chosen and is_readable(each.source)]
-            late = [each for each in others if is_late(each)]
-            late += [other for each in handed_in for other in each.passed_over]
-            for each in members:
-                passed_over = tuple(shared(other, each, None) for other in late)
-                counts = shared(chosen, each, counting.get(each.student))
-                counting[each.student] = replace(counts, passed_over=passed_over)
+    with Apart("grader.intake.submission") as apart:
+        digests = Digests(apart)
+        for members in groups.values():
+            if handed_in := [counting[each.student] for each in members if each.student in counting]:
+                chosen = last_in_time(handed_in, is_late)
+                others = [each for each in handed_in if each is not chosen and is_readable(each.source)]
+                late = [each for each in others if is_late(each)]
+                late += [other for each in handed_in for other in each.passed_over]
+                for each in members:
+                    passed_over = tuple(shared(other, each, None, digests) for other in late)
+                    counts = shared(chosen, each, counting.get(each.student), digests)
+                    counting[each.student] = replace(counts, passed_over=passed_over)
     return sorted(counting.values(), key=lambda each: each.student)
 
 
-def shared(chosen: Download, member: Student, own: Download | None) -> Download:
+class Digests:
+    """Digests of downloads, each of which is read once, in another process."""
+
+    def __init__(self, apart: Apart):
+        self.apart = apart
+        self.known = dict[Path, str]()
+
+    def differ(self, one: Download, other: Download) -> bool:
+        """Whether two downloads are other files, as far as they can be read."""
+        return one.source != other.source and (self.of(one.source) or one) != (self.of(other.source) or other)
+
+    def of(self, source: Path) -> str:
+        """Empty where it cannot be read, as those who examine it will say."""
+        if source not in self.known:
+            try:
+                self.known[source] = str(self.apart.call("digest_of", str(source.absolute())))
+            except Failed:
+                self.known[source] = ""
+        return self.known[source]
+
+
+def shared(chosen: Download, member: Student, own: Download | None, digests: Digests) -> Download:
     """The group's hand-in as that of a member, who may have an own one."""
     if member.student == chosen.student:
         return chosen
     flags = own.flags if own else ()
-    if own and (digest(own.source) or own) != (digest(chosen.source) or chosen):
+    if own and digests.differ(own, chosen):
         flags += (NOT_THEIR_OWN,)
     return replace(
         chosen,

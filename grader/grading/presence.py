@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import PurePath
 
 from grader.intake.identity import ALONE, refused_ids
@@ -36,25 +37,41 @@ def presence(runs: Runs, noted: Noted | None = None) -> Presence:
     """
     stays = {student for student, flags in (noted or {}).items() if ALONE in flags}
     stays |= refused_ids(flag for flags in (noted or {}).values() for flag in flags)
-    last = {student: number for number, (_, hand_ins) in enumerate(runs) for student in hand_ins}
+    last, last_over = (
+        dict[str, int](),
+        dict[str, int](),
+    )  # the number of the last run with each student, over each folder
+    at, called = (
+        dict[str, list[tuple[int, str]]](),
+        dict[str, list[tuple[int, str]]](),
+    )  # whose is there, or is called so
+    for number, (folder, hand_ins) in enumerate(runs):
+        last_over[folder] = number
+        for student, place in hand_ins.items():
+            last[student] = number
+            at.setdefault(place, []).append((number, student))
+            called.setdefault(PurePath(place).name, []).append((number, student))
     found = Presence()
     for student, number in last.items():
         before = runs[number][1]
-        place, later = before[student], runs[number + 1 :]
-        others = [
-            (other, lay, when)
-            for when, (_, hand_ins) in enumerate(later, number + 1)
-            for other, lay in hand_ins.items()
-            if before.get(other) != place  # who handed it in together with the student, then
-        ]
-        same = [other for other, lay, when in others if lay == place and came_from(runs[:when], other, place) == place]
-        if same and student not in stays:
-            found.superseded[student] = same[-1]
-        elif any(PurePath(place).is_relative_to(folder) for folder, _ in later):
+        place, later = before[student], [folder for folder, when in last_over.items() if when > number]
+        with_it = {other for _, other in at[place] if before.get(other) == place}  # who handed it in together, then
+        others = [one for one in since(number, at[place]) if one[1] not in with_it]
+        same = (other for when, other in others if came_from(runs[:when], other, place) == place)
+        if student not in stays and (new := next(same, "")):
+            found.superseded[student] = new
+        elif any(PurePath(place).is_relative_to(folder) for folder in later):
             found.flags[student] = NO_MORE
-        elif named := [other for other, lay, _ in others if PurePath(lay).name == PurePath(place).name]:
-            found.flags[student] = CAME_ANEW.format(named[-1])
+        elif named := next(
+            (other for _, other in since(number, called[PurePath(place).name]) if other not in with_it), ""
+        ):
+            found.flags[student] = CAME_ANEW.format(named)
     return found
+
+
+def since(number: int, those: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Of numbers of runs, in their order, and ids those after a run, the last one first."""
+    return takewhile(lambda one: one[0] > number, reversed(those))
 
 
 def came_from(runs: Runs, student: str, place: str) -> str:

@@ -63,14 +63,29 @@ def was_trained(ledger: Ledger, student: str, digest: str) -> bool:
     return digest in ledger.first_taken_in(student, trained=True)
 
 
-def same_place(runs: Runs, student: str, place: str, present: Collection[str]) -> set[str]:
-    """Other ids that the hand-in of this place had, alone, in earlier runs. Not of those who are `present` now: then what lies
-    where has changed, and not who it is."""
-    found = set()
+def ids_by_place(runs: Runs) -> dict[str, list[set[str]]]:
+    """By place, of each run the ids that the hand-in there had."""
+    found: dict[str, list[set[str]]] = {}
     for _, hand_ins in runs:
-        there = {other for other, lay in hand_ins.items() if lay == place}
-        found |= there if student not in there else set()
-    return found - {*present}
+        there: dict[str, set[str]] = {}
+        for student, lay in hand_ins.items():
+            there.setdefault(lay, set()).add(student)
+        for lay, students in there.items():
+            found.setdefault(lay, []).append(students)
+    return found
+
+
+def same_place(
+    places: Mapping[str, Sequence[set[str]]], student: str, place: str, present: Collection[str]
+) -> set[str]:
+    """Other ids that the hand-in of this place had, alone, in earlier runs. Not of those who are `present` now: then what lies
+    where has changed, and not who it is.
+
+    Args:
+        places: Of these runs, as `ids_by_place` gives them.
+    """
+    others = (there for there in places.get(place, ()) if student not in there)
+    return {other for there in others for other in there if other not in present}
 
 
 def said_of_renamed(runs: Runs, folder: str, untold: Mapping[str, str], present: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
 from grader.grading.personal_rules import in_time
-from grader.grading.quotas import Runs, quota, said_of_renamed, same_place, was_trained
+from grader.grading.quotas import Runs, ids_by_place, quota, said_of_renamed, same_place, was_trained
 from grader.grading.ranking import judged
 from grader.grading.verdicts import checks_by
 from grader.grading.withdrawals import measured_for
@@ -53,8 +53,8 @@ def register(
         By student, an estimate of how long a training takes, in any unit.
     """
     work: dict[str, float] = {}
-    terms = opened.ledger.terms()
-    known, runs = KnownIds(downloads, roster), opened.ledger.runs()
+    decided = opened.ledger.decided()
+    known, places = KnownIds(downloads, roster), ids_by_place(opened.ledger.runs())
     present = {each.student for each in downloads}
     came_late: dict[Any, Examined | None] = {}
     with Apart("grader.grading.examination") as apart:
@@ -65,15 +65,15 @@ def register(
                 note(TRIED_AGAIN.format(printable(str(error), 300)))
                 continue
             if opened.secret.part == "practice":
-                also = same_place(runs, found.student, place_of(download), present)
+                also = same_place(places, found.student, place_of(download), present)
                 if used := beyond_quota(opened.ledger, found, rules, also):
                     note(f"{found.student}: {used}; what was trained before stays on the board")
                     if found.student in opened.ledger.students():
                         work[found.student] = found.work  # of which a training may still be wanted
                     continue
             noted, own = about(found, download, opened, rules), found.digest
-            before = next(counting(opened.ledger, rules, found.student), None)
-            if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules, terms):
+            before = next(counting(opened.ledger, rules, found.student, decided), None)
+            if before and of_the_same(before, noted) and only_before_in_time(before, noted, rules, decided.terms):
                 if again := kept_examined(apart, before, download, opened.folder, rules.max_epochs):
                     if found.digest != before.digest:
                         late = printable(download.source.name)

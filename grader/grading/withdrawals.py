@@ -37,8 +37,15 @@ def called_by(ledger: Ledger) -> dict[str, str]:
 def veiled_words(opened: OpenResults) -> dict[str, Marked]:
     """By the number, what must be named on nobody's pages of whoever has withdrawn, under marks."""
     key = opened.secret.digest("veil").hex()
-    made = [each for each in opened.ledger.decisions.history() if each.kind == WITHDRAW]
-    return {each.student: Marked(key, *map(tuple, each.value["veil"])) for each in made if each.value.get("veil")}
+    made = opened.ledger.decisions.values(WITHDRAW)
+    return {number: Marked(key, *map(tuple, value["veil"])) for number, value in made if value.get("veil")}
+
+
+def drawn_before(ledger: Ledger) -> dict[str, int]:
+    """By the number, which pseudonym was drawn for whoever has withdrawn, also where that was taken back: it stays taken, so
+    that nobody else gets another one. Nothing of withdrawals by a version that did not keep it."""
+    made = ledger.decisions.values(WITHDRAW)
+    return {number: value["drawn"] for number, value in made if value.get("drawn") is not None}
 
 
 def mark(student: str, secret: Secret) -> str:
@@ -92,7 +99,7 @@ def back_again(opened: OpenResults) -> str | None:
 def measured_for(opened: OpenResults, by: str, digest: str) -> str:
     """The number under which the rest of a group kept what was measured of a hand-in, when whoever handed it in withdrew;
     empty where nothing was kept so. It counts on after that is taken back, and nobody trains it again."""
-    marks = {each.student: each.value["mark"] for each in opened.ledger.decisions.history() if each.kind == WITHDRAW}
+    marks = {number: value["mark"] for number, value in opened.ledger.decisions.values(WITHDRAW)}
     numbers = {number for number, marked in marks.items() if marked == (marks.get(by) or mark(by, opened.secret))}
     return next(iter(sorted(numbers & opened.ledger.measured_under(digest))), "") if numbers else ""
 

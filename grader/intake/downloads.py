@@ -219,7 +219,7 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
         number = match["file"].partition("_")[0]
         found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
         # Its files have the download's time.
-        return found if record else replace(found, submitted=None, time_by=BY_MARK)
+        return recorded(found, record) if record else replace(found, submitted=None, time_by=BY_MARK)
     if len(ways := moodle_s(name)) > 1:
         return nobody_s(download, TWO_WAYS.format(" or ".join(printable(way["id"]) for way in ways)))
     if ways:

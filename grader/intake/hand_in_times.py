@@ -5,7 +5,7 @@ Whatever has no such record is dated by git, by what is packed in an archive, or
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -95,12 +95,12 @@ def read_records(folder: Path, zone: tzinfo) -> Records:
     Raises:
         UserError: A table cannot be read, says what cannot be, or two worksheets of Moodle's differ.
     """
-    records, worksheets = Records(), dict[str, dict[str, Record]]()
+    records, worksheets, times = Records(), dict[str, dict[str, Record]](), dict[str, datetime]()
     for path in sorted(folder.iterdir()):
         if not path.is_file() or may_be_student_s(path.name):
             continue
         if path.name == TIMES:
-            records.by_name |= times_of(path)
+            times = times_of(path)
         elif path.name == METADATA:
             records.by_name |= metadata_of(path)
         elif path.name == SCORES:
@@ -110,14 +110,17 @@ def read_records(folder: Path, zone: tzinfo) -> Records:
         else:
             continue
         records.tables.add(path.name)
+    for name, time in times.items():  # at last, and of what a system says of the student it takes nothing away
+        told = records.by_name.get(name, Record(BY_TABLE))
+        records.by_name[name] = replace(told, by=BY_TABLE, submitted=time, late=False)
     if any(worksheet != records.by_number for worksheet in worksheets.values()):
         several = in_words([*map(printable, worksheets)])
         raise UserError(f"{folder}: {several} are worksheets of Moodle's that differ; leave the one of these downloads")
     return records
 
 
-def times_of(table: Path) -> dict[str, Record]:
-    """An instructor's own table. It comes first, whatever a system says."""
+def times_of(table: Path) -> dict[str, datetime]:
+    """An instructor's own table, by the download's name. It comes first, whatever a system says of the time."""
     expected = "expected the columns file and submitted, such as kim.zip and 2026-12-04T23:59:00+09:00"
     try:
         headings, rows = read_table(table)
@@ -132,7 +135,7 @@ def times_of(table: Path) -> dict[str, Record]:
                 raise ValueError(f"the time of {name} has no time zone")
     except ValueError as error:
         raise UserError(f"{table}: {error}; {expected}") from None
-    return {name: Record(BY_TABLE, time) for name, time in times.items()}
+    return times
 
 
 def worksheet_of(table: Path, zone: tzinfo) -> dict[str, Record]:

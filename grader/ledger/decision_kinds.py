@@ -61,11 +61,13 @@ class Round(Nothing):
 
 
 class Withdrawal(Nothing):
-    """Marks of the id, and of what else the student was called; for the veil, how long its words are, and their marks."""
+    """Marks of the id, and of what else the student was called; for the veil, how long its words are, and their marks; and
+    which pseudonym was drawn, which earlier versions did not keep."""
 
     mark: str
     also: list[str] = []
     veil: tuple[list[int], list[str]] = ([], [])
+    drawn: int | None = Field(None, ge=0)
 
 
 VALUES: dict[str, type[Nothing]] = {

@@ -82,7 +82,8 @@ class Decisions:
         Raises:
             UserError: One of them, which it names, is damaged.
         """
-        rows = self.database.execute("SELECT * FROM decisions ORDER BY id DESC").fetchall()
+        which, of = ("", []) if student is None else (" WHERE student IN (?, ?)", [student, CLASS])
+        rows = self.database.execute(f"SELECT * FROM decisions{which} ORDER BY id DESC", of).fetchall()
         about = {row["id"]: row["student"] for row in rows}
         undone: set[int] = set()
         found = []
@@ -93,7 +94,12 @@ class Decisions:
             if in_force and row["undoes"]:
                 undone.add(row["undoes"])
             found.append(Decision(**{**row, "value": value_in(dict(row))}, in_force=in_force))
-        return [each for each in reversed(found) if student is None or each.student in (student, CLASS)]
+        return found[::-1]
+
+    def values(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Whom every decision of a kind is about, the first one first, and what was decided; also of those taken back."""
+        rows = self.database.execute("SELECT * FROM decisions WHERE kind = ? ORDER BY id", [kind])
+        return ((row["student"], value_in(dict(row))) for row in rows)
 
     def in_force(self, kind: str) -> dict[str, Decision]:
         """By student (CLASS for all), the last decision of a kind in force."""

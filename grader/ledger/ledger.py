@@ -2,9 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -70,6 +70,19 @@ WHERE s.digest != ''
     AND s.images = (SELECT images FROM submissions WHERE student = s.student ORDER BY id DESC LIMIT 1)
 """
 NEWEST = "SELECT student, source, digest, flags FROM submissions WHERE id IN (SELECT max(id) FROM submissions GROUP BY student)"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What all decisions come to, read once for as long as nobody decides anything.
+
+    Attributes:
+        rounds: By student, in which round of measurements, of those in a later one than the first.
+        terms: By student, what was decided in place of what the rules say to all.
+    """
+
+    rounds: Mapping[str, int]
+    terms: Mapping[str, Terms]
 
 
 class Ledger:
@@ -146,6 +159,11 @@ class Ledger:
     def terms(self) -> dict[str, Terms]:
         """By student, what was decided in place of what the rules say to all."""
         return terms_of(self.decisions.history())
+
+    def decided(self) -> Decided:
+        """What all decisions come to by now."""
+        made = self.decisions.history()
+        return Decided(rounds_in(made), terms_of(made))
 
     def carriers(self, student: str) -> set[str]:
         """Who ever handed in what a student was graded by: the student, and others of the group."""
@@ -288,11 +306,7 @@ class Ledger:
 
     def round(self, student: str) -> int:
         """In which round of measurements a student is: 0 until somebody decides to grade anew."""
-        return self.rounds().get(student, 0)
-
-    def rounds(self) -> dict[str, int]:
-        """The same of everybody who is in a later one than the first."""
-        return {student: each.value["round"] for student, each in self.decisions.in_force(REGRADE).items()}
+        return rounds_in(self.decisions.history(student)).get(student, 0)
 
     def verified_epochs(self) -> list[tuple[str, float, float]]:
         """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""
@@ -320,17 +334,20 @@ class Ledger:
         student: str | None = None,
         chosen: Mapping[str, int] | None = None,
         every_attempt: bool = False,
+        decided: Decided | None = None,
     ) -> Iterator[Graded]:
         """What every student (or a single one) has now, and what these checks said; in order of the ids, one in memory.
 
         Args:
             chosen: By student, the row of the submission that counts, where that is not the newest.
             every_attempt: Also what a student handed in before, each as it was last measured, the newest last.
+            decided: What was decided, where that is known already.
         """
         query = (EVER if every_attempt else NOW) + (" AND s.student = ? " if student else "")
         query += " ORDER BY s.student, s.id, m.id"
-        given = [json.dumps(self.rounds()), json.dumps(dict(chosen or {})), checks, *([student] if student else [])]
-        found, terms = self.database.execute(query, given), self.terms()
+        decided = decided or self.decided()
+        rounds, others = json.dumps({**decided.rounds}), json.dumps({**(chosen or {})})
+        found = self.database.execute(query, [rounds, others, checks, *([student] if student else [])])
         for _, group in groupby(found, itemgetter("submission")):
             rows: list[sqlite3.Row] = list(group)
             about = {name: rows[0][name] for name in ABOUT}
@@ -340,7 +357,7 @@ class Ledger:
             yield Graded(
                 **about,
                 **read_notes(rows[0]),
-                terms=terms_for(rows[0]["student"], json.loads(rows[0]["known_as"]), terms),
+                terms=terms_for(rows[0]["student"], json.loads(rows[0]["known_as"]), decided.terms),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
                 infrastructure=ours[-1][1] if ours else None,
@@ -387,6 +404,11 @@ class Ledger:
         """Those of the last measurement: device, versions, limits; empty before the first."""
         row = self.database.execute("SELECT circumstances FROM measurements ORDER BY id DESC LIMIT 1").fetchone()
         return dict(json.loads(row["circumstances"])) if row else {}
+
+
+def rounds_in(made: Iterable[Decision]) -> dict[str, int]:
+    """By student, the round of the last of these decisions in force to grade anew."""
+    return {each.student: each.value["round"] for each in made if each.kind == REGRADE and each.in_force}
 
 
 def now() -> str:

@@ -11,6 +11,7 @@ from grader.grading.ranking import Entry
 from grader.intake.roster import Student
 from grader.intake.system_names import MOODLE, canvas_s
 from grader.publish.gradebooks import (
+    MISSING,
     Filled,
     Gradebook,
     grade,
@@ -83,6 +84,8 @@ def gradebook(
     found, told = book.matched(people, entries, "canvas", at["ID"], ids)
     known = []
     for row, entry in found:
+        if entry.verdict == MISSING:
+            continue
         name = ", ".join(row[place] for place in names)
         known.append(id(row))
         if is_word(row[wanted]):

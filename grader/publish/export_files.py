@@ -123,7 +123,7 @@ def as_json(content: dict[str, Any]) -> bytes:
 def feedbacks(opened: OpenResults, entries: list[Entry], language: str) -> dict[str, str]:
     """The text for each student, by id."""
     rules, ranked = opened.rules, sum(entry.rank is not None for entry in entries)
-    shown = shown_names(entries, rules.site.names, opened.secret, opened.ledger.in_order_of_arrival())
+    shown = shown_names(entries, rules.site.names, opened.secret, opened.ledger)
     return {entry.student: feedback(entry, rules, ranked, shown[entry.student], language) for entry in entries}
 
 

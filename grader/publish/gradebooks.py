@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from grader.grading.ranking import Entry
 from grader.intake.roster import key
 from grader.intake.submission import safe_id
-from grader.safe_text import csv_text
+from grader.safe_text import as_written
 from grader.tables import separator_of
 from project.support.errors import UserError
 
@@ -22,11 +23,13 @@ GRADED = (
     "failed",
     "disqualified",
 )  # verdicts that stand; the others are ours to repeat
+MISSING = "missing"  # of who is on the roster and handed in nothing
 ENCODINGS = ("utf-8-sig", "cp949")  # what the systems write, and what a Korean Excel makes of it
 
 LEVELS = 3  # of what tells a student: a number, a whole id or login, a part of one
 
 Matches = list[tuple[list[str], Entry]]
+Known = list[set[Any]]  # on each of these levels, what one is known as
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Gradebook:
     def text(self, columns: Iterable[int], bom: bool) -> str:
         """The file with these columns alone."""
         kept = list(columns)
-        return csv_text(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
+        return as_written(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
 
     def matched(
         self, rows: list[list[str]], entries: list[Entry], system: str, number_at: int, ids_at: list[int]
@@ -108,17 +111,25 @@ class Gradebook:
         """Rows of known students, one to one, and a line about each that is left empty because it is not told whose it is.
 
         Only what others than the student say counts: the number that the system gave, or the roster has; else an id or login
-        as it is written; else the part of either before the @.
+        as it is written; else the part before the @, where only one of the two has a mail address: two addresses are two
+        people's.
 
         Args:
             system: `canvas` or `moodle`, whose numbers stand at the end of the cells `number_at`.
             ids_at: Cells in which an id or a login may stand.
         """
-        known = {id(row): in_row(row, number_at, ids_at) for row in rows}
+        known_by: list[dict[Any, list[int]]] = [{} for _ in range(LEVELS)]  # the places of rows, by what fits them
+        for at, row in enumerate(rows):
+            for level, called in enumerate(in_row(row, number_at, ids_at)):
+                for each in called:
+                    known_by[level].setdefault(each, []).append(at)
+        of = {entry.student: of_entry(entry, system) for entry in entries}
         left, taken, found, told = list(entries), set[int](), Matches(), list[str]()
-        for level in range(LEVELS):
+        for level, known in enumerate(known_by):
             fits = {
-                entry.student: [row for row in rows if known[id(row)][level] & of_entry(entry, system)[level]]
+                entry.student: [
+                    rows[at] for at in sorted({at for each in of[entry.student][level] for at in known.get(each, ())})
+                ]
                 for entry in left
             }
             claimed = Counter(id(row) for some in fits.values() for row in some)
@@ -152,25 +163,36 @@ def is_known(entry: Entry, number: str, system: str) -> bool:
     return number in (*entry.known_as.get(system, []), *entry.known_as.get("number", []))
 
 
-def of_entry(entry: Entry, system: str) -> list[set[str]]:
-    """What a student is known as: numbers; ids and logins as they are written; the parts of logins before the @."""
+def of_entry(entry: Entry, system: str) -> Known:
+    """What a student is known as: numbers; ids and logins as they are written; their parts before the @, and whether one of
+    them is a mail address."""
     known = entry.known_as
     numbers = known.get(system, []) or known.get("number", [])
     names = [*known.get("id", []), *known.get("login", [])]
-    return [{*numbers}, spellings(names), spellings(names, local=True)]
+    return [{*numbers}, spellings(names), {(text, has_mail(names)) for text in spellings(map(local, names))}]
 
 
-def in_row(row: list[str], number_at: int, ids_at: list[int]) -> list[set[str]]:
-    """The same for a row of a gradebook."""
+def in_row(row: list[str], number_at: int, ids_at: list[int]) -> Known:
+    """What in a row of a gradebook fits a student: of the last, who has a mail address where the row has none, or the
+    other way round."""
     number = re.search(r"\d+$", row[number_at].strip())
     names = [row[at] for at in ids_at]
-    return [{number[0]} if number else set(), spellings(names), spellings(names, local=True)]
+    parts = {(text, not has_mail(names)) for text in spellings(map(local, names))}
+    return [{number[0]} if number else set(), spellings(names), parts]
 
 
-def spellings(names: list[str], local: bool = False) -> set[str]:
+def spellings(names: Iterable[str]) -> set[str]:
     """Names as they are compared: whatever their case, and as ids are written here."""
-    texts = [name.partition("@")[0] if local else name for name in names]
-    return {each for text in texts for each in (key(text), safe_id(text)) if each}
+    return {each for text in names for each in (key(text), safe_id(text)) if each}
+
+
+def local(name: str) -> str:
+    """The part of a mail address before the @; of another name, all of it."""
+    return name.partition("@")[0]
+
+
+def has_mail(names: Iterable[str]) -> bool:
+    return any("@" in name for name in names)
 
 
 def decoded(content: bytes) -> str:

@@ -36,9 +36,7 @@ def write_leaderboard(opened: OpenResults, entries: list[Entry]) -> None:
     text = json.dumps(board, indent=2, ensure_ascii=False)
     write_atomically(opened.folder / "leaderboard.json", text + "\n")
     write_atomically(opened.folder / "leaderboard.csv", as_csv(entries))
-    named = called(
-        as_public(entries, opened), opened.rules.site.names, opened.secret, opened.ledger.in_order_of_arrival()
-    )
+    named = called(as_public(entries, opened), opened.rules.site.names, opened.secret, opened.ledger)
     write_atomically(opened.folder / "leaderboard.md", as_markdown(named, graded_at, device, opened.rules.of_images))
 
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student
+from grader.intake.hand_in_times import LOGIN, NUMBER
+from grader.intake.roster import Student, kinds_of
 from grader.intake.system_names import MOODLE, canvas_s
 from grader.publish.gradebooks import (
+    MISSING,
     Filled,
     Gradebook,
     grade,
@@ -22,7 +24,8 @@ from grader.publish.gradebooks import (
     numeral,
     points,
 )
-from grader.safe_text import csv_text
+from grader.safe_text import csv_text, inert
+from grader.tables import heading
 
 # Headings in English and Korean, as the language packs have them; what nobody translated stays English.
 GRADE = ("Grade", "성적")
@@ -31,6 +34,7 @@ SCALE = ("Scale", "척도")
 CHANGEABLE = ("Grade can be changed", "성적을 변경할 수 있음", "성적 변경 가능")
 MODIFIED = {"en": "Last modified (grade)", "ko": "마지막 수정됨(성적)"}
 FEEDBACK = ("Feedback comments", "피드백 코멘트")
+ID_NUMBER = "개인번호"  # which a Korean worksheet may head it with, beside NUMBER
 KOREAN = "식별자"  # what the first column is headed there
 NO = ("No", "아니오", "아니요")
 
@@ -95,17 +99,19 @@ def worksheet(
     maxima = [] if maximum_at is None else [numeral(row[maximum_at]) for row in book.rows]
     maximum = min((each for each in maxima if each is not None), default=None)
     book.check_maximum(maximum, full, most)
-    names = range(2, wanted)  # the second is the full name, which proves nothing
-    found, told = book.matched(book.rows, entries, "moodle", 0, [*names])
+    ids = [at for at in range(1, wanted) if is_of_one(book.headings[at], book.headings)]
+    found, told = book.matched(book.rows, entries, "moodle", 0, ids)
     known = []
     for row, entry in found:
+        if entry.verdict == MISSING:
+            continue
         name = row[1] if wanted > 1 else row[0]
         known.append(id(row))
         if changeable is not None and row[changeable].strip() in NO:
             told.append(f"{name}: is locked there, and stays as it is; the grade here is {grade(entry) or 'none yet'}")
             continue
         if comments is not None:
-            row[comments] = feedbacks[entry.student]
+            row[comments] = inert(feedbacks[entry.student])
         if is_word(row[wanted]):
             told.append(f"{name}: {row[wanted]} stays as it is; the grade here is {grade(entry) or 'none yet'}")
         elif maximum is not None and (points(entry) or 0.0) > maximum:
@@ -117,6 +123,11 @@ def worksheet(
             row[wanted] = grade(entry) or row[wanted]
     told += handed_in_nothing([row[1] if wanted > 1 else row[0] for row in book.rows if id(row) not in known])
     return Filled(book.text(range(len(book.headings)), bom=True), left_out(entries, found), told)
+
+
+def is_of_one(name: str, headings: list[str]) -> bool:
+    """Whether cells under a heading tell one student: an id, a login or a mail address, and no name, group or department."""
+    return heading(name) in (*NUMBER, *LOGIN, ID_NUMBER) or bool({"id", "login"} & {*kinds_of(name, headings)})
 
 
 def feedback_name(entry: Entry) -> str:

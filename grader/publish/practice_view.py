@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from grader.grading.quotas import IN_ALL, Quota, quota, same_place
+from grader.grading.quotas import IN_ALL, Quota, ids_by_place, quota, same_place
 from grader.grading.ranking import Entry
 from grader.ledger.results_folder import OpenResults
 from grader.publish.pages.languages import translated
@@ -43,11 +43,11 @@ def quotas(opened: OpenResults, entries: Iterable[Entry], now: datetime | None =
         return {}
     runs, now = opened.ledger.runs(), now or datetime.now(UTC)
     last = {student: (place, hand_ins) for _, hand_ins in runs for student, place in hand_ins.items()}
-    found = {}
+    found, places = {}, ids_by_place(runs)
     for entry in entries:
         if entry.digest:
             place, present = last.get(entry.student, ("", {}))
-            also = same_place(runs, entry.student, place, present) if place else set[str]()
+            also = same_place(places, entry.student, place, present) if place else set[str]()
             found[entry.student] = quota(opened.ledger, entry.student, opened.rules, now, also)
     return found
 

@@ -1,9 +1,12 @@
 """Names to publish instead of students': drawn from the secret, the same for a student every time."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from grader.grading.ranking import Entry
+from grader.grading.withdrawals import drawn_before
+from grader.ledger.ledger import Ledger
 from grader.secret import Secret
 
 COLORS = (
@@ -20,33 +23,41 @@ ANIMALS = (
 ).split()
 
 
-def pseudonyms(students: Iterable[str], secret: Secret) -> dict[str, str]:
+def pseudonyms(
+    students: Iterable[str], secret: Secret, before: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, str]:
     """A name for each id, such as `amber-otter`; where two would get the same, the later one gets a number.
 
     In order of arrival, whoever joins later changes nobody's name.
+
+    Args:
+        before: By the number of whoever has withdrawn, the name that was drawn for the id, which stays taken.
     """
     given: dict[str, str] = {}
     uses = Counter[str]()
     for student in students:
-        drawn = int.from_bytes(secret.digest("pseudonym", student)[:8], "big")
-        name = f"{COLORS[drawn % len(COLORS)]}-{ANIMALS[drawn // len(COLORS) % len(ANIMALS)]}"
+        which = before.get(student, drawn(student, secret))
+        name = f"{COLORS[which % len(COLORS)]}-{ANIMALS[which // len(COLORS) % len(ANIMALS)]}"
         uses[name] += 1
         given[student] = name if uses[name] == 1 else f"{name}-{uses[name]}"
     return given
 
 
-def shown_names(entries: list[Entry], how: str, secret: Secret, arrived: list[str]) -> dict[str, str]:
-    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id.
+def drawn(student: str, secret: Secret) -> int:
+    """Which of all names an id has, before any number: no word, so that a withdrawal cuts nothing out of it."""
+    return int.from_bytes(secret.digest("pseudonym", student)[:8], "big") % (len(COLORS) * len(ANIMALS))
 
-    `arrived` are the ids in order of arrival.
-    """
+
+def shown_names(entries: list[Entry], how: str, secret: Secret, ledger: Ledger) -> dict[str, str]:
+    """What each student is called on the published pages, by id; `how` is the rule: pseudonym, name or id."""
     if how == "pseudonym":
+        arrived = ledger.in_order_of_arrival()
         never = sorted({entry.student for entry in entries} - {*arrived})
-        return pseudonyms([*arrived, *never], secret)
+        return pseudonyms([*arrived, *never], secret, drawn_before(ledger))
     return {entry.student: entry.name if how == "name" else entry.student for entry in entries}
 
 
-def called(entries: list[Entry], how: str, secret: Secret, arrived: list[str]) -> list[Entry]:
+def called(entries: list[Entry], how: str, secret: Secret, ledger: Ledger) -> list[Entry]:
     """The entries with these names in the place of the students' own."""
-    names = shown_names(entries, how, secret, arrived)
+    names = shown_names(entries, how, secret, ledger)
     return [entry.model_copy(update={"name": names[entry.student]}) for entry in entries]

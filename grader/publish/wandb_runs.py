@@ -63,8 +63,8 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
     rules = Rules.load(results / RULES_FILE)
     with closing(Ledger(results / LEDGER)) as ledger:
-        secret, arrived = stored_secret(results, Secret.new()), ledger.in_order_of_arrival()
-        entries = called([*map(public, standings(ledger, rules))], rules.site.names, secret, arrived)
+        secret = stored_secret(results, Secret.new())
+        entries = called([*map(public, standings(ledger, rules))], rules.site.names, secret, ledger)
         new = [
             (graded, verdict, index, measurement, ledger.round(graded.student))
             for graded, verdict in judged(ledger, rules)

@@ -23,6 +23,7 @@ from grader.ledger.submission_store import place
 from grader.ledger.submissions import NUMBERED
 from grader.publish.erasure import digests_of, erase, erase_passed_over, words_of
 from grader.publish.export_files import FILES
+from grader.publish.pseudonyms import drawn
 from grader.publish.release import DRAFT, EXPORTS, SITE
 from grader.publish.traces import Traces
 from grader.publish.wandb_runs import run_id
@@ -128,6 +129,7 @@ def go_on(opened: OpenResults) -> dict[str, Traces]:
             "mark": mark(each.student, opened.secret),
             "also": sorted(mark(word, opened.secret) for word in traces.told),
             "veil": [veiled.lengths, veiled.marks],
+            "drawn": drawn(each.student, opened.secret),
         }
         erase(opened.ledger, each.student, traces, now(), each.by, marks, each.reason)
     (opened.folder / BEGUN).unlink(missing_ok=True)

@@ -109,9 +109,11 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, w
             if each.student not in known:
                 raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
             check(each, rules)
+        decided = ledger.decided()  # no points change what counts
         for each in given:
             if each.parts and not each.read:
-                each = replace(each, read=dict.fromkeys(each.parts, next(counting(ledger, rules, each.student)).digest))
+                counts = next(counting(ledger, rules, each.student, decided))
+                each = replace(each, read=dict.fromkeys(each.parts, counts.digest))
             ledger.decisions.take(when, by, POINTS, each.student, note(each), why)
 
 

@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.decision_commands import line
+from grader.grading.register_submissions import register
+from grader.intake.downloads import Download
+from grader.ledger import decisions
+from grader.ledger.decision_kinds import value_in
 from grader.ledger.decisions import Decision
-from grader.ledger.ledger import Ledger
+from grader.ledger.ledger import Ledger, now
+from grader.ledger.results_folder import open_results
+from grader.ledger.submissions import Noted
+from grader.review.report_points import Given, give
 from project.support.errors import UserError
+from tests.grader.engines import TESTS
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ def test_points_and_regrades_of_version_2_become_decisions(tmp_path):
             "PRAGMA user_version = 2;"
         )
     with closing(Ledger(path)) as ledger:
-        assert ledger.rounds() == {"kim": 2, "lee": 1}
+        assert ledger.decided().rounds == {"kim": 2, "lee": 1}
         (given,) = ledger.decisions.in_force("points").values()
         assert (given.at, given.by) == ("2026-11-03", "kang")
         assert given.value == {"report": 3.5, "conclusion": 1.0, "comment": "좋아요"}
@@ -140,6 +148,29 @@ def test_history_and_undo_at_the_command_line(course, capsys):
 
 
 def test_marks_are_not_for_persons():
-    value = {"mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]]}
+    value = {"mark": "ab", "also": ["cd"], "veil": [[3], ["ef"]], "drawn": 5}
     told = line(Decision(1, "2026-12-01T10:00", "kang", "withdraw", "withdrawn-1", value, "", 0, True))
     assert told.endswith("kang  withdraw  withdrawn-1")
+
+
+@pytest.mark.parametrize("students", [10, 40])
+def test_decisions_are_read_once_for_all_students(students, tmp_path, rules, monkeypatch):
+    """Those of each: when points are given, submissions taken in, and rounds told."""
+    read = []
+    monkeypatch.setattr(decisions, "value_in", lambda row: read.append(row["id"]) or value_in(row))
+    names = [f"s{at}" for at in range(students)]
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        ledger = opened.ledger
+        for name in names:
+            ledger.note(now(), Noted(name, name, f"digest of {name}", "verified", f"{name}.zip", None, False, "images"))
+            ledger.regrade(now(), "kang", name)
+        read.clear()
+        give(ledger, rules, [Given(name, 1.0, 1.0) for name in names], "kang", now())
+        assert len(read) == students
+        read.clear()
+        assert {ledger.round(name) for name in names} == {1}
+        assert len(read) == 2 * students
+        read.clear()
+        downloads = [Download(tmp_path / name, None, name, name, told=True) for name in names[:3]]
+        register(downloads, opened, rules)
+        assert len(read) == 2 * students

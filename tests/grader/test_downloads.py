@@ -11,12 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.hand_in_systems import HandIn, canvas, gradescope
 from grader.cli import main
-from grader.grading.hand_ins import is_late
+from grader.grading.hand_ins import ask_about_times, is_late
 from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import find_downloads, modified
 from grader.intake.last_in_time import counted
 from grader.intake.submission import take_in
+from grader.intake.time_sources import BY_METADATA, BY_TABLE
 from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
@@ -94,6 +96,35 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
         (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
         with pytest.raises(UserError, match=f"times.csv.*{said}.*expected the columns"):
             find_downloads(tmp_path)
+
+
+def test_the_table_of_times_takes_nothing_away_of_what_gradescope_says_of_who_handed_in(tmp_path):
+    partner = HandIn("Juno Lee", 2, sid="1003", email="juno@x.kr")
+    files = {"config.yaml": b"a: 1\n"}
+    minji = HandIn("Minji Kim", 1, files, at(4), sid="1001", email="minji@x.kr", partner=partner)
+    bada = HandIn("Bada Lee", 3, files, at(4), sid="1002", email="bada@x.kr")
+    folder = gradescope(tmp_path, [minji, bada])
+    (late,) = [each.source.name for each in find_downloads(folder) if each.student == "1001"]
+    (folder / "times.csv").write_text(f"file,submitted\n{late},2026-12-09T00:00:00+00:00\n")
+    found = {each.student: (each.name, each.submitted, each.time_by) for each in find_downloads(folder)}
+    assert found == {
+        "1001": ("Minji Kim", at(9), BY_TABLE),
+        "1002": ("Bada Lee", at(4), BY_METADATA),
+        "1003": ("Juno Lee", at(9), BY_TABLE),
+    }
+
+
+def test_the_table_of_times_overrules_canvas_s_mark(tmp_path):
+    """Which went by Canvas's own deadline."""
+    files, rules = {"work.zip": b"x"}, Rules(deadline=at(8))
+    for number in range(5):
+        canvas(tmp_path, [HandIn(f"s{number}", 100 + number, files, late=True)])
+    names = [each.source.name for each in find_downloads(tmp_path)]
+    (tmp_path / "times.csv").write_text("\n".join(["file,submitted", *(f"{name},2026-12-04T00:00Z" for name in names)]))
+    found = find_downloads(tmp_path)
+    assert {(each.submitted, each.time_by, each.late) for each in found} == {(at(4), BY_TABLE, False)}
+    ask_about_times(found, rules)
+    assert not any(is_late(each, rules, {}) for each in found)
 
 
 @pytest.mark.parametrize("in_table", ["NFC", "NFD"])

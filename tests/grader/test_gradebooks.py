@@ -11,7 +11,9 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import Entry
+from grader.publish import gradebooks
 from grader.publish.canvas import gradebook
+from grader.publish.moodle import worksheet
 from grader.rules import Rules
 from tests.fixtures.gradebook_exports import (
     BOM,
@@ -180,9 +182,13 @@ BOB = ["Bob,3,2024003,bob@x.edu"]
         (
             {"a": {"login": ["bob"]}, "b": {"id": ["bob@z.org"], "login": ["bob@z.org"]}},
             BOB,
-            {},
-            "b: fits a row that others",
+            {"Bob": "1.00"},
+            "b",
         ),
+        ({"a": {"login": ["bob"]}, "b": {"id": ["Bob"]}}, BOB, {}, "b: fits a row that others"),
+        ({"1001": {"id": ["1001"], "login": ["bob@z.org"]}}, BOB, {}, "1001"),
+        ({"bob": {"id": ["bob"], "login": ["bob@z.org"]}}, BOB, {}, "bob"),
+        ({"1001": {"id": ["1001"], "login": ["bob@z.org"]}}, ["Bob,3,2024003,bob"], {"Bob": "1.00"}, ""),
         ({"bob": {"id": ["bob"]}, "2024003": {}}, BOB, {"Bob": "1.00"}, "2024003"),
         (
             {"eve": {"id": ["2024003"]}, "bob": {"canvas": ["3"]}},
@@ -199,6 +205,67 @@ def test_rows_and_students_are_matched_one_to_one_or_left_empty_and_told(entries
     found, told = filled_in(entries, rows, tmp_path)
     assert found == expected and said in told
     assert all(student in told for student, row in zip(entries, range(9)) if f"{row + 1}.00" not in found.values())
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "filled"),
+    [("Group", "lee", ""), ("Department", "20261102", ""), ("그룹", "lee", "")]
+    + [(heading, "20261102", "91.00") for heading in ("ID number", "개인번호", "학번")]
+    + [(heading, "Lee", "91.00") for heading in ("Username", "아이디")]
+    + [(heading, "lee@x.kr", "91.00") for heading in ("Email address", "이메일 주소")],
+)
+def test_only_ids_logins_and_mail_addresses_tell_whose_row_of_moodle_s_it_is(heading, cell, filled, tmp_path):
+    columns = ["Identifier", "Full name", heading, "Status", "Grade", "Maximum grade", "Last modified (grade)"]
+    rows = [columns, ["Participant 11", "Kim", cell, "lee", "", "110.00", "-"]]
+    (tmp_path / "in.csv").write_text(BOM + "\n".join(map(",".join, rows)), encoding="utf-8")
+    known_as = {"id": ["20261102"], "login": ["lee"]}
+    lee = Entry(student="lee", name="Lee", verdict="passed", tier="verified", total=91.0, known_as=known_as)
+    found = worksheet([lee], tmp_path / "in.csv", None, {"lee": ""}, 110)
+    (row,) = csv.DictReader(io.StringIO(found.text.removeprefix(BOM)))
+    assert row["Grade"] == filled and found.left_out == ([] if filled else ["lee"])
+
+
+@pytest.mark.parametrize("students", [20, 80])
+def test_each_student_and_each_row_of_a_gradebook_is_looked_at_once(students, tmp_path, monkeypatch):
+    asked = []
+    for look in (gradebooks.of_entry, gradebooks.in_row):
+        monkeypatch.setattr(gradebooks, look.__name__, lambda *about, look=look: asked.append(1) or look(*about))
+    logins = {f"s{at}": {"login": [f"s{at}"]} for at in range(students)}
+    found, _ = filled_in(logins, [f"{name},{at},,{name}@x.kr" for at, name in enumerate(logins)], tmp_path)
+    assert len(found) == students and len(asked) == 2 * students
+
+
+OWN_CELLS = ("-3.00", "-5 for copying", "=SUM(A1)", "+8210", "@lee")  # of the instructor and of the system
+
+
+def entry(verdict="missing", total=None):
+    known_as = {"id": ["20261102"]}
+    return Entry(student="lee", name="Lee", verdict=verdict, tier="verified", total=total, known_as=known_as)
+
+
+@pytest.mark.parametrize("cell", OWN_CELLS)
+@pytest.mark.parametrize("entries", [[], [entry()], [entry("passed", 91.0)]], ids=["nobody", "missing", "passed"])
+def test_rows_of_whom_nothing_was_handed_in_stay_as_they_are_whatever_is_in_them(entries, cell, tmp_path):
+    people = [
+        Person(102, "Lee", "Jun", "20261102", "lee", "-1.00", cell),
+        Person(103, cell, cell, cell, cell, cell, cell),
+    ]
+    moodle, canvas = moodle_worksheet(people), canvas_export(people)
+    (tmp_path / "in.csv").write_text(moodle, encoding="utf-8")
+    filled = worksheet(entries, tmp_path / "in.csv", None, {"lee": "<p>ours</p>"}, 110)
+    first, second, third = csv.reader(io.StringIO(filled.text))
+    before, own, other = csv.reader(io.StringIO(moodle))
+    grade = [entry.total for entry in entries if entry.total]
+    if grade:
+        own[before.index("Grade")], own[before.index("Feedback comments")] = "91.00", "<p>ours</p>"
+    assert (second, third) == (own, other)
+    (tmp_path / "in.csv").write_text(canvas, encoding="utf-8")
+    also = gradebook(entries, tmp_path / "in.csv", "Fifteen Epochs", 110)
+    for told, name in ((filled.told, "Jun Lee"), (also.told, "Lee, Jun")):
+        assert any("handed in nothing" in line and name in line for line in told) == (not grade)
+    own, other = list(csv.DictReader(io.StringIO(also.text)))[-3:-1]
+    assert own["Fifteen Epochs (4711)"] == ("91.00" if grade else "-1.00")
+    assert (other["SIS Login ID"], other["Fifteen Epochs (4711)"]) == (cell, cell)
 
 
 def hand_in_and_export(folder, results, rules, rows, roster=None):

@@ -6,11 +6,39 @@ import pytest
 
 from grader.grading.hand_ins import hand_ins
 from grader.grading.presence import held, presence, said_of_others
+from grader.grading.quotas import ids_by_place, same_place
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_run, register
 from grader.intake.roster import Roster
 from grader.ledger.results_folder import open_results
 from tests.grader.engines import TESTS, noted
+
+
+class Counted(dict):
+    """Where hand-ins lay, and how often any such was gone through."""
+
+    read = 0
+
+    def items(self):
+        Counted.read += 1
+        return super().items()
+
+
+@pytest.mark.parametrize("students", [10, 40])
+def test_each_run_is_gone_through_once_however_many_students_there_are(students):
+    runs = [
+        (f"/c/{section}", Counted({f"{section}{at}": f"/c/{section}/{at}.zip" for at in range(students)}))
+        for section in "abab"
+    ]
+    runs.append(("/c/b", Counted({f"new{at}": f"/c/b/{at}.zip" for at in range(students)})))
+    Counted.read = 0
+    found = presence(runs)
+    assert Counted.read == len(runs)
+    assert found.superseded == {f"b{at}": f"new{at}" for at in range(students)}
+    Counted.read, places = 0, ids_by_place(runs)
+    assert all(same_place(places, f"new{at}", f"/c/b/{at}.zip", {f"new{at}"}) == {f"b{at}"} for at in range(students))
+    assert Counted.read == 0
+
 
 NO_MORE = "is no more among the downloads that it was in"
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import grader.cli
 from benchmarks.course import Student, write_course, write_results
 from grader.cli import main
-from grader.grading.quotas import IN_ALL, TODAY, check_open, same_place, used_up
+from grader.grading.quotas import IN_ALL, TODAY, check_open, ids_by_place, same_place, used_up
 from grader.grading.ranking import standings
 from grader.ledger.results_folder import open_results
 from grader.ledger.rounds import new_secret, of_round
@@ -210,11 +210,11 @@ def test_another_id_in_the_same_place_is_no_new_quota_and_another_place_is_told(
 
 
 def test_where_what_lies_where_has_changed_each_has_the_own_quota():
-    runs = [("f", {"kim": "f/1", "lee": "f/2"}), ("f", {"kim": "f/2", "lee": "f/1"})]
+    runs = ids_by_place([("f", {"kim": "f/1", "lee": "f/2"}), ("f", {"kim": "f/2", "lee": "f/1"})])
     assert same_place(runs, "park", "f/1", {"park"}) == {"kim", "lee"}
     assert same_place(runs, "park", "f/1", {"park", "lee", "kim"}) == set()
     assert same_place(runs, "kim", "f/1", {"kim"}) == {"lee"}
-    assert same_place([("f", {"kim": "f/team", "lee": "f/team"})], "kim", "f/team", {"kim"}) == set()
+    assert same_place(ids_by_place([("f", {"kim": "f/team", "lee": "f/team"})]), "kim", "f/team", {"kim"}) == set()
 
 
 def test_a_practice_board_shows_the_places_that_each_moved_since_the_day_began(write_submission, tmp_path, rules):

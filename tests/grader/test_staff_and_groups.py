@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.course import Student, students, write_course
+from benchmarks.hand_in_systems import zipped
+from grader.apart import Apart
 from grader.cli import main
 from grader.grading.attempts import counting
 from grader.grading.dry_run import dry_run
@@ -337,6 +340,23 @@ def test_who_withdraws_leaves_a_group_what_counts_or_counted_though_it_was_not_t
             *(digests[f"lee{day}"] for day in (-2, -1, 1))
         }, "not what came after the extension"
     assert kim.digest == digests["lee1"] and kim.findings is not None, "late, and in time by the extension"
+
+
+def test_a_group_s_files_are_read_once_and_in_one_process(tmp_path, monkeypatch):
+    started, read = [], []
+    start, call = Apart.start, Apart.call
+    monkeypatch.setattr(Apart, "start", lambda apart: started.append(1) or start(apart))
+    monkeypatch.setattr(Apart, "call", lambda apart, name, *of: read.append(of) or call(apart, name, *of))
+    names = [f"s{at}" for at in range(12)]
+    roster = Roster([Listed(name, name, group=f"g{at % 3}") for at, name in enumerate(names)])
+    for name in names:
+        (tmp_path / f"{name}.zip").write_bytes(zipped({"config.yaml": name.encode()}))
+    made = [Download(tmp_path / f"{name}.zip", MONDAY, name, name) for name in names]
+    found = for_groups(made, roster, lambda each: True)
+    assert sum(NOT_THEIR_OWN in each.flags for each in found) == 9
+    assert len(started) == 1 and sorted(read) == sorted({*read}) and len(read) == 12
+    for_groups([replace(each, source=made[0].source) for each in made], roster, lambda each: False)
+    assert len(started) == 1, "a file is the same as itself"
 
 
 def test_late_ones_beside_one_in_time_are_known():

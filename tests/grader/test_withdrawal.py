@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,10 @@ from grader.cli import main
 from grader.grading.ranking import standings
 from grader.intake.identity import free_id
 from grader.intake.submission import safe_id
+from grader.ledger.ledger import now
 from grader.ledger.results_folder import ROSTER_FILE, locked, open_results, store_rules
-from grader.publish.pseudonyms import pseudonyms
+from grader.ledger.submissions import Noted
+from grader.publish.pseudonyms import pseudonyms, shown_names
 from grader.publish.traces import Traces
 from grader.publish.withdrawal import erase_noted
 from grader.rules import Limits
@@ -178,14 +181,48 @@ def test_what_tells_of_a_student_is_cut_as_whole_words_alone():
     assert traces.cut({"what": told, "kim": "kim", "until": "kim"}) == {"what": cut, "kim": "kim", "until": "kim"}
 
 
+def draws_like(student, secret):
+    """Another id, of which the pseudonym is the same before any number."""
+    name = pseudonyms([student], secret)[student]
+    return next(other for at in count() if pseudonyms([other := f"like{at}"], secret)[other] == name)
+
+
 def test_nobody_else_gets_another_pseudonym(course):
+    """Neither who has the same one with a number, nor who has the one that would be drawn for the number in the id's place."""
+
     def names():
         with open_results(course) as opened:
-            return pseudonyms(opened.ledger.in_order_of_arrival(), opened.secret)
+            everybody = standings(opened.ledger, opened.rules)
+            return shown_names(everybody, "pseudonym", opened.secret, opened.ledger)
 
+    with open_results(course) as opened:
+        twin, of_number = draws_like(ID, opened.secret), draws_like("withdrawn-1", opened.secret)
+        for each in (twin, of_number):
+            opened.ledger.note(now(), Noted(each, each, "", "", "", None, False, "images"))
     before = names()
+    assert before[twin] == f"{before[ID]}-2"
     assert withdraw(course) == 0
-    assert {student: before[student] for student in ("s2", "s3")}.items() <= names().items()
+    others = {student: name for student, name in before.items() if student != ID}
+    assert others.items() <= names().items()
+    with open_results(course) as opened:
+        (made,) = [each.id for each in opened.ledger.decisions.history() if each.kind == "withdraw"]
+        opened.ledger.decisions.undo(now(), "kang", made)
+    assert others.items() <= names().items()
+    assert withdraw(course, "s2") == 0
+    assert {student: name for student, name in others.items() if student != "s2"}.items() <= names().items()
+
+
+def test_a_withdrawal_of_a_version_that_kept_no_pseudonym_is_read(course):
+    assert withdraw(course) == 0
+    with open_results(course) as opened:
+        opened.ledger.database.execute(
+            "UPDATE decisions SET value = json_remove(value, '$.drawn') WHERE kind = 'withdraw'"
+        )
+    with open_results(course) as opened:
+        everybody = standings(opened.ledger, opened.rules)
+        assert shown_names(everybody, "pseudonym", opened.secret, opened.ledger) == pseudonyms(
+            opened.ledger.in_order_of_arrival(), opened.secret
+        )
 
 
 @pytest.mark.parametrize(

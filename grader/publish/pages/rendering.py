@@ -64,10 +64,9 @@ class Pages:
         self.quotas = quotas(opened, entries)
         scored = [entry.accuracy for entry in entries if entry.accuracy is not None and not entry.staff]
         self.of_class = {"ranked": len(scored), "class_median": statistics.median(scored) if scored else None}
-        arrived = opened.ledger.in_order_of_arrival()
-        self.names = shown_names(entries, shown, opened.secret, arrived)
+        self.names = shown_names(entries, shown, opened.secret, opened.ledger)
         # Names of files: a student's own name may be anything, an id is safe.
-        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, arrived)
+        self.slugs = shown_names(entries, "id" if shown == "name" else shown, opened.secret, opened.ledger)
         self.people = self.class_list(entries) if shown == "pseudonym" else {}
         extended = open_until(self.rules, opened.ledger.terms().values())
         self.labels_shown = self.rules.labels_shown(datetime.now().astimezone(), extended)
