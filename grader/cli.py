@@ -16,8 +16,9 @@ from grader.board_commands import add_board_commands
 from grader.decision_commands import add_decision_commands, decider
 from grader.grade_commands import add_grade_commands
 from grader.intake import checks, packing
-from grader.intake.families import foreseen, lacking, named
+from grader.intake.families import OWN, foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
+from grader.intake.grammar import texts_in
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
 from grader.publish.told_korean import in_one_line, told, told_evidence, told_finding
@@ -265,6 +266,8 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
             when = [f"A training shows {in_words(open_families)}; {how}"]
         for each in families:
             line("family", f"{each.family}: {say(each.said)}")
+    if submission.modules and not any(map(OWN.match, texts_in(submission.config))):
+        when.append("config.yaml names nothing of its Python files; is it the run you mean?")
     if submission.modules and path.resolve() != TRAINED_AS:
         when.append("main.py finds it only as the folder submission/ beside it.")
     if options.trial and not checks.rejections(findings):

@@ -113,7 +113,13 @@ def test_of_an_own_network_it_is_said_that_a_training_tells(write_submission, ca
     assert "family  initialization: nothing chosen; whether submission.mine.Net draws its weights anew is seen" in said
     assert "ready to hand in" in said and "A training shows initialization and normalization" in said
     assert f"python -m grader check {folder} --try says it without one." in said
-    assert "main.py finds it only as the folder submission/ beside it." in said
+    assert "main.py finds it only as the folder submission/ beside it." in said and "names nothing" not in said
+
+
+def test_a_file_that_the_configuration_does_not_name_is_told(write_submission, capsys):
+    assert main(["check", str(write_submission(mine_py=OWN))]) == 0
+    said = capsys.readouterr().out
+    assert "tier audited." in said and "config.yaml names nothing of its Python files; is it the run you mean?" in said
 
 
 def test_where_the_template_s_classes_are_used_alone_no_folder_is_asked_for(write_submission, capsys):
