@@ -266,8 +266,8 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
             when = [f"A training shows {in_words(open_families)}; {how}"]
         for each in families:
             line("family", f"{each.family}: {say(each.said)}")
-    if submission.modules and not any(map(OWN.match, texts_in(submission.config))):
-        when.append("config.yaml names nothing of its Python files; is it the run you mean?")
+        if submission.modules and not any(map(OWN.match, texts_in(submission.config))):
+            when.append("config.yaml names nothing of its Python files; is it the run you mean?")
     if submission.modules and path.resolve() != TRAINED_AS:
         when.append("main.py finds it only as the folder submission/ beside it.")
     if options.trial and not checks.rejections(findings):

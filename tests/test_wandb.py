@@ -274,6 +274,17 @@ def test_what_wandb_cannot_take_is_told_once_and_ends_no_training(tmp_path, monk
     assert "2 epochs" in said.out and "error" not in said.err
 
 
+def test_a_checkpoint_is_written_where_wandb_has_ended():
+    class Ended:
+        @property
+        def step(self):
+            raise TimeoutError
+
+    page = wandb_run.WandbPage(None)
+    page.step, page.logger = 107, wandb_run.EpochLogger(experiment=Ended())
+    assert page.state_dict() == {"step": 107}, "the last that is known"
+
+
 def test_without_a_wandb_that_starts_a_run_trains(tmp_path, monkeypatch, capsys):
     import wandb
 

@@ -291,8 +291,9 @@ def archive_in(folder: Path) -> tuple[Path | None, list[Path]]:
     One that is not read here is it where it lies alone.
     """
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in IGNORED]
-    documents = [entry for entry in inside if suffix(entry.name) in DOCUMENTS and not entry.is_dir()]
-    others = [entry for entry in inside if entry not in documents]
+    documents, others = list[Path](), list[Path]()
+    for entry in inside:
+        (documents if suffix(entry.name) in DOCUMENTS and not entry.is_dir() else others).append(entry)
     kinds = ARCHIVES if documents else (*ARCHIVES, *UNREAD)
     is_it = len(others) == 1 and others[0].name.lower().endswith(kinds) and not others[0].is_dir()
     return (others[0], documents) if is_it else (None, [])

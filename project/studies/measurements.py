@@ -18,6 +18,7 @@ from project.data import ImageData
 from project.initialization import ACTIVATIONS, weight_layers
 from project.normalization import normalizers
 from project.studies.metric_names import MetricName
+from project.support.errors import UserError
 from project.support.remembered import undisturbed
 
 IMAGES = 500
@@ -75,7 +76,13 @@ def recorded(modules: Sequence[nn.Module], inputs: bool = False) -> Iterator[lis
 
 
 def activation_modules(network: nn.Module) -> list[nn.Module]:
-    return [module for module in network.modules() if isinstance(module, ACTIVATIONS)]
+    """In the order in which they were made. Raises UserError where there are none."""
+    found = [module for module in network.modules() if isinstance(module, ACTIVATIONS)]
+    if not found:
+        raise UserError(
+            "what is measured needs activation functions that are modules, such as nn.ReLU(), and not F.relu"
+        )
+    return found
 
 
 @torch.no_grad()
@@ -167,7 +174,7 @@ def weight_size(network: nn.Module, data: ImageData) -> Tensor:
 
 def weight_shares(network: nn.Module) -> list[float]:
     """Histogram of the weights: % in each of WEIGHT_BINS equal bins from -WEIGHT_EDGE to WEIGHT_EDGE; those beyond are in none."""
-    all_W = weights(network).double().cpu()
+    all_W = weights(network).cpu().double()  # some devices have no float64
     counts = torch.histc(all_W, WEIGHT_BINS, -WEIGHT_EDGE, WEIGHT_EDGE)
     return [round(share, 2) for share in (100 * counts / len(all_W)).tolist()]
 
@@ -262,7 +269,9 @@ class Measuring(Callback):
                 network = model.get_submodule("network")
                 with undisturbed(network):
                     network.eval()
-                    found = measurement.of(network, self.data).detach().cpu()
+                    # Not where it trains: some devices have no float64.
+                    on_cpu = network if next(network.parameters()).is_cpu else copy.deepcopy(network).cpu()
+                    found = measurement.of(on_cpu, self.data).detach()
                 self.taken[name].append(found)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

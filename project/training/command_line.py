@@ -41,7 +41,7 @@ from project.training.safeguards import FiniteLoss, FirstBatch, check_hooks, len
 from project.training.summary import Record, report
 from project.training.threads import worthwhile_threads
 from project.training.trainer import Trainer
-from project.training.wandb_run import WandbPage, begin, finish
+from project.training.wandb_run import WandbPage, begin, finish, harmless
 
 PARSERS: dict[str, LightningArgumentParser] = {}  # by command: to make one takes as long as to read settings with it
 OF_NETWORKS = {
@@ -202,7 +202,8 @@ class CommandLine(LightningCLI):
             f"{'going on in' if self.own else 'writing to'} {self.folder}"
         )
         if self.trainer.logger:
-            self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
+            with harmless():
+                self.trainer.logger.log_hyperparams(yaml.safe_load(self.complete))
         try:
             with self.threads():
                 self.trainer.fit(self.model, self.datamodule, ckpt_path=checkpoint)

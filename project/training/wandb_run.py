@@ -81,7 +81,7 @@ def begin(path: Path, mode: Literal["offline", "online"], project: str) -> Epoch
             resume="allow" if same else None,  # offline, too: else `wandb sync` would write over the earlier epochs
             settings=settings,
         )
-    except wandb.errors.Error as error:
+    except (wandb.errors.Error, OSError) as error:  # a TimeoutError is an OSError, too
         said = f"run.wandb: {in_one_line(error)}"
         if mode == "online":
             raise UserError(f"{said}; leave run.wandb at offline") from None
@@ -113,7 +113,11 @@ class WandbPage(Callback):
         self.validated: tuple[Tensor, ...] = ()  # images, labels and logits of the last validation's first batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"step": self.logger.experiment.step + ROOM} if self.logger else {}
+        if not self.logger:
+            return {}
+        with harmless():  # it asks W&B's own process, which may have ended
+            self.step = self.logger.experiment.step + ROOM
+        return {"step": self.step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.step = state.get("step", 0)

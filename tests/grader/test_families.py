@@ -116,6 +116,13 @@ def test_of_an_own_network_it_is_said_that_a_training_tells(write_submission, ca
     assert "main.py finds it only as the folder submission/ beside it." in said and "names nothing" not in said
 
 
+def test_a_configuration_that_cannot_be_read_is_told_beside_a_file_of_one_s_own(write_submission, capsys):
+    folder = write_submission(mine_py=OWN)
+    (folder / "config.yaml").write_text("a: [1")
+    assert main(["check", str(folder)]) == 1
+    assert "config.yaml" in (said := capsys.readouterr().out) and "would be rejected" in said
+
+
 def test_a_file_that_the_configuration_does_not_name_is_told(write_submission, capsys):
     assert main(["check", str(write_submission(mine_py=OWN))]) == 0
     said = capsys.readouterr().out

@@ -16,6 +16,7 @@ from project.regularization import Dropout
 from project.studies.measurements import MEASUREMENTS, WEIGHT_BINS, Measuring, drift, some, weight_shares
 from project.studies.metric_names import METRIC_NAMES, MORE_METRICS
 from project.studies.study_metrics import METRICS
+from project.support.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,11 @@ def test_large_weights_saturate_sigmoids_and_small_ones_do_not(data):
 def test_each_normalization_takes_the_mean_over_its_own_axes(axes, normalization, data):
     plain, network = ConvNet(width=16, stages=1), ConvNet(width=16, stages=1, normalization=normalization)
     assert measured(f"mean_over_{axes}", network, data) < 1e-4 < 0.05 < measured(f"mean_over_{axes}", plain, data)
+
+
+def test_a_network_without_activation_modules_is_told_what_it_lacks(data):
+    with pytest.raises(UserError, match="activation functions that are modules"):
+        measured("gradient", nn.Sequential(nn.Flatten(), nn.Linear(32 * 32 * 3, 10)), data)
 
 
 def test_units_with_the_same_weights_are_alike(data):
