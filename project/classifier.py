@@ -181,7 +181,8 @@ class Classifier(LightningModule):
         # A checkpoint is loaded later and replaces these weights, so a resumed run goes on with its own.
         if stage == "fit" and self.initialization and type(self.initialization).adapt is not Initialization.adapt:
             images_NCHW = self.trainer.datamodule.sample(250)  # type: ignore[attr-defined]  # Lightning sets it
-            self.initialization.adapt(self.network, images_NCHW)
+            with seed_kept():
+                self.initialization.adapt(self.network, images_NCHW)
         if stage == "fit":
             self.fresh = fresh_weights(self.network)
 
@@ -287,11 +288,13 @@ class Classifier(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         # A fused step undoes a loss's scaling itself, so what clips gradients before it would see them scaled.
         fused = self.trainer.precision != "16-mixed" and not self.trainer.gradient_clip_val
-        optimizer = self.build_optimizer(fused)
+        with seed_kept():
+            optimizer = self.build_optimizer(fused)
         steps = self.trainer.estimated_stepping_batches
         if steps == math.inf:
             raise UserError("trainer.max_epochs: a run of -1 has no end; take a number of epochs")
-        scheduler = self.build_scheduler(optimizer, int(steps))
+        with seed_kept():
+            scheduler = self.build_scheduler(optimizer, int(steps))
         if scheduler is None:
             return {"optimizer": optimizer}
         interval = "step" if steps_each_batch(scheduler) else "epoch"

@@ -34,7 +34,7 @@ class Masks(Callback):
 def trained(network, source=Glyphs, **strategies) -> Masks:
     """What three epochs drew, with the seed that is set."""
     masks = Masks()
-    classifier = Classifier(network, torch.optim.SGD, **strategies)
+    classifier = Classifier(network, **{"optimizer": torch.optim.SGD, **strategies})
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(max_epochs=3, accelerator="cpu", limit_val_batches=0, callbacks=[masks], **quiet)
     trainer.fit(classifier, datamodule=ImageData(source(40, 10, 10), batch_size=40))
@@ -61,7 +61,31 @@ class SeededSource(Glyphs):
         return super().load(split)
 
 
-@pytest.mark.parametrize("own", [{"network": SeededNetwork}, {"network": MLP, "source": SeededSource}])
+def seeded_optimizer(parameters):
+    torch.manual_seed(7)
+    return torch.optim.SGD(parameters, lr=0.01)
+
+
+def seeded_scheduler(optimizer):
+    torch.manual_seed(7)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer)
+
+
+class Seeded(He):
+    def adapt(self, network, images_NCHW):
+        torch.manual_seed(7)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"network": SeededNetwork},
+        {"network": MLP, "source": SeededSource},
+        {"network": MLP, "optimizer": seeded_optimizer},
+        {"network": MLP, "scheduler": seeded_scheduler},
+        {"network": MLP, "initialization": Seeded()},
+    ],
+)
 def test_code_that_sets_a_seed_of_its_own_does_not_make_all_seeds_one(own):
     seen, orders = [], []
     for seed in (1, 2):
