@@ -239,8 +239,10 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
         remarks.append(f"{name}: the rate stays at {rates[0]:.3g} through all {epochs} epochs: it counts for nothing")
         return
     given = getattr(classifier.scheduler, "keywords", {}).get("total_steps")  # a schedule need not keep it
-    length = getattr(scheduler, "T_max", None) or getattr(scheduler, "total_steps", None) or given or count
-    if length > count or length < count and not isinstance(scheduler, OneCycleLR):  # which a training refuses
+    made_for = getattr(scheduler, "total_steps", None) or given or count
+    length = getattr(scheduler, "T_max", None) or made_for
+    # A T_max may be one of several cycles; a one-cycle that is too short is refused by the training.
+    if length > count or made_for < count and not isinstance(scheduler, OneCycleLR):
         unit = "steps" if steps_each_batch(scheduler) else "epochs"
         ends = "it breaks off" if length > count else "it ends before the run"
         remarks.append(f"{name}: made for {length} {unit}, but the run has {count}: {ends}")

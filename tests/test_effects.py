@@ -599,6 +599,7 @@ def test_an_optimizer_counts_by_what_it_does_now_and_then_and_to_weights_that_th
         (functools.partial(lr_scheduler.StepLR, step_size=30), False, "stays at 0.1 through all 15 epochs"),
         (functools.partial(lr_scheduler.CosineAnnealingLR, T_max=15, eta_min=0.1), False, "stays at 0.1"),
         (functools.partial(lr_scheduler.CosineAnnealingLR, T_max=50), True, "made for 50 epochs, but the run has 15"),
+        (functools.partial(lr_scheduler.CosineAnnealingLR, T_max=5), True, None),
         (functools.partial(lr_scheduler.ReduceLROnPlateau, patience=20), False, "stays at 0.1"),
         (functools.partial(lr_scheduler.LambdaLR, lr_lambda=lambda epoch: 1.0), False, "stays at 0.1"),
         (functools.partial(lr_scheduler.LambdaLR, lr_lambda=lambda epoch: 0.9**epoch), True, None),
