@@ -53,8 +53,15 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
         elif each is some[0]:
             first = next((one for one in some if own_name(one.source) == WRAPPER_MARK), each)
             told = max([first, *some], key=lambda one: (one.time_by == BY_TABLE, one.submitted or NO_TIME))
-            time = {"submitted": told.submitted, "late": told.late, "time_by": told.time_by}
-            whole.append(replace(first, parts=tuple(one.source for one in some), **time))
+            whole.append(
+                replace(
+                    first,
+                    parts=tuple(one.source for one in some),
+                    submitted=told.submitted,
+                    late=told.late,
+                    time_by=told.time_by,
+                )
+            )
     return whole
 
 
