@@ -48,6 +48,11 @@ def drawn_before(ledger: Ledger) -> dict[str, int]:
     return {number: value["drawn"] for number, value in made if value.get("drawn") is not None}
 
 
+def marks_before(ledger: Ledger) -> dict[str, str]:
+    """By the number, the mark of whoever has withdrawn, also where that was taken back."""
+    return {number: value["mark"] for number, value in ledger.decisions.values(WITHDRAW)}
+
+
 def mark(student: str, secret: Secret) -> str:
     """What is left of an id: nobody can tell it from the mark without the secret."""
     return secret.digest("withdrawn", student).hex()
@@ -99,7 +104,7 @@ def back_again(opened: OpenResults) -> str | None:
 def measured_for(opened: OpenResults, by: str, digest: str) -> str:
     """The number under which the rest of a group kept what was measured of a hand-in, when whoever handed it in withdrew;
     empty where nothing was kept so. It counts on after that is taken back, and nobody trains it again."""
-    marks = {number: value["mark"] for number, value in opened.ledger.decisions.values(WITHDRAW)}
+    marks = marks_before(opened.ledger)
     numbers = {number for number, marked in marks.items() if marked == (marks.get(by) or mark(by, opened.secret))}
     return next(iter(sorted(numbers & opened.ledger.measured_under(digest))), "") if numbers else ""
 

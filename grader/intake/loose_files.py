@@ -11,6 +11,7 @@ import stat
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.intake.downloads import Download
@@ -25,14 +26,19 @@ from grader.intake.submission import (
     read_regular,
 )
 from grader.intake.system_names import canvas_s, moodle_s
+from grader.intake.time_sources import BY_TABLE
 from grader.safe_text import normal, printable
 
+NO_TIME = datetime.min.replace(tzinfo=UTC)
 ENTRIES = ("text.html", "link.html")  # what Canvas writes of a text or an address that was entered
 NUMBERED = re.compile(r"^(config|student|REPORT|CONCLUSION|\w+(?=-\d+\.py$))-\d+(\.\w+)$")  # no module has a hyphen
 
 
 def put_together(downloads: Sequence[Download]) -> list[Download]:
-    """The downloads, with those of one student that a system gives as several files, none of them an archive, as one."""
+    """The downloads, with those of one student that a system gives as several files, none of them an archive, as one.
+
+    Its time, and whether that is late, is what the instructor's table says of any of them, else the newest's.
+    """
     loose: dict[str, list[Download]] = {}
     for each in downloads:
         if own_name(each.source):
@@ -46,8 +52,16 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
             whole.append(each)
         elif each is some[0]:
             first = next((one for one in some if own_name(one.source) == WRAPPER_MARK), each)
-            newest = max((one.submitted for one in some if one.submitted), default=None)
-            whole.append(replace(first, parts=tuple(one.source for one in some), submitted=newest))
+            told = max([first, *some], key=lambda one: (one.time_by == BY_TABLE, one.submitted or NO_TIME))
+            whole.append(
+                replace(
+                    first,
+                    parts=tuple(one.source for one in some),
+                    submitted=told.submitted,
+                    late=told.late,
+                    time_by=told.time_by,
+                )
+            )
     return whole
 
 

@@ -29,6 +29,7 @@ COLUMNS = {  # what a heading says, as `heading` writes it
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
+PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -138,21 +139,30 @@ class Roster:
         return student, WORDS["name"] if student else ""
 
     def match_text(self, text: str) -> tuple[Student | None, str]:
-        """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`."""
-        whole, by = self.match(dict.fromkeys(("id", "login", "github", "name"), text))
+        """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
+
+        `Min Ho` is Minho's only where it stands by itself and neither part is anybody's: it may be of Park Min Ho.
+        """
+        whole, by = self.match(dict.fromkeys(("id", "login", "github"), text))
         if whole:
             return whole, by
         text = normal(text)
-        parts = [part.span() for part in re.finditer(r"[^\s_.,()\[\]-]+", text)]
-        found: dict[Student, str] = {}
-        runs: list[tuple[int, int]] = []  # in which somebody was found; what lies in one says no more
-        for length in range(min(len(parts), MOST_PARTS), 0, -1):
+        parts = [part.span() for part in PARTS.finditer(text)]
+        called: dict[tuple[int, int], dict[Student, str]] = {}  # who is found in a run of parts, the short ones first
+        for length in sorted({*range(1, min(len(parts), MOST_PARTS) + 1), len(parts)} - {0}):
             for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
-                if any(first <= begin and end <= last for first, last in runs):
-                    continue
-                called = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
-                runs += [(begin, end)] if called else []
-                found |= called
+                who = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
+                joined = any(kind == "name" and length > len(PARTS.findall(each.name)) for each, kind in who.items())
+                if who and not (
+                    joined and (any(lies_in(run, (begin, end)) for run in called) or not is_field(text, begin, end))
+                ):
+                    called[begin, end] = who
+        longest = [
+            who for run, who in called.items() if not any(other != run and lies_in(run, other) for other in called)
+        ]
+        found = {
+            student: kind for who in longest for student, kind in who.items()
+        }  # what lies in a longer run says no more
         return next(iter(found.items())) if len(found) == 1 else (None, "")
 
     def to_json(self) -> str:
@@ -167,6 +177,16 @@ class Roster:
 
 def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:
     return ((text, [*found]) for text, found in sets.items())
+
+
+def lies_in(run: tuple[int, int], other: tuple[int, int]) -> bool:
+    return other[0] <= run[0] and run[1] <= other[1]
+
+
+def is_field(text: str, begin: int, end: int) -> bool:
+    """Whether nothing but spaces and the like parts this from the ends of the text, or of what underscores and brackets part."""
+    fields = (text, *re.split(r"[_()\[\]]", text))
+    return text[begin:end] in (field.strip(" .,-") for field in fields)
 
 
 def key(text: str) -> str:

@@ -70,7 +70,8 @@ class Submission:
         too_large: Documents that are too large to be among the files.
         told: Whether where it was found tells whose it is, so that student.yaml need not.
         changed: When the newest file in an archive was changed, by the clock of who packed it, and, where that is known,
-            with its time zone. None for a folder, and where the archive does not say.
+            with its time zone. None for a folder, also where an archive and documents lie in it, and where the archive does
+            not say.
     """
 
     source: Path
@@ -300,14 +301,34 @@ def archive_in(folder: Path) -> tuple[Path | None, list[Path]]:
 
 
 def with_documents(archive: Path, documents: Sequence[Path]) -> Entries:
-    """The files of an archive, and what lies beside it and has no name that is in it, too."""
-    yield from entries(archive)
+    """The files of an archive, and what lies beside it, too, unless it is the same as in the archive.
+
+    With documents nothing tells when the newest file was changed: a date of what lies beside is the download's.
+
+    Raises:
+        Unusable: A document is another one in the archive, so that nobody knows which is meant.
+    """
+    names = []
+    for name, read, changed in entries(archive):
+        names.append(PurePosixPath(name).as_posix())
+        yield name, read, None if documents else changed
     if documents:
-        names = [PurePosixPath(name).as_posix() for name, _, _ in entries(archive)]
-        around, known = wrapper(names), {*map(str.lower, names)}
-        for name, read, changed in folder_entries(archive.parent):
-            if archive.parent / name in documents and f"{around}{name}".lower() not in known:
-                yield f"{around}{name}", read, changed
+        around = wrapper(names)
+        inside: dict[str, bytes] = {}
+        beside = {f"{around}{each.name}".lower() for each in documents}
+        for name, read, _ in entries(archive):
+            if (place := PurePosixPath(name).as_posix().lower()) in beside:
+                inside[place] = document_digest(read)
+        for name, read, _ in folder_entries(archive.parent):
+            if archive.parent / name in documents:
+                if not (other := inside.get(f"{around}{name}".lower())):
+                    yield f"{around}{name}", read, None
+                elif other != document_digest(read):
+                    raise Unusable(f"{printable(name)!r} is there twice, in the archive and beside it; leave one")
+
+
+def document_digest(read: Callable[[int], bytes]) -> bytes:
+    return hashlib.sha256(read(MAX_DOCUMENT_BYTES + 1)).digest()
 
 
 def folder_entries(folder: Path) -> Entries:

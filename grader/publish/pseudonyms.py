@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from grader.grading.ranking import Entry
-from grader.grading.withdrawals import drawn_before
+from grader.grading.withdrawals import drawn_before, mark, marks_before
 from grader.ledger.ledger import Ledger
 from grader.secret import Secret
 
@@ -53,7 +53,11 @@ def shown_names(entries: list[Entry], how: str, secret: Secret, ledger: Ledger) 
     if how == "pseudonym":
         arrived = ledger.in_order_of_arrival()
         never = sorted({entry.student for entry in entries} - {*arrived})
-        return pseudonyms([*arrived, *never], secret, drawn_before(ledger))
+        marks = marks_before(ledger)
+        # Whoever is back after a withdrawal that was taken back stands in the number's place, so has the same name as before.
+        persons = {marks.get(each) or mark(each, secret): each for each in arrived}
+        left = {each: each for each in marks if each in {*arrived} - {*persons.values()}}
+        return pseudonyms([*persons.values(), *never], secret, drawn_before(ledger)) | left
     return {entry.student: entry.name if how == "name" else entry.student for entry in entries}
 
 

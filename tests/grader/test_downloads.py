@@ -17,6 +17,7 @@ from grader.grading.hand_ins import ask_about_times, is_late
 from grader.grading.register_submissions import read_submission
 from grader.intake.downloads import find_downloads, modified
 from grader.intake.last_in_time import counted
+from grader.intake.loose_files import put_together
 from grader.intake.submission import take_in
 from grader.intake.time_sources import BY_METADATA, BY_TABLE
 from grader.rules import Rules
@@ -244,3 +245,13 @@ def test_bundles_and_bare_repositories_are_read_in_a_sandbox(git_repository, tmp
 def test_a_damaged_bundle_is_a_submission_that_cannot_be_read(tmp_path):
     (tmp_path / "kim.bundle").write_bytes(b"# v2 git bundle\nnonsense")
     assert "git cannot read it" in read_submission(tmp_path / "kim.bundle").unusable
+
+
+@pytest.mark.parametrize("named", ["config.yaml", "REPORT.md"])
+def test_the_table_of_times_may_name_any_of_a_student_s_loose_files(named, tmp_path):
+    for number, file in enumerate(("config.yaml", "REPORT.md", "student.yaml"), 2):
+        download(tmp_path, f"kim_LATE_1_{number}_{file}")
+    (place,) = [path.name for path in tmp_path.iterdir() if path.name.endswith(named)]
+    (tmp_path / "times.csv").write_text(f"file,submitted\n{place},2026-12-04T00:00Z\n")
+    (found,) = put_together(find_downloads(tmp_path))
+    assert len(found.parts) == 3 and (found.submitted, found.late, found.time_by) == (at(4), False, BY_TABLE)

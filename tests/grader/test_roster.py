@@ -158,6 +158,26 @@ def test_ids_and_names_of_several_words_are_found_among_others(text, student):
     assert (found and found.student) == student
 
 
+@pytest.mark.parametrize(
+    ("listed", "text", "student"),
+    [
+        ("Minho", "Park Min, Ho", None),
+        ("Minho", "Park_Min_Ho", None),
+        ("Minho", "Park Min Ho_hw4", None),
+        ("Minho", "Min Ho", "Minho"),
+        ("Minho", "hw4_Min Ho_v2", "Minho"),
+        ("김민지", "김 민지_과제4", "김민지"),
+        ("Li An Lian", "Li_An", None),
+        ("Li An Lian", "Lian_hw4", "Lian"),
+        ("An Lian", "Li_An", "An"),
+        ("Lian", "Li_An", "Lian"),
+    ],
+)
+def test_parts_are_joined_into_one_word_only_where_nothing_says_that_they_are_several(listed, text, student):
+    found, _ = Roster([Student(str(place), name) for place, name in enumerate(listed.split())]).match_text(text)
+    assert (found and found.name) == student
+
+
 def test_canvas_s_test_student_is_nobody(tmp_path):
     rows = [["Student", "ID", "SIS User ID", "SIS Login ID"], ["Student, Test", "9", "", "1f2e3d"]]
     rows += [["Kim, Minji", "4711", "002610024", "minji"]]

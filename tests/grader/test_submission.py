@@ -4,6 +4,7 @@ import re
 import struct
 import tarfile
 import zipfile
+from datetime import datetime
 
 import pytest
 
@@ -282,12 +283,30 @@ def test_documents_beside_an_archive_belong_to_it(wrapper, tmp_path):
     folder.mkdir()
     zip_of({f"{wrapper}config.yaml": "a: 1", f"{wrapper}REPORT.md": "inside"}, folder / "hw.zip")
     (folder / "CONCLUSION.pdf").write_bytes(b"%PDF-")
-    (folder / "report.md").write_text("beside")
+    (folder / "report.md").write_text("inside")
     found = take_in(folder)
     assert not found.unusable
     assert found.files == {"config.yaml": b"a: 1", "REPORT.md": b"inside", "CONCLUSION.pdf": b"%PDF-"}
     (folder / "model.py").write_text("x = 1")  # which of the two is meant, a person has to say
     assert sorted(take_in(folder).files) == ["CONCLUSION.pdf", "hw.zip", "model.py", "report.md"]
+
+
+@pytest.mark.parametrize("wrapper", ["", "submission/"])
+def test_a_document_that_is_another_one_in_the_archive_is_not_taken_for_either(wrapper, tmp_path):
+    zip_of({f"{wrapper}config.yaml": "a: 1", f"{wrapper}REPORT.md": "to be filled in"}, tmp_path / "hw.zip")
+    (tmp_path / "report.md").write_text("finished")
+    assert "report.md" in (said := take_in(tmp_path).unusable) and "twice, in the archive and beside it" in said
+    (tmp_path / "report.md").unlink()
+    assert take_in(tmp_path).files["REPORT.md"] == b"to be filled in"
+
+
+def test_the_archive_alone_does_not_date_what_lies_beside_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "hw.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("config.yaml", (2026, 12, 1, 10, 0, 0)), "a: 1")
+    assert take_in(tmp_path).changed == datetime(2026, 12, 1, 10)
+    (tmp_path / "REPORT.pdf").write_bytes(b"%PDF-")  # added after the deadline
+    found = take_in(tmp_path)
+    assert not found.unusable and "REPORT.pdf" in found.files and found.changed is None
 
 
 def test_what_windows_writes_between_folders_divides_names(tmp_path):

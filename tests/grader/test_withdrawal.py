@@ -212,6 +212,32 @@ def test_nobody_else_gets_another_pseudonym(course):
     assert {student: name for student, name in others.items() if student != "s2"}.items() <= names().items()
 
 
+def test_whoever_takes_a_withdrawal_back_has_the_same_pseudonym_again(course):
+    def hand_in(student):
+        with open_results(course) as opened:
+            opened.ledger.note(now(), Noted(student, student, "", "", "", None, False, "images"))
+
+    def names():
+        with open_results(course) as opened:
+            everybody = standings(opened.ledger, opened.rules)
+            return shown_names(everybody, "pseudonym", opened.secret, opened.ledger)
+
+    with open_results(course) as opened:
+        twin = draws_like(ID, opened.secret)
+    hand_in(twin)
+    before = names()
+    for number in ("withdrawn-1", "withdrawn-2"):  # it may be taken back more than once
+        assert withdraw(course) == 0
+        others = {student: name for student, name in before.items() if student != ID}
+        assert others.items() <= names().items() and names()[number] == before[ID]
+        with open_results(course) as opened:
+            made = max(each.id for each in opened.ledger.decisions.history() if each.kind == "withdraw")
+            opened.ledger.decisions.undo(now(), "kang", made)
+        hand_in(ID)
+        after = names()
+        assert before.items() <= after.items() and len({*after.values()}) == len(after)
+
+
 def test_a_withdrawal_of_a_version_that_kept_no_pseudonym_is_read(course):
     assert withdraw(course) == 0
     with open_results(course) as opened:
