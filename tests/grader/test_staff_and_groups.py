@@ -169,7 +169,7 @@ def test_every_member_of_a_group_has_the_last_hand_in_before_the_deadline(hours,
     roster = Roster([Listed(name, name, group="red" if name in members else "") for name in "abcdef"])
     made = [Download(path(name), MONDAY + timedelta(hours=hour), student=name) for name, hour in hours.items()]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("grader.grading.groups.digest", str)
+        patched.setattr("grader.grading.groups.Digests.of", lambda digests, source: str(source))
         found = {each.student: each for each in for_groups(made, roster, lambda each: each.submitted > MONDAY)}
     assert [*found] == sorted(found)
     handed_in = [name for name in members if name in hours]
