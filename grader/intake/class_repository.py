@@ -52,9 +52,9 @@ def is_hidden(path: Path) -> bool:
 def students_folder(folder: Path) -> Path | None:
     """The folder that holds the students': `folder` itself, or the one week below it whose students have configurations.
 
-    It is looked for from above: the first that holds a student's, unless one further down holds several, and no fewer. A folder
-    with a single one below it may as well be a student's own: it is a week's only by its name, or where nothing else was handed
-    in beside it. What is passed over beside a week, and a choice that could be another, is told.
+    It is looked for from above: the first that holds a student's. One further down that holds no fewer, and several or is called
+    like a week, is a question. A folder with a single one below it may as well be a student's own: it is a week's only by its
+    name, or where nothing else was handed in beside it. What is passed over, and a choice that could be another, is told.
 
     None where nobody's folder is found.
 
@@ -68,11 +68,12 @@ def students_folder(folder: Path) -> Path | None:
         here = {each: students_in(each) for each in level}
         holding = {each: students for each, students in here.items() if students or has_table(each)}
         most = max(map(len, found.values()), default=0)
-        if found and (further := [each for each, students in holding.items() if len(students) >= max(most, 2)]):
+        no_fewer = {each: max(most, 1 if is_week_s(each) else 2) for each in holding}
+        if found and (further := [each for each in holding if len(holding[each]) >= no_fewer[each]]):
             told = ", ".join(printable(each.name) for students in found.values() for each in students[:3])
             where = f"name {further[0]}, or move the others out of this folder"
             raise UserError(
-                f"{folder}: {told} may be students', and {further[0].name} holds several students' folders; {where}"
+                f"{folder}: {told} may be students', and {further[0].name} holds students' folders; {where}"
             )
         found = found or holding
         if any(has_table(each) for each in found):

@@ -150,6 +150,13 @@ def test_what_looks_like_one_student_s_hides_no_week(beside, tmp_path):
     assert len(find_downloads(week)) == 3
 
 
+def test_a_file_that_looks_like_one_student_s_hides_no_week_of_one(tmp_path):
+    week = students_in(repository(tmp_path) / "week4", "minji")
+    (tmp_path / "slides_2026_03_intro.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=f"name {week}"):
+        find_downloads(tmp_path)
+
+
 def test_a_student_with_several_folders_among_many_is_no_question(tmp_path):
     week = students_in(repository(tmp_path) / "week4", "minji", "bada", "jun")
     students_in(week / "haneul", "first", "second")
