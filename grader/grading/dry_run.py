@@ -51,7 +51,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
         work = register(downloads, opened, rules, roster)
         note_run(folder, downloads, opened)
         others = [*said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags())]
-        missing = note_missing(roster, opened, rules) if roster else []
+        missing = note_missing(roster, folder, opened, rules) if roster else []
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}
         rows, total = [], 0.0

@@ -64,7 +64,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         for student in work:
             for flag in flags[student]:
                 print(f"{student}: {handed_in[student]} {flag}")
-        if roster and (missing := note_missing(roster, opened, rules)):
+        if roster and (missing := note_missing(roster, folder, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
         for line in said_of_practice(opened, rules):

@@ -1,5 +1,6 @@
 """From downloads to submissions that are noted, kept and checked: nothing of them is executed, and none stays in memory."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import ROSTER_FILE, OpenResults
 from grader.ledger.submission_store import kept, place
-from grader.ledger.submissions import HANDED_IN_BY, OFF_ROSTER, Graded, Noted, carrier, terms_for
+from grader.ledger.submissions import HANDED_IN_BY, LISTED_OVER, OFF_ROSTER, Graded, Noted, carrier, terms_for
 from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
@@ -130,7 +131,7 @@ def renamed(folder: Path, downloads: Sequence[Download], runs: Runs) -> str:
     """A line about those who may have got a new quota of practice by another name; empty without any."""
     lies = {each.student: place_of(each) for each in downloads}
     untold = {each.student: lies[each.student] for each in downloads if each.whose_by in (BY_CLAIM, BY_PLACE)}
-    return said_of_renamed(runs, storable(normal(str(folder.resolve()))), untold, lies)
+    return said_of_renamed(runs, folder_name(folder), untold, lies)
 
 
 def about(found: Examined, download: Download, opened: OpenResults, rules: Rules) -> Noted:
@@ -147,7 +148,17 @@ def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -
     """Note in the ledger over which folder this run is, and where the hand-ins lie of those whom the ledger has."""
     known = opened.ledger.ids()
     lie = {each.student: place_of(each) for each in downloads if each.student in known}
-    opened.ledger.note_run(now(), storable(normal(str(folder.resolve()))), lie)
+    opened.ledger.note_run(now(), folder_name(folder), lie)
+
+
+def folder_name(folder: Path) -> str:
+    """As the ledger notes a run's folder."""
+    return storable(normal(str(folder.resolve())))
+
+
+def folder_mark(name: str) -> str:
+    """That of a run's folder, without its name, which may be a student's."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
@@ -155,24 +166,37 @@ def in_time_before(opened: OpenResults, rules: Rules) -> set[str]:
     return {each.student for each in counting(opened.ledger, rules) if each.digest and in_time(each, rules, each.terms)}
 
 
-def note_missing(roster: Roster, opened: OpenResults, rules: Rules) -> list[Student]:
+def note_missing(roster: Roster, folder: Path, opened: OpenResults, rules: Rules) -> list[Student]:
     """Keep the roster, and note in the ledger who is on it and never handed in anything. Returns them.
 
-    Who was noted so by an earlier roster, and is not on this one, is on no list any more, and told.
+    Who was noted so by the rosters of earlier runs over this folder alone, and is not on this one, is on no list any more, and told.
+    Whom a run over another folder listed, such as one of another section, stays, and is told.
     """
     write_atomically(opened.folder / ROSTER_FILE, roster.to_json())
     handed_in = opened.ledger.students()
     missing = [student for student in roster.students if student.student not in handed_in]
-    images = images_key(rules, opened.secret)
+    images, here = images_key(rules, opened.secret), folder_mark(folder_name(folder))
+    before = {each.student: each for each, verdict in judged(opened.ledger, rules) if verdict.name == "missing"}
+    listed_over = {student: {*each.known_as.get(LISTED_OVER, [])} for student, each in before.items()}
     for student in missing:
+        places = sorted(listed_over.get(student.student, set()) | {here})
         noted = (student.student, storable(student.name), "", "", "", None, False, images)
-        opened.ledger.note(now(), Noted(*noted, known_as=of_roster(student)))
-    listed = {student.student for student in roster.students}
-    for each in [each for each, verdict in judged(opened.ledger, rules) if verdict.name == "missing"]:
-        if each.student not in listed:
-            note(f"{printable(each.name)} ({each.student}): handed in nothing, and is not on this roster; left out")
-            gone = (each.student, each.name, "", "", "", None, False, each.images)
-            opened.ledger.note(now(), Noted(*gone, flags=[OFF_ROSTER], known_as=dict(each.known_as)))
+        opened.ledger.note(now(), Noted(*noted, known_as=of_roster(student) | {LISTED_OVER: places}))
+    listed, stay = {student.student for student in roster.students}, []
+    for each in [each for student, each in before.items() if student not in listed]:
+        places = sorted(listed_over[each.student] - {here})
+        told, gone = f"{printable(each.name)} ({each.student})", here in listed_over[each.student] and not places
+        if gone:
+            note(f"{told}: handed in nothing, and is not on this roster; left out")
+        else:
+            stay.append(told)
+        noted = (each.student, each.name, "", "", "", None, False, each.images)
+        known_as = {**each.known_as, LISTED_OVER: places}
+        opened.ledger.note(now(), Noted(*noted, flags=[OFF_ROSTER] if gone else each.flags, known_as=known_as))
+    if stay:
+        note(
+            f"{', '.join(stay)}: handed in nothing, not on this roster; listed by that of a run over another folder, so they stay"
+        )
     return missing
 
 

@@ -13,8 +13,15 @@ from grader.ledger.terms import NO_TERMS, Terms
 OFF_ROSTER = "is not on the roster any more"  # of whoever handed in nothing: on no list, either
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
 PASSED_OVER = "passed_over"  # in `known_as`: that a group's hand-in did not count when it was noted
+LISTED_OVER = "listed_over"  # in `known_as`: marks of the folders whose rosters list whoever handed in nothing
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
-NO_NAMES = ("group", "role", HANDED_IN_BY, PASSED_OVER)  # in `known_as`: what is not said of the student alone
+NO_NAMES = (
+    "group",
+    "role",
+    HANDED_IN_BY,
+    PASSED_OVER,
+    LISTED_OVER,
+)  # in `known_as`: what is not said of the student alone
 FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
 
 
@@ -32,7 +39,8 @@ class Noted:
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
             `id`, `login`. Nothing where only the student says who that is. And what the roster says besides: `group`, `role`,
-            and in `handed_in_by` who handed in what counts for the group; with `passed_over`, where another one came before it.
+            and in `handed_in_by` who handed in what counts for the group; with `passed_over`, where another one came before it;
+            of whoever handed in nothing, in `listed_over` marks of the folders of the runs whose rosters list the student.
     """
 
     student: str

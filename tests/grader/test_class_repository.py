@@ -122,6 +122,86 @@ def test_what_is_passed_over_beside_a_week_is_told_and_two_weeks_are_a_question(
         find_downloads(root)
 
 
+def students_in(folder, *names):
+    for name in names:
+        write(folder / name, files_of("A"))
+    return folder
+
+
+def repository(root):
+    (root / ".git").mkdir()
+    return root
+
+
+@pytest.mark.parametrize("beside", ["slides_2026_03_intro.zip", "template", "hw3"])
+def test_what_looks_like_one_student_s_hides_no_week(beside, tmp_path):
+    week = students_in(repository(tmp_path) / "week4", "minji", "bada", "jun")
+    if beside == "template":
+        for name in ("project", "configs"):
+            (tmp_path / beside / name).mkdir(parents=True)
+        (tmp_path / beside / "main.py").touch()
+        students_in(tmp_path / beside, "submission")
+    elif beside == "hw3":
+        students_in(tmp_path / beside, "minji")
+    else:
+        (tmp_path / beside).write_bytes(b"PK")
+    with pytest.raises(UserError, match=f"{beside} .*name {week}"):
+        find_downloads(tmp_path)
+    assert len(find_downloads(week)) == 3
+
+
+def test_a_file_that_looks_like_one_student_s_hides_no_week_of_one(tmp_path):
+    week = students_in(repository(tmp_path) / "week4", "minji")
+    (tmp_path / "slides_2026_03_intro.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=f"name {week}"):
+        find_downloads(tmp_path)
+
+
+def test_a_student_with_several_folders_among_many_is_no_question(tmp_path):
+    week = students_in(repository(tmp_path) / "week4", "minji", "bada", "jun")
+    students_in(week / "haneul", "first", "second")
+    assert len(find_downloads(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("name", ["20261234_김민지", "kim"])
+def test_a_student_s_folder_may_hold_a_single_one(name, tmp_path):
+    for student in (name, "lee"):
+        students_in(tmp_path / student, "hw4")
+    assert sorted(each.source.name for each in find_downloads(repository(tmp_path))) == [name, "lee"]
+
+
+def test_a_single_archive_beside_a_week_of_several_is_told(tmp_path, capsys):
+    students_in(repository(tmp_path) / "week4", "minji", "bada")
+    (tmp_path / "handout.zip").write_bytes(b"PK")
+    assert len(find_downloads(tmp_path)) == 2
+    assert "passed over: handout.zip" in capsys.readouterr().err
+    (tmp_path / "minji.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match="handout.zip, minji.zip hand-ins, too"):
+        find_downloads(tmp_path)
+
+
+@pytest.mark.parametrize("weeks", [("week3", "week4"), ("3주차", "4주차")])
+def test_weeks_with_one_student_each_are_a_question(weeks, tmp_path, capsys):
+    (repository(tmp_path) / "lectures").mkdir()
+    (tmp_path / "lectures" / "a.ipynb").write_text("{}")
+    students_in(tmp_path / weeks[1], "minji")
+    (download,) = find_downloads(tmp_path)
+    assert download.source.name == "minji" and "passed over: lectures" in capsys.readouterr().err
+    students_in(tmp_path / weeks[0], "minji")
+    with pytest.raises(UserError, match=f"{', '.join(weeks)} each hold students' folders; name one"):
+        find_downloads(tmp_path)
+
+
+def test_where_a_folder_may_be_a_student_s_or_a_week_s_the_choice_is_told(tmp_path, capsys):
+    for name in ("part3", "part4"):
+        students_in(tmp_path / name, "minji")
+    assert len(find_downloads(repository(tmp_path))) == 2
+    assert (
+        f"part3, part4 taken for one student's each; if students' folders lie in one, name it, such as {tmp_path}"
+        in (capsys.readouterr().err)
+    )
+
+
 DIGEST = "s-eee33acd"  # of 김하늘, on every machine
 
 

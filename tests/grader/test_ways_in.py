@@ -89,7 +89,7 @@ def entries(folder, results, rules, roster):
     rules = rules.but(deadline=DEADLINE)
     with open_results(results, new=True, secret=TESTS) as opened:
         register(hand_ins(folder, rules, roster), opened, rules, roster)
-        note_missing(roster, opened, rules)
+        note_missing(roster, folder, opened, rules)
         return {entry.student: entry for entry in standings(opened.ledger, rules)}
 
 
@@ -538,6 +538,26 @@ def test_who_is_off_the_next_roster_is_missing_no_more(files, rules, tmp_path, c
     kim, lee = Student("1001", "Kim Minji", "1001"), Student("1002", "Lee Jun", "1002")
     with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
         for students, missing in (([kim, lee], ["1001", "1002"]), ([lee], ["1002"]), ([kim, lee], ["1001", "1002"])):
-            note_missing(Roster(students), opened, rules)
+            note_missing(Roster(students), tmp_path, opened, rules)
             assert sorted(each.student for each in standings(opened.ledger, rules)) == missing
     assert "Kim Minji (1001): handed in nothing, and is not on this roster" in capsys.readouterr().err
+
+
+def test_two_sections_in_one_results_folder_keep_each_other_s_missing(files, rules, tmp_path, capsys):
+    kim, lee, park = (
+        Student(str(number), name, str(number)) for number, name in enumerate(("Kim", "Lee", "Park"), 1001)
+    )
+    one, two = tmp_path / "one", tmp_path / "two"
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        for folder, students, missing in (
+            (one, [kim, park], ["1001", "1003"]),
+            (two, [lee, park], ["1001", "1002", "1003"]),
+            (one, [kim], ["1001", "1002", "1003"]),  # the other section has 1003, still
+            (two, [lee], ["1001", "1002"]),
+            (one, [park], ["1002", "1003"]),
+        ):
+            note_missing(Roster(students), folder, opened, rules)
+            assert sorted(each.student for each in standings(opened.ledger, rules)) == missing
+    told = capsys.readouterr().err
+    assert "Kim (1001): handed in nothing, not on this roster; listed by that of a run over another folder" in told
+    assert "Park (1003): handed in nothing, and is not on this roster; left out" in told
