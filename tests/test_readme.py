@@ -82,7 +82,7 @@ class Session:
             scaled = {
                 "make quickstart": [*words, "VENV=venv", f"ARGS={' '.join(SHORT)}"],
                 "make test": [*words, "VENV=venv", "ARGS=--collect-only -q tests/test_optimization.py"],
-                "python3 -m venv .venv": [sys.executable, "-m", *words[1:3], "--without-pip", words[3]],
+                "python3 -m venv .venv": [sys.executable, "-m", "venv", "--without-pip", ".venv"],
                 ". .venv/bin/activate": ["sh", "-c", command],
                 'pip install -e ".[dev]"': [sys.executable, "-m", *words, "--dry-run", "--quiet"],
                 'pip install -e ".[grader]"': [sys.executable, "-m", *words, "--dry-run", "--quiet"],
