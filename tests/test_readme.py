@@ -1,4 +1,7 @@
-"""Every command of the README runs. What would train for long is scaled down by an option, what would download by a stand-in."""
+"""Every command of the README and of docs/data.md runs.
+
+What would train for long is scaled down by an option, what would download by a stand-in.
+"""
 
 import re
 import shlex
@@ -69,7 +72,7 @@ class Session:
     def run(self, command: str) -> None:
         words = [PLACES.get(word, word) for word in shlex.split(command)]
         if words[:2] == ["python", "main.py"]:
-            scaled = {"fit": SHORT, "gallery": ["--only", "schedules"]}.get(words[2], [])
+            scaled = {"fit": SHORT, "study": SHORT[:3], "gallery": ["--only", "schedules"]}.get(words[2], [])
             assert main.main(words[2:] + scaled) == 0, command
         elif words[:3] == ["python", "-m", "grader"]:
             if words[3] == "run":
@@ -100,7 +103,7 @@ def test_every_command_of_the_readme_runs_in_order(tmp_path, monkeypatch):
         targets = [number % 10 for number in range(400)]
 
     monkeypatch.setattr(TorchvisionSource, "open", lambda self, train: Stored)
-    found = commands("README.md")
+    found = commands("README.md") + commands("docs/data.md")
     assert len(found) > 15
     session = Session(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
