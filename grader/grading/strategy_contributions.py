@@ -85,11 +85,12 @@ def contributions(
     trained = {name: (graded if name == WHOLE else {}) | measured.get(name, {}) for name in variants(families)}
     others = sum(bool(found) for name, found in trained.items() if name != WHOLE)
     whole = accuracies(trained[WHOLE], [])
+    step = max((1 / each.samples for found in trained.values() for each in found.values() if each.samples), default=0.0)
     for name, taken_back in variants(families).items() if measured else ():
         if not (found := trained[name]):
             continue
         left, reached = in_effect([*found.values()], taken_back), accuracies(found, taken_back)
-        told = None if name == WHOLE else difference_to_whole(reached, whole, others)
+        told = None if name == WHOLE else difference_to_whole(reached, whole, others, step)
         rows.append(
             {
                 "label": LABELS.get(name, name),
@@ -115,13 +116,18 @@ def accuracies(found: dict[int, Measurement], taken_back: Sequence[str]) -> dict
 
 
 def difference_to_whole(
-    reached: dict[int, float], whole: dict[int, float], variants: int
+    reached: dict[int, float], whole: dict[int, float], variants: int, step: float
 ) -> tuple[float, float | None, float | None] | None:
-    """The difference to the whole and its interval, which a single training does not have; None where nothing is common."""
+    """The difference to the whole and its interval, which a single training does not have; None where nothing is common.
+
+    Args:
+        variants: Number of variants that are looked at.
+        step: What one image more is worth.
+    """
     common = [number for number in reached if number in whole]
     values, reference = [reached[number] for number in common], [whole[number] for number in common]
     if len(common) > 1:
-        told = estimates.difference(values, reference, variants)
+        told = estimates.difference(values, reference, variants, step)
         return told.mean, told.low, told.high
     return (values[0] - reference[0], None, None) if common else None
 

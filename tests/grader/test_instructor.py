@@ -677,6 +677,14 @@ def test_a_family_s_contribution_has_an_interval_training_by_training(rules):
     assert "With one seed each" in as_table([whole, none])
 
 
+def test_a_variant_that_loses_one_image_with_each_of_two_seeds_is_not_told_apart():
+    def trainings(accuracy):
+        return {number: scored(accuracy, strategies={}, samples=1000) for number in (0, 1)}
+
+    _, less = contributions({"without normalization": trainings(0.799)}, trainings(0.8), ["normalization"])
+    assert less["difference"] == pytest.approx(-0.001) and less["low"] < 0 < less["high"]
+
+
 def test_what_the_network_s_own_code_does_has_a_reason_and_no_number(tmp_path, rules, config):
     write_course(tmp_path, [Student("kim", "Kim Minji", 0.9, texts={"config.yaml": config})], rules)
     engine = Made(normalization="KimMinjiNorm", regularization="dropout")
