@@ -1,6 +1,8 @@
 """The pages of docs/, and the READMEs: each link leads somewhere, each page is in the navigation, and the site builds."""
 
+import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +13,7 @@ from docs.build_site import DOCS, linked, main, stage
 ROOT = DOCS.parent
 PAGES = sorted(page for page in DOCS.rglob("*.md") if not page.is_relative_to(DOCS / "examples"))
 TEXTS = [*PAGES, *ROOT.glob("*.md")]
+KOREAN = [page for page in TEXTS if page.name.endswith(".ko.md")]
 LINK = re.compile(r"\]\((?!https?:)([^)\s#]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -40,13 +43,36 @@ def test_every_page_is_in_the_navigation_and_in_the_index_of_its_language():
         assert {name for name in names if (".ko." in name) == korean} - {index} <= links
 
 
-@pytest.mark.parametrize("korean", [page for page in PAGES if page.name.endswith(".ko.md")], ids=lambda page: page.name)
+def named(text: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """The names, the links and the numbers of a page's prose, in whatever order a language has them."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    links = (re.sub(r"\.ko\b|#.*", "", target) for target in re.findall(r"\]\(([^)]*)\)", prose))
+    return Counter(re.findall(r"`[^`\n]+`", prose)), Counter(links), Counter(re.findall(r"\d+(?:[.,]\d+)*", prose))
+
+
+@pytest.mark.parametrize("korean", [page for page in KOREAN if page.name != "index.ko.md"], ids=lambda page: page.name)
 def test_a_page_in_two_languages_says_the_same(korean):
-    texts = [path.read_text(encoding="utf-8") for path in (korean.with_name(korean.name.replace(".ko", "")), korean)]
-    if korean.stem != "index.ko":  # which lists what there is in Korean
-        for pattern in (r"^```bash\n.*?^```", r"^#+ ", r"^\|"):
-            found = [re.findall(pattern, text, re.MULTILINE | re.DOTALL) for text in texts]
-            assert found[0] == found[1], pattern
+    twin = korean.with_name(korean.name.replace(".ko", ""))
+    texts = [path.read_text(encoding="utf-8") for path in (twin, korean)]
+    commands = r"^```bash\n.*?^```"
+    for pattern in (r"^#+ ", r"^\|", *([] if korean.parent == ROOT else [commands])):  # test_readme.py has the README's
+        found = [re.findall(pattern, text, re.MULTILINE | re.DOTALL) for text in texts]
+        assert found[0] == found[1], pattern
+    (names, links, numbers), (korean_names, korean_links, korean_numbers) = map(named, texts)
+    assert names == korean_names and links == korean_links
+    assert numbers <= korean_numbers  # which has those in digits, too, that English has as words
+
+
+@pytest.mark.parametrize("korean", [*KOREAN, *ROOT.glob("notebooks/*.ko.ipynb")], ids=lambda page: page.name)
+def test_a_page_in_korean_leads_to_those_that_are_in_korean(korean):
+    """But for the one that it is the twin of; the two lead to each other."""
+    text = korean.read_text(encoding="utf-8")
+    targets = {os.path.normpath(korean.parent / path) for path, _ in LINK.findall(text) if path}
+    of_both = {str(page).replace(".ko.", ".") for page in [*KOREAN, *ROOT.glob("notebooks/*.ko.ipynb")]}
+    twin = korean.with_name(korean.name.replace(".ko.", "."))
+    assert targets & of_both <= {str(twin)}
+    if korean.suffix == ".md" and korean.stem != "claims.ko":  # which the lecture's page leads to
+        assert f"]({twin.name})" in text and f"]({korean.name})" in twin.read_text(encoding="utf-8")
 
 
 def test_links_out_of_the_pages_lead_to_the_repository():
