@@ -84,9 +84,11 @@ def families() -> list[Arm]:
 
 
 def over_base() -> list[Arm]:
-    return [Arm("none", BASE, BASE)] + [
-        over_its_base(path) for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))
-    ]
+    """Each overlay, after the bases that some are compared to."""
+    overlays = [over_its_base(path) for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))]
+    bases = {tuple(arm.reference): arm.reference for arm in [Arm("none", BASE, BASE), *overlays]}
+    nothing = (" ".join(["none", *([f"`{' '.join(more)}`"] if (more := base[len(BASE) :]) else [])]) for base in bases)
+    return [*(Arm(name, base, base) for name, base in zip(nothing, bases.values())), *overlays]
 
 
 def over_its_base(overlay: Path) -> Arm:
@@ -138,6 +140,9 @@ def row(arm: Arm, runs: list[RunResult], reference: list[RunResult]) -> str:
         step = step_of(METRICS[metric], [*runs, *reference])  # type: ignore[index]
         told = estimates.difference(values(runs, metric), values(reference, metric), 1, step)
         mark = "**" if told.told_apart else ""
+        digits += any(
+            1e-9 < abs(end) < 0.5 / 10**digits for end in (told.low, told.high)
+        )  # on which side of 0 they are
         cells.append(f"{mark}{told.mean:+.{digits}f}{mark} ({told.low:z.{digits}f} to {told.high:z.{digits}f})")
     return " | ".join(["", *cells, arm.remark, ""]).strip()
 

@@ -128,6 +128,19 @@ def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys)
     assert "| 80.1 ± 0.1 | **+10.0** (10.0 to 10.0) | +0.00 (0.00 to 0.00) |" in rows["| `initialization/he`"]
     assert "| 70.1 ± 0.1 |  |  |" in rows["| `initialization/xavier`"]
     assert rows["| none"].startswith("| none | 70.1 ± 0.1 |  |  |")
+    assert rows["| none `--model.optimizer.lr 0.15`"].startswith(
+        "| none `--model.optimizer.lr 0.15` | 70.1 ± 0.1 |  |  |"
+    )
+
+
+def test_an_interval_that_ends_beside_zero_says_on_which_side():
+    def runs(*accuracies):
+        kept = {"loss": 1.0, "train_loss": 0.5, "val_loss": 1.0, "curves": {}, "remarks": [], "seconds": 1.0}
+        return [RunResult(seed=seed, accuracy=accuracy, **kept) for seed, accuracy in enumerate(accuracies)]
+
+    arm = overlays.Arm("up", [], [])
+    told = overlays.row(arm, runs(0.71, 0.716, 0.7075), runs(0.7, 0.7, 0.7))
+    assert told.startswith("| up | 71.1 ± 0.4 | **+1.12** (0.03 to 2.20) | "), "not: 0.0 to 2.2"
 
 
 def test_ratios_are_those_of_the_rounds():

@@ -8,7 +8,7 @@ import numpy as np
 
 from project.studies.metric_names import MetricName
 from project.studies.study_metrics import METRICS
-from project.studies.study_result import INTERVAL, ArmResult, Estimate, StudyResult, by_seed, seeds_of
+from project.studies.study_result import INTERVAL, ArmResult, Estimate, StudyResult, paired_differences, seeds_of
 from project.training.figures import blanks, save
 
 # Of Okabe and Ito, told apart also by those who see red and green alike; the base is grey.
@@ -60,11 +60,9 @@ def draw_estimates(axes: Any, study: StudyResult, name: MetricName) -> None:
 def draw_differences(axes: Any, study: StudyResult, name: MetricName) -> None:
     """What each arm is above the first one: the mean with its interval, and the seeds that both have as dots below."""
     first, metric = study.arms[0], METRICS[name]
-    reference = by_seed(first, metric, study.target)
     for row, arm in enumerate(study.arms[1:], 1):
         if (told := arm.found[name].difference) is not None:
-            own = by_seed(arm, metric, study.target)
-            pairs = [own[seed] - reference[seed] for seed in own if seed in reference] if told.paired else []
+            pairs = paired_differences(arm, first, metric, study.target) if told.paired else []
             draw_row(axes, row, pairs, told, color_of(row))
     axes.axvline(0, color="0.4", linewidth=1, linestyle="--")
     name_rows(axes, study)
@@ -109,7 +107,7 @@ def draw_curves(axes: Any, study: StudyResult) -> None:
     axes.set_xlabel("epoch")
     axes.locator_params("x", integer=True)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=7)
+    axes.legend(frameon=False, fontsize=7, loc="lower right")
 
 
 def band_of(arm: ArmResult, curve: str) -> Any:

@@ -69,15 +69,13 @@ def measured(name: MetricName, title: str, digits: int, better: Literal[1, 0, -1
         better,
         (effect, f"{effect:g}"),
         lambda run, target: run.measured.get(name),
-        "is no number",
+        "no number",
         of_images if of == POINTS else lambda run: 0.0,
     )
 
 
 METRICS: dict[MetricName, Metric] = {
-    "accuracy": Metric(
-        "Validation accuracy in %", POINTS, 1, 1, (1, "one point"), points, "was not measured", of_images
-    ),
+    "accuracy": Metric("Validation accuracy in %", POINTS, 1, 1, (1, "one point"), points, "not measured", of_images),
     "loss": Metric(
         "Validation loss",
         ("", ""),
@@ -85,7 +83,7 @@ METRICS: dict[MetricName, Metric] = {
         -1,
         (0.05, "0.05"),
         lambda run, target: run.loss,
-        "was not measured, or is no number",
+        "not measured, or no number",
     ),
     "gap": Metric(
         "Generalization gap: validation loss less training loss, both in evaluation mode on images as they come",
@@ -94,7 +92,7 @@ METRICS: dict[MetricName, Metric] = {
         -1,
         (0.05, "0.05"),
         gap,
-        "was not measured, or is no number",
+        "not measured, or no number",
     ),
     "epochs": Metric(
         "Epochs to the target accuracy",
@@ -103,7 +101,7 @@ METRICS: dict[MetricName, Metric] = {
         -1,
         (1, "one epoch"),
         epochs_to_target,
-        "never came",
+        "not reached",
         lambda run: 1.0,
     ),
     "train_loss": Metric(
@@ -113,7 +111,7 @@ METRICS: dict[MetricName, Metric] = {
         -1,
         (0.05, "0.05"),
         lambda run, target: run.train_loss,
-        "was not measured, or is no number",
+        "not measured, or no number",
     ),
     "signal": measured(
         "signal", "Signal at the last hidden layer: log10 of its deviation over the first's, at the start", 2

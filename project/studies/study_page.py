@@ -6,7 +6,7 @@ from typing import Any
 
 from project.studies.study_figure import band_of, color_of, is_dotted
 from project.studies.study_metrics import METRICS, unit_of
-from project.studies.study_result import StudyResult, said_of, seeds_of, words_on_beginners
+from project.studies.study_result import StudyResult, paired_differences, said_of, seeds_of, words_on_beginners
 
 TEMPLATE = Path(__file__).with_name("study_page.html")
 CHARTS = Path(__file__).with_name("charts.js")
@@ -65,7 +65,11 @@ def page_data(study: StudyResult) -> dict[str, Any]:
                 "cell": arm.cell,
                 "failed": arm.failed,
                 "remarks": sorted({remark for run in arm.runs for remark in run.remarks}),
-                "found": {name: found.model_dump() for name, found in arm.found.items()},
+                "found": {
+                    name: found.model_dump()
+                    | {"pairs": paired_differences(arm, study.arms[0], METRICS[name], study.target)}
+                    for name, found in arm.found.items()
+                },
                 "bands": {name: bands(band_of(arm, name)) for name in CURVES},
             }
             for number, arm in enumerate(study.arms)

@@ -13,6 +13,7 @@ from project.support.wording import counted
 from project.training.obstacles import FALLEN
 
 LIMIT = 0.01  # of p, below which a claim is seen
+FEW = 5  # seeds, of which fewer may scatter quite differently from the next ones
 INTERVAL = f"{100 * estimates.LEVEL:g} % interval"
 
 
@@ -181,13 +182,19 @@ def found(arm: ArmResult, metric: Metric, target: float) -> Found:
         return Found(values=values, words=f"{arm.name}: failed: {arm.failed}")
     if len(numbers) < len(values):
         missing = f"{metric.missing} with {len(values) - len(numbers)} of {counted(len(values), 'seed')}"
-        return Found(values=values, words=f"{arm.name}: {metric.title.partition(':')[0].lower()} {missing}")
+        return Found(values=values, words=f"{arm.name}: {metric.title.partition(':')[0].lower()}: {missing}")
     if len(numbers) == 1:
         said = f"{arm.name}: {level(numbers[0], metric)}; one seed tells nothing about noise"
         return Found(values=values, words=said)
     estimate = estimates.interval(numbers, step_of(metric, runs))
     said = f"{level(estimate.mean, metric)} ({INTERVAL} {span(estimate.low, estimate.high, metric)})"
     return Found(values=values, estimate=Estimate(**estimate._asdict()), words=f"{arm.name}: {said}")
+
+
+def paired_differences(arm: ArmResult, first: ArmResult, metric: Metric, target: float) -> list[float]:
+    """What an arm's number is above the first one's, for each seed that both have."""
+    own, other = by_seed(arm, metric, target), by_seed(first, metric, target)
+    return [own[seed] - other[seed] for seed in own if seed in other]
 
 
 def compared(arm: ArmResult, first: ArmResult, name: MetricName, target: float, arms: int) -> Found:
@@ -245,7 +252,8 @@ def words_on(arm: str, first: str, difference: Difference, metric: Metric, seeds
     if difference.seeds_needed is None:
         return f"{said}; more than {estimates.MOST_SEEDS:,} seeds {would}"
     more = difference.seeds_needed - seeds
-    return f"{said}; about {more} more {'seed' if more == 1 else 'seeds'} {would}" if more > 0 else said
+    scatter = f", if they scatter as these {seeds} do" if seeds < FEW else ""
+    return f"{said}; about {more} more {'seed' if more == 1 else 'seeds'} {would}{scatter}" if more > 0 else said
 
 
 def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> str:
@@ -258,7 +266,7 @@ def words_on_the_best(first: str, arms: list[ArmResult], name: MetricName) -> st
     corrected = f"corrected for having looked at {len(arms)}"
     if difference.told_apart and difference.mean * metric.better > 0:
         return f"best of {counted(len(arms), 'arm')}: {arm.name}, better than {first}, {corrected}"
-    return f"best of {counted(len(arms), 'arm')}: {arm.name}, but none is told to be better than {first}, {corrected}"
+    return f"best of {counted(len(arms), 'arm')}: none is told to be better than {first}, {corrected}"
 
 
 def judged(claim: Claim, study: StudyResult) -> Judged:
@@ -324,7 +332,10 @@ def words_on_beginners(study: StudyResult) -> str:
     if not found:
         return ""
     fallen = f"the training loss fell by less than {100 * FALLEN:g} % from the first epoch to the last"
-    return f"hardly begun to learn: {', '.join(found)} ({fallen}); what looks alike here may differ after a longer training"
+    low = f"{fallen}, and the accuracy is below half the target"
+    return (
+        f"hardly begun to learn: {', '.join(found)} ({low}); what looks alike here may differ after a longer training"
+    )
 
 
 def report(study: StudyResult) -> str:

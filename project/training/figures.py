@@ -37,8 +37,8 @@ def draw_learning_curves(rows: list[dict[str, float]], target: float, classes: i
     accuracy.yaxis.set_major_formatter("{x:.0%}")
     accuracy.axhline(target, color="0.4", linewidth=1, linestyle="--", label=f"target, {100 * target:g} %")
     accuracy.axhline(1 / classes, color="0.4", linewidth=1, linestyle=":", label=f"chance, {100 / classes:.3g} %")
-    for axes in (loss, accuracy):
-        axes.legend(frameon=False)
+    loss.legend(frameon=False, loc="upper right")
+    accuracy.legend(frameon=False, loc="lower right")
     save(figure, path)
 
 
