@@ -63,6 +63,15 @@ def test_every_file_names_its_schema_which_accepts_it(path):
     assert mistakes(text, json.loads(schema.read_text())) == []
 
 
+def test_what_runs_write_and_what_is_handed_in_is_known_by_its_place():
+    """A line in it would lead elsewhere from where the file is copied to."""
+    ((schema, places),) = json.loads(Path(".vscode/settings.json").read_text())["yaml.schemas"].items()
+    assert Path(schema).resolve() == schemas.FOLDER / "settings.json"
+    for file in ("runs/quickstart/config.yaml", "submission/config.yaml", "submissions/kim/config.yaml"):
+        assert any(Path(file).match(place) for place in places), file
+    assert not any(Path("runs/a/wandb/offline-run-1/files/config.yaml").match(place) for place in places), "W&B's own"
+
+
 def test_a_complete_configuration_of_every_class_is_accepted(made):
     """Of the installed torch, which may have settings that the committed schemas do not know yet."""
     schema, lists = made["settings.json"], ("regularization", "augmentation")
