@@ -67,7 +67,13 @@ def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
 @pytest.mark.parametrize("width", [100, 80])
 def test_the_list_fits_a_terminal_and_is_whole_there_and_in_a_file(width, monkeypatch):
     said = "trainer.max_epochs: 16 is not from 1 to 15 (and 2 more); handed in 2 days after the deadline"
-    row = ["kim-minji-12345", "김민지", "kimminji_LATE_12345_678901_w.zip (of 3)", "2026-12-04 23:59+09:00", "the system's mark"]
+    row = [
+        "kim-minji-12345",
+        "김민지",
+        "kimminji_LATE_12345_678901_w.zip (of 3)",
+        "2026-12-04 23:59+09:00",
+        "the system's mark",
+    ]
     rows = [[*row, "Canvas's account", said, "3", "12.5"]]
     piped = as_table(COLUMNS, rows)
     assert all(text in piped.splitlines()[1] for text in rows[0])

@@ -25,6 +25,27 @@ def test_help_begins_with_twenty_settings_and_ends_with_where_the_rest_is(capsys
             assert max(map(len, page.splitlines())) <= 120
 
 
+@pytest.mark.parametrize(
+    ("line", "waits"),
+    [
+        ("fit --config configs/base.yaml --print_config", True),
+        ("fit --config configs/base.yaml --seeds 2", True),
+        ("study runs/absent", True),
+        ("look --config configs/base.yaml", True),
+        ("gallery --only absent", True),
+        ("fit --help", False),
+        ("completion -- fit --tr", False),
+        ("fit --config absent.yaml", False),
+    ],
+)
+def test_a_terminal_is_told_at_once_that_torch_is_imported_and_nothing_else_is(line, waits):
+    for terminal in (True, False):
+        program = f"import sys, main; sys.modules['torch'] = None; sys.stderr.isatty = lambda: {terminal}; main.main(sys.argv[1:])"
+        said = subprocess.run([sys.executable, "-c", program, *line.split()], capture_output=True, text=True)
+        assert ("Traceback" in said.stderr) == waits, said.stderr  # there is no torch here
+        assert said.stderr.startswith("importing torch") == (waits and terminal) and "importing" not in said.stdout
+
+
 def test_each_setting_says_what_it_is_and_may_be():
     page = settings_page("fit")
     for said in ("By default 128.", "One of disabled, offline, online. By default offline.", "WarmupCosine", "Unit 4."):
