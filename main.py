@@ -7,6 +7,7 @@ from functools import partial
 try:
     from project import __version__
     from project.support.errors import exit_status
+    from project.support.progress import importing_torch
     from project.training.completion import main as complete
     from project.training.configuration import read_arguments
     from project.training.help_text import HELP, settings_page
@@ -28,6 +29,7 @@ def main(args: list[str]) -> int:
         print(f"Fifteen Epochs {__version__}")
         return 0
     if args[0] == "gallery":
+        importing_torch()
         from project.studies.gallery import main as draw_gallery
 
         return exit_status(draw_gallery, args[1:])
@@ -54,6 +56,7 @@ def checked(args: Sequence[str]) -> int:
         print(settings_page(args[0]))  # without torch, too
         return 0
     check(args)
+    importing_torch()
     if args[0] == "look":
         from project.studies.look import main as look
 

@@ -22,7 +22,7 @@ from project.classifier import Classifier
 from project.data import ImageData
 from project.studies.study_plan import StudyFile
 from project.training.class_aliases import MODULES
-from project.training.configuration import CLASSES
+from project.training.configuration import CLASS_LISTS, CLASSES
 from project.training.run_folder import Run
 from project.training.trainer import Trainer
 
@@ -69,14 +69,10 @@ def settings_schema() -> Schema:
         found = arguments(its_class, section)
         for name in [name for name in found if name in classes]:
             one = {"$ref": f"#/$defs/{name}"}
-            if (section, name) in CLASSES:
-                found[name] |= one
-            else:
-                found[name] |= {"type": ["array", "null"], "items": one}
-        for name in [name for name in found if name in ("regularization", "augmentation", "callbacks")]:
-            one = found[name].get("items", {})
+            found[name] |= one if (section, name) in CLASSES else list_of(one)
+        for name in [name for name in found if (section, name) in CLASS_LISTS]:
             added = f"Appends to what files before this one say. {found[name]['description']}"
-            found[f"{name}+"] = {"anyOf": [{"type": "array", "items": one}, one], "description": added}
+            found[f"{name}+"] = {**list_of(found[name].get("items", {})), "description": added}
         properties[section] = {
             "type": "object",
             "description": (inspect.getdoc(its_class) or "").partition("\n")[0],
@@ -91,6 +87,12 @@ def settings_schema() -> Schema:
         "additionalProperties": False,
         "$defs": {kind: one_of(known, kind) for kind, known in classes.items()},
     }
+
+
+def list_of(one: Schema) -> Schema:
+    """Several of a kind, or one alone, which need not stand in a list."""
+    types_ = ["array", "object", "string", "null"]
+    return {"type": types_, "items": one, "if": {"type": ["object", "string"]}, "then": one}
 
 
 def classes_of(kind: str) -> Iterator[tuple[str, type]]:

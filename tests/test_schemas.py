@@ -63,6 +63,15 @@ def test_every_file_names_its_schema_which_accepts_it(path):
     assert mistakes(text, json.loads(schema.read_text())) == []
 
 
+def test_what_runs_write_and_what_is_handed_in_is_known_by_its_place():
+    """A line in it would lead elsewhere from where the file is copied to."""
+    ((schema, places),) = json.loads(Path(".vscode/settings.json").read_text())["yaml.schemas"].items()
+    assert Path(schema).resolve() == schemas.FOLDER / "settings.json"
+    for file in ("runs/quickstart/config.yaml", "submission/config.yaml", "submissions/kim/config.yaml"):
+        assert any(Path(file).match(place) for place in places), file
+    assert not any(Path("runs/a/wandb/offline-run-1/files/config.yaml").match(place) for place in places), "W&B's own"
+
+
 def test_a_complete_configuration_of_every_class_is_accepted(made):
     """Of the installed torch, which may have settings that the committed schemas do not know yet."""
     schema, lists = made["settings.json"], ("regularization", "augmentation")
@@ -96,6 +105,10 @@ def needed(of: type, kind: str) -> list[str]:
         "trainer: {max_epochs: 3}\nmodel: {optimizer: {init_args: {lr: 0.1}}}",
         "model: {optimizer: {lr: 0.1}, scheduler: OneCycle}",
         "model: {regularization+: Dropout, network: submission.mine.Net}",
+        "model: {regularization: {class_path: Dropout, init_args: {p: 0.2}}}",
+        "model: {regularization: Dropout, regularization+: null}",
+        "data: {augmentation: Cutout, augmentation+: {class_path: RandomCrop}}",
+        "trainer: {callbacks: {class_path: submission.mine.Watch}, callbacks+: submission.mine.Watch}",
         "model: {regularization+: [{class_path: Dropout, p: 0.2}]}",
         "model: {network: {class_path: submission.mine.Net, init_args: {breadth: 3}}}",
         "model: {network: torchvision.models.resnet18}",
@@ -124,6 +137,9 @@ def test_what_the_command_line_accepts_an_editor_accepts(text):
         ("model: {optimizer: {class_path: SGD, init_args: {lr: high}}}", "high"),
         ("model: {regularization: [{class_path: Dropout, init_args: {prob: 0.9}}]}", "prob"),
         ("model: {regularization+: {class_path: Dropout, prob: 0.9}}", "prob"),
+        ("model: {regularization: {class_path: Dropout, init_args: {prob: 0.9}}}", "prob"),
+        ("model: {regularization: Dropuot}", "Dropuot"),
+        ("model: {regularization: 3}", "3"),
         ("model: {normalization: OneCycle}", "OneCycle"),
         ("data: {batchsize: 3}", "batchsize"),
         ("run: {wandb: of}", "of"),

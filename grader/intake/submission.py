@@ -24,6 +24,7 @@ from grader.intake import git_repositories
 from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
 from grader.intake.strict_yaml import StrictYamlError, load, load_texts
 from grader.safe_text import printable
+from project.training.known_settings import without_editor_line
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
@@ -85,9 +86,13 @@ class Submission:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of paths and contents: the same files give the same digest, however they were packed."""
+        """SHA-256 of paths and contents: the same files give the same digest, however they were packed.
+
+        Where editors find a schema, which is another place wherever the file lies, changes nothing.
+        """
         digest = hashlib.sha256(self.unusable.encode())
         for path, content in sorted(self.files.items()):
+            content = without_editor_line(content) if path == WRAPPER_MARK else content
             name = path.encode()
             digest.update(b"%d %d " % (len(name), len(content)) + name + content)
         return digest.hexdigest()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from project.studies.study_plan import RUNS, metric_of, name_of, read_options, read_plan
 from project.support.errors import UserError
 from project.support.files import output, write_atomically
+from project.support.progress import importing_torch
 from project.support.wording import counted
 from project.training.early_mistakes import check
 
@@ -32,6 +33,9 @@ def train_arms(args: Sequence[str], command: str) -> int:
     """Train what is missing of a study, and say what was found."""
     plan = read_plan(args, command)
     check(["fit", *plan.command])
+    arms, trainings = counted(len(plan.arms), "arm"), counted(len(plan.arms) * plan.seeds, "training")
+    print(f"{plan.name}: {arms} with {counted(plan.seeds, 'seed')}, {trainings}", flush=True)
+    importing_torch()
     from project.studies.study_result import answer
     from project.studies.study_trainings import run
 
@@ -49,6 +53,7 @@ def compare(names: Sequence[str], args: Sequence[str]) -> int:
         )
     name = name_of(options, "+".join(Path(name).name for name in names))
     metric = metric_of(options, "accuracy")
+    importing_torch()
     from project.studies.kept_studies import gathered
     from project.studies.study_result import answer
 

@@ -9,7 +9,7 @@ from project.studies.one_training import RunResult
 from project.studies.study_arms import BASE
 from project.studies.study_plan import RUNS, Plan
 from project.studies.study_result import ArmResult, GridAxis, Judged, StudyResult
-from project.studies.training_pool import Failure, Job, complete_of, cores, jobs_for, trained
+from project.studies.training_pool import Failure, Job, complete_of, cores, count_kept, jobs_for, trained
 from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
@@ -34,7 +34,9 @@ def run(plan: Plan) -> StudyResult:
         return by_digest[job.digest].name in failed
 
     workers = min(plan.jobs or cores(), len(jobs))
-    label = f"{plan.name}: {counted(len(arms), 'arm')} with {counted(plan.seeds, 'seed')}, {workers} at once"
+    kept = count_kept(jobs, plan.folder / RUNS)
+    label = f"{plan.name}: {counted(len(jobs), 'training')}, {workers} at once"
+    label += f"; {kept} of them {'is' if kept == 1 else 'are'} kept already" if kept else ""
     done = 0
     try:
         outcomes = trained(jobs, plan.folder / RUNS, workers, left_out)

@@ -195,6 +195,11 @@ def read_result(folder: Path) -> RunResult | None:
         return None
 
 
+def count_kept(jobs: Iterable[Job], folder: Path) -> int:
+    """How many of these trainings have a result in a folder of results."""
+    return sum(read_result(folder / job.digest) is not None for job in jobs)
+
+
 def train(settings: Settings, seed: int, place: Path, measure: tuple[MetricName, ...] = ()) -> None:
     """Train, and leave the result or the error in a folder. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's, which then ends this one

@@ -10,6 +10,12 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10
 
 
+def importing_torch() -> None:
+    """Say in a terminal, where somebody waits, that a command has begun. In a log, what it prints first comes soon enough."""
+    if sys.stderr.isatty():
+        print("importing torch, which takes some seconds ...", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def fraction_shown(label: str) -> Iterator[Callable[[float], object]]:
     """Gives a function to call, as often as you like, with the share of the work that is done, in [0, 1]."""

@@ -5,10 +5,24 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 MAX_LEVELS = 30  # a complete configuration has six
 MAX_DIGITS = 100  # Python refuses to write down a number of thousands
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+CURES = {  # of what PyYAML says; the first one that fits
+    r"mapping values|expected <block end>|document start": "indent the line as those around it, or put its text into quotes",
+    r"character '\\t'": "indent with spaces, not with tabs",
+    r"unexpected end of stream": "close the quotation mark",
+    r"expected ',' or|content, but found '<stream end>'": "close the bracket",
+    r"start any token|alias|alphabetic|node content|unhashable": "put the text into quotes",
+    r"unknown escape": "put the text into single quotes",
+    r"sequence entries": "begin the list on a line of its own",
+    r"another document": "leave out the line ---",
+    r"unacceptable character": "save it as UTF-8",
+}
+NEVER_CLOSED = r"unexpected end of stream|expected ',' or"  # and nobody looks for the mark where the file ends
 
 
 class Refused(yaml.YAMLError):
@@ -61,4 +75,19 @@ def read_yaml(text: str | bytes, loader: type[UniqueKeys] = UniqueKeys) -> Any:
     except Refused:
         raise
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # an impossible date, say
-        raise yaml.YAMLError(f"not valid YAML: {' '.join(str(error).split())[:200]}") from None
+        raise yaml.YAMLError(fault(error, text)) from None
+
+
+def fault(error: Exception, text: str | bytes) -> str:
+    """Where a text is no YAML, what is wrong there, and what mends it."""
+    said = " ".join((getattr(error, "problem", None) or str(error)).partition("\n")[0].split())[:200]
+    mark = getattr(error, "problem_mark", None)
+    if re.search(NEVER_CLOSED, said):
+        mark = getattr(error, "context_mark", None) or mark
+    place = (mark.line, mark.column) if mark else None
+    if isinstance(error, ReaderError):
+        *lines, last = text[: error.position].splitlines() or [""]
+        place = len(lines), len(last)
+    cures = [f"; {cure}" for pattern, cure in CURES.items() if re.search(pattern, said)]
+    where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
+    return f"{where}not valid YAML: {said}{cures[0] if cures else ''}"

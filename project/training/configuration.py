@@ -18,8 +18,8 @@ import yaml
 from project.support.errors import UserError
 from project.support.wording import did_you_mean
 from project.support.yaml_loader import MAX_LEVELS, Refused, read_yaml
-from project.training.class_aliases import full_name
-from project.training.known_settings import REPOSITORY
+from project.training.class_aliases import FULL_NAMES, full_name
+from project.training.known_settings import REPOSITORY, class_settings, known_settings
 
 Settings = dict[str, Any]
 
@@ -150,6 +150,8 @@ def overruled(arguments: Arguments) -> Iterator[str]:
 
 def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
     """`new` at `path` laid over what is there."""
+    if isinstance(new, dict) and (path[:2] in CLASS_LISTS or path in CLASSES):
+        check_class_path(new, path)
     if path in CLASS_LISTS and (isinstance(new, str | list) or is_class(new)):
         classes = map(as_class, new if isinstance(new, list) else [new])
         return [laid_over(None, each, (*path, str(number))) for number, each in enumerate(classes)]
@@ -177,6 +179,23 @@ def laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:
         else:
             result[key] = laid_over(result.get(key), value, (*path, str(key)))
     return result
+
+
+def check_class_path(new: Settings, path: tuple[str, ...]) -> None:
+    """Raise UserError where the name of a class stands as a setting's would: `Dropout: 0.2`."""
+    names = [key for key in new if isinstance(key, str) and key.rpartition(".")[2] in FULL_NAMES]
+    if not names or "class_path" in new:
+        return
+    name, value, setting = names[0], new[names[0]], ".".join(path[:2])
+    others = {key: each for key, each in new.items() if key not in names}
+    if value is not None and not isinstance(value, dict):
+        first, *_ = [*class_settings(known_settings()[setting], full_name(name)), "SETTING"]
+        value = {first: value}
+    arguments = {**(value or {}), **others}
+    meant: Any = {"class_path": name, **({"init_args": arguments} if arguments else {})}
+    meant = [meant] if path in CLASS_LISTS else meant
+    written = yaml.safe_dump(meant, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+    raise UserError(f"{setting}: {name} names a class, and no setting; write {written}")
 
 
 def class_laid_over(old: Any, new: Any, path: tuple[str, ...]) -> Any:

@@ -159,6 +159,15 @@ def test_a_folder_s_own_date_is_nothing_s_but_an_empty_one_s(tmp_path):
     assert modified(folder) == at(2)
 
 
+def test_what_a_zip_without_dates_unpacks_to_is_dated_by_its_folder(tmp_path):
+    folder = tmp_path / "kim"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("a: 1")
+    os.utime(folder / "config.yaml", (datetime(1980, 1, 1).timestamp(),) * 2)
+    os.utime(folder, (at(9).timestamp(),) * 2)
+    assert modified(folder) == at(9)
+
+
 @pytest.mark.parametrize("name", ["work.7z", "work.ALZ", "deeper/work.rar"])
 def test_a_folder_with_nothing_but_an_archive_that_is_not_opened_here_is_a_hand_in(name, tmp_path):
     (tmp_path / "hand-in" / name).parent.mkdir(parents=True)

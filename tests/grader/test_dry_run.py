@@ -4,18 +4,21 @@ import csv
 import io
 import json
 import re
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.cells import cell_len
 
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import HandIn, zipped
 from grader.cli import main
-from grader.grading.dry_run import dry_run
+from grader.grading.dry_run import COLUMNS, dry_run
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings
+from grader.grading.text_table import as_table
 from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
@@ -59,6 +62,26 @@ def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
         assert all(word in rows[student] for word in words), rows[student]
     assert "3 students handed in something, 1 of 3 on the roster nothing" in said
     assert "of CPU: made up. Nothing was trained or written." in said
+
+
+@pytest.mark.parametrize("width", [100, 80])
+def test_the_list_fits_a_terminal_and_is_whole_there_and_in_a_file(width, monkeypatch):
+    said = "trainer.max_epochs: 16 is not from 1 to 15 (and 2 more); handed in 2 days after the deadline"
+    row = [
+        "kim-minji-12345",
+        "김민지",
+        "kimminji_LATE_12345_678901_w.zip (of 3)",
+        "2026-12-04 23:59+09:00",
+        "the system's mark",
+    ]
+    rows = [[*row, "Canvas's account", said, "3", "12.5"]]
+    piped = as_table(COLUMNS, rows)
+    assert all(text in piped.splitlines()[1] for text in rows[0])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = as_table(COLUMNS, rows)
+    assert max(map(cell_len, shown.splitlines())) <= width
+    assert sorted("".join(shown.split())) == sorted("".join(piped.split())), "nothing is left out"
 
 
 @pytest.mark.parametrize("epochs", [15, 16])

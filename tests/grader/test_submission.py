@@ -1,5 +1,6 @@
 """Intake: the same submission from every container, and nothing that reaches beyond it."""
 
+import os
 import re
 import struct
 import tarfile
@@ -80,6 +81,21 @@ def test_packing_twice_gives_the_same_bytes(write_submission, tmp_path):
     for name in ("one.zip", "two.zip"):
         pack(taken, tmp_path / name)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_what_is_packed_is_dated_by_the_newest_of_its_files(write_submission, tmp_path):
+    folder, when = write_submission(), datetime(2026, 12, 1, 10, 0, 2).astimezone()
+    for file in folder.iterdir():
+        os.utime(file, (0, when.timestamp() - 86400))
+    os.utime(folder / "config.yaml", (0, when.timestamp()))
+    pack(take_in(folder), tmp_path / "a.zip")
+    assert take_in(tmp_path / "a.zip").changed == when.replace(tzinfo=None)
+    pack(take_in(tmp_path / "a.zip"), tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    for year in (1970, 1980, 9999):  # which a zip has no date for, or which says nothing
+        os.utime(folder / "config.yaml", (0, datetime(year, 1, 2).timestamp()))
+        pack(take_in(folder), tmp_path / "c.zip")
+        assert take_in(tmp_path / "c.zip").digest == take_in(folder).digest
 
 
 def test_a_change_changes_the_digest(write_submission):

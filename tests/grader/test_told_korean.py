@@ -27,6 +27,7 @@ from grader.publish.told_korean import (
     told_line,
 )
 from project.strategies import OWN_NOISE
+from project.support.yaml_loader import CURES
 from tests.grader.test_public_korean import ENGLISH
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +132,12 @@ def test_several_initializations_are_told_one_by_one():
     korean = told_evidence(f"{of_he}, {of_normal}", "ko")
     assert korean == ", ".join(told_evidence(each, "ko") for each in (of_he, of_normal))
     assert not ENGLISH.search(korean)
+
+
+def test_each_cure_of_what_is_no_yaml_is_told_in_korean():
+    for cure in CURES.values():
+        korean = in_korean(f"line 3, column 5: not valid YAML: mapping values are not allowed here; {cure}", "what")
+        assert korean and cure not in korean, cure
 
 
 def test_a_hostile_line_takes_no_time():

@@ -61,6 +61,13 @@ FILES = {
     "model: {optimizer: {class_path: SGD, init_args: {lr: abc}}}": "model.optimizer.lr: expected float or Tensor",
     "model: {optimizer: {class_path: 5}}": "model.optimizer: class_path: expected the name of a class, found 5",
     "model: {scheduler: {class_path: null}}": "model.scheduler: class_path: expected the name of a class, found None",
+    "model:\n  regularization:\n  - Dropout: 0.2": (
+        "model.regularization: Dropout names a class, and no setting; write {class_path: Dropout, init_args: {p: 0.2}}"
+    ),
+    "model: {regularization+: [{SWA: }]}": "SWA names a class, and no setting; write {class_path: SWA}",
+    "data:\n  augmentation:\n  - Cutout:\n    size: 4": "write {class_path: Cutout, init_args: {size: 4}}",
+    "model: {regularization: {Dropout: 0.2, L2: 0.1}}": "write [{class_path: Dropout, init_args: {p: 0.2}}]",
+    "model: {optimizer: {torch.optim.SGD: {lr: 0.1}}}": "{class_path: torch.optim.SGD, init_args: {lr: 0.1}}",
     "model: {5: 6}": "Key must be a string, got: 5",
     "trainer: {max_epochs: 1, max_epochs: 2}": "the key 'max_epochs' is there twice",
 }

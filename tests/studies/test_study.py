@@ -207,6 +207,7 @@ def test_a_training_is_measured_in_its_own_precision(precision, tmp_path):
 def test_half_a_result_is_none(tmp_path):
     (tmp_path / "result.json").write_text('{"seed": 0')
     assert training_pool.read_result(tmp_path) is None
+    assert training_pool.count_kept([Job({}, 0, tmp_path.name)], tmp_path.parent) == 0
     with pytest.raises(ValueError):
         RunResult.model_validate_json("{}")
 
@@ -260,6 +261,26 @@ def made_up(monkeypatch):
             yield job, RunResult(seed=job.seed, **measured, curves=curves, remarks=[], seconds=1.0)
 
     monkeypatch.setattr("project.studies.study_trainings.trained", trained)
+
+
+def test_what_is_going_to_run_is_said_at_once_and_what_is_kept_when_it_begins(made_up, tmp_path, monkeypatch, capsys):
+    command = [
+        "study",
+        *TINY,
+        "--arm",
+        "wide=--model.network.width 8",
+        "--seeds",
+        "3",
+        "--jobs",
+        "2",
+        "--out",
+        str(tmp_path),
+    ]
+    monkeypatch.setattr("project.studies.study_trainings.count_kept", lambda jobs, folder: 4)
+    assert main([*command, "--name", "w"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("w: 2 arms with 3 seeds, 6 trainings\n")
+    assert "w: 6 trainings, 2 at once; 4 of them are kept already ...\n" in said.err
 
 
 def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):

@@ -170,6 +170,54 @@ def test_what_a_file_cannot_mean_is_told(text, said, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: b: c", "line 1, column 5: not valid YAML: mapping values are not allowed here; indent the line as those"),
+        (
+            "a: 1\n  b: 2",
+            "line 2, column 4: not valid YAML: mapping values are not allowed here; indent the line as those",
+        ),
+        (
+            "a:\n  b: 1\n c: 2",
+            "line 3, column 2: not valid YAML: expected <block end>, but found '<block mapping start>'; indent",
+        ),
+        (
+            "a:\n\tb: 1",
+            "line 2, column 1: not valid YAML: found character '\\t' that cannot start any token; indent with spaces",
+        ),
+        (
+            "a: 1\nb: [1, 2\nc: 3",
+            "line 2, column 4: not valid YAML: expected ',' or ']', but got ':'; close the bracket",
+        ),
+        (
+            "a: {b: [",
+            "line 1, column 9: not valid YAML: expected the node content, but found '<stream end>'; close the bracket",
+        ),
+        ("a: 'x\nb: 2", "line 1, column 4: not valid YAML: found unexpected end of stream; close the quotation mark"),
+        (
+            "a: `x`",
+            "line 1, column 4: not valid YAML: found character '`' that cannot start any token; put the text into quotes",
+        ),
+        (
+            "a: - b",
+            "line 1, column 4: not valid YAML: sequence entries are not allowed here; begin the list on a line of its own",
+        ),
+        ("a: 1\n---\nb: 2", "line 2, column 1: not valid YAML: but found another document; leave out the line ---"),
+        (
+            b"a: 1\nb: \xff",
+            "line 2, column 4: not valid YAML: unacceptable character #x00ff: invalid start byte; save it as UTF-8",
+        ),
+    ],
+    ids=lambda value: repr(value[:20]),
+)
+def test_where_a_file_is_no_yaml_is_told_with_its_line_its_column_and_the_cure(text, said, tmp_path):
+    (tmp_path / "x.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as error:
+        read_overlay(tmp_path / "x.yaml")
+    assert str(error.value).startswith(f"--config {tmp_path / 'x.yaml'}: {said}") and "\n" not in str(error.value)
+
+
 def test_keys_that_come_from_an_anchor_are_there_once(tmp_path):
     (tmp_path / "x.yaml").write_text("a: &a {b: 1, c: 2}\nd: {<<: *a, c: 3}")
     assert read_overlay(tmp_path / "x.yaml") == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}

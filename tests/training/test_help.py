@@ -11,7 +11,7 @@ import pytest
 import main
 from project.training.completion import SCRIPTS, completions
 from project.training.help_text import USUAL, settings_page
-from project.training.known_settings import COMMANDS, editor_line, known_settings
+from project.training.known_settings import COMMANDS, known_settings
 
 
 def test_help_begins_with_twenty_settings_and_ends_with_where_the_rest_is(capsys):
@@ -23,6 +23,27 @@ def test_help_begins_with_twenty_settings_and_ends_with_where_the_rest_is(capsys
             assert page.count("\n  --") < 30 and len(page.splitlines()) < 90 and f"main.py {command} " in page
             assert all(f"\n  --{name}\n" in page for name in USUAL) and "--help all" in page
             assert max(map(len, page.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("line", "waits"),
+    [
+        ("fit --config configs/base.yaml --print_config", True),
+        ("fit --config configs/base.yaml --seeds 2", True),
+        ("study runs/absent", True),
+        ("look --config configs/base.yaml", True),
+        ("gallery --only absent", True),
+        ("fit --help", False),
+        ("completion -- fit --tr", False),
+        ("fit --config absent.yaml", False),
+    ],
+)
+def test_a_terminal_is_told_at_once_that_torch_is_imported_and_nothing_else_is(line, waits):
+    for terminal in (True, False):
+        program = f"import sys, main; sys.modules['torch'] = None; sys.stderr.isatty = lambda: {terminal}; main.main(sys.argv[1:])"
+        said = subprocess.run([sys.executable, "-c", program, *line.split()], capture_output=True, text=True)
+        assert ("Traceback" in said.stderr) == waits, said.stderr  # there is no torch here
+        assert said.stderr.startswith("importing torch") == (waits and terminal) and "importing" not in said.stdout
 
 
 def test_each_setting_says_what_it_is_and_may_be():
@@ -126,10 +147,3 @@ def test_fish_completes_by_the_script():
     assert typed("python main.py val") == ["validate"]
     assert typed("python main.py fit --trainer.max_e") == ["--trainer.max_epochs"]
     assert typed("python main.py fit --config config") == ["configs/"]
-
-
-def test_a_run_s_file_names_the_schema_where_the_run_lies_in_the_repository(tmp_path):
-    from project.training.known_settings import REPOSITORY
-
-    assert editor_line(REPOSITORY / "runs" / "a" / "config.yaml").endswith("=../../configs/schemas/settings.json\n")
-    assert editor_line(tmp_path / "config.yaml") == ""
