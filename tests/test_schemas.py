@@ -64,7 +64,7 @@ def test_every_file_names_its_schema_which_accepts_it(path):
 
 
 def test_what_runs_write_and_what_is_handed_in_is_known_by_its_place():
-    """A line in it would lead elsewhere from where the file is copied to."""
+    """Also where it has no first line that names the schema."""
     ((schema, places),) = json.loads(Path(".vscode/settings.json").read_text())["yaml.schemas"].items()
     assert Path(schema).resolve() == schemas.FOLDER / "settings.json"
     for file in ("runs/quickstart/config.yaml", "submission/config.yaml", "submissions/kim/config.yaml"):

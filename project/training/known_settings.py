@@ -1,6 +1,7 @@
 """All settings, as the schema in configs/schemas describes them: read without torch, which takes seconds to import."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ FIND_LR = "--find-lr"  # has `fit` test a range of learning rates instead
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "configs" / "schemas" / "settings.json"  # written by `python -m tests.schemas`
 
-EDITOR_LINE = "# yaml-language-server: $schema="  # how files of configs/ begin: editors find the schema by it
+EDITOR_LINE = "# yaml-language-server: $schema="
 
 Schema = dict[str, Any]
 
@@ -46,6 +47,17 @@ def class_settings(setting: Schema, name: str | None) -> list[str]:
         if of and (name is None or name in of):
             found |= dict.fromkeys(rule["then"]["properties"]["init_args"]["properties"])
     return list(found)
+
+
+def editor_line(file: Path) -> str:
+    """The first line of a file of settings, by which editors find the schema.
+
+    Empty where the file lies outside of this repository: the line would tell whoever gets the file where that lies here.
+    """
+    folder = file.resolve().parent
+    if not folder.is_relative_to(REPOSITORY):
+        return ""
+    return f"{EDITOR_LINE}{Path(os.path.relpath(SCHEMA, folder)).as_posix()}\n"
 
 
 def without_editor_line(content: bytes) -> bytes:

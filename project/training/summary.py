@@ -23,6 +23,7 @@ from project.support.files import write_atomically
 from project.support.metrics import EpochCallback
 from project.training.diagnostics import GRADIENT_NORM
 from project.training.figures import draw_learning_curves
+from project.training.known_settings import editor_line
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 
@@ -63,7 +64,8 @@ class Record(EpochCallback):
         self.rows = [row for row in read_rows(self.folder / "metrics.csv") if row["epoch"] <= trainer.current_epoch]
         if self.rows:
             self.started -= self.rows[-1]["seconds"]
-        (self.folder / "config.yaml").write_text(self.config, encoding="utf-8")
+        file = self.folder / "config.yaml"
+        file.write_text(editor_line(file) + self.config, encoding="utf-8")
 
     def on_save_checkpoint(self, trainer: Trainer, *args: Any) -> None:
         self.trained = True

@@ -11,7 +11,7 @@ import pytest
 import main
 from project.training.completion import SCRIPTS, completions
 from project.training.help_text import USUAL, settings_page
-from project.training.known_settings import COMMANDS, known_settings
+from project.training.known_settings import COMMANDS, editor_line, known_settings
 
 
 def test_help_begins_with_twenty_settings_and_ends_with_where_the_rest_is(capsys):
@@ -147,3 +147,10 @@ def test_fish_completes_by_the_script():
     assert typed("python main.py val") == ["validate"]
     assert typed("python main.py fit --trainer.max_e") == ["--trainer.max_epochs"]
     assert typed("python main.py fit --config config") == ["configs/"]
+
+
+def test_a_run_s_file_names_the_schema_where_the_run_lies_in_the_repository(tmp_path):
+    from project.training.known_settings import REPOSITORY
+
+    assert editor_line(REPOSITORY / "runs" / "a" / "config.yaml").endswith("=../../configs/schemas/settings.json\n")
+    assert editor_line(tmp_path / "config.yaml") == ""
