@@ -355,7 +355,8 @@ def run(options: argparse.Namespace) -> None:
         from grader.grading.dry_run import dry_run
 
         options.unsafe_no_sandbox = True  # of trainings, and there is none
-        print(dry_run(options.folder, out, rules, chosen_settings(options, rules, **more)))
+        secret = options.out and new_secret(options.out, options.round, options.secret_seed)
+        print(dry_run(options.folder, out, rules, chosen_settings(options, rules, **more), secret))
         return
     settings = chosen_settings(options, rules, **more)
     secret = new_secret(options.out, options.round, options.secret_seed)

@@ -20,8 +20,10 @@ from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.downloads import Download
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
+from grader.ledger.rounds import of_round
 from grader.ledger.submissions import Graded
 from grader.rules import Rules
+from grader.secret import Secret
 from project.support.errors import UserError
 from project.support.wording import counted
 
@@ -30,14 +32,17 @@ GLYPHS_EPOCH = 2.0  # seconds, of the quickstart on one core beside another one
 STATE = (LEDGER, "secret.json", "assignment.json")
 
 
-def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings) -> str:
+def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings, secret: Secret | None = None) -> str:
     """The list, as a table and some lines. It is made in a copy of the results folder, which stays as it is.
+
+    Args:
+        secret: That a run would begin with, where the folder has none yet.
 
     Raises:
         UserError: As a run does; odd times are told, and stop nothing.
     """
     roster = read_roster(folder, settings.roster)
-    with copied(results) as opened:
+    with copied(results, secret) as opened:
         terms = opened.ledger.terms()
         downloads = hand_ins(
             folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened)
@@ -77,21 +82,30 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
 
 
 @contextmanager
-def copied(results: Path | None) -> Iterator[OpenResults]:
-    """A results folder to throw away, with the state of another one, if there is one."""
+def copied(results: Path | None, secret: Secret | None) -> Iterator[OpenResults]:
+    """A results folder to throw away, with the state of another one, if there is one, and of practice before it."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "results"
         copy.mkdir()
-        if results and (results / LEDGER).is_file():
-            with closing(sqlite3.connect(results / LEDGER)) as old, closing(sqlite3.connect(copy / LEDGER)) as new:
-                old.backup(new)
-            for file in STATE[1:]:
-                if (results / file).is_file():
-                    shutil.copy2(results / file, copy / file)
+        if results:
+            copy_state(results, copy)
+            copy_state(of_round(results, "practice"), of_round(copy, "practice"))
             if (results / "submissions").is_dir():
                 shutil.copytree(results / "submissions", copy / "submissions", copy_function=linked)
-        with open_results(copy, new=True) as opened:
+        with open_results(copy, new=True, secret=secret) as opened:
             yield opened
+
+
+def copy_state(results: Path, copy: Path) -> None:
+    """Copy what verdicts are taken by, if there are results."""
+    if not (results / LEDGER).is_file():
+        return
+    copy.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(results / LEDGER)) as old, closing(sqlite3.connect(copy / LEDGER)) as new:
+        old.backup(new)
+    for file in STATE[1:]:
+        if (results / file).is_file():
+            shutil.copy2(results / file, copy / file)
 
 
 def linked(source: str, target: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from grader.engines.engine import Train
 from grader.grading.attempts import counting, once
+from grader.grading.changed_rules import rule_changes
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import held, said_of_others
@@ -54,6 +55,8 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     downloads, roster = without_withdrawn(downloads, roster, opened)
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
+    for line in rule_changes(opened.kept_rules, rules):
+        print(line)
     store_rules(opened.folder, rules)
     with settings.engine.session(needs(rules, settings, opened.folder)) as train:
         if opened.secret.part == "practice" and (said := renamed(folder, downloads, opened.ledger.runs())):

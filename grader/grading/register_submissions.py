@@ -12,6 +12,7 @@ from grader.grading.attempts import NO_TIME, counting, of_the_same
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
+from grader.grading.kept_roster import keep_roster
 from grader.grading.personal_rules import in_time
 from grader.grading.quotas import Runs, ids_by_place, quota, said_of_renamed, same_place, was_trained
 from grader.grading.ranking import judged
@@ -23,7 +24,7 @@ from grader.intake.loose_files import as_zip
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
-from grader.ledger.results_folder import ROSTER_FILE, OpenResults
+from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, place
 from grader.ledger.submissions import HANDED_IN_BY, LISTED_OVER, OFF_ROSTER, Graded, Noted, carrier, terms_for
 from grader.ledger.terms import Terms
@@ -32,7 +33,6 @@ from grader.rules import Rules
 from grader.safe_text import normal, printable, storable
 from grader.sandbox.scratch import scratch_folder
 from project.support.errors import note
-from project.support.files import write_atomically
 
 AS_BEFORE = ("name", "digest", "tier", "source", "submitted", "marked_late", "time_by")
 TRIED_AGAIN = "{}; it is passed over, and the same command tries it again"
@@ -172,7 +172,6 @@ def note_missing(roster: Roster, folder: Path, opened: OpenResults, rules: Rules
     Who was noted so by the rosters of earlier runs over this folder alone, and is not on this one, is on no list any more, and told.
     Whom a run over another folder listed, such as one of another section, stays, and is told.
     """
-    write_atomically(opened.folder / ROSTER_FILE, roster.to_json())
     handed_in = opened.ledger.students()
     missing = [student for student in roster.students if student.student not in handed_in]
     images, here = images_key(rules, opened.secret), folder_mark(folder_name(folder))
@@ -197,6 +196,7 @@ def note_missing(roster: Roster, folder: Path, opened: OpenResults, rules: Rules
         note(
             f"{', '.join(stay)}: handed in nothing, not on this roster; listed by that of a run over another folder, so they stay"
         )
+    keep_roster(roster, opened)
     return missing
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,17 @@ class Roster:
             student: kind for who in longest for student, kind in who.items()
         }  # what lies in a longer run says no more
         return next(iter(found.items())) if len(found) == 1 else (None, "")
+
+    def with_others(self, others: Iterable[Student]) -> "Roster":
+        """The same, and those of others who share nothing with anybody on it that nobody shares."""
+        kinds = (*SURE, "student")
+        taken = {(kind, key(text)) for each in self.students for kind in kinds for text in each.values(kind)}
+        new = [
+            other
+            for other in others
+            if not any((kind, key(text)) in taken for kind in kinds for text in other.values(kind))
+        ]
+        return Roster([*self.students, *new])
 
     def to_json(self) -> str:
         """For the results folder."""

@@ -19,7 +19,7 @@ from project.support.errors import UserError
 from project.support.files import output, write_atomically
 
 LEDGER, SECRET = "ledger.sqlite", "secret.json"
-ROSTER_FILE = "roster.json"  # who is in the class, as the last roster had it
+ROSTER_FILE = "roster.json"  # who is in the class, as the last roster of each section had it
 RULES_FILE = "assignment.json"  # the rules that verdicts are taken by
 UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 UNWRITABLE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EISDIR)

@@ -113,7 +113,7 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
         "result": result(entry, of_student, of_staff, of_reason),
         "handed_in": [hidden(each, of_student, "source") for each in handed_in],
         "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
-        "rounds": rounds(graded, past, rules, of_reason),
+        "rounds": rounds(graded, ledger.round(graded.carrier), past, rules, of_reason),
         "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
         "decisions": decisions(ledger, entry.student, graded.carrier, of_staff),
     }
@@ -147,13 +147,23 @@ def result(entry: Entry, of_student: Hide, of_staff: Hide, of_reason: Hide) -> d
     }
 
 
-def rounds(graded: Graded, past: list[PastMeasurement], rules: Rules, hide: Hide) -> list[dict[str, Any]]:
-    """What each round of measurements comes to by the rules of today: the old against the new after a regrade."""
+def rounds(graded: Graded, last: int, past: list[PastMeasurement], rules: Rules, hide: Hide) -> list[dict[str, Any]]:
+    """What each round of measurements comes to by the rules of today: the old against the new after a regrade.
+
+    Args:
+        last: The round that `graded` is of.
+    """
     of_this = [each for each in past if (each.digest, each.images, each.variant) == (graded.digest, graded.images, "")]
     found = []
     for number in sorted({each.round for each in of_this}):
-        counting = {each.training: each.measurement for each in of_this if each.round == number and each.counts}
-        said = verdict(replace(graded, measurements=counting), rules)
+        of_round = [each for each in of_this if each.round == number]
+        own = replace(
+            graded,
+            measurements={each.training: each.measurement for each in of_round if each.counts},
+            infrastructure=next((each.measurement for each in reversed(of_round) if not each.counts), None),
+            faults_alone=graded.faults_alone if number == last else 0,
+        )
+        said = verdict(own, rules)
         accuracy = said.ranked.accuracy if said.ranked else None
         found.append({"round": number, "verdict": said.name, "reason": hide(said.reason), "accuracy": accuracy})
     return found

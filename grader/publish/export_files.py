@@ -17,14 +17,17 @@ from grader.publish.gradebooks import Filled
 from grader.publish.gradescope import autograder, final_results, results_json
 from grader.publish.leaderboard_files import write_leaderboard
 from grader.publish.markdown import rendered
+from grader.publish.pages.build import swap
 from grader.publish.pseudonyms import shown_names
 from grader.publish.release import EXPORTS, is_released, place_to_publish
 from grader.rules import Rules
+from grader.sandbox.scratch import scratch_folder
 from project.support.errors import UserError
 from project.support.files import open_atomically, output
 
 FILES = {"csv": "leaderboard.csv", "json": "leaderboard.json", "markdown": "leaderboard.md"}
 FORMS = [*FILES, *EXPORTS]
+FOLDERS = ("gradescope", "feedback")  # forms with a file for each student
 ASSIGNMENT = "Fifteen Epochs"  # how its column in a gradebook begins
 
 
@@ -88,15 +91,41 @@ def write_export(
         write_leaderboard(opened, everybody)
         contents = {target: (opened.folder / FILES[form]).read_bytes()}
     try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open_atomically(path) as file:
-                file.write(content)
+        if form in FOLDERS:
+            write_folder(contents, target, known=None if out is None else opened.ledger.ids())
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_atomically(target) as file:
+                file.write(contents[target])
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
     if form in EXPORTS and not is_released(opened):
         filled.told.append("results are not released (site.release: manual): keep this to yourself until `release`")
     return Written(target, filled.left_out, filled.told)
+
+
+def write_folder(contents: dict[Path, bytes], target: Path, known: set[str] | None) -> None:
+    """Write a folder anew, of which nothing stays that was in it.
+
+    Args:
+        contents: By their places in the folder.
+        known: Ids of students, nothing but whose files may be in the folder now; None where it is ours for sure.
+
+    Raises:
+        UserError: Something else is in the folder.
+    """
+    there = sorted(path.name for path in target.iterdir()) if target.exists() else []
+    if known is not None and (others := [name for name in there if name.removesuffix(".md") not in known]):
+        raise UserError(f"--out {target}: has {others[0]} in it, which is of no student here; name another folder")
+    place = target.resolve()  # of a link, what it leads to
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(place.parent) as made:
+        made.chmod(0o755)
+        for path, content in contents.items():
+            file = made / path.relative_to(target)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+        swap(made, place)
 
 
 def write_autograder(rules: Path, opened: OpenResults | None, out: Path, language: str) -> None:

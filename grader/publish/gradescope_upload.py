@@ -22,6 +22,7 @@ from grader.safe_text import escaped, printable
 
 RULES, FINAL = "rules.yaml", "final.json"  # beside setup.sh
 LATER = "The accuracy is measured by the instructor's grader; it will be here when all are graded."
+APART = "Your points differ, and Gradescope has one score for all of you. Your instructor tells each of you your own points."
 FAULT = "The check itself failed, which is no fault of yours. Your instructor sees what happened; what you handed in is kept."
 
 
@@ -45,8 +46,11 @@ def said(autograder: Path, language: str) -> dict[str, Any]:
     if (source / FINAL).exists():
         finals = json.loads((source / FINAL).read_text(encoding="utf-8"))
         mails = {str(user.get("email") or "").casefold() for user in users} - {""}
-        if (found := final(finals, str(metadata.get("id", "")), submission.digest, mails)) is not None:
-            return found
+        same = finals_of(finals, str(metadata.get("id", "")), submission.digest, mails)
+        if len(scores := {each["results"]["score"] for each in same}) > 1:
+            return as_results([], f"# {told('Graded', 'check', language)}\n\n{told(APART, 'check', language)}\n")
+        if scores:
+            return together(same)
     return checked(submission, Rules.load(source / RULES), language)
 
 
@@ -59,20 +63,20 @@ def metadata_in(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def final(finals: list[dict[str, Any]], number: str, digest: str, mails: set[str]) -> dict[str, Any] | None:
+def finals_of(finals: list[dict[str, Any]], number: str, digest: str, mails: set[str]) -> list[dict[str, Any]]:
     """The final results of the upload with this number; else, where they are of another system's downloads, of these files
-    of somebody with one of these addresses, for anybody can upload another's. None where there are none.
-
-    A group's upload has one for each of its members. Where their points differ, no score is the group's.
+    of somebody with one of these addresses, for anybody can upload another's. A group's upload has one for each member.
     """
     same = [each for each in finals if number and each["upload"] == number]
-    same = same or [
+    return same or [
         each
         for each in finals
         if not each["upload"] and each["digest"] == digest and mails & {mail.casefold() for mail in each["mails"]}
     ]
-    if len({each["results"]["score"] for each in same}) != 1:
-        return None
+
+
+def together(same: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of those of a group's members, who have the same points."""
     outputs = dict.fromkeys(each["results"]["output"] for each in same)  # each with its own name on the pages
     results: dict[str, Any] = same[0]["results"]
     return results | {"output": "\n---\n\n".join(outputs)}

@@ -65,12 +65,11 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
     with closing(Ledger(results / LEDGER)) as ledger:
         secret = stored_secret(results, Secret.new())
         entries = called([*map(public, standings(ledger, rules))], rules.site.names, secret, ledger)
-        new = [
-            (graded, verdict, index, measurement, ledger.round(graded.student))
-            for graded, verdict in judged(ledger, rules)
-            for index, measurement in graded.measurements.items()
-            if measurement.folder and run_id(measurement) not in logged
-        ]
+        new = dict[str, tuple[Graded, Verdict, int, Measurement, int]]()  # a group's once, as of who handed it in
+        for graded, verdict in sorted(judged(ledger, rules), key=lambda each: each[0].student != each[0].carrier):
+            for index, measurement in graded.measurements.items():
+                if measurement.folder and (run := run_id(measurement)) not in logged:
+                    new.setdefault(run, (graded, verdict, index, measurement, ledger.round(graded.carrier)))
     if not new:
         return ""
     import wandb
@@ -78,7 +77,7 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
     begin = partial(wandb.init, project=project, mode=mode, dir=results, settings=quiet)
     names, by = {entry.student: entry.name for entry in entries}, rules_key(rules)
-    for rerun in new:
+    for rerun in new.values():
         log_rerun(begin, results, names, by, *rerun)
     with begin(name="leaderboard", job_type="leaderboard") as run:
         rows = [[getattr(entry, column) for column in COLUMNS] for entry in entries]

@@ -20,7 +20,7 @@ from grader.publish.appeal_pages import TEXTS
 from grader.rules import LateWork, Limits
 from grader.secret import Secret, training_seed
 from project.support.errors import STOPPED
-from tests.grader.engines import scored
+from tests.grader.engines import LOST, scored
 
 SECRET = Secret(b"never to be told")
 TOMORROW, YESTERDAY = (datetime.now(UTC) + timedelta(days=days) for days in (1, -1))
@@ -155,6 +155,21 @@ def test_it_has_what_was_measured_and_decided_old_and_new(course, capsys):
     assert "79.00%" in text and "93.00%" in text and "Kim Minji 김민지" in text and "## Old and new" in text
     (log,) = (each for each in files if each.startswith("logs/"))
     assert files[log].startswith(b"loss 1.5, as") and f"]({log})" in text
+
+
+def test_a_fault_of_ours_is_the_result_of_its_own_round_alone(course):
+    with open_results(course) as opened:
+        for rows in (1, 0, 3):
+            opened.ledger.regrade("later", "prof", "kim-201", "another machine")
+            by_id = {each.student: each for each in opened.ledger.graded(checks_by(opened.rules))}
+            for student, again in [("kim-201", LOST), ("lee-202", scored(0.9)), ("kim-201", LOST)][:rows]:
+                seed = training_seed(SECRET, 1)
+                opened.ledger.record("later", by_id[student], 1, seed, again, {"device": "GPU 2"})
+    assert main(["appeal", str(course), "kim-201"]) == 0
+    found = json.loads((course / "appeals" / "kim-201" / "appeal.json").read_text())
+    of_rounds = [(each["round"], each["verdict"], "a person has to look" in each["reason"]) for each in found["rounds"]]
+    ours = "infrastructure"
+    assert of_rounds == [(0, "below_target", False), (1, "passed", False), (2, ours, False), (4, ours, True)]
 
 
 @pytest.mark.parametrize(

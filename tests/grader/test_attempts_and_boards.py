@@ -36,6 +36,17 @@ def test_every_attempt_is_listed_with_its_verdict_and_the_last_counts(write_subm
     assert "rejected  counts: the last one in time  (config.yaml" in third
 
 
+def test_a_run_by_other_rules_says_what_they_change(write_submission, tmp_path, rules, capsys):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    for those in (rules.but(target_accuracy=0.5, grades=rules.grades.but(cutoffs=[(0.5, 90.0)])), rules, rules):
+        graded(folder, results, those, MadeUp(lambda job: scored(0.7)))
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("rule ")]
+    assert [line.split()[1] for line in told] == ["target_accuracy", "grades.cutoffs"], (
+        "once, and none of the first run"
+    )
+    assert f"0.5 -> {rules.target_accuracy}" in told[0]
+
+
 def test_an_attempt_that_came_too_late_is_told_so_and_times_have_their_zone(write_submission, tmp_path, rules, capsys):
     results, due = tmp_path / "results", datetime.fromisoformat("2026-11-02T09:00:00+09:00")
     for width, day in ((4, 1), (5, 2), (6, 4)):

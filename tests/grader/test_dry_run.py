@@ -173,6 +173,21 @@ def test_what_the_roster_says_of_a_student_is_on_no_page(write_submission, rules
         write_export(opened, "canvas", None, None, None, "ko")
 
 
+def test_names_on_the_roster_of_another_section_are_on_no_page_either(write_submission, rules, tmp_path):
+    report = "I worked with Hong Gildong: an epoch is a pass over the images. " * 20
+    results = tmp_path / "results"
+    for section, rows in (("a", "hong,Hong Gildong,A\nlee,Lee Yuna,A\n"), ("b", "park,Park Jisoo,B\n")):
+        for student in [row.partition(",")[0] for row in rows.split()[::2]]:
+            claim = f"id: {student}\nname: {student}\n"
+            write_submission(student, parent=tmp_path / section, **{"REPORT.md": report, "student.yaml": claim})
+        (tmp_path / section / "roster.csv").write_text(f"id,name,section\n{rows}", encoding="utf-8")
+        graded(tmp_path / section, results, rules, MadeUp(lambda job: scored()))
+        assert "Gildong" not in "".join(page.read_text() for page in (results / "site").rglob("*.html")), section
+    with open_results(results) as opened:
+        write_export(opened, "canvas", None, None, None, "en")
+    assert "Hong Gildong,,hong,hong,A," in (results / "canvas.csv").read_text(encoding="utf-8")
+
+
 def test_results_from_before_the_roster_are_told(course, rules, tmp_path, capsys):
     engine = MadeUp(lambda job: scored())
     roster = (course / "roster.csv").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from grader.grading.readings import points_that_count
 from grader.grading.settings import Settings
 from grader.grading.strategy_contributions import KEYS, contributions, variant, variants
 from grader.ledger.measurement import Strategy
-from grader.ledger.results_folder import open_results, stored_secret
+from grader.ledger.results_folder import open_results, store_rules, stored_secret
 from grader.ledger.submission_store import keep, kept
 from grader.publish import wandb_runs
 from grader.publish.gradebooks import points
@@ -587,6 +587,21 @@ def test_feedback_is_a_file_for_each_and_quotes_no_markup(course, language):
     told = {path.stem: path.read_text() for path in (course / "feedback").iterdir()}
     assert set(told) == {"kim-minji-101", "lee-jun-102", "park-103", "rex"}
     assert "91.00%" in told["kim-minji-101"] and "max\\_epochs" in told["rex"] and "99%" in told["lee-jun-102"]
+
+
+@pytest.mark.parametrize("form", ["feedback", "gradescope"])
+@pytest.mark.parametrize("named", [False, True])
+def test_of_who_is_on_no_list_any_more_no_file_stays(form, named, course, rules, tmp_path, capsys):
+    out = tmp_path / "out" if named else course / form
+    command = ["export", str(course), "--format", form, *(["--out", str(out)] if named else [])]
+    assert main(command) == 0
+    assert "rex" in {path.stem for path in out.iterdir()}
+    store_rules(course, rules.but(staff=["rex"]))
+    assert main(command) == 0
+    assert {path.stem for path in out.iterdir()} == {"kim-minji-101", "lee-jun-102", "park-103"}
+    (out / "notes.txt").write_text("mine")
+    assert main(command) == (2 if named else 0)
+    assert (out / "notes.txt").exists() == named == ("has notes.txt in it" in capsys.readouterr().err)
 
 
 # W&B

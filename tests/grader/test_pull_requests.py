@@ -130,6 +130,25 @@ def test_no_pull_request_meets_a_secret_or_a_runner_of_our_own():
     assert second["path"] == "pull" and not first["persist-credentials"] and not second["persist-credentials"]
 
 
+@pytest.mark.parametrize("workflow", ["grade", "practice"])
+@pytest.mark.parametrize("status", [0, 2])
+def test_what_a_run_says_of_students_is_in_no_public_log(workflow, status, tmp_path):
+    env = {"SUBMISSIONS": "in", "RESULTS": "results", "RULES": "r.yaml", "REGRADE": "kim", "PATH": os.environ["PATH"]}
+    python = tmp_path / ".venv/bin/python"
+    written(python, f"#!/bin/sh\necho Kim Minji $@\necho Lee >&2\nexit {status}\n".encode())
+    python.chmod(0o755)
+    (run,) = [
+        step["run"]
+        for step in WORKFLOWS[workflow]["jobs"][workflow]["steps"]
+        if " -m grader run" in step.get("run", "")
+    ]
+    done = subprocess.run(["bash", "-e", "-c", run], env=env, cwd=tmp_path, capture_output=True, text=True)
+    told = (tmp_path / "results" / f"{workflow}.log").read_text() if (tmp_path / "results").exists() else ""
+    assert "Kim Minji -m grader run in --out results --rules r.yaml" in told and "Lee" in told
+    assert "Kim" not in done.stdout + done.stderr and "Lee" not in done.stdout + done.stderr
+    assert (f"::error::{workflow}.log in" in done.stdout, done.returncode) == (bool(status), bool(status))
+
+
 def test_the_container_has_what_the_grader_needs_and_nothing_else():
     lines = [line for line in CONTAINER.read_text().splitlines() if line and not line.startswith("#")]
     instructions = [line.split(maxsplit=1) for line in lines]

@@ -83,8 +83,15 @@ def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_subm
     trained.clear()
     for student in ("park", "baseline-resnet"):
         shutil.rmtree(folder / student)
+    before = capsys.readouterr() and sorted(results.rglob("*"))
+    assert main(["run", str(folder), "--out", str(results), "--device", "cpu", "--dry-run"]) == 0
+    looked = capsys.readouterr()
+    assert "1 student handed in something" in looked.out and "of students who have withdrawn" in looked.err
+    assert "kim" not in looked.out and sorted(results.rglob("*")) == before
     graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
     told = capsys.readouterr()
+    assert main(["run", str(folder), "--out", str(results), "--device", "cpu", "--dry-run"]) == 0
+    assert "of students who have withdrawn" in capsys.readouterr().err
     assert trained == ["lee"] and "of students who have withdrawn" in told.err
     assert "handed in to it counts in this round; with nothing handed in to this round: park\n" in told.out
 

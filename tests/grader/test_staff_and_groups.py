@@ -3,9 +3,12 @@
 import csv
 import json
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from hypothesis import given
@@ -28,6 +31,7 @@ from grader.intake.roster import Student as Listed
 from grader.intake.submission import take_in
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import open_results, store_rules
+from grader.publish import wandb_runs
 from grader.review.reading_list import assign, to_read
 from grader.rules import Limits
 from tests.grader.engines import CRASHED, TESTS, MadeUp, graded, scored
@@ -144,6 +148,17 @@ def test_one_hand_in_is_trained_once_and_counts_for_all_members(team, tmp_path, 
     assert main(["appeal", str(tmp_path / "results"), "kim"]) == 0
     assert len(json.loads((tmp_path / "results/appeals/kim/appeal.json").read_text())["trainings"]) == 2, "the group's"
     assert {name: grades[name] for name in ("Kim", "Park", "Han")} == {"Kim": "90.00", "Park": "90.00", "Han": "80.00"}
+
+
+def test_wandb_has_a_group_s_training_once_by_who_handed_it_in_and_its_regrade(team, tmp_path, rules, monkeypatch):
+    results, engine = tmp_path / "results", MadeUp(lambda job: scored(0.9))
+    graded(team, results, rules, engine)
+    graded(team, results, rules, engine, regrade=("kim",))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(Settings=Mock(), Table=Mock(), init=MagicMock()))
+    logged = []
+    monkeypatch.setattr(wandb_runs, "log_rerun", lambda *given: logged.append((given[4].student, given[-1])))
+    assert "2 runs" in wandb_runs.log_all(results, "offline")
+    assert sorted(logged) == [("han", 0), ("lee", 1)]
 
 
 def test_faults_and_failures_are_the_group_s_too(team, tmp_path, rules):

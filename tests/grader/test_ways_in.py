@@ -12,6 +12,7 @@ import yaml
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
 from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
+from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
 from grader.intake.identity import place_of
@@ -558,6 +559,12 @@ def test_two_sections_in_one_results_folder_keep_each_other_s_missing(files, rul
         ):
             note_missing(Roster(students), folder, opened, rules)
             assert sorted(each.student for each in standings(opened.ledger, rules)) == missing
+            assert sorted(kept_roster(opened.folder)) == missing, (
+                "for pages and gradebooks, which name nobody or everybody"
+            )
+        note_missing(Roster([Student("20261002", "Lee", "20261002", number="7")]), two, opened, rules)
+        note_missing(Roster([Student("20261003", "Lee", "20261003", number="7")]), two, opened, rules)
+        assert {*kept_roster(opened.folder)} == {"1003", "20261003"}, "who has the number now"
     told = capsys.readouterr().err
     assert "Kim (1001): handed in nothing, not on this roster; listed by that of a run over another folder" in told
     assert "Park (1003): handed in nothing, and is not on this roster; left out" in told
