@@ -97,8 +97,9 @@ def make_parser() -> ArgumentParser:
     add("notebook", type=Path, help="the notebook, an .ipynb file")
     add("--out", type=Path, default=Path("submission"), help="folder to write; must not exist yet (%(default)s)")
 
-    add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", rules, training)
+    add = command(run, "Grade all submissions in a folder. Stopped, the same command goes on.", training)
     add("folder", type=Path, help="folder of submissions: folders, zips, tars")
+    add("--rules", type=Path, metavar="YAML", help=f"the assignment's rules ({RULES})")
     add("--out", type=Path, metavar="RESULTS", help="folder of the ledger and leaderboard")
     add(
         "--round", choices=("practice", "final"), default="final", help="practice is graded in RESULTS/practice (final)"
@@ -322,6 +323,7 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 
 
 def run(options: argparse.Namespace) -> None:
+    from grader.grading.changed_rules import check_same_rules
     from grader.grading.grade import grade
     from grader.grading.quotas import check_open
     from grader.ledger.results_folder import holds_results, open_results
@@ -340,10 +342,12 @@ def run(options: argparse.Namespace) -> None:
         )
     if holds_results(options.folder):
         raise UserError(f"{options.folder}: holds results, and no submissions; name the folder of what was handed in")
-    rules = with_dataset(Rules.load(options.rules), options.dataset)
+    rules = with_dataset(Rules.load(options.rules or RULES), options.dataset)
     if options.round == "practice":
         check_open(rules, datetime.now(UTC))
     out = options.out and of_round(options.out, options.round)
+    if out and not options.rules and holds_results(out):
+        check_same_rules(rules, RULES, out)
     if not 0 <= (options.secret_seed or 0) < 2**63:
         raise UserError(f"--secret-seed {options.secret_seed}: take 0 to {2**63 - 1}")
     if options.max_hours is not None and not options.max_hours > 0:

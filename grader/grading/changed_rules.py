@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from grader.ledger.results_folder import OpenResults
+from grader.ledger.results_folder import RULES_FILE, OpenResults
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
 from grader.safe_text import printable
@@ -37,6 +37,22 @@ def rule_changes(before: Rules | None, after: Rules) -> list[str]:
         for name, value, named in leaves(after)
         if old[name] != value and not name.startswith("dataset")
     ]
+
+
+def check_same_rules(rules: Rules, file: Path, results: Path) -> None:
+    """Raise UserError where results were graded by other rules than those of a file that nobody named."""
+    kept = results / RULES_FILE
+    try:
+        before = Rules.load(kept)
+    except UserError:  # of an earlier version: written anew
+        return
+    changes = rule_changes(before, rules) or (["rule    dataset"] if before.dataset != rules.dataset else [])
+    if changes:
+        more = f", and {len(changes) - 1} more" if changes[1:] else ""
+        raise UserError(
+            f"{results}: is graded by other rules than {file}: {changes[0].split(None, 1)[1]}{more}; "
+            f"--rules {kept} keeps them, --rules {file} takes these"
+        )
 
 
 def leaves(section: BaseModel, above: str = "", named: bool = True) -> Iterator[tuple[str, str, bool]]:

@@ -22,6 +22,7 @@ from grader.grading.text_table import as_table
 from grader.intake.roster import kinds_of
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
+from grader.rules import Rules
 from project.support.errors import UserError
 from tests.grader.engines import MadeUp, graded, scored
 
@@ -257,3 +258,22 @@ def test_the_page_on_collecting_names_columns_that_are_read():
     table = page.partition("| column |")[2].partition("\n\n")[0]
     named = [text for row in table.splitlines()[2:] for text in re.findall(r"`([^`]+)`", " ".join(row.split("|")[1:3]))]
     assert len(named) > 15 and all(kinds_of(text, named) for text in named)
+
+
+@pytest.mark.parametrize("look", [["--dry-run"], []], ids=["dry run", "run"])
+def test_rules_that_nobody_named_do_not_replace_those_that_results_were_graded_by(look, write_submission, tmp_path, capsys):
+    """`run --regrade kim` after `leaderboard --rules cutoffs.yaml` would have taken the cut-offs, or the deadline, back."""
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    settings = tmp_path / "rules.yaml"
+    settings.write_text("target_accuracy: 0.7\nseeds: 2\n")
+    graded(folder, results, Rules.load(settings), MadeUp())
+    capsys.readouterr()
+    kept = (results / "assignment.json").read_bytes()
+    command = ["run", str(folder), "--out", str(results), "--device", "cpu", *look]
+    assert main([*command, "--regrade", "kim"]) == 2
+    said = capsys.readouterr().err
+    assert "is graded by other rules than configs/assignment.yaml: target_accuracy 0.7 -> 0.8" in said
+    assert f"--rules {results}/assignment.json keeps them" in said and said.count("\n") == 1
+    assert (results / "assignment.json").read_bytes() == kept
+    if look:
+        assert main([*command, "--rules", str(results / "assignment.json")]) == 0

@@ -90,7 +90,8 @@ def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_subm
     assert "kim" not in looked.out and sorted(results.rglob("*")) == before
     graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
     told = capsys.readouterr()
-    assert main(["run", str(folder), "--out", str(results), "--device", "cpu", "--dry-run"]) == 0
+    kept = ["--rules", str(results / "assignment.json")]
+    assert main(["run", str(folder), "--out", str(results), "--device", "cpu", "--dry-run", *kept]) == 0
     assert "of students who have withdrawn" in capsys.readouterr().err
     assert trained == ["lee"] and "of students who have withdrawn" in told.err
     assert "handed in to it counts in this round; with nothing handed in to this round: park\n" in told.out
