@@ -18,6 +18,7 @@ from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import (
     HANDED_IN_BY,
+    NO_NAMES,
     PASSED_OVER,
     Attempt,
     Graded,
@@ -298,6 +299,15 @@ class Ledger:
     def flags(self) -> dict[str, list[str]]:
         """By student, what a person should look at of what was handed in last."""
         return {row["student"]: json.loads(row["flags"]) for row in self.database.execute(NEWEST)}
+
+    def called(self) -> dict[str, set[tuple[str, str]]]:
+        """By student, what others ever called the student, each with its kind; nobody of whom only claim or place told."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        for student, known_as in self.database.execute("SELECT DISTINCT student, known_as FROM submissions"):
+            if known := json.loads(known_as):
+                names = ((kind, text) for kind, texts in known.items() if kind not in NO_NAMES for text in texts)
+                found.setdefault(student, set()).update(names)
+        return found
 
     def in_order_of_arrival(self) -> list[str]:
         """The ids of all who have handed anything in, who came first first."""
