@@ -39,7 +39,7 @@ CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), sub
 # Submissions with the measurements of one round of each. Of a group's submission they are whose who handed it in.
 GRADED = """
 SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags,
-    s.known_as, s.carrier, s.id AS submission, f.findings,
+    s.known_as, s.carrier, s.id AS submission, f.findings, coalesce({round}, 0) AS round,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM (SELECT *, {carrier} AS carrier FROM submissions) s
 LEFT JOIN json_each(?) r ON r.key = s.carrier
@@ -52,13 +52,14 @@ WHERE s.id {which}
 # Of every student the newest, or the one that is chosen, in the newest round.
 NOW = GRADED.format(
     carrier=CARRIER,
-    round="coalesce(r.value, 0)",
+    round="coalesce(json_extract(r.value, '$[#-1]'), 0)",
     which="= coalesce(c.value, (SELECT max(id) FROM submissions WHERE student = s.student))",
 )
-# All that were ever handed in, each in its last round.
+# All that were ever handed in, each in the last round in which it was measured and that nobody took back.
 EVER = GRADED.format(
     carrier=CARRIER,
-    round="(SELECT max(round) FROM measurements WHERE student = s.carrier AND digest = s.digest)",
+    round="(SELECT max(round) FROM measurements WHERE student = s.carrier AND digest = s.digest"
+    " AND round IN (SELECT value FROM json_each(coalesce(r.value, '[0]'))))",
     which="IN (SELECT max(id) FROM submissions GROUP BY student, digest)",
 )
 
@@ -78,11 +79,11 @@ class Decided:
     """What all decisions come to, read once for as long as nobody decides anything.
 
     Attributes:
-        rounds: By student, in which round of measurements, of those in a later one than the first.
+        rounds: By student, the rounds of measurements that nobody took back, the last one last; nobody of the first alone.
         terms: By student, what was decided in place of what the rules say to all.
     """
 
-    rounds: Mapping[str, int]
+    rounds: Mapping[str, list[int]]
     terms: Mapping[str, Terms]
 
 
@@ -212,7 +213,7 @@ class Ledger:
         circumstances: dict[str, Any],
         variant: str = "",
     ) -> None:
-        """Add a measurement of a submission, as `graded` found it.
+        """Add a measurement of a submission to the round in which `graded` found it, whatever was decided meanwhile.
 
         Raises:
             sqlite3.IntegrityError: There is one of this training already, which this one does not replace.
@@ -222,7 +223,7 @@ class Ledger:
             " counts, measurement, circumstances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 *(started, now(), graded.carrier, graded.digest, graded.images, variant, training, seed),
-                *(self.round(graded.carrier), 0 if variant else graded.rows.get(training, 0)),
+                *(graded.round, 0 if variant else graded.rows.get(training, 0)),
                 *(measurement.outcome != "infrastructure", measurement.model_dump_json(), json.dumps(circumstances)),
             ],
         )
@@ -316,7 +317,7 @@ class Ledger:
 
     def round(self, student: str) -> int:
         """In which round of measurements a student is: 0 until somebody decides to grade anew."""
-        return rounds_in(self.decisions.history(student)).get(student, 0)
+        return rounds_in(self.decisions.history(student)).get(student, [0])[-1]
 
     def verified_epochs(self) -> list[tuple[str, float, float]]:
         """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""
@@ -370,6 +371,7 @@ class Ledger:
                 terms=terms_for(rows[0]["student"], json.loads(rows[0]["known_as"]), decided.terms),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
+                round=rows[0]["round"],
                 infrastructure=ours[-1][1] if ours else None,
                 faults_alone=len(ours) if self.others_went_well([row for row, _ in ours]) else 0,
             )
@@ -416,9 +418,13 @@ class Ledger:
         return dict(json.loads(row["circumstances"])) if row else {}
 
 
-def rounds_in(made: Iterable[Decision]) -> dict[str, int]:
-    """By student, the round of the last of these decisions in force to grade anew."""
-    return {each.student: each.value["round"] for each in made if each.kind == REGRADE and each.in_force}
+def rounds_in(made: Iterable[Decision]) -> dict[str, list[int]]:
+    """By student, the first round and those of these decisions in force to grade anew."""
+    found: dict[str, list[int]] = {}
+    for each in made:
+        if each.kind == REGRADE and each.in_force:
+            found.setdefault(each.student, [0]).append(each.value["round"])
+    return found
 
 
 def now() -> str:

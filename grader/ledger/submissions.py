@@ -78,6 +78,7 @@ class Graded(Noted):
         findings: What the checks said; None where these checks have not been made.
         measurements: Those that count, by the number of their training, in this order.
         rows: The ids of these measurements in the ledger.
+        round: In which round of measurements this is: 0 until somebody decides to grade anew.
         infrastructure: The last one that failed through our own fault, if there is one.
         faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
     """
@@ -86,6 +87,7 @@ class Graded(Noted):
     findings: list[dict[str, str]] | None = None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
+    round: int = 0
     infrastructure: Measurement | None = None
     faults_alone: int = 0
 
