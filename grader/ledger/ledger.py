@@ -373,20 +373,29 @@ class Ledger:
                 rows={training: row for training, (row, _) in counting.items()},
                 round=rows[0]["round"],
                 infrastructure=ours[-1][1] if ours else None,
-                faults_alone=len(ours) if self.others_went_well([row for row, _ in ours]) else 0,
+                faults_alone=self.faults_alone([row for row, _ in ours]),
             )
 
-    def others_went_well(self, faults: list[sqlite3.Row]) -> bool:
-        """Whether between a student's first and last fault another student's training counted, in the same circumstances."""
+    def faults_alone(self, faults: list[sqlite3.Row]) -> int:
+        """How many of a student's faults there were since the last one that others met, too, where another student's training
+        counted between them, in the same circumstances; else 0."""
         if len(faults) < 2:
-            return False
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM measurements WHERE counts AND student != ? AND id BETWEEN ? AND ?"
-            " AND circumstances = ?)"
-        )
-        first, last = faults[0], faults[-1]
-        values = [last["carrier"], first["id"], last["id"], last["circumstances"]]
-        return bool(self.database.execute(query, values).fetchone()[0])
+            return 0
+        query = "SELECT id, counts FROM measurements WHERE student != ? AND circumstances = ?"
+        of_others = self.database.execute(query, [faults[-1]["carrier"], faults[-1]["circumstances"]])
+        events = [(row["id"], "well" if row["counts"] else "theirs") for row in of_others]
+        events += [(row["id"], "own") for row in faults]
+        stretches: list[list[str]] = [[]]  # the faults between trainings of others that went well
+        for _, what in sorted(events):
+            if what == "well":
+                stretches.append([])
+            else:
+                stretches[-1].append(what)
+        own: list[int] = []  # of each stretch with a fault that nobody else met, how many
+        for stretch in stretches:
+            if "own" in stretch:
+                own = [] if "theirs" in stretch else [*own, len(stretch)]
+        return sum(own) if len(own) > 1 else 0
 
     def devices(self) -> str:
         """All devices that trained on the last measurement's images; before any has, the one that was asked for."""

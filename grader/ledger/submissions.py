@@ -80,7 +80,8 @@ class Graded(Noted):
         rows: The ids of these measurements in the ledger.
         round: In which round of measurements this is: 0 until somebody decides to grade anew.
         infrastructure: The last one that failed through our own fault, if there is one.
-        faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
+        faults_alone: How many failed so since the last time that others' did, too, where others' went well on the same machine
+            between the first and the last.
     """
 
     terms: Terms = NO_TERMS
