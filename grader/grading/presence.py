@@ -12,7 +12,7 @@ NO_MORE = "is no more among the downloads that it was in"
 CAME_ANEW = "a download of the same name came later as {}"
 
 Noted = Mapping[str, Sequence[str]]  # of each student, the flags of what was handed in last
-Called = Mapping[str, Set[tuple[str, str]]]  # by id, what others call its student; nobody of whom nothing but claim or place tells
+Called = Mapping[str, Set[tuple[str, str]]]  # by id, what others call its student; nobody whom others never told
 Runs = Sequence[tuple[str, Mapping[str, str]]]  # of each the folder, and where each student's hand-in lay
 
 

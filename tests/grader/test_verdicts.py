@@ -62,7 +62,9 @@ def test_more_seeds_ask_for_more_trainings_and_repeat_none():
     assert pending_trainings(graded(scored(), scored(), scored()), Rules(seeds=1)) == []
 
 
-@pytest.mark.parametrize("surplus", [STOPPED, CRASHED, scored(flags=["looked odd"])], ids=["stopped", "crashed", "flag"])
+@pytest.mark.parametrize(
+    "surplus", [STOPPED, CRASHED, scored(flags=["looked odd"])], ids=["stopped", "crashed", "flag"]
+)
 def test_a_training_that_the_rules_ask_for_no_more_decides_nothing(surplus):
     of_more = graded(scored(), scored(), surplus)
     fewer = Rules(seeds=2, seeds_near_target=2)

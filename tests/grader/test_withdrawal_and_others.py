@@ -230,9 +230,8 @@ def test_who_is_in_another_group_now_keeps_the_grade_and_is_nobody_who_comes_ins
 
 
 def test_every_id_that_a_withdrawal_erases_is_told(write_submission, tmp_path, rules, capsys):
-    results = tmp_path / "results"
+    results, folder = tmp_path / "results", write_submission("hand-in")
     for own_id in ("eve1", "eve2"):
-        folder = write_submission("hand-in") if own_id == "eve1" else folder
         (folder / "student.yaml").write_text(f"id: {own_id}\nname: Eve\n")
         graded(folder.parent, results, rules, MadeUp(lambda job: scored(0.9)))
     capsys.readouterr()
