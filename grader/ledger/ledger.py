@@ -17,7 +17,6 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import (
-    HANDED_IN_BY,
     NO_NAMES,
     PASSED_OVER,
     Attempt,
@@ -137,14 +136,15 @@ class Ledger:
     def note_passed_over(self, when: str, noted: Noted) -> None:
         """Note an attempt that another one comes before, once: by a decision it may count later. Note the other one next."""
         query = (
-            "SELECT 1 FROM submissions"
-            " WHERE student = ? AND digest = ? AND images = ? AND submitted IS ? AND marked_late = ?"
+            "SELECT 1 FROM submissions s WHERE student = ? AND digest = ? AND images = ?"
+            " AND submitted IS ? AND marked_late = ? AND json_extract(known_as, '$.passed_over') IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM submissions n WHERE n.student = s.student AND n.digest = s.digest"
+            " AND n.id > s.id AND json_extract(n.known_as, '$.passed_over') IS NULL)"  # it counted since
         )
         submitted = noted.submitted and noted.submitted.isoformat()
         of_it = [noted.student, noted.digest, noted.images, submitted, noted.marked_late]
         if not self.database.execute(query, of_it).fetchone():
-            marked = {PASSED_OVER: ["late"]} if HANDED_IN_BY in noted.known_as else {}
-            self.note(when, replace(noted, known_as=noted.known_as | marked))
+            self.note(when, replace(noted, known_as=noted.known_as | {PASSED_OVER: ["late"]}))
 
     def attempts(self, student: str | None = None) -> Iterator[Attempt]:
         """All that students (or one) handed in on the images of the newest, each once, in order of ids, the newest last."""
@@ -156,7 +156,8 @@ class Ledger:
         for row in self.database.execute(query, [student] if student else []):
             notes = {name: value for name, value in read_notes(row).items() if name != "findings"}
             about = {name: row[name] for name in ABOUT}
-            yield Attempt(**about, **notes, row=row["id"], measured=bool(row["measured"]))
+            passed_over = PASSED_OVER in json.loads(row["known_as"])
+            yield Attempt(**about, **notes, row=row["id"], measured=bool(row["measured"]), passed_over=passed_over)
 
     def terms(self) -> dict[str, Terms]:
         """By student, what was decided in place of what the rules say to all."""
@@ -305,7 +306,8 @@ class Ledger:
         """By student, what others ever called the student, each with its kind; nobody of whom only claim or place told."""
         found: dict[str, set[tuple[str, str]]] = {}
         for student, known_as in self.database.execute("SELECT DISTINCT student, known_as FROM submissions"):
-            if known := json.loads(known_as):
+            known = json.loads(known_as)
+            if {*known} - {PASSED_OVER}:
                 names = ((kind, text) for kind, texts in known.items() if kind not in NO_NAMES for text in texts)
                 found.setdefault(student, set()).update(names)
         return found
