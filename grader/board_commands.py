@@ -103,7 +103,8 @@ def erase_in(place: Path, options: argparse.Namespace) -> None:
 
     with open_results(place, options.wait, alone=True) as opened:
         before = state(opened.ledger, opened.rules)
-        traces = erase_noted(opened).get(options.student)
+        erased = erase_noted(opened)
+        traces = erased.pop(options.student, None)
         publish(opened)
         if traces is None:
             print(f"{options.student}: was erased already; {number_of(opened, options.student)} in {place} now")
@@ -111,6 +112,8 @@ def erase_in(place: Path, options: argparse.Namespace) -> None:
         if was := before.entries.pop(options.student, None):
             rank = f", rank {was.rank}" if was.rank else ""
             print(f"{options.student}: {was.verdict}{rank} -> withdrawn; {traces.number} in {place} now")
+        for earlier, of_it in erased.items():
+            print(f"{earlier}: the same hand-in under an earlier id; {of_it.number} in {place} now")
         print(in_words(before, state(opened.ledger, opened.rules)))
         number = next(each.id for each in opened.ledger.decisions.history(traces.number) if each.kind == WITHDRAW)
         print(

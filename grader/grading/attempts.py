@@ -36,17 +36,16 @@ def counting_one(attempts: list[Attempt], rules: Rules, known: Mapping[str, Term
     """The attempt that counts, of those of one student in the order in which they were noted.
 
     That is the newest, for who takes submissions in keeps a late one from taking the place of one in time. But where free
-    days or a decision make late ones be in time, the last of these; and where the newest is late by now, the last one that
-    was in time and measured.
+    days, a decision or a later deadline make late ones be in time that were passed over, the last of these and the newest;
+    and where all of these are late by now, the last one that was in time and measured.
     """
     newest = attempts[-1]
     same = [each for each in attempts if of_the_same(each, newest)]
     found = [each for each in same if in_time(each, rules, terms_for(each.student, each.known_as, known))]
     without_grace = rules.but(late_work=LateWork())
-    if by_grace := [each for each in found if not in_time(each, without_grace, NO_TERMS)]:
-        return max(by_grace, key=lambda each: (each.submitted or NO_TIME, each.marked_late, each.row))
-    if newest in found:
-        return newest
+    by_grace = [each for each in found if not in_time(each, without_grace, NO_TERMS)]
+    if last := by_grace or [each for each in found if each.passed_over or each == newest]:
+        return max(last, key=lambda each: (each.submitted or NO_TIME, each.marked_late, each.row))
     return next((each for each in reversed(found) if each.measured), newest)
 
 

@@ -55,7 +55,8 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             odd = str(error)
         work = register(downloads, opened, rules, roster)
         note_run(folder, downloads, opened)
-        others = [*said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags())]
+        ledger = opened.ledger
+        others = [*said_of_others(ledger.runs(), ledger.held(), ledger.flags(), ledger.called())]
         missing = note_missing(roster, folder, opened, rules) if roster else []
         seconds, how = seconds_a_training(opened, rules, settings.device == "cuda")
         by_student = {each.student: each for each in downloads}

@@ -72,7 +72,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
         for line in said_of_practice(opened, rules):
             print(line)
-        for line in said_of_others(opened.ledger.runs(), opened.ledger.held(), opened.ledger.flags()):
+        for line in said_of_others(opened.ledger.runs(), handed_in, flags, opened.ledger.called()):
             print(line)
         if unknown := sorted({*settings.regrade} - opened.ledger.students()):
             raise UserError(f"--regrade {unknown[0]}: the ledger knows no such student; the ids are on the leaderboard")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from grader.intake.checks import Finding, check_time
+from grader.intake.time_sources import RECORDED
 from grader.ledger.decision_kinds import LATE, REPORTS
 from grader.ledger.submissions import Noted
 from grader.ledger.terms import NO_TERMS, Terms
@@ -49,10 +50,13 @@ def lateness(
 ) -> list[Finding]:
     """What is wrong with when something was handed in; nothing where it was in time for one on these terms.
 
-    A system's mark goes by the system's own deadline, and says nothing where there is a time to hold against another one.
+    A system's mark goes by the system's own deadline, and says nothing where there is a recorded time to hold against that of
+    these rules, or any time to hold against the student's own.
     """
-    settled = LATE in terms.exempt or (extended(rules, terms) is not None and submitted is not None)
-    return list(check_time(submitted, marked_late and not settled, held_to(rules, terms), time_by))
+    own = held_to(rules, terms)
+    told = submitted is not None and (time_by in RECORDED or extended(rules, terms) is not None)
+    settled = LATE in terms.exempt or (told and own.deadline is not None)
+    return list(check_time(submitted, marked_late and not settled, own, time_by))
 
 
 def in_time(noted: Noted, rules: Rules, terms: Terms) -> bool:

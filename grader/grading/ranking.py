@@ -115,7 +115,7 @@ def judged(ledger: Ledger, rules: Rules, student: str | None = None) -> Iterator
     Of one who handed the same download in under several ids, the last one counts.
     """
     epochs = [Epoch(*each) for each in ledger.verified_epochs()]
-    found = Presence() if student else presence(ledger.runs(), ledger.flags())
+    found = Presence() if student else presence(ledger.runs(), ledger.flags(), ledger.called())
     gone = withdrawn(ledger)
     for graded in counting(ledger, rules, student):
         if graded.student in found.superseded or (not graded.digest and OFF_ROSTER in graded.flags):

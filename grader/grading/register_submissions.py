@@ -26,7 +26,16 @@ from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, place
-from grader.ledger.submissions import HANDED_IN_BY, LISTED_OVER, OFF_ROSTER, Graded, Noted, carrier, terms_for
+from grader.ledger.submissions import (
+    HANDED_IN_BY,
+    LISTED_OVER,
+    OFF_ROSTER,
+    Graded,
+    Noted,
+    carrier,
+    is_number,
+    terms_for,
+)
 from grader.ledger.terms import Terms
 from grader.rerun.grading_data import images_key
 from grader.rules import Rules
@@ -66,8 +75,10 @@ def register(
                 note(TRIED_AGAIN.format(printable(str(error), 300)))
                 continue
             if opened.secret.part == "practice":
-                also = same_place(places, found.student, place_of(download), present)
-                if used := beyond_quota(opened.ledger, found, rules, also):
+                by = carrier(found.student, download.known_as)  # whose quota a group's hand-in is of, for all of it
+                by = found.student if is_number(by) else by
+                also = same_place(places, by, place_of(download), present)
+                if used := beyond_quota(opened.ledger, by, found.digest, rules, also):
                     note(f"{found.student}: {used}; what was trained before stays on the board")
                     if found.student in opened.ledger.students():
                         work[found.student] = found.work  # of which a training may still be wanted
@@ -118,11 +129,11 @@ def examined_late(
             yield each, found
 
 
-def beyond_quota(ledger: Ledger, found: Examined, rules: Rules, also: set[str]) -> str:
+def beyond_quota(ledger: Ledger, student: str, digest: str, rules: Rules, also: set[str]) -> str:
     """Why an attempt is not trained in practice; empty where it is, or was."""
-    if was_trained(ledger, found.student, found.digest):
+    if was_trained(ledger, student, digest):
         return ""
-    used = quota(ledger, found.student, rules, datetime.now(UTC), also)
+    used = quota(ledger, student, rules, datetime.now(UTC), also)
     under = f" (also as {', '.join(used.also)}, in the same place)" if used.said and used.also else ""
     return used.said + under
 

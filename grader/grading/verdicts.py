@@ -78,7 +78,7 @@ def judged_by_checks_and_trainings(
     if found := rejections([*late, *noted]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)
-    counting = [m for m in graded.measurements.values() if not lifted(m, rules)]
+    counting = first_ones(graded, max(rules.seeds, rules.seeds_near_target), rules)  # of others were asked for once
     flags += sorted({flag for m in counting for flag in m.flags})
     for measurement in counting:
         if ended := end(measurement, rules):

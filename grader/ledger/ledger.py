@@ -17,7 +17,7 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import (
-    HANDED_IN_BY,
+    NO_NAMES,
     PASSED_OVER,
     Attempt,
     Graded,
@@ -38,7 +38,7 @@ CARRIER = "coalesce(json_extract(submissions.known_as, '$.handed_in_by[0]'), sub
 # Submissions with the measurements of one round of each. Of a group's submission they are whose who handed it in.
 GRADED = """
 SELECT s.student, s.name, s.digest, s.tier, s.source, s.submitted, s.marked_late, s.images, s.time_by, s.flags,
-    s.known_as, s.carrier, s.id AS submission, f.findings,
+    s.known_as, s.carrier, s.id AS submission, f.findings, coalesce({round}, 0) AS round,
     m.id, m.training, m.counts, m.measurement, m.circumstances
 FROM (SELECT *, {carrier} AS carrier FROM submissions) s
 LEFT JOIN json_each(?) r ON r.key = s.carrier
@@ -51,13 +51,14 @@ WHERE s.id {which}
 # Of every student the newest, or the one that is chosen, in the newest round.
 NOW = GRADED.format(
     carrier=CARRIER,
-    round="coalesce(r.value, 0)",
+    round="coalesce(json_extract(r.value, '$[#-1]'), 0)",
     which="= coalesce(c.value, (SELECT max(id) FROM submissions WHERE student = s.student))",
 )
-# All that were ever handed in, each in its last round.
+# All that were ever handed in, each in the last round in which it was measured and that nobody took back.
 EVER = GRADED.format(
     carrier=CARRIER,
-    round="(SELECT max(round) FROM measurements WHERE student = s.carrier AND digest = s.digest)",
+    round="(SELECT max(round) FROM measurements WHERE student = s.carrier AND digest = s.digest"
+    " AND round IN (SELECT value FROM json_each(coalesce(r.value, '[0]'))))",
     which="IN (SELECT max(id) FROM submissions GROUP BY student, digest)",
 )
 
@@ -77,11 +78,11 @@ class Decided:
     """What all decisions come to, read once for as long as nobody decides anything.
 
     Attributes:
-        rounds: By student, in which round of measurements, of those in a later one than the first.
+        rounds: By student, the rounds of measurements that nobody took back, the last one last; nobody of the first alone.
         terms: By student, what was decided in place of what the rules say to all.
     """
 
-    rounds: Mapping[str, int]
+    rounds: Mapping[str, list[int]]
     terms: Mapping[str, Terms]
 
 
@@ -135,14 +136,15 @@ class Ledger:
     def note_passed_over(self, when: str, noted: Noted) -> None:
         """Note an attempt that another one comes before, once: by a decision it may count later. Note the other one next."""
         query = (
-            "SELECT 1 FROM submissions"
-            " WHERE student = ? AND digest = ? AND images = ? AND submitted IS ? AND marked_late = ?"
+            "SELECT 1 FROM submissions s WHERE student = ? AND digest = ? AND images = ?"
+            " AND submitted IS ? AND marked_late = ? AND json_extract(known_as, '$.passed_over') IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM submissions n WHERE n.student = s.student AND n.digest = s.digest"
+            " AND n.id > s.id AND json_extract(n.known_as, '$.passed_over') IS NULL)"  # it counted since
         )
         submitted = noted.submitted and noted.submitted.isoformat()
         of_it = [noted.student, noted.digest, noted.images, submitted, noted.marked_late]
         if not self.database.execute(query, of_it).fetchone():
-            marked = {PASSED_OVER: ["late"]} if HANDED_IN_BY in noted.known_as else {}
-            self.note(when, replace(noted, known_as=noted.known_as | marked))
+            self.note(when, replace(noted, known_as=noted.known_as | {PASSED_OVER: ["late"]}))
 
     def attempts(self, student: str | None = None) -> Iterator[Attempt]:
         """All that students (or one) handed in on the images of the newest, each once, in order of ids, the newest last."""
@@ -154,7 +156,8 @@ class Ledger:
         for row in self.database.execute(query, [student] if student else []):
             notes = {name: value for name, value in read_notes(row).items() if name != "findings"}
             about = {name: row[name] for name in ABOUT}
-            yield Attempt(**about, **notes, row=row["id"], measured=bool(row["measured"]))
+            passed_over = PASSED_OVER in json.loads(row["known_as"])
+            yield Attempt(**about, **notes, row=row["id"], measured=bool(row["measured"]), passed_over=passed_over)
 
     def terms(self) -> dict[str, Terms]:
         """By student, what was decided in place of what the rules say to all."""
@@ -211,7 +214,7 @@ class Ledger:
         circumstances: dict[str, Any],
         variant: str = "",
     ) -> None:
-        """Add a measurement of a submission, as `graded` found it.
+        """Add a measurement of a submission to the round in which `graded` found it, whatever was decided meanwhile.
 
         Raises:
             sqlite3.IntegrityError: There is one of this training already, which this one does not replace.
@@ -221,7 +224,7 @@ class Ledger:
             " counts, measurement, circumstances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 *(started, now(), graded.carrier, graded.digest, graded.images, variant, training, seed),
-                *(self.round(graded.carrier), 0 if variant else graded.rows.get(training, 0)),
+                *(graded.round, 0 if variant else graded.rows.get(training, 0)),
                 *(measurement.outcome != "infrastructure", measurement.model_dump_json(), json.dumps(circumstances)),
             ],
         )
@@ -299,6 +302,16 @@ class Ledger:
         """By student, what a person should look at of what was handed in last."""
         return {row["student"]: json.loads(row["flags"]) for row in self.database.execute(NEWEST)}
 
+    def called(self) -> dict[str, set[tuple[str, str]]]:
+        """By student, what others ever called the student, each with its kind; nobody of whom only claim or place told."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        for student, known_as in self.database.execute("SELECT DISTINCT student, known_as FROM submissions"):
+            known = json.loads(known_as)
+            if {*known} - {PASSED_OVER}:
+                names = ((kind, text) for kind, texts in known.items() if kind not in NO_NAMES for text in texts)
+                found.setdefault(student, set()).update(names)
+        return found
+
     def in_order_of_arrival(self) -> list[str]:
         """The ids of all who have handed anything in, who came first first."""
         query = "SELECT student FROM submissions GROUP BY student ORDER BY min(id)"
@@ -306,7 +319,7 @@ class Ledger:
 
     def round(self, student: str) -> int:
         """In which round of measurements a student is: 0 until somebody decides to grade anew."""
-        return rounds_in(self.decisions.history(student)).get(student, 0)
+        return rounds_in(self.decisions.history(student)).get(student, [0])[-1]
 
     def verified_epochs(self) -> list[tuple[str, float, float]]:
         """Images, operations an image and seconds an epoch of the last training of each verified submission that counts."""
@@ -360,21 +373,31 @@ class Ledger:
                 terms=terms_for(rows[0]["student"], json.loads(rows[0]["known_as"]), decided.terms),
                 measurements={training: measurement for training, (_, measurement) in sorted(counting.items())},
                 rows={training: row for training, (row, _) in counting.items()},
+                round=rows[0]["round"],
                 infrastructure=ours[-1][1] if ours else None,
-                faults_alone=len(ours) if self.others_went_well([row for row, _ in ours]) else 0,
+                faults_alone=self.faults_alone([row for row, _ in ours]),
             )
 
-    def others_went_well(self, faults: list[sqlite3.Row]) -> bool:
-        """Whether between a student's first and last fault another student's training counted, in the same circumstances."""
+    def faults_alone(self, faults: list[sqlite3.Row]) -> int:
+        """How many of a student's faults there were since the last one that others met, too, where another student's training
+        counted between them, in the same circumstances; else 0."""
         if len(faults) < 2:
-            return False
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM measurements WHERE counts AND student != ? AND id BETWEEN ? AND ?"
-            " AND circumstances = ?)"
-        )
-        first, last = faults[0], faults[-1]
-        values = [last["carrier"], first["id"], last["id"], last["circumstances"]]
-        return bool(self.database.execute(query, values).fetchone()[0])
+            return 0
+        query = "SELECT id, counts FROM measurements WHERE student != ? AND circumstances = ?"
+        of_others = self.database.execute(query, [faults[-1]["carrier"], faults[-1]["circumstances"]])
+        events = [(row["id"], "well" if row["counts"] else "theirs") for row in of_others]
+        events += [(row["id"], "own") for row in faults]
+        stretches: list[list[str]] = [[]]  # the faults between trainings of others that went well
+        for _, what in sorted(events):
+            if what == "well":
+                stretches.append([])
+            else:
+                stretches[-1].append(what)
+        own: list[int] = []  # of each stretch with a fault that nobody else met, how many
+        for stretch in stretches:
+            if "own" in stretch:
+                own = [] if "theirs" in stretch else [*own, len(stretch)]
+        return sum(own) if len(own) > 1 else 0
 
     def devices(self) -> str:
         """All devices that trained on the last measurement's images; before any has, the one that was asked for."""
@@ -406,9 +429,13 @@ class Ledger:
         return dict(json.loads(row["circumstances"])) if row else {}
 
 
-def rounds_in(made: Iterable[Decision]) -> dict[str, int]:
-    """By student, the round of the last of these decisions in force to grade anew."""
-    return {each.student: each.value["round"] for each in made if each.kind == REGRADE and each.in_force}
+def rounds_in(made: Iterable[Decision]) -> dict[str, list[int]]:
+    """By student, the first round and those of these decisions in force to grade anew."""
+    found: dict[str, list[int]] = {}
+    for each in made:
+        if each.kind == REGRADE and each.in_force:
+            found.setdefault(each.student, [0]).append(each.value["round"])
+    return found
 
 
 def now() -> str:

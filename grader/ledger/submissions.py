@@ -12,7 +12,7 @@ from grader.ledger.terms import NO_TERMS, Terms
 
 OFF_ROSTER = "is not on the roster any more"  # of whoever handed in nothing: on no list, either
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
-PASSED_OVER = "passed_over"  # in `known_as`: that a group's hand-in did not count when it was noted
+PASSED_OVER = "passed_over"  # in the ledger's `known_as`: that a hand-in did not count when it was noted
 LISTED_OVER = "listed_over"  # in `known_as`: marks of the folders whose rosters list whoever handed in nothing
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
 NO_NAMES = (
@@ -39,7 +39,7 @@ class Noted:
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
             `id`, `login`. Nothing where only the student says who that is. And what the roster says besides: `group`, `role`,
-            and in `handed_in_by` who handed in what counts for the group; with `passed_over`, where another one came before it;
+            and in `handed_in_by` who handed in what counts for the group;
             of whoever handed in nothing, in `listed_over` marks of the folders of the runs whose rosters list the student.
     """
 
@@ -63,10 +63,12 @@ class Attempt(Noted):
     Attributes:
         row: Its id in the ledger.
         measured: Whether it was trained.
+        passed_over: Whether another one came before it when it was noted.
     """
 
     row: int = 0
     measured: bool = False
+    passed_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,17 @@ class Graded(Noted):
         findings: What the checks said; None where these checks have not been made.
         measurements: Those that count, by the number of their training, in this order.
         rows: The ids of these measurements in the ledger.
+        round: In which round of measurements this is: 0 until somebody decides to grade anew.
         infrastructure: The last one that failed through our own fault, if there is one.
-        faults_alone: How many failed so, where others' went well on the same machine between the first and the last.
+        faults_alone: How many failed so since the last time that others' did, too, where others' went well on the same machine
+            between the first and the last.
     """
 
     terms: Terms = NO_TERMS
     findings: list[dict[str, str]] | None = None
     measurements: dict[int, Measurement] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
+    round: int = 0
     infrastructure: Measurement | None = None
     faults_alone: int = 0
 
@@ -129,5 +134,5 @@ def read_notes(row: sqlite3.Row) -> dict[str, Any]:
         "findings": row["findings"]
         and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])],
         "flags": json.loads(row["flags"]),
-        "known_as": json.loads(row["known_as"]),
+        "known_as": {kind: texts for kind, texts in json.loads(row["known_as"]).items() if kind != PASSED_OVER},
     }

@@ -88,7 +88,8 @@ def erase_passed_over(ledger: Ledger, student: str, rules: Rules) -> None:
         rows = ledger.database.execute(f"SELECT id, student, digest, known_as FROM submissions WHERE {untrained}")
         for row in rows.fetchall():
             known, of_it = json.loads(row["known_as"]), (row["student"], row["digest"])
-            if PASSED_OVER in known and of_it not in count and carrier(row["student"], known) == student:
+            others_s = row["student"] != student and carrier(row["student"], known) == student
+            if others_s and PASSED_OVER in known and of_it not in count:
                 ledger.database.execute("DELETE FROM submissions WHERE id = ?", [row["id"]])
                 others = "EXISTS (SELECT 1 FROM submissions s WHERE s.student = f.student AND s.digest = f.digest)"
                 ledger.database.execute(

@@ -87,7 +87,7 @@ def begin(opened: OpenResults, student: str, by: str, reason: str) -> None:
     ledger, known = opened.ledger, opened.ledger.ids()
     if student not in known - {*withdrawn(ledger)}:
         raise Unknown(f"{printable(student)}: the ledger knows no such student; the ids are on the leaderboard")
-    superseded = presence(ledger.runs(), ledger.flags()).superseded
+    superseded = presence(ledger.runs(), ledger.flags(), ledger.called()).superseded
     ids = [student]
     for each in ids:  # which grows
         ids += sorted(old for old, new in superseded.items() if new == each and old in known and old not in ids)

@@ -74,6 +74,22 @@ def test_attempts_of_a_round_before_a_regrade_keep_what_they_came_to(write_submi
     assert "70.00%" in first and "90.00%  counts" in second
 
 
+def test_attempts_of_a_round_that_was_taken_back_have_what_they_came_to_before(
+    write_submission, tmp_path, rules, capsys
+):
+    accuracies = iter([0.7, 0.9, 0.8])
+    engine, results = MadeUp(lambda job: scored(next(accuracies))), tmp_path / "results"
+    folder = write_submission("kim", changed(4), parent=tmp_path / "night-4").parent
+    graded(folder, results, rules, engine)
+    graded(folder, results, rules, engine, regrade=("kim",))
+    assert main(["undo", str(results), "1"]) == 0
+    graded(write_submission("kim", changed(5), parent=tmp_path / "night-5").parent, results, rules, engine)
+    capsys.readouterr()
+    assert main(["attempts", str(results), "kim"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "passed  70.00%  another one took its place" in first and "passed  80.00%  counts" in second
+
+
 def test_of_nobody_there_are_no_attempts(tmp_path, rules, capsys):
     write_course(tmp_path, students(2), rules)
     assert main(["attempts", str(tmp_path), "nobody"]) == 2

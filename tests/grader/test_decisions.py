@@ -113,7 +113,7 @@ def test_points_and_regrades_of_version_2_become_decisions(tmp_path):
             "PRAGMA user_version = 2;"
         )
     with closing(Ledger(path)) as ledger:
-        assert ledger.decided().rounds == {"kim": 2, "lee": 1}
+        assert ledger.decided().rounds == {"kim": [0, 1, 2], "lee": [0, 1]}
         (given,) = ledger.decisions.in_force("points").values()
         assert (given.at, given.by) == ("2026-11-03", "kang")
         assert given.value == {"report": 3.5, "conclusion": 1.0, "comment": "좋아요"}

@@ -182,6 +182,31 @@ def test_which_attempt_counts(ledger):
     assert digest(ledger) == "a"
 
 
+@pytest.mark.parametrize("known", [KNOWN, {}], ids=["told by others", "a claim"])
+def test_what_was_passed_over_counts_by_a_later_deadline_for_all_as_by_an_extension(known, ledger):
+    early, late = (noted(DUE + time, digest=name, **known) for time, name in ((-HOUR, "a"), (HOUR, "b")))
+    later = Rules(deadline=DUE + 2 * HOUR)
+    for _ in range(3):
+        ledger.note("then", early)
+        ledger.note_passed_over("then", late)
+        ledger.note("then", early)
+        assert (digest(ledger), digest(ledger, later)) == ("a", "b")
+        (of_later,) = counting(ledger, later)
+        assert of_later.known_as == known.get("known_as", {})
+        assert bool(ledger.called()) == bool(known), "that it was passed over tells nothing of whose it is"
+        rows = ledger.database.execute("SELECT count(*) FROM submissions").fetchone()[0]
+        assert rows == 3
+    ledger.note("then", late)  # by a run with that deadline, and then the old one holds again
+    assert digest(ledger, later) == "b" and digest(ledger) == "b"
+    ledger.note_passed_over("then", late)
+    ledger.note("then", early)
+    assert (digest(ledger), digest(ledger, later)) == ("a", "b")
+    ledger.note("then", noted(DUE + HOUR / 2, digest="c", **known))  # handed in before that, and noted later
+    assert digest(ledger, later) == "b"
+    ledger.note("then", noted(DUE + 1.5 * HOUR, digest="d", **known))
+    assert digest(ledger, later) == "d"
+
+
 def test_the_newest_counts_among_those_in_time_whatever_their_dates(ledger):
     for name, time in (("a", -HOUR), ("b", -2 * HOUR)):
         ledger.note("then", noted(DUE + time, digest=name, **KNOWN))

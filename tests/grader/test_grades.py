@@ -13,7 +13,7 @@ from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.explanation import at
 from grader.grading.grades import Grade, grade, points_for
-from grader.grading.personal_rules import in_time
+from grader.grading.personal_rules import in_time, lateness
 from grader.grading.ranking import standings
 from grader.ledger.results_folder import open_results
 from grader.ledger.submissions import Noted
@@ -115,6 +115,15 @@ def test_begun_days_cost_points_after_the_free_ones_and_never_more_than_there_ar
     rules = Rules(deadline=DUE, late="flag", late_work=LateWork(free_days=1, points_a_day=5))
     made = grade(0.9, noted(DUE + late), NO_TERMS, rules, {"report": 3.0, "conclusion": 1.0})
     assert made == Grade(90.0, 3.0, 1.0, days, free, penalty) and made.total == 94 - penalty
+
+
+@pytest.mark.parametrize("late", [DAY, -HOUR, 3 * DAY])
+def test_a_recorded_time_settles_what_a_system_marked_by_its_own_deadline(late):
+    rules = Rules(deadline=DUE, late_work=LateWork(free_days=2))
+    by_time, both = (lateness(DUE + late, marked, "Classroom 50's scores.csv", rules) for marked in (False, True))
+    assert both == by_time
+    assert lateness(DUE + late, True, "the file's own date", rules), "which is a guess"
+    assert lateness(DUE + late, True, "times.csv", Rules()), "where nothing else says what is late"
 
 
 def test_a_share_is_one_of_all_that_was_earned():

@@ -436,6 +436,22 @@ def test_a_regrade_that_was_stopped_goes_on_and_does_not_begin_anew(write_submis
     assert entries(results)["kim"]["accuracy"] == 0.7
 
 
+def test_a_regrade_that_is_taken_back_while_it_runs_ends_no_run(write_submission, rules, tmp_path):
+    for name in ("kim", "lee"):
+        folder, results = write_submission(name).parent, tmp_path / "results"
+    graded(folder, results, rules, Drawn(0.9, 0.9))
+
+    def train(job):
+        if job.submission.student == "kim":
+            assert main(["undo", str(results), "1"]) == 0
+        return scored(0.8)
+
+    graded(folder, results, rules, MadeUp(train), regrade=("kim", "lee"))
+    assert {name: each["accuracy"] for name, each in entries(results).items()} == {"kim": 0.9, "lee": 0.8}
+    assert main(["undo", str(results), "3"]) == 0, "the one that took it back"
+    assert entries(results)["kim"]["accuracy"] == 0.8, "what was trained meanwhile is of that round"
+
+
 def test_after_max_hours_nothing_begins_and_the_same_command_goes_on(write_submission, rules, tmp_path, capsys):
     for name in ("kim", "lee"):
         folder = write_submission(name).parent

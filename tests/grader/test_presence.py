@@ -53,7 +53,7 @@ def run(tmp_path, rules):
             downloads = hand_ins(folder, rules, roster, held(ledger.runs(), ledger.held()))
             register(downloads, opened, rules)
             note_run(folder, downloads, opened)
-            print(*said_of_others(ledger.runs(), ledger.held(), ledger.flags()), sep="\n")
+            print(*said_of_others(ledger.runs(), ledger.held(), ledger.flags(), ledger.called()), sep="\n")
             return {each.student: (each.source, each.flags) for each in standings(ledger, rules)}
 
     return once
@@ -158,6 +158,17 @@ def test_a_new_download_of_another_id_by_the_same_name_is_marked(hand_in, run):
     run(hand_in("work", "eve1"))
     found = run(hand_in("work", "eve2", "again"))
     assert found == {"eve1": ("work", ["a download of the same name came later as eve2"]), "eve2": ("work", [])}
+
+
+def test_an_id_that_others_gave_goes_only_to_who_is_called_the_same():
+    """A roster's or an account's: in its place is another of the group now, or the same account under the roster's id."""
+    runs = [("/d", {"kim": "/d/x"}), ("/d", {"park": "/d/x"})]
+    assert presence(runs, called={"park": {("id", "park")}}).superseded == {"kim": "park"}
+    for of_park in ({("id", "park")}, set()):
+        found = presence(runs, called={"kim": {("id", "kim")}, "park": of_park})
+        assert not found.superseded and found.flags == {"kim": NO_MORE}
+    of_both = {"kim": {("canvas", "7")}, "park": {("canvas", "7"), ("id", "park")}}
+    assert presence(runs, called=of_both).superseded == {"kim": "park"}
 
 
 def test_a_group_that_handed_in_together_stays_together():

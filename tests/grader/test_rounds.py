@@ -176,6 +176,38 @@ def test_attempts_beyond_the_quota_are_told_and_not_trained(write_submission, tm
     assert trained == [4, 6]
 
 
+def test_a_group_s_hand_in_is_of_the_quota_of_whoever_handed_it_in_and_passed_over_for_all(
+    write_submission, tmp_path, rules, capsys
+):
+    rules, results = rules.but(practice=Practice(in_all=2), limits=Limits()), tmp_path / "practice"
+    secret, folder = Secret(bytes(16), part="practice"), tmp_path / "submissions"
+
+    def hand_in(student, width):
+        shutil.rmtree(folder / student, ignore_errors=True)
+        write_submission(student, lambda config: config["model"]["network"]["init_args"].update(width=width))
+
+    def board(accuracy):
+        graded(folder, results, rules, MadeUp(lambda job: scored(accuracy)), secret=secret)
+        entries = json.loads((results / "leaderboard.json").read_text())["entries"]
+        return {each["student"]: (each["verdict"], each["accuracy"]) for each in entries}
+
+    hand_in("kim", 4), hand_in("lee", 5)
+    (folder / "roster.csv").write_text("id,name,group\nkim,Kim,\nlee,Lee,\n")
+    board(0.7)
+    hand_in("lee", 6)
+    before = board(0.8)
+    hand_in("lee", 7)
+    (folder / "roster.csv").write_text("id,name,group\nkim,Kim,red\nlee,Lee,red\n")
+    times = "file,submitted\nkim,2026-11-29T11:00:00+09:00\nlee,2026-11-30T11:00:00+09:00\n"
+    (folder / "times.csv").write_text(times)
+    assert board(0.9) == before == {"kim": ("passed", 0.7), "lee": ("passed", 0.8)}
+    said = capsys.readouterr().err
+    assert f"kim: {IN_ALL}" in said and f"lee: {IN_ALL}" in said
+    hand_in("kim", 8)
+    (folder / "times.csv").write_text(times.replace("11-29", "12-01"))
+    assert board(0.9) == {"kim": ("passed", 0.9), "lee": ("passed", 0.9)}, "kim had one left"
+
+
 def test_what_is_beyond_the_quota_is_not_said_to_count(write_submission, tmp_path, rules, capsys):
     practice, secret = tmp_path / "results" / "practice", Secret(bytes(16), part="practice")
     folder, told = write_submission("choi").parent, []

@@ -62,6 +62,15 @@ def test_more_seeds_ask_for_more_trainings_and_repeat_none():
     assert pending_trainings(graded(scored(), scored(), scored()), Rules(seeds=1)) == []
 
 
+@pytest.mark.parametrize(
+    "surplus", [STOPPED, CRASHED, scored(flags=["looked odd"])], ids=["stopped", "crashed", "flag"]
+)
+def test_a_training_that_the_rules_ask_for_no_more_decides_nothing(surplus):
+    of_more = graded(scored(), scored(), surplus)
+    fewer = Rules(seeds=2, seeds_near_target=2)
+    assert verdict(of_more, fewer) == verdict(graded(scored(), scored()), fewer) != verdict(of_more, Rules(seeds=3))
+
+
 def test_near_the_target_more_trainings_decide_and_the_first_ones_rank():
     near = (scored(0.79), scored(0.82), scored(0.81))
     assert pending_trainings(graded(near[0]), Rules()) == [1, 2]

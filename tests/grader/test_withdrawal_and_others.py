@@ -16,6 +16,7 @@ from grader.intake.identity import ALONE
 from grader.ledger.results_folder import ROSTER_FILE, open_results
 from grader.publish.traces import Traces
 from grader.rules import Limits, Pages
+from tests.grader.engines import MadeUp, graded, scored
 
 KIM = "kimminji"
 
@@ -213,3 +214,28 @@ def test_whoever_withdrew_stays_veiled_on_the_pages_of_others(tmp_path, rules, c
     assert main(["appeal", str(results), "lee"]) == 0
     appeal = "".join(path.read_text() for path in (results / "appeals").rglob("*.*") if path.is_file())
     assert not any(word in appeal for word in words)
+
+
+def test_who_is_in_another_group_now_keeps_the_grade_and_is_nobody_who_comes_instead(
+    write_submission, tmp_path, rules, capsys
+):
+    folder, results = write_submission("lee").parent, tmp_path / "results"
+    for listed in ("kim,Kim,red\nlee,Lee,red\n", "kim,Kim,blue\nlee,Lee,red\npark,Park,red\n"):
+        (folder / "roster.csv").write_text(f"id,name,group\n{listed}")
+        graded(folder, results, rules, MadeUp(lambda job: scored(0.9)))
+        assert grades(results)["kim"] == ("passed", 90)
+    assert "kim came as park" not in capsys.readouterr().out
+    assert withdraw(results, "park") == 0
+    assert grades(results).keys() == {"kim", "lee", "withdrawn-1"}
+
+
+def test_every_id_that_a_withdrawal_erases_is_told(write_submission, tmp_path, rules, capsys):
+    results, folder = tmp_path / "results", write_submission("hand-in")
+    for own_id in ("eve1", "eve2"):
+        (folder / "student.yaml").write_text(f"id: {own_id}\nname: Eve\n")
+        graded(folder.parent, results, rules, MadeUp(lambda job: scored(0.9)))
+    capsys.readouterr()
+    assert withdraw(results, "eve2") == 0
+    out = capsys.readouterr().out
+    assert "eve2: passed, rank 1 -> withdrawn; withdrawn-2 in" in out
+    assert "eve1: the same hand-in under an earlier id; withdrawn-1 in" in out
