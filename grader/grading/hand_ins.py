@@ -126,7 +126,7 @@ def looked_into(download: Download, apart: Apart, zone: tzinfo) -> tuple[Downloa
             said = apart.call("glance", str(download.source.absolute()), str(packed) if is_tar else None)
         except (Unusable, Failed, NoSandbox):  # whoever examines it says what is wrong with it
             return download, ("", "")
-    if said["changed"] and download.time_by == BY_FILE:
+    if said["changed"] and download.time_by == BY_FILE and not download.parts:
         changed = datetime.fromisoformat(said["changed"])
         changed = changed if changed.tzinfo else changed.replace(tzinfo=zone)
         download = replace(download, submitted=changed, time_by=BY_COMMIT if is_tar else BY_MEMBERS)

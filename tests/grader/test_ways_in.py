@@ -515,6 +515,38 @@ def test_loose_files_of_moodle_s_are_one_submission(files, rules, tmp_path):
         assert [entry.verdict for entry in standings(opened.ledger, rules)] == ["pending"] * 2
 
 
+@pytest.mark.parametrize("system", ["canvas", "moodle"])
+def test_an_archive_and_documents_that_were_handed_in_together_are_one_submission(system, files, rules, tmp_path):
+    inside = {name: content for name, content in files.items() if name != "REPORT.md"}
+    students = [
+        HandIn("Kim Minji", 11, {"work.zip": zipped(inside), "REPORT.md": files["REPORT.md"]}),
+        HandIn("Lee Bada", 12, {"A report.pdf": b"%PDF-", "work.zip": zipped(files), "REPORT.md": b"another one"}),
+        HandIn("Park Haneul", 13, {"work.zip": zipped(files), "model.py": b"x = 1\n"}),
+        HandIn("Choi Byeol", 14, {"work.zip": zipped(files), "again.zip": zipped(files), "REPORT.md": b"x"}),
+    ]
+    write = systems.canvas if system == "canvas" else lambda *given: systems.moodle(*given, folders=False)
+    found = hand_ins(write(tmp_path / system, students), rules)
+    whole = {each.source.name.partition("1")[0].strip("_"): each for each in found}
+    kim, lee, park, choi = (next(each for name, each in whole.items() if name.lower().startswith(by)) for by in
+                            (("kim", "minji"), ("lee", "bada"), ("park", "haneul"), ("choi", "byeol")))  # fmt: skip
+    assert [(len(each.parts), each.attempts) for each in (kim, lee, park, choi)] == [(2, 0), (3, 0), (0, 1), (0, 2)]
+    assert kim.source.name.endswith("work.zip") and lee.source.name.endswith("work.zip")
+    assert kim.time_by in (BY_MARK, BY_FILE), "not the archive's own dates"
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(found, opened, rules)
+        said = {entry.student: entry for entry in standings(opened.ledger, rules)}
+        assert said[kim.student].verdict == "pending" and not any("REPORT" in one for one in said[kim.student].warnings)
+        assert "'REPORT.md' is there twice, in the archive and beside it" in said[lee.student].own_reason
+
+
+def test_loose_files_of_one_name_are_told(files, rules, tmp_path):
+    folder = systems.canvas(tmp_path / "canvas", [HandIn("Kim Minji", 11, {**files, "REPORT-1.md": b"another"})])
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(hand_ins(folder, rules), opened, rules)
+        (entry,) = standings(opened.ledger, rules)
+    assert "'REPORT.md' is there twice" in entry.own_reason
+
+
 def test_who_only_wrote_a_text_into_moodle_handed_in(files, rules, tmp_path):
     folder = systems.moodle(tmp_path / "moodle", [HandIn("Kim Minji", 11, files)])
     for who in ("Kim Minji_11", "Lee Jun_12"):
