@@ -14,6 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,7 +24,7 @@ from typing import Any, Self
 from grader.intake import git_repositories
 from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
 from grader.intake.strict_yaml import StrictYamlError, load, load_texts
-from grader.safe_text import printable
+from grader.safe_text import normal, printable
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2 * 10**6
@@ -315,16 +316,21 @@ def with_documents(archive: Path, documents: Sequence[Path]) -> Entries:
     if documents:
         around = wrapper(names)
         inside: dict[str, bytes] = {}
-        beside = {f"{around}{each.name}".lower() for each in documents}
+        beside = {alike(f"{around}{each.name}") for each in documents}
         for name, read, _ in entries(archive):
-            if (place := PurePosixPath(name).as_posix().lower()) in beside:
+            if (place := alike(PurePosixPath(name).as_posix())) in beside:
                 inside[place] = document_digest(read)
         for name, read, _ in folder_entries(archive.parent):
             if archive.parent / name in documents:
-                if not (other := inside.get(f"{around}{name}".lower())):
+                if not (other := inside.get(alike(f"{around}{name}"))):
                     yield f"{around}{name}", read, None
                 elif other != document_digest(read):
                     raise Unusable(f"{printable(name)!r} is there twice, in the archive and beside it; leave one")
+
+
+def alike(path: str) -> str:
+    """A path as it is compared with others: case and normal form make no other one."""
+    return normal(path).lower()
 
 
 def document_digest(read: Callable[[int], bytes]) -> bytes:
@@ -360,7 +366,7 @@ def zip_entries(source: Path) -> Entries:
         extra = content[listed.start() + 30 : listed.start() + 32]
         if number == MAX_NAMES or int.from_bytes(extra, "little") > MAX_EXTRA:
             raise Unusable(UNUSUAL)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with opened_zip(content) as archive:
         packed = 0
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")  # as some programs on Windows divide names
@@ -376,6 +382,14 @@ def zip_entries(source: Path) -> Entries:
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
             yield name, lambda limit: archive.open(info).read(limit), moment(datetime, *info.date_time)
+
+
+def opened_zip(content: bytes) -> zipfile.ZipFile:
+    """The zip; where it does not say how its names are encoded, in what all of them can be: what macOS writes, or Korean Windows."""
+    for encoding in ("utf-8", "cp949"):
+        with suppress(UnicodeDecodeError):
+            return zipfile.ZipFile(io.BytesIO(content), metadata_encoding=encoding)
+    return zipfile.ZipFile(io.BytesIO(content))
 
 
 def tar_entries(source: Path) -> Entries:

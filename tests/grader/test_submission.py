@@ -3,6 +3,7 @@
 import re
 import struct
 import tarfile
+import unicodedata
 import zipfile
 from datetime import datetime
 
@@ -307,6 +308,50 @@ def test_the_archive_alone_does_not_date_what_lies_beside_it(tmp_path):
     (tmp_path / "REPORT.pdf").write_bytes(b"%PDF-")  # added after the deadline
     found = take_in(tmp_path)
     assert not found.unusable and "REPORT.pdf" in found.files and found.changed is None
+
+
+class AsWindows(zipfile.ZipInfo):
+    """A name in an encoding that nothing in the zip tells."""
+
+    encoding = "cp949"
+
+    def _encodeFilenameFlags(self):  # noqa: N802 (zipfile's)
+        return self.filename.encode(self.encoding), self.flag_bits & ~0x800
+
+
+@pytest.mark.parametrize("folder", ["", "김민지_과제/", "김민지_과제\\"])
+@pytest.mark.parametrize("encoding", ["cp949", "utf-8"])
+def test_names_that_a_zip_does_not_say_the_encoding_of_are_korean_where_they_can_be(encoding, folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("config.yaml", "보고서.md", "결론.md"):
+            info = AsWindows(folder + name)
+            info.encoding = encoding
+            archive.writestr(info, name)
+        archive.writestr(folder + "그림.png", "told to be UTF-8")
+    found = take_in(tmp_path / "x.zip")
+    assert not found.unusable and sorted(found.files) == ["config.yaml", "결론.md", "그림.png", "보고서.md"]
+    assert found.files["보고서.md"].decode() == "보고서.md"
+
+
+@pytest.mark.parametrize("name", ["résumé.md", "..\\보고서.md", "../보고서.md", "/보고서.md"])
+def test_other_names_stay_and_none_points_out(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        info = AsWindows(name)
+        info.encoding = "cp437" if name == "résumé.md" else "cp949"
+        archive.writestr(info, "x")
+    found = take_in(tmp_path / "x.zip")
+    assert [*found.files] == ["résumé.md"] if name == "résumé.md" else "points out" in found.unusable
+
+
+@pytest.mark.parametrize("inside", ["NFC", "NFD"])
+def test_a_name_is_one_in_the_archive_and_beside_it_in_each_of_its_normal_forms(inside, tmp_path):
+    other = {"NFC": "NFD", "NFD": "NFC"}[inside]
+    zip_of({"config.yaml": "a: 1", unicodedata.normalize(inside, "보고서.md"): "one"}, tmp_path / "hw.zip")
+    beside = tmp_path / unicodedata.normalize(other, "보고서.md")
+    beside.write_text("one")
+    assert len(take_in(tmp_path).files) == 2
+    beside.write_text("other")
+    assert "twice, in the archive and beside it" in take_in(tmp_path).unusable
 
 
 def test_what_windows_writes_between_folders_divides_names(tmp_path):
