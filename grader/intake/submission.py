@@ -221,7 +221,7 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
-        if any(part in IGNORED for part in path.parts) or path.name.startswith("._"):
+        if is_ignored(path):
             continue
         if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
             raise Unusable(f"{printable(name)!r} points out of the submission")
@@ -251,6 +251,11 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
     return files, tuple(too_large), max(times, default=None)
 
 
+def is_ignored(path: PurePosixPath) -> bool:
+    """Whether a system has added it."""
+    return any(part in IGNORED for part in path.parts) or path.name.startswith("._")
+
+
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the folders around them: the shallowest config.yaml marks where the submission begins."""
     prefix = wrapper(files)
@@ -258,9 +263,13 @@ def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def wrapper(paths: Iterable[str]) -> str:
-    """The folders around a submission, as its paths begin."""
-    marks = (path for path in paths if PurePosixPath(path).name == WRAPPER_MARK)
-    return min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
+    """The folders around a submission, as its paths begin. Raises Unusable where two could be it."""
+    marks = sorted(path for path in paths if PurePosixPath(path).name == WRAPPER_MARK)
+    depth = min((path.count("/") for path in marks), default=0)
+    mark, *others = [path for path in marks if path.count("/") == depth] or [""]
+    if others:
+        raise Unusable(f"{printable(mark)!r} and {printable(others[0])!r} lie equally deep; leave the one that counts")
+    return mark.removesuffix(WRAPPER_MARK)
 
 
 Entries = Iterator[tuple[str, Callable[[int], bytes], datetime | None]]  # name, read(limit), when it was changed
@@ -311,7 +320,7 @@ def with_documents(archive: Path, documents: Sequence[Path]) -> Entries:
     """
     names = []
     for name, read, changed in entries(archive):
-        names.append(PurePosixPath(name).as_posix())
+        names += [path.as_posix()] if not is_ignored(path := PurePosixPath(name)) else []
         yield name, read, None if documents else changed
     if documents:
         around = wrapper(names)

@@ -310,6 +310,26 @@ def test_the_archive_alone_does_not_date_what_lies_beside_it(tmp_path):
     assert not found.unusable and "REPORT.pdf" in found.files and found.changed is None
 
 
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("within", ["", "hw/"])
+def test_of_two_configs_that_lie_equally_deep_none_is_taken(within, order, tmp_path):
+    two = {f"{within}{name}/config.yaml": name for name in order}
+    found = take_in(zip_of(two, tmp_path / "x.zip"))
+    assert found.unusable.startswith(f"'{within}a/config.yaml' and '{within}b/config.yaml' lie equally deep")
+    beside = {"__MACOSX/config.yaml": "", ".DS_Store/config.yaml": ""}
+    assert not take_in(zip_of({f"{within}a/config.yaml": "", **beside}, tmp_path / "y.zip")).unusable
+    assert take_in(zip_of({"c/config.yaml": "c", **{f"d/{name}": "" for name in two}}, tmp_path / "z.zip")).files == {
+        "config.yaml": b"c"
+    }, "the shallowest alone counts"
+
+
+@pytest.mark.parametrize("beside", ["", "__MACOSX/config.yaml"])
+def test_what_a_system_adds_marks_no_submission_beside_documents(beside, tmp_path):
+    zip_of({"hw/config.yaml": "a: 1", **({beside: ""} if beside else {})}, tmp_path / "hw.zip")
+    (tmp_path / "REPORT.md").write_text("x")
+    assert sorted(take_in(tmp_path).files) == ["REPORT.md", "config.yaml"]
+
+
 class AsWindows(zipfile.ZipInfo):
     """A name in an encoding that nothing in the zip tells."""
 
