@@ -93,8 +93,8 @@ def zone_of(rules: Rules) -> tzinfo:
 
 
 def dated_by_git(downloads: Sequence[Download]) -> list[Download]:
-    """With git's date for what lies in a repository and has no recorded time."""
-    undated = [each for each in downloads if each.time_by == BY_FILE]
+    """With git's date for what lies in a repository and has no recorded time. A link has none of what it leads to."""
+    undated = [each for each in downloads if each.time_by == BY_FILE and not each.source.is_symlink()]
     dates: dict[Path, tuple[datetime, str]] = {}
     shared: dict[Path, list[Download]] = {}
     for each in undated:

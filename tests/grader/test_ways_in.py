@@ -290,6 +290,17 @@ def test_one_repository_with_a_folder_for_each_student(files, rules, tmp_path):
         assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
 
 
+def test_a_link_takes_no_time_from_whoever_it_leads_to(files, rules, tmp_path):
+    repository = systems.class_repository(
+        tmp_path / "class", [HandIn("kim", 1, files, IN_TIME), HandIn("lee", 2, files)]
+    )
+    for name in ("zed", "abe"):
+        (repository / "week4" / name).symlink_to("kim")
+    found = {each.source.name: each for each in hand_ins(repository / "week4", rules)}
+    assert (found["kim"].submitted, found["kim"].time_by) == (IN_TIME, BY_GIT)
+    assert {found[name].time_by for name in ("zed", "abe")} == {BY_FILE}
+
+
 def plain(folder: Path, files: dict[str, bytes], said: dict[str, str]) -> Path:
     """Archives as somebody collected them, each with the id that its student.yaml says."""
     for name, own_id in said.items():
