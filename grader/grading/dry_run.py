@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from grader.grading.attempts import once
+from grader.grading.groups import said_of_groups
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
@@ -79,6 +80,8 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
         as_table(COLUMNS, rows),
         f"{listed}; trainings take {how} {total:.0f} minutes of {device}. Nothing was trained or written.",
     ]
+    if groups := said_of_groups(roster):
+        lines.append(groups)
     return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
 
 

@@ -8,10 +8,24 @@ from grader.apart import Apart, Failed
 from grader.intake.downloads import Download, is_readable
 from grader.intake.identity import of_roster
 from grader.intake.last_in_time import last_in_time
-from grader.intake.roster import Roster, Student
+from grader.intake.roster import Roster, Student, key, squeezed
 from grader.ledger.submissions import HANDED_IN_BY
+from project.support.wording import counted
 
 BY_GROUP = "roster, by its group"
+NO_GROUP = {
+    "",
+    "0",
+    "na",
+    "none",
+    "null",
+    "nan",
+    "없음",
+    "무",
+    "해당없음",
+    "미정",
+    "개인",
+}  # letters and digits of what says so
 NOT_THEIR_OWN = "counts for the group, and not what this member handed in"
 
 
@@ -26,13 +40,9 @@ def for_groups(
         downloads: The one that counts of each student.
     """
     counting = {each.student: each for each in downloads}
-    groups: dict[str, list[Student]] = {}
-    for student in roster.students if roster else ():
-        if student.group:
-            groups.setdefault(student.group, []).append(student)
     with Apart("grader.intake.submission") as apart:
         digests = Digests(apart)
-        for members in groups.values():
+        for members in groups_of(roster).values():
             if handed_in := [counting[each.student] for each in members if each.student in counting]:
                 chosen = last_in_time(handed_in, is_late)
                 others = [each for each in handed_in if each is not chosen and is_readable(each.source)]
@@ -43,6 +53,26 @@ def for_groups(
                     counts = shared(chosen, each, counting.get(each.student), digests)
                     counting[each.student] = replace(counts, passed_over=passed_over)
     return sorted(counting.values(), key=lambda each: each.student)
+
+
+def groups_of(roster: Roster | None) -> dict[tuple[str, str], list[Student]]:
+    """The members of each group, by section and name: the groups of another section are others."""
+    groups: dict[tuple[str, str], list[Student]] = {}
+    for student in roster.students if roster else ():
+        if squeezed(student.group) not in NO_GROUP:
+            groups.setdefault((key(student.section), key(student.group)), []).append(student)
+    return groups
+
+
+def said_of_groups(roster: Roster | None) -> str:
+    """A line about the groups and how many are in each; empty without any."""
+    groups = groups_of(roster)
+    several = len({section for section, _ in groups}) > 1
+    said = []
+    for (section, group), members in groups.items():
+        within = f" of section {section or '-'}" if several else ""
+        said.append(f"{group}{within} ({len(members)})")
+    return f"{counted(len(groups), 'group')} on the roster: {', '.join(said)}" if groups else ""
 
 
 class Digests:

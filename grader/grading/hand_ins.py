@@ -93,8 +93,8 @@ def zone_of(rules: Rules) -> tzinfo:
 
 
 def dated_by_git(downloads: Sequence[Download]) -> list[Download]:
-    """With git's date for what lies in a repository and has no recorded time."""
-    undated = [each for each in downloads if each.time_by == BY_FILE]
+    """With git's date for what lies in a repository and has no recorded time. A link has none of what it leads to."""
+    undated = [each for each in downloads if each.time_by == BY_FILE and not each.source.is_symlink()]
     dates: dict[Path, tuple[datetime, str]] = {}
     shared: dict[Path, list[Download]] = {}
     for each in undated:
@@ -126,7 +126,7 @@ def looked_into(download: Download, apart: Apart, zone: tzinfo) -> tuple[Downloa
             said = apart.call("glance", str(download.source.absolute()), str(packed) if is_tar else None)
         except (Unusable, Failed, NoSandbox):  # whoever examines it says what is wrong with it
             return download, ("", "")
-    if said["changed"] and download.time_by == BY_FILE:
+    if said["changed"] and download.time_by == BY_FILE and not download.parts:
         changed = datetime.fromisoformat(said["changed"])
         changed = changed if changed.tzinfo else changed.replace(tzinfo=zone)
         download = replace(download, submitted=changed, time_by=BY_COMMIT if is_tar else BY_MEMBERS)

@@ -20,7 +20,7 @@ from grader.grading.verdicts import checks_by
 from grader.grading.withdrawals import measured_for
 from grader.intake.downloads import Download
 from grader.intake.identity import BY_CLAIM, BY_PLACE, KnownIds, of_roster, place_of
-from grader.intake.loose_files import as_zip
+from grader.intake.loose_files import as_folder
 from grader.intake.roster import Roster, Student
 from grader.intake.submission import Submission, Unusable, take_in, unusable
 from grader.ledger.ledger import Ledger, now
@@ -237,7 +237,7 @@ def examined(apart: Apart, download: Download, results: Path, max_epochs: int) -
     source, student, name = download.source.absolute(), download.student, download.name
     with scratch_folder() as scratch:
         try:
-            packed = as_zip(download.parts, scratch) if download.parts else exported(source, scratch)
+            packed = as_folder(download.parts, scratch) if download.parts else exported(source, scratch)
             about = (str(source), None if packed == source else str(packed), student, name, download.told)
             given = (*about, str(results.absolute()), max_epochs)
             found = Examined(**apart.call("examine", *given, None))

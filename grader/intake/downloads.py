@@ -25,7 +25,16 @@ from grader.intake.class_repository import (
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
-from grader.intake.submission import ARCHIVES, SINCE_1980, UNREAD, WRAPPER_MARK, named_by_folder, safe_id, stem_of
+from grader.intake.submission import (
+    ARCHIVES,
+    IGNORED,
+    SINCE_1980,
+    UNREAD,
+    WRAPPER_MARK,
+    named_by_folder,
+    safe_id,
+    stem_of,
+)
 from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s, without_team
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
@@ -119,6 +128,8 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     found = []
     for entry, ways in sorted(ways_of.items()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
+            if entry.name.startswith("__") and entry.name not in IGNORED:
+                note(f"{printable(entry.name)}: begins with __, as what systems add; passed over")
             continue
         if ways and all(way["kind"] != "file" and way["id"] in of_files for way in ways):
             continue  # what the system has added to the files handed in; alone it is all that there is of a student

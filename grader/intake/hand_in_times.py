@@ -4,6 +4,7 @@ Whatever has no such record is dated by git, by what is packed in an archive, or
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -127,6 +128,8 @@ def times_of(table: Path) -> dict[str, datetime]:
         if not {"file", "submitted"} <= {*headings}:
             raise ValueError(f"it has {printable(', '.join(headings))}")
         times = {row["file"]: datetime.fromisoformat(row["submitted"]) for row in rows}
+        if twice := [name for name, number in Counter(row["file"] for row in rows).items() if number > 1]:
+            raise ValueError(f"{twice[0]} is there twice")
         there = {normal(entry.name) for entry in table.parent.iterdir()}
         for name, time in times.items():
             if name not in there:

@@ -6,14 +6,15 @@ decides nothing but numbers behind equal names.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
 from grader.intake.roster import Roster, Student, key, name_keys
-from grader.intake.submission import named_by_source, safe_id, stem_of
+from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
 from grader.safe_text import normal, printable, storable
 
@@ -66,7 +67,7 @@ def identified(
             by = BY_PLACE if claim.student == called and called not in alike else BY_CLAIM
             whose[place] = claim.student, claim.name or name or claim.student, by, flags
         else:
-            student = free_id(called, taken)
+            student = id_of_place(place, called, taken, held or {})
             taken.add(student)
             flags = (ANOTHERS.format(printable(claims[place][0])),) if claim.student else ()
             flags += (ALIKE,) if called in alike else ()
@@ -247,6 +248,22 @@ def is_same(place: str, before: str) -> bool:
     """Whether a download is one of an earlier run: it lies there, or is called so, and what was there is gone."""
     named = printable(PurePath(place).name) == printable(PurePath(before).name)
     return place == before or (named and not (os.path.isabs(before) and os.path.lexists(before)))
+
+
+def id_of_place(place: str, called: str, taken: Collection[str], held: Mapping[str, str]) -> str:
+    """The id that a place tells; where that is not free, the one drawn from a name in Hangul, or a number behind it.
+
+    What was given to a place once stays with it, and is never another's, whatever comes before it in a later run.
+    """
+    if called not in taken:
+        return called
+    drawn = named_by_folder(stem_of(Path(place)))[0]
+    given = re.compile(rf"{re.escape(called[:58])}-\d+|{drawn}")
+    for student, before in held.items():
+        if student not in taken and given.fullmatch(student) and is_same(place, before):
+            return student
+    used = {*taken, *held}
+    return drawn if drawn and drawn not in used else free_id(called, used)
 
 
 def free_id(student: str, taken: Collection[str]) -> str:

@@ -1,5 +1,5 @@
 """Files of one student that Canvas gives one by one, because they were not zipped, and Moodle, where it makes no folders: put
-together, they are one submission.
+together, they are one submission. So are an archive and documents beside it.
 
 What a system gives is one attempt, whatever was handed in before. In Canvas a file whose name the student has used before has
 a number in it (`config-1.yaml`), which is taken off again where it is a name that submissions have, or a module's.
@@ -8,13 +8,13 @@ a number in it (`config-1.yaml`), which is taken off again where it is a name th
 import os
 import re
 import stat
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.intake.downloads import Download
+from grader.intake.reports import DOCUMENTS, suffix
 from grader.intake.submission import (
     ARCHIVES,
     MAX_ARCHIVE_BYTES,
@@ -35,7 +35,8 @@ NUMBERED = re.compile(r"^(config|student|REPORT|CONCLUSION|\w+(?=-\d+\.py$))-\d+
 
 
 def put_together(downloads: Sequence[Download]) -> list[Download]:
-    """The downloads, with those of one student that a system gives as several files, none of them an archive, as one.
+    """The downloads, with those of one student that a system gives as several files as one: where none of them is an archive, or
+    where all others are documents.
 
     Its time, and whether that is late, is what the instructor's table says of any of them, else the newest's.
     """
@@ -43,15 +44,14 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
     for each in downloads:
         if own_name(each.source):
             loose.setdefault(each.student, []).append(each)
-    packed = {each.student for each in downloads if is_archive(each.source)}
-    several = {student: some for student, some in loose.items() if len(some) > 1 and student not in packed}
+    several = {student: some for student, some in loose.items() if len(some) > 1 and are_one(some)}
     whole = []
     for each in downloads:
         some = several.get(each.student, [])
         if each not in some:
             whole.append(each)
         elif each is some[0]:
-            first = next((one for one in some if own_name(one.source) == WRAPPER_MARK), each)
+            first = next((one for one in some if is_archive(one) or own_name(one.source) == WRAPPER_MARK), each)
             told = max([first, *some], key=lambda one: (one.time_by == BY_TABLE, one.submitted or NO_TIME))
             whole.append(
                 replace(
@@ -65,8 +65,17 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
     return whole
 
 
-def is_archive(source: Path) -> bool:
-    return bool(own_name(source)) and source.name.lower().endswith((*ARCHIVES, *UNREAD))
+def are_one(some: Sequence[Download]) -> bool:
+    """Whether a student's files are one submission: an archive beside anything but documents is another attempt."""
+    archives, others = [each for each in some if is_archive(each)], [each for each in some if not is_archive(each)]
+    documents = all(suffix(own_name(each.source)) in DOCUMENTS for each in others)
+    return not archives or (
+        len(archives) == 1 and documents and own_name(archives[0].source).lower().endswith(ARCHIVES)
+    )
+
+
+def is_archive(download: Download) -> bool:
+    return own_name(download.source).lower().endswith((*ARCHIVES, *UNREAD))
 
 
 def own_name(source: Path) -> str:
@@ -82,17 +91,22 @@ def own_name(source: Path) -> str:
     return NUMBERED.sub(r"\1\2", found["file"].partition("_")[2])
 
 
-def as_zip(parts: Sequence[Path], scratch: Path) -> Path:
-    """A zip of these files, by the student's names. Raises Unusable where they are no files, or too many or too large."""
+def as_folder(parts: Sequence[Path], scratch: Path) -> Path:
+    """A folder of these files, by the student's names. Raises Unusable where they are no files, or too many or too large."""
     if len(parts) > MAX_FILES:
         raise Unusable(f"more than {MAX_FILES} files")
-    place, left = scratch / "loose.zip", MAX_ARCHIVE_BYTES
-    with zipfile.ZipFile(place, "w") as archive:
-        for part in parts:
-            if not stat.S_ISREG(os.lstat(part).st_mode):
-                raise Unusable(f"{printable(part.name)!r} is a link or a device; hand in plain files")
-            content = read_regular(part, left + 1)
-            if (left := left - len(content)) < 0:
-                raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
-            archive.writestr(zipfile.ZipInfo(own_name(part)), content)
+    place, left = scratch / "loose", MAX_ARCHIVE_BYTES
+    place.mkdir()
+    for part in parts:
+        if not stat.S_ISREG(os.lstat(part).st_mode):
+            raise Unusable(f"{printable(part.name)!r} is a link or a device; hand in plain files")
+        content = read_regular(part, left + 1)
+        if (left := left - len(content)) < 0:
+            raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
+        name = own_name(part)
+        if name in (".", ".."):
+            raise Unusable(f"{printable(name)!r} points out of the submission")
+        if (place / name).exists():
+            raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
+        (place / name).write_bytes(content)
     return place

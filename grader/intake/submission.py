@@ -14,6 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,7 +24,7 @@ from typing import Any, Self
 from grader.intake import git_repositories
 from grader.intake.reports import DOCUMENTS, HOLD_PICTURES, Reports, read_reports, suffix
 from grader.intake.strict_yaml import StrictYamlError, load, load_texts
-from grader.safe_text import printable
+from grader.safe_text import normal, printable
 from project.training.known_settings import without_editor_line
 
 MAX_FILES = 200
@@ -225,7 +226,7 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
         if len(name) > MAX_NAME:
             raise Unusable(f"{printable(name)!r}: a name of more than {MAX_NAME} characters")
         path = PurePosixPath(name)
-        if any(part in IGNORED for part in path.parts) or path.name.startswith("._"):
+        if is_ignored(path):
             continue
         if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
             raise Unusable(f"{printable(name)!r} points out of the submission")
@@ -255,6 +256,11 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
     return files, tuple(too_large), max(times, default=None)
 
 
+def is_ignored(path: PurePosixPath) -> bool:
+    """Whether a system has added it."""
+    return any(part in IGNORED for part in path.parts) or path.name.startswith("._")
+
+
 def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the folders around them: the shallowest config.yaml marks where the submission begins."""
     prefix = wrapper(files)
@@ -262,9 +268,13 @@ def unwrapped(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def wrapper(paths: Iterable[str]) -> str:
-    """The folders around a submission, as its paths begin."""
-    marks = (path for path in paths if PurePosixPath(path).name == WRAPPER_MARK)
-    return min(marks, key=lambda path: path.count("/"), default="").removesuffix(WRAPPER_MARK)
+    """The folders around a submission, as its paths begin. Raises Unusable where two could be it."""
+    marks = sorted(path for path in paths if PurePosixPath(path).name == WRAPPER_MARK)
+    depth = min((path.count("/") for path in marks), default=0)
+    mark, *others = [path for path in marks if path.count("/") == depth] or [""]
+    if others:
+        raise Unusable(f"{printable(mark)!r} and {printable(others[0])!r} lie equally deep; leave the one that counts")
+    return mark.removesuffix(WRAPPER_MARK)
 
 
 Entries = Iterator[tuple[str, Callable[[int], bytes], datetime | None]]  # name, read(limit), when it was changed
@@ -315,21 +325,26 @@ def with_documents(archive: Path, documents: Sequence[Path]) -> Entries:
     """
     names = []
     for name, read, changed in entries(archive):
-        names.append(PurePosixPath(name).as_posix())
+        names += [path.as_posix()] if not is_ignored(path := PurePosixPath(name)) else []
         yield name, read, None if documents else changed
     if documents:
         around = wrapper(names)
         inside: dict[str, bytes] = {}
-        beside = {f"{around}{each.name}".lower() for each in documents}
+        beside = {alike(f"{around}{each.name}") for each in documents}
         for name, read, _ in entries(archive):
-            if (place := PurePosixPath(name).as_posix().lower()) in beside:
+            if (place := alike(PurePosixPath(name).as_posix())) in beside:
                 inside[place] = document_digest(read)
         for name, read, _ in folder_entries(archive.parent):
             if archive.parent / name in documents:
-                if not (other := inside.get(f"{around}{name}".lower())):
+                if not (other := inside.get(alike(f"{around}{name}"))):
                     yield f"{around}{name}", read, None
                 elif other != document_digest(read):
                     raise Unusable(f"{printable(name)!r} is there twice, in the archive and beside it; leave one")
+
+
+def alike(path: str) -> str:
+    """A path as it is compared with others: case and normal form make no other one."""
+    return normal(path).lower()
 
 
 def document_digest(read: Callable[[int], bytes]) -> bytes:
@@ -365,7 +380,7 @@ def zip_entries(source: Path) -> Entries:
         extra = content[listed.start() + 30 : listed.start() + 32]
         if number == MAX_NAMES or int.from_bytes(extra, "little") > MAX_EXTRA:
             raise Unusable(UNUSUAL)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with opened_zip(content) as archive:
         packed = 0
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")  # as some programs on Windows divide names
@@ -381,6 +396,14 @@ def zip_entries(source: Path) -> Entries:
             if packed > len(content):  # files that lie in each other
                 raise Unusable(UNUSUAL)
             yield name, lambda limit: archive.open(info).read(limit), moment(datetime, *info.date_time)
+
+
+def opened_zip(content: bytes) -> zipfile.ZipFile:
+    """The zip; where it does not say how its names are encoded, in what all of them can be: what macOS writes, or Korean Windows."""
+    for encoding in ("utf-8", "cp949"):
+        with suppress(UnicodeDecodeError):
+            return zipfile.ZipFile(io.BytesIO(content), metadata_encoding=encoding)
+    return zipfile.ZipFile(io.BytesIO(content))
 
 
 def tar_entries(source: Path) -> Entries:

@@ -68,8 +68,8 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
         new = dict[str, tuple[Graded, Verdict, int, Measurement, int]]()  # a group's once, as of who handed it in
         for graded, verdict in sorted(judged(ledger, rules), key=lambda each: each[0].student != each[0].carrier):
             for index, measurement in graded.measurements.items():
-                if measurement.folder and (run := run_id(measurement)) not in logged:
-                    new.setdefault(run, (graded, verdict, index, measurement, ledger.round(graded.carrier)))
+                if measurement.folder and (own := run_id(measurement)) not in logged:
+                    new.setdefault(own, (graded, verdict, index, measurement, ledger.round(graded.carrier)))
     if not new:
         return ""
     import wandb

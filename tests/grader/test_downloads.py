@@ -81,6 +81,13 @@ def test_the_last_attempt_before_the_deadline_counts(tmp_path, days, deadline, c
     assert (found.submitted, found.attempts) == (at(counts), len(days) - 1)
 
 
+def test_what_begins_like_a_system_s_own_is_passed_over_with_a_line(tmp_path, capsys):
+    for name in ("__kim.zip", "__MACOSX", "._kim.zip", "lee.zip"):
+        download(tmp_path, name, make="folder" if name == "__MACOSX" else "file")
+    assert [*students(tmp_path)] == ["lee.zip"]
+    assert capsys.readouterr().err == "note: __kim.zip: begins with __, as what systems add; passed over\n"
+
+
 def test_the_server_s_times_come_from_a_table(tmp_path):
     download(tmp_path, "kimminji_1_2_a.zip", day=1)
     download(tmp_path, "kimminji_1_3_b.zip", day=2)
@@ -93,6 +100,10 @@ def test_the_server_s_times_come_from_a_table(tmp_path):
         ("kimminji_1_2_a.zip", ""),
         ("kim.zip,2026-12-09T00:00:00Z", "there is no kim.zip"),
         (",2026-12-09T00:00:00Z", "there is no "),
+        (
+            "kimminji_1_2_a.zip,2026-12-09T00:00Z\nkimminji_1_2_a.zip,2026-12-01T00:00Z",
+            "kimminji_1_2_a.zip is there twice",
+        ),
     ):
         (tmp_path / "times.csv").write_text(f"file,submitted\n{row}\n")
         with pytest.raises(UserError, match=f"times.csv.*{said}.*expected the columns"):

@@ -10,7 +10,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
-from grader.intake.identity import KnownIds
+from grader.intake.identity import KnownIds, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
@@ -173,3 +173,16 @@ def test_names_that_begin_alike_before_a_dot_are_two(rules, tmp_path):
     found = hand_ins(archives(tmp_path, "juno.lee.zip", "juno.park.zip", "v1.2/hw.zip"), rules)
     assert [each.student for each in found] == ["juno-lee", "juno-park", "v1-2"]
     assert not any(each.flags for each in found)
+
+
+def test_ids_of_names_that_are_alike_but_for_their_script_do_not_move_when_others_join(rules, tmp_path):
+    for name in ("이바다_hw4.zip", "최별_hw4.zip", "bob.tar", "bob.zip", "rob.b.zip", "rob-b.zip"):
+        written(tmp_path / name, zipped({"config.yaml": name.encode()}))
+    before = {each.source.name: each.student for each in hand_ins(tmp_path, rules)}
+    assert len({*before.values()}) == 6 and not {"hw4", "bob", "rob-b"} & {*before.values()}
+    held = {each.student: place_of(each) for each in hand_ins(tmp_path, rules)}
+    for name in ("가온_hw4.zip", "bob.7z", "bob.tar.gz", "rob b.zip"):
+        written(tmp_path / name, zipped({"config.yaml": name.encode()}))
+    for known in (held, {student: place for student, place in held.items() if "최별" not in place}):
+        found = {each.source.name: each.student for each in hand_ins(tmp_path, rules, held=known)}
+        assert len({*found.values()}) == 10 and found.items() >= before.items()

@@ -20,7 +20,7 @@ from grader.apart import Apart
 from grader.cli import main
 from grader.grading.attempts import counting
 from grader.grading.dry_run import dry_run
-from grader.grading.groups import NOT_THEIR_OWN, for_groups
+from grader.grading.groups import NOT_THEIR_OWN, for_groups, said_of_groups
 from grader.grading.ranking import Entry, order, place, standings
 from grader.grading.register_submissions import register
 from grader.grading.settings import Settings
@@ -200,6 +200,26 @@ def path(name):
     return Path("/nowhere") / name
 
 
+@pytest.mark.parametrize("none", ["", "-", "--", "N/A", "n/a", "없음", "해당 없음", "0", "None", "—"])
+def test_what_says_that_there_is_no_group_is_none(none):
+    roster = Roster([Listed(name, name, group=none) for name in "abc"])
+    made = [Download(path("a"), MONDAY, student="a")]
+    assert [each.student for each in for_groups(made, roster, lambda each: False)] == ["a"]
+    assert said_of_groups(roster) == ""
+
+
+def test_groups_that_begin_again_in_each_section_are_others():
+    placed = {"a": ("1", "1조"), "b": ("1", "1조 "), "c": ("2", "1조"), "d": ("2", "2조"), "e": ("2", "2조")}
+    roster = Roster([Listed(name, name, section=section, group=group) for name, (section, group) in placed.items()])
+    made = [Download(path(name), MONDAY, student=name) for name in "ace"]
+    found = {each.student: each.source.name for each in for_groups(made, roster, lambda each: False)}
+    assert found == {"a": "a", "b": "a", "c": "c", "d": "e", "e": "e"}
+    assert (
+        said_of_groups(roster)
+        == "3 groups on the roster: 1조 of section 1 (2), 1조 of section 2 (1), 2조 of section 2 (2)"
+    )
+
+
 def test_who_withdraws_from_a_group_takes_nothing_from_the_others(team, tmp_path, rules):
     results = tmp_path / "results"
     graded(team, results, rules, MadeUp(lambda job: scored(0.9)))
@@ -223,6 +243,7 @@ def test_a_group_s_regrade_that_was_stopped_goes_on_and_is_one_training(withdrew
         assert capsys.readouterr().out.count("goes on with the regrade") == 1 + begun
     said = dry_run(team, results, rules, Settings("cpu", False, engine=engine))
     assert f"take about {rules.max_epochs} minutes" in said
+    assert f"1 group on the roster: red ({3 - withdrew})" in said
     for student in ("kim", "park"):
         assert main(["explain", str(results), student]) == 0
         assert f"The next run makes 1 training: {'kim' if withdrew else 'lee'}\n" in capsys.readouterr().out

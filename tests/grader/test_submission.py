@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import tarfile
+import unicodedata
 import zipfile
 from datetime import datetime
 
@@ -323,6 +324,70 @@ def test_the_archive_alone_does_not_date_what_lies_beside_it(tmp_path):
     (tmp_path / "REPORT.pdf").write_bytes(b"%PDF-")  # added after the deadline
     found = take_in(tmp_path)
     assert not found.unusable and "REPORT.pdf" in found.files and found.changed is None
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("within", ["", "hw/"])
+def test_of_two_configs_that_lie_equally_deep_none_is_taken(within, order, tmp_path):
+    two = {f"{within}{name}/config.yaml": name for name in order}
+    found = take_in(zip_of(two, tmp_path / "x.zip"))
+    assert found.unusable.startswith(f"'{within}a/config.yaml' and '{within}b/config.yaml' lie equally deep")
+    beside = {"__MACOSX/config.yaml": "", ".DS_Store/config.yaml": ""}
+    assert not take_in(zip_of({f"{within}a/config.yaml": "", **beside}, tmp_path / "y.zip")).unusable
+    assert take_in(zip_of({"c/config.yaml": "c", **{f"d/{name}": "" for name in two}}, tmp_path / "z.zip")).files == {
+        "config.yaml": b"c"
+    }, "the shallowest alone counts"
+
+
+@pytest.mark.parametrize("beside", ["", "__MACOSX/config.yaml"])
+def test_what_a_system_adds_marks_no_submission_beside_documents(beside, tmp_path):
+    zip_of({"hw/config.yaml": "a: 1", **({beside: ""} if beside else {})}, tmp_path / "hw.zip")
+    (tmp_path / "REPORT.md").write_text("x")
+    assert sorted(take_in(tmp_path).files) == ["REPORT.md", "config.yaml"]
+
+
+class AsWindows(zipfile.ZipInfo):
+    """A name in an encoding that nothing in the zip tells."""
+
+    encoding = "cp949"
+
+    def _encodeFilenameFlags(self):  # noqa: N802 (zipfile's)
+        return self.filename.encode(self.encoding), self.flag_bits & ~0x800
+
+
+@pytest.mark.parametrize("folder", ["", "김민지_과제/", "김민지_과제\\"])
+@pytest.mark.parametrize("encoding", ["cp949", "utf-8"])
+def test_names_that_a_zip_does_not_say_the_encoding_of_are_korean_where_they_can_be(encoding, folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("config.yaml", "보고서.md", "결론.md"):
+            info = AsWindows(folder + name)
+            info.encoding = encoding
+            archive.writestr(info, name)
+        archive.writestr(folder + "그림.png", "told to be UTF-8")
+    found = take_in(tmp_path / "x.zip")
+    assert not found.unusable and sorted(found.files) == ["config.yaml", "결론.md", "그림.png", "보고서.md"]
+    assert found.files["보고서.md"].decode() == "보고서.md"
+
+
+@pytest.mark.parametrize("name", ["résumé.md", "..\\보고서.md", "../보고서.md", "/보고서.md"])
+def test_other_names_stay_and_none_points_out(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        info = AsWindows(name)
+        info.encoding = "cp437" if name == "résumé.md" else "cp949"
+        archive.writestr(info, "x")
+    found = take_in(tmp_path / "x.zip")
+    assert [*found.files] == ["résumé.md"] if name == "résumé.md" else "points out" in found.unusable
+
+
+@pytest.mark.parametrize("inside", ["NFC", "NFD"])
+def test_a_name_is_one_in_the_archive_and_beside_it_in_each_of_its_normal_forms(inside, tmp_path):
+    other = {"NFC": "NFD", "NFD": "NFC"}[inside]
+    zip_of({"config.yaml": "a: 1", unicodedata.normalize(inside, "보고서.md"): "one"}, tmp_path / "hw.zip")
+    beside = tmp_path / unicodedata.normalize(other, "보고서.md")
+    beside.write_text("one")
+    assert len(take_in(tmp_path).files) == 2
+    beside.write_text("other")
+    assert "twice, in the archive and beside it" in take_in(tmp_path).unusable
 
 
 def test_what_windows_writes_between_folders_divides_names(tmp_path):

@@ -291,6 +291,17 @@ def test_one_repository_with_a_folder_for_each_student(files, rules, tmp_path):
         assert all(found[one.sid].submitted == one.submitted for one in students if one.files)
 
 
+def test_a_link_takes_no_time_from_whoever_it_leads_to(files, rules, tmp_path):
+    repository = systems.class_repository(
+        tmp_path / "class", [HandIn("kim", 1, files, IN_TIME), HandIn("lee", 2, files)]
+    )
+    for name in ("zed", "abe"):
+        (repository / "week4" / name).symlink_to("kim")
+    found = {each.source.name: each for each in hand_ins(repository / "week4", rules)}
+    assert (found["kim"].submitted, found["kim"].time_by) == (IN_TIME, BY_GIT)
+    assert {found[name].time_by for name in ("zed", "abe")} == {BY_FILE}
+
+
 def plain(folder: Path, files: dict[str, bytes], said: dict[str, str]) -> Path:
     """Archives as somebody collected them, each with the id that its student.yaml says."""
     for name, own_id in said.items():
@@ -514,6 +525,38 @@ def test_loose_files_of_moodle_s_are_one_submission(files, rules, tmp_path):
     with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
         register(found, opened, rules)
         assert [entry.verdict for entry in standings(opened.ledger, rules)] == ["pending"] * 2
+
+
+@pytest.mark.parametrize("system", ["canvas", "moodle"])
+def test_an_archive_and_documents_that_were_handed_in_together_are_one_submission(system, files, rules, tmp_path):
+    inside = {name: content for name, content in files.items() if name != "REPORT.md"}
+    students = [
+        HandIn("Kim Minji", 11, {"work.zip": zipped(inside), "REPORT.md": files["REPORT.md"]}),
+        HandIn("Lee Bada", 12, {"A report.pdf": b"%PDF-", "work.zip": zipped(files), "REPORT.md": b"another one"}),
+        HandIn("Park Haneul", 13, {"work.zip": zipped(files), "model.py": b"x = 1\n"}),
+        HandIn("Choi Byeol", 14, {"work.zip": zipped(files), "again.zip": zipped(files), "REPORT.md": b"x"}),
+    ]
+    write = systems.canvas if system == "canvas" else lambda *given: systems.moodle(*given, folders=False)
+    found = hand_ins(write(tmp_path / system, students), rules)
+    whole = {each.source.name.partition("1")[0].strip("_"): each for each in found}
+    kim, lee, park, choi = (next(each for name, each in whole.items() if name.lower().startswith(by)) for by in
+                            (("kim", "minji"), ("lee", "bada"), ("park", "haneul"), ("choi", "byeol")))  # fmt: skip
+    assert [(len(each.parts), each.attempts) for each in (kim, lee, park, choi)] == [(2, 0), (3, 0), (0, 1), (0, 2)]
+    assert kim.source.name.endswith("work.zip") and lee.source.name.endswith("work.zip")
+    assert kim.time_by in (BY_MARK, BY_FILE), "not the archive's own dates"
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(found, opened, rules)
+        said = {entry.student: entry for entry in standings(opened.ledger, rules)}
+        assert said[kim.student].verdict == "pending" and not any("REPORT" in one for one in said[kim.student].warnings)
+        assert "'REPORT.md' is there twice, in the archive and beside it" in said[lee.student].own_reason
+
+
+def test_loose_files_of_one_name_are_told(files, rules, tmp_path):
+    folder = systems.canvas(tmp_path / "canvas", [HandIn("Kim Minji", 11, {**files, "REPORT-1.md": b"another"})])
+    with open_results(tmp_path / "results", new=True, secret=TESTS) as opened:
+        register(hand_ins(folder, rules), opened, rules)
+        (entry,) = standings(opened.ledger, rules)
+    assert "'REPORT.md' is there twice" in entry.own_reason
 
 
 def test_who_only_wrote_a_text_into_moodle_handed_in(files, rules, tmp_path):
