@@ -12,17 +12,20 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import Roster, Student, key, name_keys
+from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
 from grader.intake.submission import named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
+BY_ROSTER = "roster, by its {}"
 ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 OF_SEVERAL = ("group", "role")  # of what the roster says: not of the student alone
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
+NAME_ALONE = "its student.yaml says {}, and its name alone is that of who has another id on the roster"
+IN_PART = "was found by its {}, and its {} is not that on the roster"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
@@ -117,7 +120,9 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         else:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
-            each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)
+            each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
+            if by != WORDS["name"] and (kinds := differing(found, each.about)):
+                each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
             each = replace(each, known_as={**of_account(each), **of_roster(found)})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
@@ -216,6 +221,7 @@ class KnownIds:
 
     def __init__(self, downloads: Sequence[Download], roster: Roster | None):
         self.whose: dict[str, set[str]] = {}
+        self.listed = {student.student: student for student in roster.students} if roster else {}
         self.together: dict[PurePath, set[str]] = {}  # who handed in the same
         self.beside: dict[str, set[str]] = {}  # by what is before the @ of an address, which others may have elsewhere
         for each in downloads:
@@ -234,7 +240,11 @@ class KnownIds:
         if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
             return ()
         meant = self.whose.get(key(own_id)) or self.beside.get(key(own_id), set())
-        return (OF_ANOTHER.format(printable(own_id)),) if meant and not meant & self.together[download.source] else ()
+        if meant:
+            return () if meant & self.together[download.source] else (OF_ANOTHER.format(printable(own_id)),)
+        by_name = download.whose_by == BY_ROSTER.format(WORDS["name"])
+        listed = self.listed.get(download.student, NOBODY)
+        return (NAME_ALONE.format(printable(own_id)),) if by_name and differing(listed, {"id": own_id}) else ()
 
 
 def refused_ids(flags: Iterable[str]) -> set[str]:

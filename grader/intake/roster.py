@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own numb
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
+OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
+FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -89,6 +91,7 @@ class Roster:
             if len(found) == 1:
                 self.known.setdefault(("login", text), *found)
         self.known |= {("name", text): student for text, (student, *others) in lists(names) if not others}
+        self.shapes = {kind: shapes(text for each in students for text in each.values(kind)) for kind in OF_NOBODY_ELSE}
         self.shared = {text for text, found in names.items() if len(found) > 1}
 
     @staticmethod
@@ -125,7 +128,7 @@ class Roster:
     def match(self, about: Mapping[str, str]) -> tuple[Student | None, str]:
         """Whom a system means, and by what that is told: what nobody shares comes before the name.
 
-        Nobody where what it says leads to different students.
+        Nobody where what it says leads to different students, or the name to one who has another id, number or login.
 
         Args:
             about: What it says, by kind: id, number, login, github, name.
@@ -136,7 +139,7 @@ class Roster:
         for kind, student in found.items():
             return student, WORDS[kind]
         student = self.find("name", about.get("name", ""))
-        return student, WORDS["name"] if student else ""
+        return (student, WORDS["name"]) if student and not differing(student, about) else (None, "")
 
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
@@ -148,22 +151,34 @@ class Roster:
             return whole, by
         text = normal(text)
         parts = [part.span() for part in PARTS.finditer(text)]
-        called: dict[tuple[int, int], dict[Student, str]] = {}  # who is found in a run of parts, the short ones first
+        # Who is found in a run of parts, the short ones first, and whom one names that is another's, too: then that is nobody's.
+        called: dict[tuple[int, int], dict[Student, str]] = {}
+        doubtful: dict[tuple[int, int], set[Student]] = {}
         for length in sorted({*range(1, min(len(parts), MOST_PARTS) + 1), len(parts)} - {0}):
             for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
                 who = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
+                others = {each for each, kind in who.items() if kind == "name" and self.is_another_s(text, each)}
                 joined = any(kind == "name" and length > len(PARTS.findall(each.name)) for each, kind in who.items())
                 if who and not (
                     joined and (any(lies_in(run, (begin, end)) for run in called) or not is_field(text, begin, end))
                 ):
-                    called[begin, end] = who
-        longest = [
-            who for run, who in called.items() if not any(other != run and lies_in(run, other) for other in called)
-        ]
+                    called[begin, end] = {each: kind for each, kind in who.items() if each not in others}
+                    doubtful[begin, end] = others
+        longest = [run for run in called if not any(other != run and lies_in(run, other) for other in called)]
+        found = {student: kind for run in longest for student, kind in called[run].items()}
+        named = {*found} | {student for run in longest for student in doubtful[run]}
+        return next(iter(found.items())) if found and len(named) == 1 else (None, "")
+
+    def is_another_s(self, text: str, student: Student) -> bool:
+        """Whether a text has what looks like an id, a number or a login of this class, and none of it is the student's."""
+        own = {plain(value) for kind in OF_NOBODY_ELSE for value in student.values(kind)}
         found = {
-            student: kind for who in longest for student, kind in who.items()
-        }  # what lies in a longer run says no more
-        return next(iter(found.items())) if len(found) == 1 else (None, "")
+            plain(part)
+            for kind, like in self.shapes.items()
+            if student.values(kind)
+            for part in like.findall(key(text))
+        }
+        return bool(found) and not found & own
 
     def to_json(self) -> str:
         """For the results folder."""
@@ -173,6 +188,33 @@ class Roster:
     def from_json(cls, text: str) -> "Roster":
         rows: list[dict[str, Any]] = json.loads(text)
         return cls([Student(**{**row, "logins": tuple(row["logins"])}) for row in rows])
+
+
+def differing(student: Student, about: Mapping[str, str]) -> list[str]:
+    """In what of a student's own the roster says something else than a system does. Where one has a mail address and the other
+    the name of an account, nothing differs."""
+    return [
+        kind
+        for kind in OF_NOBODY_ELSE
+        if (text := about.get(kind, ""))
+        and (values := [value for value in student.values(kind) if ("@" in value) == ("@" in text)])
+        and plain(text) not in map(plain, values)
+    ]
+
+
+def plain(text: str) -> str:
+    """An id as it is compared where a spreadsheet may have taken its zeros."""
+    return key(text).lstrip("0")
+
+
+def shapes(texts: Iterable[str]) -> re.Pattern[str]:
+    """What looks like these, digit for digit and letter for letter, and stands by itself; those with few digits left out."""
+    alike = {
+        "".join(r"\d" if each.isdecimal() else r"[^\W\d_]" if each.isalpha() else re.escape(each) for each in key(text))
+        for text in texts
+        if sum(map(str.isdecimal, text)) >= FEWEST_DIGITS
+    }
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(alike)) or '(?!)'})(?![^\W_])")
 
 
 def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:

@@ -10,7 +10,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
-from grader.intake.identity import KnownIds
+from grader.intake.identity import NOT_LISTED, KnownIds
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
@@ -173,3 +173,42 @@ def test_names_that_begin_alike_before_a_dot_are_two(rules, tmp_path):
     found = hand_ins(archives(tmp_path, "juno.lee.zip", "juno.park.zip", "v1.2/hw.zip"), rules)
     assert [each.student for each in found] == ["juno-lee", "juno-park", "v1-2"]
     assert not any(each.flags for each in found)
+
+
+NAMESAKES = "id,name,email\n20260001,Kim Minji,kim@x.kr\n20260002,Lee Jun,jun@x.kr\n"
+
+
+def test_an_account_that_the_roster_contradicts_is_not_found_by_its_name(rules, tmp_path):
+    folder = gradescope(tmp_path / "in", [("Kim Minji", "20269999", "other@x.kr"), JUN])
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert {*found} == {"20269999", "20260002"} and found["20269999"].flags == (NOT_LISTED,)
+
+
+def test_an_account_that_the_roster_contradicts_in_part_is_flagged(rules, tmp_path):
+    """A private mail address is no reason to lose one's work."""
+    folder = gradescope(tmp_path / "in", [("Minji", "20260001", "private@mail.kr"), JUN])
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert found["20260001"].flags == ("was found by its id, and its login is not that on the roster",)
+    assert not found["20260002"].flags
+
+
+def test_a_namesake_s_file_takes_nobody_s_place(rules, tmp_path):
+    folder = named(
+        tmp_path / "in", {"20260001_Kim Minji.zip": ("20260001", 1), "20269999_Kim Minji.zip": ("20269999", 3)}
+    )
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert {student: (each.attempts, each.flags) for student, each in found.items()} == {
+        "20260001": (0, ()),
+        "20269999": (0, (NOT_LISTED,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("says", "flagged"), [("20269999", True), ("20260001", False), ("kim@x.kr", False), ("", False)]
+)
+def test_a_name_alone_with_a_student_yaml_of_another_id_is_flagged(says, flagged, rules, tmp_path):
+    folder, listed = named(tmp_path / "in", {"Kim Minji.zip": (says, 1)}), roster_of(tmp_path, NAMESAKES)
+    found = hand_ins(folder, rules, listed)
+    assert [each.student for each in found] == ["20260001"]
+    said = ("its student.yaml says 20269999, and its name alone is that of who has another id on the roster",)
+    assert KnownIds(found, listed).flags(found[0], says) == said * flagged

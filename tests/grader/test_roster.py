@@ -182,3 +182,45 @@ def test_canvas_s_test_student_is_nobody(tmp_path):
     rows = [["Student", "ID", "SIS User ID", "SIS Login ID"], ["Student, Test", "9", "", "1f2e3d"]]
     rows += [["Kim, Minji", "4711", "002610024", "minji"]]
     assert [each.id for each in Roster.read(write(tmp_path / "gradebook.csv", rows)).students] == ["002610024"]
+
+
+LISTED = [
+    Student("20260001", "김민지", "20260001", "7301013", ("minji@x.kr", "minjik")),
+    Student("20260002", "Lee Jun", "20260002", "7301014", ("jun@x.kr",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("about", "student"),
+    [
+        ({}, "20260001"),
+        ({"id": "20260001", "number": "7301013"}, "20260001"),
+        ({"id": "20269999"}, None),
+        ({"number": "7309999"}, None),
+        ({"login": "other@x.kr"}, None),
+        ({"login": "minji@y.kr"}, None),
+        ({"login": "other"}, None),
+        ({"github": "kim"}, "20260001"),
+        ({"id": "020260001"}, "20260001"),
+    ],
+)
+def test_a_name_with_another_identifier_is_a_namesake_s(about, student):
+    found, _ = Roster(LISTED).match({"name": "김민지", **about})
+    assert (found and found.student) == student
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("20260001_김민지", "20260001"),
+        ("20269999_김민지", None),
+        ("김민지-20269999-hw4", None),
+        ("7309999 김민지", None),
+        ("20269999_20260001_김민지", "20260001"),
+        ("김민지_2026-12-04_0301", "20260001"),
+        ("20269999_Lee Jun", None),
+    ],
+)
+def test_a_text_with_a_name_and_another_id_is_not_the_student_s(text, student):
+    found, _ = Roster(LISTED).match_text(text)
+    assert (found and found.student) == student
