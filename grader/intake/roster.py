@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.intake.submission import named_by_folder, safe_id
+from grader.intake.system_names import OF_FILES
+from grader.intake.veil import WIDE
 from grader.safe_text import normal, printable
 from grader.tables import heading, read_table
 from project.support.errors import UserError, note
@@ -144,27 +146,35 @@ class Roster:
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
 
-        `Min Ho` is Minho's only where it stands by itself and neither part is anybody's: it may be of Park Min Ho.
+        `Min Ho` is Minho's only where it stands by itself and neither part is anybody's: it may be of Park Min Ho. A name with more
+        of a name beside it is nobody's, nor is one that may be read as another's, too.
         """
         whole, by = self.match(dict.fromkeys(("id", "login", "github"), text))
         if whole:
             return whole, by
         text = normal(text)
         parts = [part.span() for part in PARTS.finditer(text)]
-        # Who is found in a run of parts, the short ones first, and whom one names that is another's, too: then that is nobody's.
-        called: dict[tuple[int, int], dict[Student, str]] = {}
-        doubtful: dict[tuple[int, int], set[Student]] = {}
+        called: dict[tuple[int, int], dict[Student, str]] = {}  # who is found in a run of parts, the short ones first
+        doubtful: dict[tuple[int, int], set[Student]] = {}  # who may be meant by it
         for length in sorted({*range(1, min(len(parts), MOST_PARTS) + 1), len(parts)} - {0}):
             for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
                 who = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
-                others = {each for each, kind in who.items() if kind == "name" and self.is_another_s(text, each)}
-                joined = any(kind == "name" and length > len(PARTS.findall(each.name)) for each, kind in who.items())
-                if who and not (
-                    joined and (any(lies_in(run, (begin, end)) for run in called) or not is_field(text, begin, end))
-                ):
-                    called[begin, end] = {each: kind for each, kind in who.items() if each not in others}
+                by_itself = is_field(text, begin, end) and not any(lies_in(run, (begin, end)) for run in called)
+                others = {
+                    each
+                    for each, kind in who.items()
+                    if kind == "name"
+                    and (self.is_another_s(text, each) or (length > len(PARTS.findall(each.name)) and not by_itself))
+                }
+                if who:
                     doubtful[begin, end] = others
-        longest = [run for run in called if not any(other != run and lies_in(run, other) for other in called)]
+                    called[begin, end] = {
+                        each: kind
+                        for each, kind in who.items()
+                        if each not in others and (kind == "id" or not has_more_of_a_name(text, begin, end))
+                    }
+        told = [run for run, who in called.items() if who]
+        longest = [run for run in called if not any(other != run and lies_in(run, other) for other in told)]
         found = {student: kind for run in longest for student, kind in called[run].items()}
         named = {*found} | {student for run in longest for student in doubtful[run]}
         return next(iter(found.items())) if found and len(named) == 1 else (None, "")
@@ -229,6 +239,20 @@ def is_field(text: str, begin: int, end: int) -> bool:
     """Whether nothing but spaces and the like parts this from the ends of the text, or of what underscores and brackets part."""
     fields = (text, *re.split(r"[_()\[\]]", text))
     return text[begin:end] in (field.strip(" .,-") for field in fields)
+
+
+def has_more_of_a_name(text: str, begin: int, end: int) -> bool:
+    """Whether beside this, in the same field, stands what may belong to the name; `Kim_Min` has spaces of another kind. Names in
+    Hangul, Kana or Han end where they end."""
+    limits = r"[()\[\]]|\s-\s" + ("" if "_" in text[begin:end] else "|_")
+    beside = [*PARTS.findall(re.split(limits, text[:begin])[-1]), *PARTS.findall(re.split(limits, text[end:])[0])]
+    return not WIDE.search(text[begin:end]) and any(
+        squeezed(word)
+        and not re.search(r"\d", word)
+        and not WIDE.search(word)
+        and word.casefold() not in OF_FILES.split()
+        for word in beside
+    )
 
 
 def key(text: str) -> str:

@@ -12,6 +12,12 @@ MOODLE, MOODLE_AT_LAST = (
 CLASSROOM = re.compile(r"(?P<prefix>.+)(-submissions|_submissions_\d{4}_\d\d_\d\d_T_\d\d_\d\d_\d\d)")
 # Whatever a student is called, also where the patterns above leave open who that is.
 OF_A_SYSTEM = re.compile(r"_\d+_\d+_|(^|_)anon_[^\W_]+_\d+_|_assignsubmission_")
+OF_FILES = (  # what hand-ins are called
+    "archive assignment attempt code copy deep dl exercise file files final first folder home homework hw lab last learning mine my "
+    "new ok old part project real report result results second solution student submit submission submissions task test upload v version "
+    "week work works zip 과제 과제물 숙제 제출 제출용 제출물 제출본 최종 최종본 최종제출 완성 완성본 실습 딥러닝 파일 압축 폴더 복사본 "
+    "리포트 레포트 주차 학생"
+)
 
 
 def canvas_s(name: str) -> re.Match[str] | None:

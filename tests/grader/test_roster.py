@@ -169,7 +169,8 @@ def test_ids_and_names_of_several_words_are_found_among_others(text, student):
         ("김민지", "김 민지_과제4", "김민지"),
         ("Li An Lian", "Li_An", None),
         ("Li An Lian", "Lian_hw4", "Lian"),
-        ("An Lian", "Li_An", "An"),
+        ("An Lian", "Li_An", None),
+        ("Park Minho", "Park_Min_Ho", None),
         ("Lian", "Li_An", "Lian"),
     ],
 )
@@ -224,3 +225,39 @@ def test_a_name_with_another_identifier_is_a_namesake_s(about, student):
 def test_a_text_with_a_name_and_another_id_is_not_the_student_s(text, student):
     found, _ = Roster(LISTED).match_text(text)
     assert (found and found.student) == student
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("Kim Min", "1001"),
+        ("Kim Min_hw4", "1001"),
+        ("Kim Min homework final 2", "1001"),
+        ("hw4 - Kim Min - Deep Learning in Seoul", "1001"),
+        ("Kim Min Ji", None),
+        ("Kim Min-Ji_hw4", None),
+        ("Kim_Min_Ji", None),
+        ("kim.min.ji", None),
+        ("Kim Min Ji_1002", "1002"),
+        ("Kim Min Ji_1001", None),
+        ("Kim Minji", "1002"),
+        ("Min Ji Kim", "1002"),
+        ("Ana Gil", "1003"),
+        ("Ana Gil Torres", None),
+        ("ana_gil_torres", None),
+        ("Maria Ana Gil (hw4)", None),
+        ("Ana Gil Torres_1003", "1003"),
+        ("Ana Gil Ruiz", "1004"),
+        ("김민지 딥러닝 과제", "1005"),
+        ("राम कुमार", "1006"),
+        ("राम कुमार सिंह", None),
+    ],
+)
+def test_a_name_within_a_longer_one_is_nobody_s(text, student):
+    names = ["Kim Min", "Kim Minji", "Ana Gil", "Ana Gil Ruiz", "김민지", "राम कुमार"]
+    found, _ = Roster([Student(own, name, own) for own, name in enumerate_ids(names)]).match_text(text)
+    assert (found and found.student) == student
+
+
+def enumerate_ids(names: list[str]) -> list[tuple[str, str]]:
+    return [(str(number), name) for number, name in enumerate(names, 1001)]
