@@ -269,8 +269,9 @@ def name_keys(name: str) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Letters and digits alone."""
-    return "".join(letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum())
+    """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
 
 
 def kinds_of(text: str, headings: Sequence[str]) -> list[str]:

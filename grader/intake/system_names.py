@@ -4,7 +4,10 @@ import re
 
 from grader.safe_text import normal
 
-CANVAS = re.compile(r"(?P<name>[^\W_]\w*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)")
+# Of a name Canvas keeps Ruby's word characters, among them marks, which are the vowels of Thai and Hindi: none is below U+0300.
+CANVAS = re.compile(
+    r"(?P<name>[^\W_][\w\u0300-\U0010ffff]*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+_.+|text\.html|link\.html)"
+)
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<id>[^\W_]+)_(?P<file>\d+_.+|text\.html|link\.html)")
 MOODLE, MOODLE_AT_LAST = (
     re.compile(rf"(?P<name>.+{way})_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(_(?P<file>.*))?") for way in ("?", "")

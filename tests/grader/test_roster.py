@@ -261,3 +261,19 @@ def test_a_name_within_a_longer_one_is_nobody_s(text, student):
 
 def enumerate_ids(names: list[str]) -> list[tuple[str, str]]:
     return [(str(number), name) for number, name in enumerate(names, 1001)]
+
+
+def test_marks_tell_names_apart():
+    """In Thai and Hindi, vowels are marks."""
+    roster = Roster(
+        [Student("1001", "रमा", "1001"), Student("1002", "สมชาย ใจดี", "1002"), Student("1003", "İnci Ak", "1003")]
+    )
+    for text, student in (
+        ("राम", None),
+        ("रमा", "1001"),
+        ("ใจดีสมชาย", "1002"),
+        ("inci ak", None),
+        ("İnci Ak".lower(), "1003"),
+    ):
+        found, _ = roster.match_text(text)
+        assert (found and found.student) == student, text
