@@ -54,7 +54,7 @@ class Download:
         time_by: What tells when.
         whose_by: What tells whose it is.
         about: What the system says of the student, by kind: id, number, login, github, name; and the number that it gave, by
-            the system: canvas, moodle.
+            the system: canvas, moodle; and as in_team a name of Moodle's that may begin with a team's.
         known_as: What others than the student call the student, by kind, as the ledger notes it.
         doubted: Whether the name looks like that of a system that the folder is not from, or tells of two: anybody can call a
             file so.
@@ -229,6 +229,8 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
         name = about.get("name", "") if about.get("name") in without_team(match["name"]) else match["name"]
         student = safe_id(f"{safe_id(name)[:40]}-{match['id']}")
         about |= {"name": name, "moodle": match["id"]}
+        if match["name"] != (known.about.get("name") if known else None):
+            about["in_team"] = match["name"]
         found = replace(download, student=student, name=printable(name), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
     prefix = normal(prefix)

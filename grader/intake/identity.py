@@ -100,20 +100,21 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     """
     matches = []
     accounts: dict[Student, dict[int, set[str]]] = {}  # by how sure that is
-    for each in downloads:
-        found, by = roster.match(each.about) if each.student else roster.match_text(stem_of(each.source))
-        in_team = None if found or each.whose_by != MOODLE_S else member(each, roster)
+    abouts = told_of(downloads, roster)
+    for each, about in zip(downloads, abouts):
+        found, by = roster.match(about) if each.student else roster.match_text(stem_of(each.source))
+        in_team = None if found else member(about, roster)
         found, by = (in_team, "name") if in_team else (found, by)
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
-        own = any(roster.find(kind, each.about.get(kind, "")) for kind in ACCOUNT_S)
+        own = any(roster.find(kind, about.get(kind, "")) for kind in ACCOUNT_S)
         sure = 2 if own else 1 if by == "id" else -1 if in_team else 0
         matches.append((found, by, sure))
         if found and each.student:
             accounts.setdefault(found, {}).setdefault(sure, set()).add(each.student)
     listed = {student.student for student in roster.students}
     known = []
-    for each, (found, by, sure) in zip(downloads, matches):
+    for each, about, (found, by, sure) in zip(downloads, abouts, matches):
         rivals = accounts.get(found, {}) if found else {}
         if each.student:
             namesake = bool(rivals) and (sure < max(rivals) or (sure < 2 and len(rivals[sure]) > 1))
@@ -121,7 +122,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
-            if by != WORDS["name"] and (kinds := differing(found, each.about)):
+            if by != WORDS["name"] and (kinds := differing(found, about)):
                 each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
             each = replace(each, known_as={**of_account(each), **of_roster(found)})
         elif each.student:
@@ -133,9 +134,24 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     return known
 
 
-def member(download: Download, roster: Roster) -> Student | None:
+def told_of(downloads: Sequence[Download], roster: Roster) -> list[Mapping[str, str]]:
+    """What a system says of each, as the roster is asked. Moodle has numbers of its own for each assignment: they count where the
+    roster has one of them. Where it puts teams before the names, it does so for everybody."""
+    of_moodle = [each.about for each in downloads if each.whose_by == MOODLE_S]
+    numbered = any(roster.find("number", about["moodle"]) for about in of_moodle)
+    in_teams = all(without_team(about.get("in_team", "")) for about in of_moodle)
+    told = []
+    for each in downloads:
+        about = {kind: text for kind, text in each.about.items() if kind != "in_team" or in_teams}
+        if numbered and each.whose_by == MOODLE_S:
+            about["number"] = about["moodle"]
+        told.append(about)
+    return told
+
+
+def member(about: Mapping[str, str], roster: Roster) -> Student | None:
     """Whom alone a name of Moodle's means that may begin with a team's."""
-    ways = [roster.match({**download.about, "name": name})[0] for name in without_team(download.about.get("name", ""))]
+    ways = [roster.match({**about, "name": name})[0] for name in without_team(about.get("in_team", ""))]
     found = {*filter(None, ways)}
     return found.pop() if len(found) == 1 else None
 

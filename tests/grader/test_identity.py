@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hand_in_systems import written, zipped
+from benchmarks.hand_in_systems import HandIn, moodle, written, zipped
 from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
@@ -212,3 +212,48 @@ def test_a_name_alone_with_a_student_yaml_of_another_id_is_flagged(says, flagged
     assert [each.student for each in found] == ["20260001"]
     said = ("its student.yaml says 20269999, and its name alone is that of who has another id on the roster",)
     assert KnownIds(found, listed).flags(found[0], says) == said * flagged
+
+
+def of_moodle(folder: Path, *students: tuple[str, int, str], worksheet: str = "") -> Path:
+    """Names, participants' numbers and ids, each with the same file."""
+    files = {"hw.zip": zipped({"config.yaml": b"a: 1\n"})}
+    return moodle(folder, [HandIn(name, number, files, sid=own_id) for name, number, own_id in students], worksheet)
+
+
+@pytest.mark.parametrize(
+    ("worksheet", "second", "student"),
+    [
+        ("Grades.csv", ("Lee Jun", 12, ""), "ha-min-kim-11"),  # a full name
+        ("", ("Lee Jun", 12, ""), "ha-min-kim-11"),  # no team before the other's name
+        ("", ("B-Lee Jun", 12, ""), "1001"),
+    ],
+)
+def test_a_hyphen_in_a_name_is_no_team_s(worksheet, second, student, rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Ha-Min Kim", 11, ""), second, worksheet=worksheet)
+    found = hand_ins(folder, rules, roster_of(tmp_path, "id,name\n1001,Min Kim\n1002,Lee Jun\n"))
+    assert {each.student for each in found} == {student, "1002"}
+
+
+def test_a_team_member_has_no_other_id(rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Min Kim", 11, "1009"), ("Lee Jun", 12, "1002"), worksheet="Grades.csv")
+    for own in [*folder.glob("*_assignsubmission_*")]:
+        own.rename(folder / f"Ha-{own.name}")
+    found = hand_ins(folder, rules, roster_of(tmp_path, "id,name\n1001,Min Kim\n1002,Lee Jun\n"))
+    assert {each.student for each in found} == {"min-kim-11", "1002"}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "students"),
+    [
+        ((11, 12, 13), {11: "1001", 12: "1002", 13: "1003"}),
+        ((12, 11, 13), {11: "1002", 12: "1001", 13: "1003"}),
+        ((11, 99, 14), {11: "1001", 12: "minji-kim-12", 13: "lee-jun-13"}),  # 13 is not the Lee Jun of the roster
+        ((91, 92, 93), {11: "minji-kim-11", 12: "minji-kim-12", 13: "1003"}),  # each assignment has numbers of its own
+    ],
+)
+def test_participants_numbers_tell_namesakes_apart(numbers, students, rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Minji Kim", 11, ""), ("Minji Kim", 12, ""), ("Lee Jun", 13, ""))
+    names = ("Minji Kim", "Minji Kim", "Lee Jun")
+    rows = [f"{own},{name},Participant {number}" for own, name, number in zip((1001, 1002, 1003), names, numbers)]
+    found = hand_ins(folder, rules, roster_of(tmp_path, "\n".join(["id,name,moodle id", *rows])))
+    assert {int(each.about["moodle"]): each.student for each in found} == students
