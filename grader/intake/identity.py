@@ -134,7 +134,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     return known
 
 
-def told_of(downloads: Sequence[Download], roster: Roster) -> list[Mapping[str, str]]:
+def told_of(downloads: Sequence[Download], roster: Roster) -> list[dict[str, str]]:
     """What a system says of each, as the roster is asked. Moodle has numbers of its own for each assignment: they count where the
     roster has one of them. Where it puts teams before the names, it does so for everybody."""
     of_moodle = [each.about for each in downloads if each.whose_by == MOODLE_S]

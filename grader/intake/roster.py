@@ -143,6 +143,13 @@ class Roster:
         student = self.find("name", about.get("name", ""))
         return (student, WORDS["name"]) if student and not differing(student, about) else (None, "")
 
+    def agrees(self, about: Mapping[str, str]) -> bool:
+        """Whether number and name lead to one student, as far as the roster has the name in the same script."""
+        student, name = self.match(about)[0], about.get("name", "")
+        if not student or not scripts(student.name) & scripts(name):
+            return student is not None
+        return bool({*name_keys(student.name)} & {*name_keys(name)})
+
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
 
@@ -272,6 +279,10 @@ def squeezed(text: str) -> str:
     """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
+
+
+def scripts(text: str) -> set[str]:
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()}
 
 
 def kinds_of(text: str, headings: Sequence[str]) -> list[str]:

@@ -29,6 +29,19 @@ def canvas_s(name: str) -> re.Match[str] | None:
     return None if found and moodle and moodle.start("id") < found.start("id") else found
 
 
+def canvas_ways(name: str) -> list[re.Match[str]]:
+    """All ways in which a name is Canvas's: several where the student's name or that of the file looks like its numbers, too."""
+    ways: dict[int, re.Match[str]] = {}
+    found = canvas_s(name)
+    while found:
+        ways.setdefault(found.start("id"), found)
+        longer = (
+            CANVAS.pattern.replace("*?", f"{{{len(found['name'])},}}?", 1) if "name" in found.groupdict() else "(?!)"
+        )
+        found = re.fullmatch(longer, name)
+    return [*ways.values()]
+
+
 def moodle_s(name: str) -> list[re.Match[str]]:
     """How a name is Moodle's: in two ways where the student's name or that of the file looks like Moodle's words, too."""
     found = [match for match in (MOODLE.fullmatch(name), MOODLE_AT_LAST.fullmatch(name)) if match]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hand_in_systems import HandIn, moodle, written, zipped
+from benchmarks.hand_in_systems import HandIn, canvas, moodle, written, zipped
 from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
@@ -257,3 +257,42 @@ def test_participants_numbers_tell_namesakes_apart(numbers, students, rules, tmp
     rows = [f"{own},{name},Participant {number}" for own, name, number in zip((1001, 1002, 1003), names, numbers)]
     found = hand_ins(folder, rules, roster_of(tmp_path, "\n".join(["id,name,moodle id", *rows])))
     assert {int(each.about["moodle"]): each.student for each in found} == students
+
+
+KIMS_FILE = {"20260001_hw.zip": zipped({"config.yaml": b"a: 1\n"})}
+NUMBERED = "id,name,canvas id\n1001,{},71\n1002,Eve,72\n1003,Bada,73\n"
+
+
+@pytest.mark.parametrize(
+    ("listed", "eves", "students"),
+    [
+        ("", 72, {"kim_71": "kim-71", "eve_71": ""}),  # 71 is kim
+        ("Kim", 72, {"kim_71": "1001", "eve_71": ""}),
+        ("김", 72, {"kim_71": "1001", "eve_71": ""}),
+        ("Kim", 79, {"kim_71": "1001", "eve_71": ""}),
+        ("Kim", 72, {"eve_71": ""}),
+        ("Eve_71", 72, {"kim_71": "1001", "eve_71": ""}),
+    ],
+)
+@pytest.mark.parametrize("kims", ["w.zip", "20260001_hw.zip"])
+def test_a_name_of_canvas_s_that_fits_in_two_ways_is_who_number_and_name_agree_upon(
+    kims, listed, eves, students, rules, tmp_path
+):
+    files = [*KIMS_FILE.values()][0]
+    people = [HandIn("Kim", 71, {kims: files, "w.zip": files}), HandIn("Bada", 73, {"w.zip": files})]
+    people = people[1 - ("kim_71" in students) :]
+    canvas(tmp_path / "in", [*people, HandIn("Eve_71", eves, {"w.zip": files})])
+    roster = roster_of(tmp_path, NUMBERED.format(listed)) if listed else None
+    found = {each.source.name.partition("_9")[0][:6]: each for each in hand_ins(tmp_path / "in", rules, roster)}
+    for name, student in students.items():
+        assert found[name].student == student or not student
+    assert found["eve_71"].student not in ("1001", "1002", "eve-71", "kim-71")
+    assert any(flag.startswith("by its name it may be that of 71 or ") for flag in found["eve_71"].flags)
+    assert not any("may be that of" in flag for name, each in found.items() for flag in each.flags if name != "eve_71")
+
+
+def test_a_file_that_begins_with_a_number_is_who_canvas_says(rules, tmp_path):
+    folder = canvas(tmp_path / "in", [HandIn("Kim", 71, KIMS_FILE), HandIn("Bada", 73, KIMS_FILE)])
+    assert {each.student for each in hand_ins(folder, rules)} == {"kim-71", "bada-73"}
+    found = hand_ins(folder, rules, roster_of(tmp_path, NUMBERED.format("김")))
+    assert {each.student for each in found} == {"1001", "1003"} and not any(each.flags for each in found)
