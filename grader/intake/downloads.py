@@ -236,8 +236,10 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
         user = name[len(prefix) :]
     if user and entry.is_dir():
         known = records.by_user.get(user)
-        about = known.about if known else {"github": user}
-        found = replace(download, student=safe_id(user), name=printable(user), about=about, whose_by="GitHub's account")
+        of_user = known.about if known else {"github": user}
+        found = replace(
+            download, student=safe_id(user), name=printable(user), about=of_user, whose_by="GitHub's account"
+        )
         return recorded(found, record or known)
     if record and record.about:
         return of_account(replace(download, whose_by=GRADESCOPE_S), record.about)
@@ -248,7 +250,9 @@ def by_canvas(download: Download, match: re.Match[str], record: Record | None) -
     """What a name of Canvas's tells, which ends with what the student called the file."""
     who = match.groupdict().get("name", "anon")
     student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
-    about = {"number": match["id"], "canvas": match["id"], "name": who} if "name" in match.groupdict() else {}
+    about: dict[str, str] = (
+        {"number": match["id"], "canvas": match["id"], "name": who} if "name" in match.groupdict() else {}
+    )
     found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
     number = match["file"].partition("_")[0]
     found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
