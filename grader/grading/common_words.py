@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from grader.intake.system_names import OF_FILES
 from grader.intake.veil import SHORTEST_NUMBER, WIDE, letters
 from grader.rerun.mounted_code import REPOSITORY
 from grader.safe_text import normal
@@ -17,12 +18,6 @@ SAID = "grader/publish/**/*.yaml"  # what pages and feedback say, in both langua
 MANY = 5  # files of one name, numbers apart: so many namesakes no class has
 SHORTEST_PART, SHORTEST_WIDE_PART = 4, 2  # characters of a course word in a longer one, in Latin and in Korean
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)  # in which the handout's examples name somebody
-OF_FILES = (  # what hand-ins are called
-    "archive assignment attempt code copy deep dl exercise file files final first folder home homework hw lab last learning mine my "
-    "new ok old part project real result results second solution student submit submission submissions task test upload v version "
-    "week work works zip 과제 과제물 숙제 제출 제출용 제출물 제출본 최종 최종본 최종제출 완성 완성본 실습 딥러닝 파일 압축 폴더 복사본 "
-    "리포트 레포트 주차 학생"
-)
 OF_REPORTS = "baseline ensemble overfitting underfitting transformer 그래프 과적합 모델 변수 성능 실험 하이퍼파라미터"
 
 

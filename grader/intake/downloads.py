@@ -7,6 +7,7 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,7 @@ from grader.intake.submission import (
     safe_id,
     stem_of,
 )
-from grader.intake.system_names import CANVAS, CLASSROOM, canvas_s, moodle_s, without_team
+from grader.intake.system_names import CLASSROOM, canvas_ways, moodle_s, without_team
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -64,7 +65,7 @@ class Download:
         time_by: What tells when.
         whose_by: What tells whose it is.
         about: What the system says of the student, by kind: id, number, login, github, name; and the number that it gave, by
-            the system: canvas, moodle.
+            the system: canvas, moodle; and as in_team a name of Moodle's that may begin with a team's.
         known_as: What others than the student call the student, by kind, as the ledger notes it.
         doubted: Whether the name looks like that of a system that the folder is not from, or tells of two: anybody can call a
             file so.
@@ -72,6 +73,7 @@ class Download:
         flags: What a person should look at: about whose it is.
         parts: Where several files together are the hand-in: all of them, `source` among them.
         place: Where it lies, as the ledger calls it; empty where that is where it lies.
+        ways: How else the name can be read, where it fits in several ways: all of them.
         passed_over: Others of this student, or of the group, that are late, and would count by a decision.
     """
 
@@ -92,6 +94,7 @@ class Download:
     parts: tuple[Path, ...] = ()
     place: str = ""
     passed_over: tuple["Download", ...] = ()
+    ways: tuple["Download", ...] = ()
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:
@@ -141,7 +144,7 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
             note(f"{printable(entry.name)}: nothing in this folder is a submission's; passed over")
         else:
             found.append(replace(download, told=bool(download.student) or entry.is_dir()))
-    left = of_one_system(without_twins(found))
+    left = settled(of_one_system(without_twins(found)), roster)
     return one_account_each(
         [*left, *(of_account(each, about) for each in left for about in others(each.source, records))]
     )
@@ -221,17 +224,8 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
     download = Download(
         entry, record.submitted if record else modified(entry), time_by=record.by if record else BY_FILE
     )
-    if match := canvas_s(name):  # it ends with what the student called it
-        who = match.groupdict().get("name", "anon")
-        student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
-        about: Mapping[str, str] = (
-            {"number": match["id"], "canvas": match["id"], "name": who} if match.re is CANVAS else {}
-        )
-        found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
-        number = match["file"].partition("_")[0]
-        found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
-        # Its files have the download's time.
-        return recorded(found, record) if record else replace(found, submitted=None, time_by=BY_MARK)
+    if of_canvas := [by_canvas(download, match, record) for match in canvas_ways(name)]:
+        return replace(of_canvas[0], ways=tuple(of_canvas[1:] and of_canvas))
     if len(ways := moodle_s(name)) > 1:
         return nobody_s(download, TWO_WAYS.format(" or ".join(printable(way["id"]) for way in ways)))
     if ways:
@@ -241,6 +235,8 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
         name = about.get("name", "") if about.get("name") in without_team(match["name"]) else match["name"]
         student = safe_id(f"{safe_id(name)[:40]}-{match['id']}")
         about |= {"name": name, "moodle": match["id"]}
+        if match["name"] != (known.about.get("name") if known else None):
+            about["in_team"] = match["name"]
         found = replace(download, student=student, name=printable(name), about=about)
         return recorded(replace(found, whose_by=MOODLE_S), record or known)
     prefix = normal(prefix)
@@ -252,12 +248,52 @@ def read_name(entry: Path, records: Records, prefix: str = "", shared: str = "")
         user = name[len(prefix) :]
     if user and entry.is_dir():
         known = records.by_user.get(user)
-        about = known.about if known else {"github": user}
-        found = replace(download, student=safe_id(user), name=printable(user), about=about, whose_by="GitHub's account")
+        of_user = known.about if known else {"github": user}
+        found = replace(
+            download, student=safe_id(user), name=printable(user), about=of_user, whose_by="GitHub's account"
+        )
         return recorded(found, record or known)
     if record and record.about:
         return of_account(replace(download, whose_by=GRADESCOPE_S), record.about)
     return download
+
+
+def by_canvas(download: Download, match: re.Match[str], record: Record | None) -> Download:
+    """What a name of Canvas's tells, which ends with what the student called the file."""
+    who = match.groupdict().get("name", "anon")
+    student = safe_id(f"{safe_id(who)[:40]}-{match['id']}")
+    about: dict[str, str] = (
+        {"number": match["id"], "canvas": match["id"], "name": who} if "name" in match.groupdict() else {}
+    )
+    found = replace(download, student=student, name=printable(who), late=bool(match["late"]), about=about)
+    number = match["file"].partition("_")[0]
+    found = replace(found, order=int(number) if number.isdecimal() else 0, whose_by=CANVAS_S)
+    # Its files have the download's time.
+    return recorded(found, record) if record else replace(found, submitted=None, time_by=BY_MARK)
+
+
+def settled(downloads: Sequence[Download], roster: Roster | None) -> list[Download]:
+    """With the one way in which a name of Canvas's is to be read that fits in several: the one in which number and name agree, by
+    the names that fit in one way, or else by the roster. Where neither knows any, the first; else it is nobody's."""
+    names: dict[str, set[str]] = {}
+    for each in downloads:
+        if each.whose_by == CANVAS_S and not each.ways and each.about:
+            names.setdefault(each.about["number"], set()).add(each.about["name"])
+    made = []
+    for each in downloads:
+        ways = each.ways if each.whose_by == CANVAS_S else ()
+        known = [way for way in ways if names.get(way.about["number"], set()) == {way.about["name"]}]
+        fit = [way for way in ways if way.about["number"] not in names and roster and roster.agrees(way.about)]
+        doubt = any(way.about["number"] in names or (roster and roster.match(way.about)[0]) for way in ways)
+        chosen = known or fit or ([] if doubt else ways[:1])
+        if len(chosen) == 1:
+            each = replace(chosen[0], told=each.told, flags=each.flags)
+        elif ways:
+            who = " or ".join(printable(way.about["number"]) for way in ways)
+            each = replace(each, student="", name="", about={}, whose_by="", told=False, ways=())
+            each = nobody_s(each, TWO_WAYS.format(who))
+        made.append(each)
+    return made
 
 
 def nobody_s(download: Download, why: str) -> Download:

@@ -13,17 +13,20 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import Roster, Student, key, name_keys
+from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
+BY_ROSTER = "roster, by its {}"
 ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 OF_SEVERAL = ("group", "role")  # of what the roster says: not of the student alone
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
+NAME_ALONE = "its student.yaml says {}, and its name alone is that of who has another id on the roster"
+IN_PART = "was found by its {}, and its {} is not that on the roster"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 NOT_LISTED = "is not on the roster"
@@ -98,27 +101,30 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     """
     matches = []
     accounts: dict[Student, dict[int, set[str]]] = {}  # by how sure that is
-    for each in downloads:
-        found, by = roster.match(each.about) if each.student else roster.match_text(stem_of(each.source))
-        in_team = None if found or each.whose_by != MOODLE_S else member(each, roster)
+    abouts = told_of(downloads, roster)
+    for each, about in zip(downloads, abouts):
+        found, by = roster.match(about) if each.student else roster.match_text(stem_of(each.source))
+        in_team = None if found else member(about, roster)
         found, by = (in_team, "name") if in_team else (found, by)
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
-        own = any(roster.find(kind, each.about.get(kind, "")) for kind in ACCOUNT_S)
+        own = any(roster.find(kind, about.get(kind, "")) for kind in ACCOUNT_S)
         sure = 2 if own else 1 if by == "id" else -1 if in_team else 0
         matches.append((found, by, sure))
         if found and each.student:
             accounts.setdefault(found, {}).setdefault(sure, set()).add(each.student)
     listed = {student.student for student in roster.students}
     known = []
-    for each, (found, by, sure) in zip(downloads, matches):
+    for each, about, (found, by, sure) in zip(downloads, abouts, matches):
         rivals = accounts.get(found, {}) if found else {}
         if each.student:
             namesake = bool(rivals) and (sure < max(rivals) or (sure < 2 and len(rivals[sure]) > 1))
         else:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
-            each = replace(each, student=found.student, name=found.name, whose_by=f"roster, by its {by}", told=True)
+            each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
+            if by != WORDS["name"] and (kinds := differing(found, about)):
+                each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
             each = replace(each, known_as={**of_account(each), **of_roster(found)})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
@@ -129,9 +135,24 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     return known
 
 
-def member(download: Download, roster: Roster) -> Student | None:
+def told_of(downloads: Sequence[Download], roster: Roster) -> list[dict[str, str]]:
+    """What a system says of each, as the roster is asked. Moodle has numbers of its own for each assignment: they count where the
+    roster has one of them. Where it puts teams before the names, it does so for everybody."""
+    of_moodle = [each.about for each in downloads if each.whose_by == MOODLE_S]
+    numbered = any(roster.find("number", about["moodle"]) for about in of_moodle)
+    in_teams = all(without_team(about.get("in_team", "")) for about in of_moodle)
+    told = []
+    for each in downloads:
+        about = {kind: text for kind, text in each.about.items() if kind != "in_team" or in_teams}
+        if numbered and each.whose_by == MOODLE_S:
+            about["number"] = about["moodle"]
+        told.append(about)
+    return told
+
+
+def member(about: Mapping[str, str], roster: Roster) -> Student | None:
     """Whom alone a name of Moodle's means that may begin with a team's."""
-    ways = [roster.match({**download.about, "name": name})[0] for name in without_team(download.about.get("name", ""))]
+    ways = [roster.match({**about, "name": name})[0] for name in without_team(about.get("in_team", ""))]
     found = {*filter(None, ways)}
     return found.pop() if len(found) == 1 else None
 
@@ -217,6 +238,7 @@ class KnownIds:
 
     def __init__(self, downloads: Sequence[Download], roster: Roster | None):
         self.whose: dict[str, set[str]] = {}
+        self.listed = {student.student: student for student in roster.students} if roster else {}
         self.together: dict[PurePath, set[str]] = {}  # who handed in the same
         self.beside: dict[str, set[str]] = {}  # by what is before the @ of an address, which others may have elsewhere
         for each in downloads:
@@ -235,7 +257,11 @@ class KnownIds:
         if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
             return ()
         meant = self.whose.get(key(own_id)) or self.beside.get(key(own_id), set())
-        return (OF_ANOTHER.format(printable(own_id)),) if meant and not meant & self.together[download.source] else ()
+        if meant:
+            return () if meant & self.together[download.source] else (OF_ANOTHER.format(printable(own_id)),)
+        by_name = download.whose_by == BY_ROSTER.format(WORDS["name"])
+        listed = self.listed.get(download.student, NOBODY)
+        return (NAME_ALONE.format(printable(own_id)),) if by_name and differing(listed, {"id": own_id}) else ()
 
 
 def refused_ids(flags: Iterable[str]) -> set[str]:

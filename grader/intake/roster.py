@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.intake.submission import named_by_folder, safe_id
+from grader.intake.system_names import OF_FILES
+from grader.intake.veil import WIDE
 from grader.safe_text import normal, printable
 from grader.tables import heading, read_table
 from project.support.errors import UserError, note
@@ -30,6 +32,8 @@ OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own numb
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
+OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
+FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -89,6 +93,7 @@ class Roster:
             if len(found) == 1:
                 self.known.setdefault(("login", text), *found)
         self.known |= {("name", text): student for text, (student, *others) in lists(names) if not others}
+        self.shapes = {kind: shapes(text for each in students for text in each.values(kind)) for kind in OF_NOBODY_ELSE}
         self.shared = {text for text, found in names.items() if len(found) > 1}
 
     @staticmethod
@@ -125,7 +130,7 @@ class Roster:
     def match(self, about: Mapping[str, str]) -> tuple[Student | None, str]:
         """Whom a system means, and by what that is told: what nobody shares comes before the name.
 
-        Nobody where what it says leads to different students.
+        Nobody where what it says leads to different students, or the name to one who has another id, number or login.
 
         Args:
             about: What it says, by kind: id, number, login, github, name.
@@ -136,12 +141,20 @@ class Roster:
         for kind, student in found.items():
             return student, WORDS[kind]
         student = self.find("name", about.get("name", ""))
-        return student, WORDS["name"] if student else ""
+        return (student, WORDS["name"]) if student and not differing(student, about) else (None, "")
+
+    def agrees(self, about: Mapping[str, str]) -> bool:
+        """Whether number and name lead to one student, as far as the roster has the name in the same script."""
+        student, name = self.match(about)[0], about.get("name", "")
+        if not student or not scripts(student.name) & scripts(name):
+            return student is not None
+        return bool({*name_keys(student.name)} & {*name_keys(name)})
 
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
 
-        `Min Ho` is Minho's only where it stands by itself and neither part is anybody's: it may be of Park Min Ho.
+        `Min Ho` is Minho's only where it stands by itself and neither part is anybody's: it may be of Park Min Ho. A name with more
+        of a name beside it is nobody's, nor is one that may be read as another's, too.
         """
         whole, by = self.match(dict.fromkeys(("id", "login", "github"), text))
         if whole:
@@ -149,21 +162,40 @@ class Roster:
         text = normal(text)
         parts = [part.span() for part in PARTS.finditer(text)]
         called: dict[tuple[int, int], dict[Student, str]] = {}  # who is found in a run of parts, the short ones first
+        doubtful: dict[tuple[int, int], set[Student]] = {}  # who may be meant by it
         for length in sorted({*range(1, min(len(parts), MOST_PARTS) + 1), len(parts)} - {0}):
             for (begin, _), (_, end) in zip(parts, parts[length - 1 :]):
                 who = {who: kind for kind in ("name", "id") if (who := self.find(kind, text[begin:end]))}
-                joined = any(kind == "name" and length > len(PARTS.findall(each.name)) for each, kind in who.items())
-                if who and not (
-                    joined and (any(lies_in(run, (begin, end)) for run in called) or not is_field(text, begin, end))
-                ):
-                    called[begin, end] = who
-        longest = [
-            who for run, who in called.items() if not any(other != run and lies_in(run, other) for other in called)
-        ]
+                by_itself = is_field(text, begin, end) and not any(lies_in(run, (begin, end)) for run in called)
+                others = {
+                    each
+                    for each, kind in who.items()
+                    if kind == "name"
+                    and (self.is_another_s(text, each) or (length > len(PARTS.findall(each.name)) and not by_itself))
+                }
+                if who:
+                    doubtful[begin, end] = others
+                    called[begin, end] = {
+                        each: kind
+                        for each, kind in who.items()
+                        if each not in others and (kind == "id" or not has_more_of_a_name(text, begin, end))
+                    }
+        told = [run for run, who in called.items() if who]
+        longest = [run for run in called if not any(other != run and lies_in(run, other) for other in told)]
+        found = {student: kind for run in longest for student, kind in called[run].items()}
+        named = {*found} | {student for run in longest for student in doubtful[run]}
+        return next(iter(found.items())) if found and len(named) == 1 else (None, "")
+
+    def is_another_s(self, text: str, student: Student) -> bool:
+        """Whether a text has what looks like an id, a number or a login of this class, and none of it is the student's."""
+        own = {plain(value) for kind in OF_NOBODY_ELSE for value in student.values(kind)}
         found = {
-            student: kind for who in longest for student, kind in who.items()
-        }  # what lies in a longer run says no more
-        return next(iter(found.items())) if len(found) == 1 else (None, "")
+            plain(part)
+            for kind, like in self.shapes.items()
+            if student.values(kind)
+            for part in like.findall(key(text))
+        }
+        return bool(found) and not found & own
 
     def with_others(self, others: Iterable[Student]) -> "Roster":
         """The same, and those of others who share nothing with anybody on it that nobody shares."""
@@ -186,6 +218,33 @@ class Roster:
         return cls([Student(**{**row, "logins": tuple(row["logins"])}) for row in rows])
 
 
+def differing(student: Student, about: Mapping[str, str]) -> list[str]:
+    """In what of a student's own the roster says something else than a system does. Where one has a mail address and the other
+    the name of an account, nothing differs."""
+    return [
+        kind
+        for kind in OF_NOBODY_ELSE
+        if (text := about.get(kind, ""))
+        and (values := [value for value in student.values(kind) if ("@" in value) == ("@" in text)])
+        and plain(text) not in map(plain, values)
+    ]
+
+
+def plain(text: str) -> str:
+    """An id as it is compared where a spreadsheet may have taken its zeros."""
+    return key(text).lstrip("0")
+
+
+def shapes(texts: Iterable[str]) -> re.Pattern[str]:
+    """What looks like these, digit for digit and letter for letter, and stands by itself; those with few digits left out."""
+    alike = {
+        "".join(r"\d" if each.isdecimal() else r"[^\W\d_]" if each.isalpha() else re.escape(each) for each in key(text))
+        for text in texts
+        if sum(map(str.isdecimal, text)) >= FEWEST_DIGITS
+    }
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(alike)) or '(?!)'})(?![^\W_])")
+
+
 def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:
     return ((text, [*found]) for text, found in sets.items())
 
@@ -198,6 +257,20 @@ def is_field(text: str, begin: int, end: int) -> bool:
     """Whether nothing but spaces and the like parts this from the ends of the text, or of what underscores and brackets part."""
     fields = (text, *re.split(r"[_()\[\]]", text))
     return text[begin:end] in (field.strip(" .,-") for field in fields)
+
+
+def has_more_of_a_name(text: str, begin: int, end: int) -> bool:
+    """Whether beside this, in the same field, stands what may belong to the name; `Kim_Min` has spaces of another kind. Names in
+    Hangul, Kana or Han end where they end."""
+    limits = r"[()\[\]]|\s-\s" + ("" if "_" in text[begin:end] else "|_")
+    beside = [*PARTS.findall(re.split(limits, text[:begin])[-1]), *PARTS.findall(re.split(limits, text[end:])[0])]
+    return not WIDE.search(text[begin:end]) and any(
+        squeezed(word)
+        and not re.search(r"\d", word)
+        and not WIDE.search(word)
+        and word.casefold() not in OF_FILES.split()
+        for word in beside
+    )
 
 
 def key(text: str) -> str:
@@ -214,8 +287,13 @@ def name_keys(name: str) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Letters and digits alone."""
-    return "".join(letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum())
+    """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
+
+
+def scripts(text: str) -> set[str]:
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()}
 
 
 def kinds_of(text: str, headings: Sequence[str]) -> list[str]:

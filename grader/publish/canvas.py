@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.grading.ranking import Entry
 from grader.intake.roster import Student
-from grader.intake.system_names import MOODLE, canvas_s
+from grader.intake.system_names import MOODLE, canvas_ways
 from grader.publish.gradebooks import (
     MISSING,
     Filled,
@@ -33,8 +33,7 @@ TEST_STUDENT = {"Student", "Test"}  # which Canvas adds to every course
 
 def number(entry: Entry) -> str:
     """The number that Canvas gave the student; empty where the download's name has none, or one that others do not say."""
-    found = canvas_s(entry.source)
-    return found["id"] if found and is_known(entry, found["id"], "canvas") else ""
+    return next((way["id"] for way in canvas_ways(entry.source) if is_known(entry, way["id"], "canvas")), "")
 
 
 def made_row(entry: Entry, listed: Student | None) -> list[str]:

@@ -61,6 +61,14 @@ def test_names_of_canvas_and_moodle_tell_whose_it_is(tmp_path):
     }
 
 
+def test_canvas_s_names_have_marks(tmp_path):
+    """As Ruby's word characters do, and Python's do not."""
+    download(tmp_path, "ใจดีสมชาย_71_9001_work.zip")
+    download(tmp_path, "शर्माप्रिया_LATE_72_9002_work.zip")
+    found = {each.name: (each.about["number"], each.late) for each in find_downloads(tmp_path)}
+    assert found == {"ใจดีสมชาย": ("71", False), "शर्माप्रिया": ("72", True)}
+
+
 def test_a_classroom_s_folder_tells_the_user(tmp_path):
     folder = tmp_path / "homework-submissions"
     folder.mkdir()

@@ -261,7 +261,9 @@ def test_the_page_on_collecting_names_columns_that_are_read():
 
 
 @pytest.mark.parametrize("look", [["--dry-run"], []], ids=["dry run", "run"])
-def test_rules_that_nobody_named_do_not_replace_those_that_results_were_graded_by(look, write_submission, tmp_path, capsys):
+def test_rules_that_nobody_named_do_not_replace_those_that_results_were_graded_by(
+    look, write_submission, tmp_path, capsys
+):
     """`run --regrade kim` after `leaderboard --rules cutoffs.yaml` would have taken the cut-offs, or the deadline, back."""
     folder, results = write_submission("kim").parent, tmp_path / "results"
     settings = tmp_path / "rules.yaml"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hand_in_systems import written, zipped
+from benchmarks.hand_in_systems import HandIn, canvas, moodle, written, zipped
 from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
-from grader.intake.identity import KnownIds, place_of
+from grader.intake.identity import NOT_LISTED, KnownIds, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
@@ -186,3 +186,126 @@ def test_ids_of_names_that_are_alike_but_for_their_script_do_not_move_when_other
     for known in (held, {student: place for student, place in held.items() if "최별" not in place}):
         found = {each.source.name: each.student for each in hand_ins(tmp_path, rules, held=known)}
         assert len({*found.values()}) == 10 and found.items() >= before.items()
+
+
+NAMESAKES = "id,name,email\n20260001,Kim Minji,kim@x.kr\n20260002,Lee Jun,jun@x.kr\n"
+
+
+def test_an_account_that_the_roster_contradicts_is_not_found_by_its_name(rules, tmp_path):
+    folder = gradescope(tmp_path / "in", [("Kim Minji", "20269999", "other@x.kr"), JUN])
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert {*found} == {"20269999", "20260002"} and found["20269999"].flags == (NOT_LISTED,)
+
+
+def test_an_account_that_the_roster_contradicts_in_part_is_flagged(rules, tmp_path):
+    """A private mail address is no reason to lose one's work."""
+    folder = gradescope(tmp_path / "in", [("Minji", "20260001", "private@mail.kr"), JUN])
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert found["20260001"].flags == ("was found by its id, and its login is not that on the roster",)
+    assert not found["20260002"].flags
+
+
+def test_a_namesake_s_file_takes_nobody_s_place(rules, tmp_path):
+    folder = named(
+        tmp_path / "in", {"20260001_Kim Minji.zip": ("20260001", 1), "20269999_Kim Minji.zip": ("20269999", 3)}
+    )
+    found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, NAMESAKES))}
+    assert {student: (each.attempts, each.flags) for student, each in found.items()} == {
+        "20260001": (0, ()),
+        "20269999": (0, (NOT_LISTED,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("says", "flagged"), [("20269999", True), ("20260001", False), ("kim@x.kr", False), ("", False)]
+)
+def test_a_name_alone_with_a_student_yaml_of_another_id_is_flagged(says, flagged, rules, tmp_path):
+    folder, listed = named(tmp_path / "in", {"Kim Minji.zip": (says, 1)}), roster_of(tmp_path, NAMESAKES)
+    found = hand_ins(folder, rules, listed)
+    assert [each.student for each in found] == ["20260001"]
+    said = ("its student.yaml says 20269999, and its name alone is that of who has another id on the roster",)
+    assert KnownIds(found, listed).flags(found[0], says) == said * flagged
+
+
+def of_moodle(folder: Path, *students: tuple[str, int, str], worksheet: str = "") -> Path:
+    """Names, participants' numbers and ids, each with the same file."""
+    files = {"hw.zip": zipped({"config.yaml": b"a: 1\n"})}
+    return moodle(folder, [HandIn(name, number, files, sid=own_id) for name, number, own_id in students], worksheet)
+
+
+@pytest.mark.parametrize(
+    ("worksheet", "second", "student"),
+    [
+        ("Grades.csv", ("Lee Jun", 12, ""), "ha-min-kim-11"),  # a full name
+        ("", ("Lee Jun", 12, ""), "ha-min-kim-11"),  # no team before the other's name
+        ("", ("B-Lee Jun", 12, ""), "1001"),
+    ],
+)
+def test_a_hyphen_in_a_name_is_no_team_s(worksheet, second, student, rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Ha-Min Kim", 11, ""), second, worksheet=worksheet)
+    found = hand_ins(folder, rules, roster_of(tmp_path, "id,name\n1001,Min Kim\n1002,Lee Jun\n"))
+    assert {each.student for each in found} == {student, "1002"}
+
+
+def test_a_team_member_has_no_other_id(rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Min Kim", 11, "1009"), ("Lee Jun", 12, "1002"), worksheet="Grades.csv")
+    for own in [*folder.glob("*_assignsubmission_*")]:
+        own.rename(folder / f"Ha-{own.name}")
+    found = hand_ins(folder, rules, roster_of(tmp_path, "id,name\n1001,Min Kim\n1002,Lee Jun\n"))
+    assert {each.student for each in found} == {"min-kim-11", "1002"}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "students"),
+    [
+        ((11, 12, 13), {11: "1001", 12: "1002", 13: "1003"}),
+        ((12, 11, 13), {11: "1002", 12: "1001", 13: "1003"}),
+        ((11, 99, 14), {11: "1001", 12: "minji-kim-12", 13: "lee-jun-13"}),  # 13 is not the Lee Jun of the roster
+        ((91, 92, 93), {11: "minji-kim-11", 12: "minji-kim-12", 13: "1003"}),  # each assignment has numbers of its own
+    ],
+)
+def test_participants_numbers_tell_namesakes_apart(numbers, students, rules, tmp_path):
+    folder = of_moodle(tmp_path / "in", ("Minji Kim", 11, ""), ("Minji Kim", 12, ""), ("Lee Jun", 13, ""))
+    names = ("Minji Kim", "Minji Kim", "Lee Jun")
+    rows = [f"{own},{name},Participant {number}" for own, name, number in zip((1001, 1002, 1003), names, numbers)]
+    found = hand_ins(folder, rules, roster_of(tmp_path, "\n".join(["id,name,moodle id", *rows])))
+    assert {int(each.about["moodle"]): each.student for each in found} == students
+
+
+KIMS_FILE = {"20260001_hw.zip": zipped({"config.yaml": b"a: 1\n"})}
+NUMBERED = "id,name,canvas id\n1001,{},71\n1002,Eve,72\n1003,Bada,73\n"
+
+
+@pytest.mark.parametrize(
+    ("listed", "eves", "students"),
+    [
+        ("", 72, {"kim_71": "kim-71", "eve_71": ""}),  # 71 is kim
+        ("Kim", 72, {"kim_71": "1001", "eve_71": ""}),
+        ("김", 72, {"kim_71": "1001", "eve_71": ""}),
+        ("Kim", 79, {"kim_71": "1001", "eve_71": ""}),
+        ("Kim", 72, {"eve_71": ""}),
+        ("Eve_71", 72, {"kim_71": "1001", "eve_71": ""}),
+    ],
+)
+@pytest.mark.parametrize("kims", ["w.zip", "20260001_hw.zip"])
+def test_a_name_of_canvas_s_that_fits_in_two_ways_is_who_number_and_name_agree_upon(
+    kims, listed, eves, students, rules, tmp_path
+):
+    files = [*KIMS_FILE.values()][0]
+    people = [HandIn("Kim", 71, {kims: files, "w.zip": files}), HandIn("Bada", 73, {"w.zip": files})]
+    people = people[1 - ("kim_71" in students) :]
+    canvas(tmp_path / "in", [*people, HandIn("Eve_71", eves, {"w.zip": files})])
+    roster = roster_of(tmp_path, NUMBERED.format(listed)) if listed else None
+    found = {each.source.name.partition("_9")[0][:6]: each for each in hand_ins(tmp_path / "in", rules, roster)}
+    for name, student in students.items():
+        assert found[name].student == student or not student
+    assert found["eve_71"].student not in ("1001", "1002", "eve-71", "kim-71")
+    assert any(flag.startswith("by its name it may be that of 71 or ") for flag in found["eve_71"].flags)
+    assert not any("may be that of" in flag for name, each in found.items() for flag in each.flags if name != "eve_71")
+
+
+def test_a_file_that_begins_with_a_number_is_who_canvas_says(rules, tmp_path):
+    folder = canvas(tmp_path / "in", [HandIn("Kim", 71, KIMS_FILE), HandIn("Bada", 73, KIMS_FILE)])
+    assert {each.student for each in hand_ins(folder, rules)} == {"kim-71", "bada-73"}
+    found = hand_ins(folder, rules, roster_of(tmp_path, NUMBERED.format("김")))
+    assert {each.student for each in found} == {"1001", "1003"} and not any(each.flags for each in found)

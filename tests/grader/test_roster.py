@@ -169,7 +169,8 @@ def test_ids_and_names_of_several_words_are_found_among_others(text, student):
         ("김민지", "김 민지_과제4", "김민지"),
         ("Li An Lian", "Li_An", None),
         ("Li An Lian", "Lian_hw4", "Lian"),
-        ("An Lian", "Li_An", "An"),
+        ("An Lian", "Li_An", None),
+        ("Park Minho", "Park_Min_Ho", None),
         ("Lian", "Li_An", "Lian"),
     ],
 )
@@ -182,3 +183,97 @@ def test_canvas_s_test_student_is_nobody(tmp_path):
     rows = [["Student", "ID", "SIS User ID", "SIS Login ID"], ["Student, Test", "9", "", "1f2e3d"]]
     rows += [["Kim, Minji", "4711", "002610024", "minji"]]
     assert [each.id for each in Roster.read(write(tmp_path / "gradebook.csv", rows)).students] == ["002610024"]
+
+
+LISTED = [
+    Student("20260001", "김민지", "20260001", "7301013", ("minji@x.kr", "minjik")),
+    Student("20260002", "Lee Jun", "20260002", "7301014", ("jun@x.kr",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("about", "student"),
+    [
+        ({}, "20260001"),
+        ({"id": "20260001", "number": "7301013"}, "20260001"),
+        ({"id": "20269999"}, None),
+        ({"number": "7309999"}, None),
+        ({"login": "other@x.kr"}, None),
+        ({"login": "minji@y.kr"}, None),
+        ({"login": "other"}, None),
+        ({"github": "kim"}, "20260001"),
+        ({"id": "020260001"}, "20260001"),
+    ],
+)
+def test_a_name_with_another_identifier_is_a_namesake_s(about, student):
+    found, _ = Roster(LISTED).match({"name": "김민지", **about})
+    assert (found and found.student) == student
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("20260001_김민지", "20260001"),
+        ("20269999_김민지", None),
+        ("김민지-20269999-hw4", None),
+        ("7309999 김민지", None),
+        ("20269999_20260001_김민지", "20260001"),
+        ("김민지_2026-12-04_0301", "20260001"),
+        ("20269999_Lee Jun", None),
+    ],
+)
+def test_a_text_with_a_name_and_another_id_is_not_the_student_s(text, student):
+    found, _ = Roster(LISTED).match_text(text)
+    assert (found and found.student) == student
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("Kim Min", "1001"),
+        ("Kim Min_hw4", "1001"),
+        ("Kim Min homework final 2", "1001"),
+        ("hw4 - Kim Min - Deep Learning in Seoul", "1001"),
+        ("Kim Min Ji", None),
+        ("Kim Min-Ji_hw4", None),
+        ("Kim_Min_Ji", None),
+        ("kim.min.ji", None),
+        ("Kim Min Ji_1002", "1002"),
+        ("Kim Min Ji_1001", None),
+        ("Kim Minji", "1002"),
+        ("Min Ji Kim", "1002"),
+        ("Ana Gil", "1003"),
+        ("Ana Gil Torres", None),
+        ("ana_gil_torres", None),
+        ("Maria Ana Gil (hw4)", None),
+        ("Ana Gil Torres_1003", "1003"),
+        ("Ana Gil Ruiz", "1004"),
+        ("김민지 딥러닝 과제", "1005"),
+        ("राम कुमार", "1006"),
+        ("राम कुमार सिंह", None),
+    ],
+)
+def test_a_name_within_a_longer_one_is_nobody_s(text, student):
+    names = ["Kim Min", "Kim Minji", "Ana Gil", "Ana Gil Ruiz", "김민지", "राम कुमार"]
+    found, _ = Roster([Student(own, name, own) for own, name in enumerate_ids(names)]).match_text(text)
+    assert (found and found.student) == student
+
+
+def enumerate_ids(names: list[str]) -> list[tuple[str, str]]:
+    return [(str(number), name) for number, name in enumerate(names, 1001)]
+
+
+def test_marks_tell_names_apart():
+    """In Thai and Hindi, vowels are marks."""
+    roster = Roster(
+        [Student("1001", "रमा", "1001"), Student("1002", "สมชาย ใจดี", "1002"), Student("1003", "İnci Ak", "1003")]
+    )
+    for text, student in (
+        ("राम", None),
+        ("रमा", "1001"),
+        ("ใจดีสมชาย", "1002"),
+        ("inci ak", None),
+        ("İnci Ak".lower(), "1003"),
+    ):
+        found, _ = roster.match_text(text)
+        assert (found and found.student) == student, text
