@@ -1,5 +1,6 @@
 """The lecture's page: made of what was measured, right in what it says, and usable by everybody."""
 
+import re
 import shutil
 from statistics import mean
 
@@ -185,7 +186,7 @@ def test_what_is_said_of_normalization_was_measured(results):
     (two,) = (
         row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if row["expected"][1] == "`group, 2 > batch, 2`"
     )
-    assert two["found"][0].startswith("49.6 against 47.4") and two["verdict"] == ["not seen"]
+    assert two["found"][0].startswith("49.6 against 47.4") and two["verdict"] == "not seen"
     said("batch_and_normalization", "47.4 %", "49.6 %", "1000", "35")
     assert -(-400 // 2) * 5 == 1000 and -(-400 // 64) * 5 == 35, "steps"
 
@@ -249,6 +250,27 @@ def opened(browser, width: int, scheme: str, language: str):
     page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else said.append(asked.url))
     page.goto((FOLDER / "index.html").resolve().as_uri() + f"?lang={language}")
     return page, said
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_counts_and_marks_what_was_seen_as_the_table_does(browser, language):
+    page, _ = opened(browser, 1280, "light", language)
+    tables = CLAIMS["en"].read_text(encoding="utf-8").split("\n## ")[1:]
+    shown = {fold.locator("summary").text_content(): fold for fold in page.locator("main > details").all()}
+    expected = []
+    for table in tables:
+        verdicts = [line.split("**")[1] for line in table.splitlines() if "**" in line]
+        expected.append(([{"seen": "✓", "reversed": "✗"}.get(one, "–") for one in verdicts], verdicts.count("seen")))
+    found = []
+    for summary, fold in shown.items():
+        marks = [head.text_content()[0] for head in fold.locator("li b").all()]
+        seen, every = [int(number) for number in re.findall(r"\d+", summary)][:: 1 if language == "en" else -1]
+        assert every == len(marks)
+        found.append((marks, seen))
+    assert sorted(found) == sorted(expected)
+    page.context.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
