@@ -275,6 +275,37 @@ def test_the_page_counts_and_marks_what_was_seen_as_the_table_does(browser, lang
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
 @pytest.mark.browser
+def test_the_valley_diverges_above_the_limit_alone(browser):
+    """At every place of the sliders; the limit is 2 (1 + momentum) / 100."""
+    page, said = opened(browser, 1280, "light", "en")
+    page.locator("#surface .guess input").first.check()
+    page.locator("#surface button.show").click()
+    sentences = page.evaluate(
+        """() => {
+          const [rate, momentum] = document.querySelectorAll("#surface input[type=range]"), told = [];
+          for (let r = 1; r <= 40; r++) for (let m = 0; m <= 19; m++) {
+            for (const [range, value] of [[rate, r / 1000], [momentum, m / 20]]) {
+              range.value = value;
+              range.dispatchEvent(new Event("input"));
+            }
+            told.push([r, m, document.querySelector("#surface p[aria-live]").textContent]);
+          }
+          return told;
+        }"""
+    )
+    begins = ("After 60 steps", "Right at the limit", "It diverges")
+    for rate, momentum, sentence in sentences:
+        limit = 20 + momentum  # in thousandths
+        assert sentence.startswith(begins[(rate >= limit) + (rate > limit)]), (rate, momentum, sentence)
+        left = descended(rate / 1000, momentum / 20)
+        assert ("above its picture" in sentence) <= (rate >= limit or momentum > 15), (rate, momentum, sentence)
+        assert "below its picture" in sentence or left > 1e-8, (rate, momentum, sentence)
+    assert len(sentences) == 800 and said == []
+    page.context.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
 def test_a_reader_predicts_then_looks_with_the_keyboard_alone(browser):
     page, said = opened(browser, 1280, "light", "en")
     assert page.locator("svg").count() == 0, "no picture before an answer"
