@@ -220,6 +220,24 @@ def test_fresh_layers_are_those_of_the_results(results):
     assert 2 in DEPTHS and "xavier" in STARTS
 
 
+def test_layers_that_are_decades_apart_have_axes_of_their_own(results):
+    """Else all but the largest are needles, which look as if they told no images apart."""
+    for one in results.fresh:
+        hidden = one.layers[:-1]
+        if one.activation != "ReLU":
+            assert not any(layer.span for layer in hidden), "the function's range"
+            continue
+        sizes = [layer.signal[1] for layer in hidden]
+        if max(sizes) > 100 * min(sizes):
+            assert all(layer.span for layer in hidden), (one.start, one.depth)
+        if all(layer.span for layer in hidden):
+            assert all(max(layer.centred) < 80 for layer in hidden), (one.start, one.depth)
+            assert max(layer.span[1] for layer in hidden) == one.span[1]
+    made = fresh(*labelled_images(200), "ReLU", "normal_001", 2, False)
+    first, last, head = made.layers
+    assert last.span and last.span[1] < first.span[1] == made.span[1] and head.span is None
+
+
 def test_results_that_cannot_be_read_are_one_line(tmp_path, capsys):
     from project.support.errors import exit_status
 
