@@ -220,6 +220,22 @@ def test_fresh_layers_are_those_of_the_results(results):
     assert 2 in DEPTHS and "xavier" in STARTS
 
 
+def test_what_pictures_say_of_themselves_is_so(results):
+    """How many seeds there are, that steps on an axis differ, and what a gradient is by."""
+    for language in ("en", "ko"):
+        assert "{seeds}" in IDEAS["penalties"][language]["label"], "and not the table's, which are more"
+        uneven = {"en": "not evenly spaced", "ko": "간격이 일정하지 않음"}[language]
+        for idea, axis in (
+            ("rate_and_momentum", "rate"),
+            ("rate_and_normalization", "rate"),
+            ("batch_and_normalization", "batch"),
+        ):
+            assert uneven in IDEAS[idea][language][axis]
+        assert {"en": "weights", "ko": "가중치"}[language] in IDEAS["gradients"][language]["label"]
+    assert "레이어" not in TEXTS.read_text(encoding="utf-8"), "one word for a layer"
+    assert {len(arm.size) for arm in results.penalties.arms} == {4}
+
+
 def test_layers_that_are_decades_apart_have_axes_of_their_own(results):
     """Else all but the largest are needles, which look as if they told no images apart."""
     for one in results.fresh:
@@ -316,8 +332,8 @@ def test_the_valley_diverges_above_the_limit_alone(browser):
         limit = 20 + momentum  # in thousandths
         assert sentence.startswith(begins[(rate >= limit) + (rate > limit)]), (rate, momentum, sentence)
         left = descended(rate / 1000, momentum / 20)
-        assert ("above its picture" in sentence) <= (rate >= limit or momentum > 15), (rate, momentum, sentence)
-        assert "below its picture" in sentence or left > 1e-8, (rate, momentum, sentence)
+        assert ("its picture above" in sentence) <= (rate >= limit or momentum > 15), (rate, momentum, sentence)
+        assert "its picture below" in sentence or left > 1e-8, (rate, momentum, sentence)
     assert len(sentences) == 800 and said == []
     page.context.close()
 
