@@ -186,7 +186,7 @@ def test_what_is_said_of_normalization_was_measured(results):
     (two,) = (
         row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if row["expected"][1] == "`group, 2 > batch, 2`"
     )
-    assert two["found"][0].startswith("49.6 against 47.4") and two["verdict"] == "not seen"
+    assert two["found"][0].startswith("49.6 % against 47.4 %") and two["verdict"] == "not seen"
     said("batch_and_normalization", "47.4 %", "49.6 %", "1000", "35")
     assert -(-400 // 2) * 5 == 1000 and -(-400 // 64) * 5 == 35, "steps"
 
