@@ -69,7 +69,9 @@ def test_the_committed_tables_are_of_the_studies_that_are_there():
             file = read_file(str(lecture.STUDIES / f"{study}.yaml"))
             claims, arms = file.expect, ["base", *file.arms]
             for claim in claims:
-                cell = lecture.expected_in(claim, file.metric, file.base.split(), arms, lambda said: words.get(said, said))
+                cell = lecture.expected_in(
+                    claim, file.metric, file.base.split(), arms, lambda said: words.get(said, said)
+                )
                 assert f"| {words.get(claim.claim, claim.claim)} ([{study}]" in text and f"| {cell} |" in text, claim
             assert text.count(f"../../configs/studies/lecture/{study}.yaml") == len(claims), (name, study)
             assert all(f"`{comparison}`" in text for claim in claims for comparison in claim.holds), (name, study)

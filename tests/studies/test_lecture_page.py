@@ -9,6 +9,7 @@ import yaml
 
 from project.studies.lecture_page import CLAIMS, FOLDER, TEXTS, claims, main, page, read_results
 from project.studies.lecture_results import DEPTHS, STARTS, by_batch, by_strength, fresh, labelled_images
+from project.studies.study_plan import read_file
 from project.studies.study_result import ArmResult
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -184,7 +185,7 @@ def test_what_is_said_of_normalization_was_measured(results):
     ]
     assert max(others) < 30.5, "the best reach 30 %"
     (two,) = (
-        row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if row["expected"][1] == "`group, 2 > batch, 2`"
+        row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if "`group, 2 > batch, 2`" in row["expected"]
     )
     assert two["found"][0].startswith("49.6 % against 47.4 %") and two["verdict"] == "not seen"
     said("batch_and_normalization", "47.4 %", "49.6 %", "1000", "35")
@@ -199,6 +200,27 @@ def test_the_page_has_all_claims_of_the_tables_in_both_languages():
         )
     assert [len(unit["rows"]) for unit in english] == [len(unit["rows"]) for unit in korean]
     assert {*TOLD["page"]["en"]["units"]} <= {unit["unit"] for unit in english}
+
+
+def test_what_notes_on_claims_say_is_in_the_tables():
+    rows = [row for unit in claims(CLAIMS["en"]) for row in unit["rows"]]
+
+    def found(study, comparison):
+        expected = next(row for row in rows if row["study"] == study and f"`{comparison}`" in row["expected"])
+        comparisons = [line for line in expected["expected"] if line.endswith("`")]
+        return expected["found"][comparisons.index(f"`{comparison}`")]
+
+    assert found("dropout", "accuracy of dropout > one_mask of dropout").startswith("49.4 % against")
+    assert " against 60.5 %, " in found("left_out", "averaging > base")
+    bases = [read_file(f"configs/studies/lecture/{study}.yaml").base for study in ("dropout", "left_out")]
+    assert bases[0] == bases[1] and "--trainer.max_epochs 5" in bases[0], "the same network without"
+    grown = found("signal_relu", "base, normalized > -1").split(" against ")[0]
+    assert grown == "1.57" and round(10 ** float(grown)) == 37
+    assert [row["claim"] for row in rows if row["study"] == "signal_relu"][-1].startswith("Batch normalization brings")
+    for language in ("en", "ko"):
+        notes = TOLD["page"][language]["notes"]
+        assert all(number in notes["dropout"] for number in ("49.4 %", "60.5 %"))
+        assert all(number in notes["signal_relu"] for number in ("+1.57", "37", "20"))
 
 
 def test_arms_have_places():
