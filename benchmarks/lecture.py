@@ -4,11 +4,14 @@ Trainings are kept as those of studies are: stopped, the same command goes on. T
 in Korean, claims.ko.md.
 """
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from project.studies.study_metrics import METRICS, amount, span
+from project.studies.claims import Claim
+from project.studies.study_metrics import METRICS, POINTS, amount, span, unit_of
 from project.studies.study_plan import RUNS, read_plan
 from project.studies.study_result import Compared, Judged, StudyResult, answer, said_of
 from project.studies.study_trainings import run
@@ -27,6 +30,10 @@ UNITS = {  # in the order of the lecture
         *("axes", "batch_of_two"),
     ),
     "Left out by the lecture": ("left_out",),
+}
+NOTES = {  # on metrics whose names do not say of what they are; {} is the number of hidden layers
+    "signal": "log10 of how far outputs of layer {} tell images apart, over those of layer 1",
+    "gradient": "log10 of its norm by the outputs of layer 1, over that by those of layer {}",
 }
 AGAINST, TO, SEEDS = " against ", " to ", "{} seeds"
 UNITS_OF_METRICS = sorted({unit for metric in METRICS.values() for unit in metric.units if unit})
@@ -109,20 +116,33 @@ def table(studies: dict[str, StudyResult], words: dict[str, str]) -> str:
 
 
 def row(claim: Judged, study: StudyResult, where: str, said: Any) -> str:
-    expected = "<br>".join(f"`{comparison}`" for comparison in claim.holds)
+    expected = expected_in(claim, study.metric, study.base, [arm.name for arm in study.arms], said)
     found = "<br>".join(found_in(each, said) for each in claim.compared)
-    metric = claim.metric or study.metric
     p = "" if claim.p is None else f"<br>p = {claim.p:.1g}" if claim.p >= 1e-6 else "<br>p < 1e-6"
     verdict = f"**{said(claim.verdict)}**{p}"
-    return f"| {said(claim.claim)} ({where}, {said(SEEDS).format(study.seeds)}) | {metric}:<br>{expected} | {found} | {verdict} |"
+    return f"| {said(claim.claim)} ({where}, {said(SEEDS).format(study.seeds)}) | {expected} | {found} | {verdict} |"
+
+
+def expected_in(claim: Claim, metric: str, base: Sequence[str], arms: Sequence[str], said: Any) -> str:
+    """What was expected, with the metric of those comparisons that do not name theirs."""
+    about = claim.metric or metric
+    depth = dict(pairwise(base)).get("--model.network.depth")
+    note = f" ({said(NOTES[about]).format(depth)})" if about in NOTES and depth else ""
+    bare = [any(term in arms for term in re.split(r" > | \+ ", comparison)) for comparison in claim.holds]
+    lines = [f"`{comparison}`" for comparison in claim.holds]
+    if all(bare):
+        return "<br>".join([f"{about}{note}:", *lines])
+    return "<br>".join(f"{about}{note}: {line}" if needs else line for line, needs in zip(lines, bare, strict=True))
 
 
 def found_in(one: Compared, said: Any) -> str:
-    """What a comparison came to: `1.105 against 0.321, +0.784 (0.637 to 0.930)`."""
+    """What a comparison came to: `1.105 against 0.321, +0.784 (0.637 to 0.930)`; shares are in %, their differences in points."""
     if one.means is None or one.difference is None:
         return str(said("not measured"))
     metric = METRICS[one.metric]
-    means = said(AGAINST).join(f"{mean:.{metric.digits}f}" for mean in one.means)
-    number, _, unit = amount(one.difference.mean, metric).partition(" ")
+    share = unit_of(metric) == "%"
+    means = said(AGAINST).join(f"{mean:z.{metric.digits}f}{' %' if share else ''}" for mean in one.means)
+    number, _, unit = amount(one.difference.mean, metric._replace(units=POINTS) if share else metric).partition(" ")
+    number = number if float(number) else number.lstrip("+-")
     where = span(one.difference.low, one.difference.high, metric).replace(TO, said(TO))
     return f"{means}, {number}{f' {said(unit)}' if unit else ''} ({where})"

@@ -120,7 +120,7 @@ def layer_outputs(path: Path, activation: type[nn.Module]) -> None:
     }[activation]
     number = f"""Bars: outputs of all 256 units for all images, less each unit's mean over the images (one draw).
     Spread: a unit's standard deviation over images, mean of the units. Gradient: norm of the loss's gradient by the
-    layer's weights. Saturated (where at least 1 % are): outputs where the function's slope is less than
+    layer's weights. Saturated (told where a draw has 1 % or more): outputs where the function's slope is less than
     {100 * SATURATED:.0f} % of its steepest. Numbers: lowest to highest of {SEEDS} draws."""
     title = f"How ten {activation.__name__.lower()} layers tell 200 images apart, before any training"
     finish(figure, title, f"{wide} {seen} {number}", path)

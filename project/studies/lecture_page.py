@@ -73,8 +73,20 @@ def claims(path: Path) -> list[dict[str, Any]]:
         if line.startswith("## "):
             units.append({"unit": line.removeprefix("## "), "rows": []})
         elif units and (row := ROW.fullmatch(line)):
-            units[-1]["rows"].append({name: said.split("<br>") for name, said in row.groupdict().items()})
+            said: dict[str, Any] = row.groupdict()
+            units[-1]["rows"].append({**said, **{name: said[name].split("<br>") for name in ("expected", "found")}})
     return units
+
+
+def told_claims() -> dict[str, list[dict[str, Any]]]:
+    """The claims by language, each with its `outcome`, the verdict in English, and each unit with how many were `seen`."""
+    told = {language: claims(path) for language, path in CLAIMS.items()}
+    for units in told.values():
+        for unit, english in zip(units, told["en"], strict=True):
+            for row, same in zip(unit["rows"], english["rows"], strict=True):
+                row["outcome"] = same["verdict"]
+            unit["seen"] = sum(row["outcome"] == "seen" for row in unit["rows"])
+    return told
 
 
 def reading(path: Path) -> str:
@@ -90,8 +102,7 @@ def page_data(results: LectureResults) -> dict[str, Any]:
     shown: dict[str, Grid | Penalties] = {**results.grids, "penalties": results.penalties}
     for idea in texts["ideas"]:
         idea["commands"] = [shown[idea["name"]].command] if idea["name"] in shown else []
-    told = {language: claims(path) for language, path in CLAIMS.items()}
-    return {**texts, "claims": told, **results.model_dump(exclude_none=True)}
+    return {**texts, "claims": told_claims(), **results.model_dump(exclude_none=True)}
 
 
 if __name__ == "__main__":

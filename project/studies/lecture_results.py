@@ -24,6 +24,7 @@ STARTS: dict[str, Initialization] = {
     "he": He(),
 }
 DEPTHS, WIDTH = (2, 5, 10), 100
+APART = 10.0
 IMAGES, SEEDS, BINS = 200, 5, 21  # an odd number, so that one of what is around zero has it in its middle
 
 
@@ -89,12 +90,14 @@ class Layer(Model):
     Attributes:
         signal: How far its units tell images apart; null for the head.
         gradient: Norm of the loss's gradient by its weights.
-        shares: Of its outputs with the first seed, in % by bin over the network's `span`; none for the head.
+        span: Of its histograms, where layers have axes of their own; else it is the network's.
+        shares: Of its outputs with the first seed, in % by bin over the `span`; none for the head.
         centred: Of the same less each unit's mean over the images, from minus the width of the span to it.
     """
 
     signal: tuple[float, float, float] | None = None
     gradient: tuple[float, float, float]
+    span: tuple[float, float] | None = None
     shares: list[float] = []
     centred: list[float] = []
 
@@ -103,7 +106,8 @@ class Fresh(Model):
     """Networks of an activation, an initialization and a depth, with or without batch normalization, before any training.
 
     Attributes:
-        span: From the least to the largest output that any hidden layer has: one axis for all of them.
+        span: From the least to the largest output that any hidden layer has: one axis for all of them. Only where their largest
+            outputs differ by more than APART, each has its own.
     """
 
     activation: str
@@ -235,22 +239,29 @@ def fresh(images_NCHW: Tensor, labels_N: Tensor, activation: str, start: str, de
         fresh_layers(images_NCHW, labels_N, kind, STARTS[start], depth, WIDTH, normalization, seed)
         for seed in range(SEEDS)
     ]
-    largest = max(outputs_NU.max().item() for outputs_NU in drawn[0].outputs)
-    low, high = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation, (0.0, largest))
-    layers = [
-        Layer(
-            signal=middle([network.signals()[number] for network in drawn]),
-            gradient=middle([network.gradients[number] for network in drawn]),
-            shares=in_bins(outputs_NU, low, high),
-            centred=in_bins(outputs_NU - outputs_NU.mean(0), low - high, high - low),
+    largest = [outputs_NU.max().item() for outputs_NU in drawn[0].outputs]
+    bounded = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation)
+    whole = bounded or (0.0, max(largest))
+    apart = not bounded and max(largest) > APART * min(largest)
+    layers = []
+    for number, outputs_NU in enumerate(drawn[0].outputs):
+        low, high = (0.0, largest[number]) if apart else whole
+        layers.append(
+            Layer(
+                signal=middle([network.signals()[number] for network in drawn]),
+                gradient=middle([network.gradients[number] for network in drawn]),
+                span=told(low, high) if apart else None,
+                shares=in_bins(outputs_NU, low, high),
+                centred=in_bins(outputs_NU - outputs_NU.mean(0), low - high, high - low),
+            )
         )
-        for number, outputs_NU in enumerate(drawn[0].outputs)
-    ]
     head = Layer(gradient=middle([network.gradients[-1] for network in drawn]))
-    span = (low, float(f"{high:.3g}"))
-    return Fresh(
-        activation=activation, start=start, depth=depth, normalized=normalized, span=span, layers=[*layers, head]
-    )
+    at = {"activation": activation, "start": start, "depth": depth, "normalized": normalized}
+    return Fresh(**at, span=told(*whole), layers=[*layers, head])
+
+
+def told(low: float, high: float) -> tuple[float, float]:
+    return low, float(f"{high:.3g}")
 
 
 def in_bins(values: Tensor, low: float, high: float) -> list[float]:

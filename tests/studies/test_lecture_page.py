@@ -1,5 +1,6 @@
 """The lecture's page: made of what was measured, right in what it says, and usable by everybody."""
 
+import re
 import shutil
 from statistics import mean
 
@@ -8,6 +9,7 @@ import yaml
 
 from project.studies.lecture_page import CLAIMS, FOLDER, TEXTS, claims, main, page, read_results
 from project.studies.lecture_results import DEPTHS, STARTS, by_batch, by_strength, fresh, labelled_images
+from project.studies.study_plan import read_file
 from project.studies.study_result import ArmResult
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -183,9 +185,9 @@ def test_what_is_said_of_normalization_was_measured(results):
     ]
     assert max(others) < 30.5, "the best reach 30 %"
     (two,) = (
-        row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if row["expected"][1] == "`group, 2 > batch, 2`"
+        row for unit in claims(CLAIMS["en"]) for row in unit["rows"] if "`group, 2 > batch, 2`" in row["expected"]
     )
-    assert two["found"][0].startswith("49.6 against 47.4") and two["verdict"] == ["not seen"]
+    assert two["found"][0].startswith("49.6 % against 47.4 %") and two["verdict"] == "not seen"
     said("batch_and_normalization", "47.4 %", "49.6 %", "1000", "35")
     assert -(-400 // 2) * 5 == 1000 and -(-400 // 64) * 5 == 35, "steps"
 
@@ -198,6 +200,27 @@ def test_the_page_has_all_claims_of_the_tables_in_both_languages():
         )
     assert [len(unit["rows"]) for unit in english] == [len(unit["rows"]) for unit in korean]
     assert {*TOLD["page"]["en"]["units"]} <= {unit["unit"] for unit in english}
+
+
+def test_what_notes_on_claims_say_is_in_the_tables():
+    rows = [row for unit in claims(CLAIMS["en"]) for row in unit["rows"]]
+
+    def found(study, comparison):
+        expected = next(row for row in rows if row["study"] == study and f"`{comparison}`" in row["expected"])
+        comparisons = [line for line in expected["expected"] if line.endswith("`")]
+        return expected["found"][comparisons.index(f"`{comparison}`")]
+
+    assert found("dropout", "accuracy of dropout > one_mask of dropout").startswith("49.4 % against")
+    assert " against 60.5 %, " in found("left_out", "averaging > base")
+    bases = [read_file(f"configs/studies/lecture/{study}.yaml").base for study in ("dropout", "left_out")]
+    assert bases[0] == bases[1] and "--trainer.max_epochs 5" in bases[0], "the same network without"
+    grown = found("signal_relu", "base, normalized > -1").split(" against ")[0]
+    assert grown == "1.57" and round(10 ** float(grown)) == 37
+    assert [row["claim"] for row in rows if row["study"] == "signal_relu"][-1].startswith("Batch normalization brings")
+    for language in ("en", "ko"):
+        notes = TOLD["page"][language]["notes"]
+        assert all(number in notes["dropout"] for number in ("49.4 %", "60.5 %"))
+        assert all(number in notes["signal_relu"] for number in ("+1.57", "37", "20"))
 
 
 def test_arms_have_places():
@@ -217,6 +240,40 @@ def test_fresh_layers_are_those_of_the_results(results):
         [layer.gradient[1] for layer in kept.layers], rel=0.02
     )
     assert 2 in DEPTHS and "xavier" in STARTS
+
+
+def test_what_pictures_say_of_themselves_is_so(results):
+    """How many seeds there are, that steps on an axis differ, and what a gradient is by."""
+    for language in ("en", "ko"):
+        assert "{seeds}" in IDEAS["penalties"][language]["label"], "and not the table's, which are more"
+        uneven = {"en": "not evenly spaced", "ko": "간격이 일정하지 않음"}[language]
+        for idea, axis in (
+            ("rate_and_momentum", "rate"),
+            ("rate_and_normalization", "rate"),
+            ("batch_and_normalization", "batch"),
+        ):
+            assert uneven in IDEAS[idea][language][axis]
+        assert {"en": "weights", "ko": "가중치"}[language] in IDEAS["gradients"][language]["label"]
+    assert "레이어" not in TEXTS.read_text(encoding="utf-8"), "one word for a layer"
+    assert {len(arm.size) for arm in results.penalties.arms} == {4}
+
+
+def test_layers_that_are_decades_apart_have_axes_of_their_own(results):
+    """Else all but the largest are needles, which look as if they told no images apart."""
+    for one in results.fresh:
+        hidden = one.layers[:-1]
+        if one.activation != "ReLU":
+            assert not any(layer.span for layer in hidden), "the function's range"
+            continue
+        sizes = [layer.signal[1] for layer in hidden]
+        if max(sizes) > 100 * min(sizes):
+            assert all(layer.span for layer in hidden), (one.start, one.depth)
+        if all(layer.span for layer in hidden):
+            assert all(max(layer.centred) < 80 for layer in hidden), (one.start, one.depth)
+            assert max(layer.span[1] for layer in hidden) == one.span[1]
+    made = fresh(*labelled_images(200), "ReLU", "normal_001", 2, False)
+    first, last, head = made.layers
+    assert last.span and last.span[1] < first.span[1] == made.span[1] and head.span is None
 
 
 def test_results_that_cannot_be_read_are_one_line(tmp_path, capsys):
@@ -249,6 +306,58 @@ def opened(browser, width: int, scheme: str, language: str):
     page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else said.append(asked.url))
     page.goto((FOLDER / "index.html").resolve().as_uri() + f"?lang={language}")
     return page, said
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_counts_and_marks_what_was_seen_as_the_table_does(browser, language):
+    page, _ = opened(browser, 1280, "light", language)
+    tables = CLAIMS["en"].read_text(encoding="utf-8").split("\n## ")[1:]
+    shown = {fold.locator("summary").text_content(): fold for fold in page.locator("main > details").all()}
+    expected = []
+    for table in tables:
+        verdicts = [line.split("**")[1] for line in table.splitlines() if "**" in line]
+        expected.append(([{"seen": "✓", "reversed": "✗"}.get(one, "–") for one in verdicts], verdicts.count("seen")))
+    found = []
+    for summary, fold in shown.items():
+        marks = [head.text_content()[0] for head in fold.locator("li b").all()]
+        seen, every = [int(number) for number in re.findall(r"\d+", summary)][:: 1 if language == "en" else -1]
+        assert every == len(marks)
+        found.append((marks, seen))
+    assert sorted(found) == sorted(expected)
+    page.context.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
+@pytest.mark.browser
+def test_the_valley_diverges_above_the_limit_alone(browser):
+    """At every place of the sliders; the limit is 2 (1 + momentum) / 100."""
+    page, said = opened(browser, 1280, "light", "en")
+    page.locator("#surface .guess input").first.check()
+    page.locator("#surface button.show").click()
+    sentences = page.evaluate(
+        """() => {
+          const [rate, momentum] = document.querySelectorAll("#surface input[type=range]"), told = [];
+          for (let r = 1; r <= 40; r++) for (let m = 0; m <= 19; m++) {
+            for (const [range, value] of [[rate, r / 1000], [momentum, m / 20]]) {
+              range.value = value;
+              range.dispatchEvent(new Event("input"));
+            }
+            told.push([r, m, document.querySelector("#surface p[aria-live]").textContent]);
+          }
+          return told;
+        }"""
+    )
+    begins = ("After 60 steps", "Right at the limit", "It diverges")
+    for rate, momentum, sentence in sentences:
+        limit = 20 + momentum  # in thousandths
+        assert sentence.startswith(begins[(rate >= limit) + (rate > limit)]), (rate, momentum, sentence)
+        left = descended(rate / 1000, momentum / 20)
+        assert ("its picture above" in sentence) <= (rate >= limit or momentum > 15), (rate, momentum, sentence)
+        assert "its picture below" in sentence or left > 1e-8, (rate, momentum, sentence)
+    assert len(sentences) == 800 and said == []
+    page.context.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
