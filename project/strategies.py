@@ -37,6 +37,7 @@ from project.support.optimizer_trials import (
     LEAST_SHARE,
     changed_gradient,
     rates_within,
+    reads_weight_decay,
     steps_like_plain_sgd,
     weights_in,
 )
@@ -251,7 +252,10 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
     groups = classifier.build_optimizer().param_groups
     decayed = [group for group in groups if group.get("weight_decay", 0) >= LEAST_DECAY]
-    if (weights := weights_in(decayed, classifier.network)) >= LEAST_SHARE * weights_in(groups, classifier.network):
+    enough = LEAST_SHARE * weights_in(groups, classifier.network)
+    if (weights := weights_in(decayed, classifier.network)) >= enough and reads_weight_decay(
+        classifier.make_optimizer, classifier.network
+    ):
         factors = ", ".join(sorted({f"{group['weight_decay']:g}" for group in decayed}))
         yield Strategy("weight decay", f"{factors} on {weights:,} weights")
 
@@ -334,13 +338,13 @@ def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> st
     names = ", ".join(type(callback).__name__ for callback in callbacks)
     if not callbacks:
         return None
-    if not regularizer.acts_within(epochs):
-        remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
-        return None
-    if not all(type(callback).__module__.startswith(("project.", "pytorch_lightning.")) for callback in callbacks):
+    if type(regularizer).__module__ != Regularizer.__module__:  # one of a student's own, whatever its callbacks are
         remarks.append(
             f"{type(regularizer).__name__}: nobody can see before the training what {names} will do: it does not count"
         )
+        return None
+    if not regularizer.acts_within(epochs):
+        remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
         return None
     return f"in the training: {names}"
 

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelSummary
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import get_worker_info
 from torchvision.ops import StochasticDepth
@@ -680,6 +681,32 @@ def test_a_regularizer_counts_if_it_changes_something(regularizer, counts, data)
     assert bool(names(found, "regularization")) == counts
     said = [remark for remark in found.remarks if remark.startswith(type(regularizer).__name__)]
     assert len(said) == (not counts) and all("counts for nothing" in remark for remark in said)
+
+
+class Summarizes(Regularizer):
+    def callbacks(self):
+        return [ModelSummary()]
+
+
+class NeverStops(EarlyStopping):
+    def __init__(self):
+        super().__init__(patience=1000)
+
+    def acts_within(self, epochs):
+        return True
+
+
+@pytest.mark.parametrize("regularizer", [Summarizes(), NeverStops()])
+def test_callbacks_of_a_regularizer_of_one_s_own_do_not_count_whoever_wrote_them(regularizer, data):
+    found = taken(data, regularization=[regularizer])
+    assert not names(found, "regularization")
+    assert any("nobody can see before the training what" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize(("optimizer", "reads"), [(Rprop, False), (SGD, True), (Adam, True), (AdamW, True), (SAM, True)])
+def test_weight_decay_counts_where_the_optimizer_reads_it(optimizer, reads, data):
+    found = taken(data, optimizer=functools.partial(optimizer, lr=1e-4), regularization=[WeightDecay()])
+    assert ("weight decay" in names(found, "regularization")) == reads
 
 
 def test_l2_is_as_weak_as_weight_decay_of_twice_its_factor(data):
