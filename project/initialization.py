@@ -256,7 +256,8 @@ class PatchWhitening(He):
 
     def __call__(self, network: nn.Module) -> None:
         super().__call__(network)
-        if self.frozen and (first := first_convolution(network)):  # here, since the optimizer may be made before `adapt`
+        # Here, since the optimizer may be made before `adapt`.
+        if self.frozen and (first := first_convolution(network)):
             for parameter in first.parameters():
                 parameter.requires_grad_(parameter.ndim == 1)
 

@@ -703,7 +703,9 @@ def test_callbacks_of_a_regularizer_of_one_s_own_do_not_count_whoever_wrote_them
     assert any("nobody can see before the training what" in remark for remark in found.remarks)
 
 
-@pytest.mark.parametrize(("optimizer", "reads"), [(Rprop, False), (SGD, True), (Adam, True), (AdamW, True), (SAM, True)])
+@pytest.mark.parametrize(
+    ("optimizer", "reads"), [(Rprop, False), (SGD, True), (Adam, True), (AdamW, True), (SAM, True)]
+)
 def test_weight_decay_counts_where_the_optimizer_reads_it(optimizer, reads, data):
     found = taken(data, optimizer=functools.partial(optimizer, lr=1e-4), regularization=[WeightDecay()])
     assert ("weight decay" in names(found, "regularization")) == reads

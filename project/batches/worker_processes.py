@@ -13,7 +13,9 @@ from project.datasets.source import Split
 from project.support.errors import UserError
 from project.support.seeds import IMAGE_BY_IMAGE, spread
 
-MOST = 2.0  # of an image from 0 to 1: noise may carry it beyond 1, where it is cut off; what goes on to 255 it does not
+MOST = (
+    2.0  # of an image from 0 to 1: noise may carry it beyond 1, where it is cut off; what goes on to 255 is a mistake
+)
 
 
 class StreamedBatches(Batches):

@@ -75,9 +75,13 @@ def brightened(image):
 
 
 def test_floats_that_go_beyond_1_are_told():
-    plain, noisy = (made(StreamedBatches, [v2.Lambda(change)]) for change in (brightened, lambda image: image * 1.5 / 255))
+    plain, noisy = (
+        made(StreamedBatches, [v2.Lambda(change)]) for change in (brightened, lambda image: image * 1.5 / 255)
+    )
     assert torch.equal(plain[0], noisy[0]), "what is a little beyond is cut off"
-    with pytest.raises(UserError, match="Lambda returns floating-point numbers up to .*; divide by 255, or return uint8"):
+    with pytest.raises(
+        UserError, match="Lambda returns floating-point numbers up to .*; divide by 255, or return uint8"
+    ):
         made(StreamedBatches, [v2.Lambda(lambda image: image.float())])
 
 

@@ -102,7 +102,11 @@ def test_a_file_that_is_no_checkpoint_is_told(command, trained, told, tmp_path):
         ),
         ("fit", ["--model.optimizer=AdamW", "--trainer.max_epochs=2"], "from a training with another optimizer"),
         ("fit", ["--model.optimizer.lr=0.0625", "--trainer.max_epochs=2"], ", and not with 0.0625; ask for the same"),
-        ("fit", ["--model.optimizer.momentum=0.5", "--trainer.max_epochs=2"], "goes on with momentum 0.0, and not with 0.5"),
+        (
+            "fit",
+            ["--model.optimizer.momentum=0.5", "--trainer.max_epochs=2"],
+            "goes on with momentum 0.0, and not with 0.5",
+        ),
         ("fit", [], "no epoch is left to train; give a higher trainer.max_epochs"),
     ],
 )
@@ -114,7 +118,9 @@ def test_a_checkpoint_of_another_run_is_told(command, change, expected, trained,
 
 
 OWN_SCHEDULES = (Cosine, CosineRestarts, WarmupCosine, OneCycle, Cyclic, Polynomial)
-SCHEDULES = [functools.partial(kind, total_steps=20) for kind in (*OWN_SCHEDULES, functools.partial(OneCycleLR, max_lr=1))]
+SCHEDULES = [
+    functools.partial(kind, total_steps=20) for kind in (*OWN_SCHEDULES, functools.partial(OneCycleLR, max_lr=1))
+]
 
 
 @pytest.mark.parametrize("scheduler", [None, Plateau, functools.partial(ExponentialLR, gamma=0.5), *SCHEDULES], ids=str)
