@@ -353,6 +353,11 @@ class Classifier(LightningModule):
         with blamed_on("model.scheduler"):
             return self.scheduler(optimizer, **({"total_steps": total_steps} if unset else {}))
 
+    def validations(self, epochs: int) -> int:
+        """How often a run of so many epochs validates."""
+        trainer = self._trainer  # None before there is one
+        return epochs // ((trainer and trainer.check_val_every_n_epoch) or 1)
+
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():
             self.log(f"{prefix}/{name}", value, on_step=False, on_epoch=True)

@@ -230,10 +230,12 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     if scheduler is None:
         return
     name, count = f"{type(scheduler).__name__} schedule", steps if steps_each_batch(scheduler) else epochs
-    rates = rates_within(optimizer, scheduler, count, classifier.network)
+    lowers = isinstance(scheduler, ReduceLROnPlateau)
+    changes = classifier.validations(count) if lowers else count
+    rates = rates_within(optimizer, scheduler, changes, classifier.network)
     if max(rates) - min(rates) > LEAST_MOVE * max(rates):
         shown = f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"
-        if isinstance(scheduler, ReduceLROnPlateau):
+        if lowers:
             shown = f"lowers the rate where {monitored(scheduler)} stops improving"
         yield Strategy(name, shown)
     else:
@@ -282,7 +284,7 @@ def regularizers(classifier: Classifier, network: Observation, epochs: int, rema
                 on_loss(regularizer, network),
                 on_batch(regularizer, network.images_NCHW, classifier.num_classes),
                 changed_gradient(regularizer.change_gradients),
-                on_training(regularizer, epochs, remarks),
+                on_training(regularizer, epochs, classifier.validations(epochs), remarks),
             )
         except UserError:
             raise
@@ -333,7 +335,7 @@ def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str
     )
 
 
-def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> str | None:
+def on_training(regularizer: Regularizer, epochs: int, validations: int, remarks: list[str]) -> str | None:
     callbacks = regularizer.callbacks()
     names = ", ".join(type(callback).__name__ for callback in callbacks)
     if not callbacks:
@@ -343,7 +345,7 @@ def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> st
             f"{type(regularizer).__name__}: nobody can see before the training what {names} will do: it does not count"
         )
         return None
-    if not regularizer.acts_within(epochs):
+    if not regularizer.acts_within(epochs, validations):
         remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
         return None
     return f"in the training: {names}"

@@ -27,7 +27,7 @@ from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization
 from project.networks import ConvNet
-from project.optimization import SAM, OneCycle
+from project.optimization import SAM, OneCycle, Plateau
 from project.regularization import (
     EMA,
     L1,
@@ -683,6 +683,15 @@ def test_a_regularizer_counts_if_it_changes_something(regularizer, counts, data)
     assert len(said) == (not counts) and all("counts for nothing" in remark for remark in said)
 
 
+@pytest.mark.parametrize(("every", "counts"), [(1, True), (4, False)])
+def test_what_waits_for_validations_counts_where_there_are_enough(every, counts, data):
+    waiting = {"regularization": [EarlyStopping(patience=3)], "scheduler": functools.partial(Plateau, patience=2)}
+    classifier = Classifier(ConvNet, PLAIN, **waiting)
+    classifier.trainer = Trainer(max_epochs=15, accelerator="cpu", check_val_every_n_epoch=every, logger=False)
+    found = census(classifier, data, epochs=15, steps=75)
+    assert bool(names(found, "regularization")) == bool(names(found, "optimization")) == counts
+
+
 class Summarizes(Regularizer):
     def callbacks(self):
         return [ModelSummary()]
@@ -739,7 +748,7 @@ def test_what_is_too_weak_to_count_is_written_down():
     of_settings = [trials.LEAST_DIFFERENCE, census.LEAST_MOVE, trials.LEAST_SHARE, census.LEAST_DECAY]
     of_training = [0.1, census.LEAST_SMOOTHING, census.LEAST_CHANGE, trials.LEAST_DIFFERENCE]
     assert written == pytest.approx([*of_settings, *of_training, LEAST_DRAWN, comparison.LEAST])
-    assert EMA(0.1).acts_within(15) and not EMA(0.099).acts_within(15)
+    assert EMA(0.1).acts_within(15, 15) and not EMA(0.099).acts_within(15, 15)
     assert f"first {trials.STEPS_TRIED} steps" in table and f"norm 1 or {trials.LARGE_GRADIENT} " in table
 
 
