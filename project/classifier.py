@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -193,6 +194,10 @@ class Classifier(LightningModule):
         for monitor in waiting_for:
             if str(monitor).startswith("val/") and self.trainer.limit_val_batches == 0:
                 raise UserError(f"trainer.limit_val_batches: 0, but early stopping or the schedule waits for {monitor}")
+        # Each exchanges the weights for its average in a validation: a second one would take that for the weights.
+        if sum(isinstance(callback, WeightAveraging) for callback in self.trainer.callbacks) > 1:  # type: ignore[attr-defined]
+            cure = "leave one of EMA, SWA and the callbacks of their kind"
+            raise UserError(f"model.regularization: only one average of the weights can be evaluated; {cure}")
 
     def on_train_epoch_start(self) -> None:
         # A resumed run draws in its epochs (for dropout, say) what it would have drawn without the stop.
@@ -347,6 +352,11 @@ class Classifier(LightningModule):
         unset = getattr(self.scheduler, "keywords", {}).get("total_steps", 0) is None
         with blamed_on("model.scheduler"):
             return self.scheduler(optimizer, **({"total_steps": total_steps} if unset else {}))
+
+    def validations(self, epochs: int) -> int:
+        """How often a run of so many epochs validates."""
+        trainer = self._trainer  # None before there is one
+        return epochs // ((trainer and trainer.check_val_every_n_epoch) or 1)
 
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():

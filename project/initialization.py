@@ -216,19 +216,25 @@ class LSUV(Orthogonal):
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
         unmoved = []
         for name, layer, _ in weight_layers(network):
-            variance = output_of(layer, network, images_NCHW).var().item()
+            output = output_of(layer, network, images_NCHW)
+            if output is None:
+                unmoved.append(name)
+                continue
+            variance = output.var().item()
             for _ in range(self.max_trials):
                 if variance == 0 or abs(variance - 1) <= self.tolerance:
                     break
                 kept = copy.deepcopy(layer.state_dict())
                 set_weight(layer, layer.weight.detach() / math.sqrt(variance))
-                before, variance = variance, output_of(layer, network, images_NCHW).var().item()
+                output = output_of(layer, network, images_NCHW)
+                before, variance = variance, variance if output is None else output.var().item()
                 if abs(variance - before) < LEAST_MOVE * abs(before - 1):
                     layer.load_state_dict(kept)
                     unmoved.append(name)
                     break
         if unmoved:
-            note(f"LSUV: leaves {listed(unmoved)} alone: scaling the weights there does not change what comes out")
+            why = "scaling the weights there does not change what comes out, or nothing is seen to come out"
+            note(f"LSUV: leaves {listed(unmoved)} alone: {why}")
 
 
 class PatchWhitening(He):
@@ -248,9 +254,16 @@ class PatchWhitening(He):
         super().__init__(distribution)
         self.eps, self.frozen = in_range("model.initialization: eps", eps, "(0, inf)"), frozen
 
+    def __call__(self, network: nn.Module) -> None:
+        super().__call__(network)
+        # Here, since the optimizer may be made before `adapt`.
+        if self.frozen and (first := first_convolution(network)):
+            for parameter in first.parameters():
+                parameter.requires_grad_(parameter.ndim == 1)
+
     def adapt(self, network: nn.Module, images_NCHW: Tensor) -> None:
-        first = next((layer for _, layer, _ in weight_layers(network)), None)
-        if not isinstance(first, nn.Conv2d) or first.groups != 1:
+        first = first_convolution(network)
+        if first is None:
             note(f"PatchWhitening: {type(network).__name__} does not begin with a convolution, and starts like He")
             return
         patches_NDL = nn.functional.unfold(images_NCHW, first.kernel_size)
@@ -262,13 +275,17 @@ class PatchWhitening(He):
         weight = first.weight.detach().clone()
         weight[: len(chosen)] = chosen.view(-1, *weight.shape[1:])
         set_weight(first, weight)
-        for parameter in first.parameters():
-            parameter.requires_grad_(not (self.frozen and parameter.ndim > 1))
+
+
+def first_convolution(network: nn.Module) -> nn.Conv2d | None:
+    """The layer that a network begins with, where it is a convolution of all channels."""
+    first = next((layer for _, layer, _ in weight_layers(network)), None)
+    return first if isinstance(first, nn.Conv2d) and first.groups == 1 else None
 
 
 @torch.no_grad()
-def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor:
-    """A layer's outputs for these images; the network stays as it was."""
+def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tensor | None:
+    """A layer's outputs for these images; the network stays as it was. None where it is not called, as within attention."""
     seen: list[Tensor] = []
     # Copied, since the activation may work in place.
     handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
@@ -278,4 +295,4 @@ def output_of(layer: nn.Module, network: nn.Module, images_NCHW: Tensor) -> Tens
     finally:
         handle.remove()
         network.train(training)
-    return seen[0]
+    return seen[0] if seen else None

@@ -218,7 +218,7 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
     Where the network has normalization layers of its own, the chosen one takes their place; where it has none, one
     follows every convolution and fully connected layer but the last.
     """
-    modules = list(network.named_modules())
+    modules = [(path, module) for path, module in network.named_modules() if not within_attention(path, network)]
     own = [(path, module) for path, module in modules if isinstance(module, NORMALIZATION_LAYERS)]
     replaceable = [(path, module) for path, module in own if not isinstance(module, nn.LayerNorm)]
     if own and not replaceable:
@@ -237,6 +237,14 @@ def normalize(network: nn.Module, normalization: Normalization) -> None:
                 cure = "return a module, such as nn.BatchNorm2d(channels_of(layer)), or None"
                 raise UserError(f"model.normalization: {type(normalization).__name__}.after returns {after}; {cure}")
             network.set_submodule(path, nn.Sequential(layer, like(layer, after)))
+
+
+def within_attention(path: str, network: nn.Module) -> bool:
+    """Whether a module is a part of PyTorch's attention, which reads its parts' weights instead of calling them."""
+    names = path.split(".")[:-1]
+    return any(
+        isinstance(network.get_submodule(".".join(names[:end])), nn.MultiheadAttention) for end in range(len(names) + 1)
+    )
 
 
 def like(layer: nn.Module, new: nn.Module) -> nn.Module:

@@ -55,12 +55,12 @@ class Muon(Optimizer):
         params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         groups = [{**group, "params": list(group["params"])} for group in groups]  # a generator can be read once only
-        matrices = [p for group in groups for p in group["params"] if p.ndim >= 2]
+        matrices = [p for group in groups for p in group["params"] if is_matrix(p)]
         head = matrices[-1] if len(matrices) > 1 else None
         split = []
         for group in groups:
             for orthogonal in (True, False):
-                chosen = [p for p in group["params"] if (p.ndim >= 2 and p is not head) == orthogonal]
+                chosen = [p for p in group["params"] if (is_matrix(p) and p is not head) == orthogonal]
                 if chosen:
                     rate = group.get("lr", lr) if orthogonal else adam_lr
                     split.append({**group, "params": chosen, "orthogonal": orthogonal, "lr": rate})
@@ -100,6 +100,11 @@ class Muon(Optimizer):
         square = state["square"].lerp_(gradient.square(), 1 - beta2)
         root = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
         return mean / (1 - beta1 ** state["step"]) / root
+
+
+def is_matrix(parameter: Tensor) -> bool:
+    """Whether a parameter has several rows and columns; the lengths of weight normalization, (O, 1, 1, 1), have not."""
+    return parameter.ndim >= 2 and parameter.numel() > max(parameter.shape)
 
 
 def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:

@@ -44,8 +44,8 @@ class Regularizer(ABC):
         """Lightning callbacks that carry the strategy out."""
         return []
 
-    def acts_within(self, epochs: int) -> bool:
-        """Whether a run of so many epochs is long enough for the callbacks to have any effect."""
+    def acts_within(self, epochs: int, validations: int) -> bool:
+        """Whether a run of so many epochs and validations is long enough for the callbacks to have any effect."""
         return True
 
 
@@ -298,8 +298,8 @@ class EarlyStopping(Regularizer):
         mode = "max" if self.monitor.endswith("accuracy") else "min"
         return [lightning_callbacks.EarlyStopping(self.monitor, patience=self.patience, mode=mode)]
 
-    def acts_within(self, epochs: int) -> bool:
-        return self.patience + 1 < epochs
+    def acts_within(self, epochs: int, validations: int) -> bool:
+        return self.patience + 1 < validations
 
 
 class EMA(Regularizer):
@@ -319,7 +319,7 @@ class EMA(Regularizer):
     def callbacks(self) -> list[Callback]:
         return [lightning_callbacks.WeightAveraging(avg_fn=get_ema_avg_fn(self.decay))]
 
-    def acts_within(self, epochs: int) -> bool:
+    def acts_within(self, epochs: int, validations: int) -> bool:
         return self.decay >= 0.1  # less leaves the weights next to as they are
 
 
@@ -339,5 +339,5 @@ class SWA(Regularizer):
     def callbacks(self) -> list[Callback]:
         return [EpochAveraging(self.first_epoch - 1)]
 
-    def acts_within(self, epochs: int) -> bool:
+    def acts_within(self, epochs: int, validations: int) -> bool:
         return self.first_epoch < epochs

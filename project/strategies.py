@@ -37,6 +37,7 @@ from project.support.optimizer_trials import (
     LEAST_SHARE,
     changed_gradient,
     rates_within,
+    reads_weight_decay,
     steps_like_plain_sgd,
     weights_in,
 )
@@ -229,10 +230,12 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
     if scheduler is None:
         return
     name, count = f"{type(scheduler).__name__} schedule", steps if steps_each_batch(scheduler) else epochs
-    rates = rates_within(optimizer, scheduler, count, classifier.network)
+    lowers = isinstance(scheduler, ReduceLROnPlateau)
+    changes = classifier.validations(count) if lowers else count
+    rates = rates_within(optimizer, scheduler, changes, classifier.network)
     if max(rates) - min(rates) > LEAST_MOVE * max(rates):
         shown = f"lr {rates[0]:.2g} first, {max(rates):.2g} highest, {rates[-1]:.2g} last"
-        if isinstance(scheduler, ReduceLROnPlateau):
+        if lowers:
             shown = f"lowers the rate where {monitored(scheduler)} stops improving"
         yield Strategy(name, shown)
     else:
@@ -251,7 +254,10 @@ def optimization(classifier: Classifier, epochs: int, steps: int, remarks: list[
 def weight_decay(classifier: Classifier) -> Iterator[Strategy]:
     groups = classifier.build_optimizer().param_groups
     decayed = [group for group in groups if group.get("weight_decay", 0) >= LEAST_DECAY]
-    if (weights := weights_in(decayed, classifier.network)) >= LEAST_SHARE * weights_in(groups, classifier.network):
+    enough = LEAST_SHARE * weights_in(groups, classifier.network)
+    if (weights := weights_in(decayed, classifier.network)) >= enough and reads_weight_decay(
+        classifier.make_optimizer, classifier.network
+    ):
         factors = ", ".join(sorted({f"{group['weight_decay']:g}" for group in decayed}))
         yield Strategy("weight decay", f"{factors} on {weights:,} weights")
 
@@ -278,7 +284,7 @@ def regularizers(classifier: Classifier, network: Observation, epochs: int, rema
                 on_loss(regularizer, network),
                 on_batch(regularizer, network.images_NCHW, classifier.num_classes),
                 changed_gradient(regularizer.change_gradients),
-                on_training(regularizer, epochs, remarks),
+                on_training(regularizer, epochs, classifier.validations(epochs), remarks),
             )
         except UserError:
             raise
@@ -329,18 +335,18 @@ def on_batch(regularizer: Regularizer, images_NCHW: Tensor, classes: int) -> str
     )
 
 
-def on_training(regularizer: Regularizer, epochs: int, remarks: list[str]) -> str | None:
+def on_training(regularizer: Regularizer, epochs: int, validations: int, remarks: list[str]) -> str | None:
     callbacks = regularizer.callbacks()
     names = ", ".join(type(callback).__name__ for callback in callbacks)
     if not callbacks:
         return None
-    if not regularizer.acts_within(epochs):
-        remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
-        return None
-    if not all(type(callback).__module__.startswith(("project.", "pytorch_lightning.")) for callback in callbacks):
+    if type(regularizer).__module__ != Regularizer.__module__:  # one of a student's own, whatever its callbacks are
         remarks.append(
             f"{type(regularizer).__name__}: nobody can see before the training what {names} will do: it does not count"
         )
+        return None
+    if not regularizer.acts_within(epochs, validations):
+        remarks.append(f"{type(regularizer).__name__}: does nothing within {epochs} epochs: it counts for nothing")
         return None
     return f"in the training: {names}"
 

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelSummary
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import get_worker_info
 from torchvision.ops import StochasticDepth
@@ -26,7 +27,7 @@ from project.data import ImageData
 from project.datasets.glyphs import Glyphs
 from project.initialization import He, Initialization
 from project.networks import ConvNet
-from project.optimization import SAM, OneCycle
+from project.optimization import SAM, OneCycle, Plateau
 from project.regularization import (
     EMA,
     L1,
@@ -682,6 +683,43 @@ def test_a_regularizer_counts_if_it_changes_something(regularizer, counts, data)
     assert len(said) == (not counts) and all("counts for nothing" in remark for remark in said)
 
 
+@pytest.mark.parametrize(("every", "counts"), [(1, True), (4, False)])
+def test_what_waits_for_validations_counts_where_there_are_enough(every, counts, data):
+    waiting = {"regularization": [EarlyStopping(patience=3)], "scheduler": functools.partial(Plateau, patience=2)}
+    classifier = Classifier(ConvNet, PLAIN, **waiting)
+    classifier.trainer = Trainer(max_epochs=15, accelerator="cpu", check_val_every_n_epoch=every, logger=False)
+    found = census(classifier, data, epochs=15, steps=75)
+    assert bool(names(found, "regularization")) == bool(names(found, "optimization")) == counts
+
+
+class Summarizes(Regularizer):
+    def callbacks(self):
+        return [ModelSummary()]
+
+
+class NeverStops(EarlyStopping):
+    def __init__(self):
+        super().__init__(patience=1000)
+
+    def acts_within(self, epochs):
+        return True
+
+
+@pytest.mark.parametrize("regularizer", [Summarizes(), NeverStops()])
+def test_callbacks_of_a_regularizer_of_one_s_own_do_not_count_whoever_wrote_them(regularizer, data):
+    found = taken(data, regularization=[regularizer])
+    assert not names(found, "regularization")
+    assert any("nobody can see before the training what" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "reads"), [(Rprop, False), (SGD, True), (Adam, True), (AdamW, True), (SAM, True)]
+)
+def test_weight_decay_counts_where_the_optimizer_reads_it(optimizer, reads, data):
+    found = taken(data, optimizer=functools.partial(optimizer, lr=1e-4), regularization=[WeightDecay()])
+    assert ("weight decay" in names(found, "regularization")) == reads
+
+
 def test_l2_is_as_weak_as_weight_decay_of_twice_its_factor(data):
     for factor in (0.9e-6, 1.1e-6):
         for network in (Own, own(draw=functools.partial(nn.init.normal_, std=1e-4))):
@@ -710,7 +748,7 @@ def test_what_is_too_weak_to_count_is_written_down():
     of_settings = [trials.LEAST_DIFFERENCE, census.LEAST_MOVE, trials.LEAST_SHARE, census.LEAST_DECAY]
     of_training = [0.1, census.LEAST_SMOOTHING, census.LEAST_CHANGE, trials.LEAST_DIFFERENCE]
     assert written == pytest.approx([*of_settings, *of_training, LEAST_DRAWN, comparison.LEAST])
-    assert EMA(0.1).acts_within(15) and not EMA(0.099).acts_within(15)
+    assert EMA(0.1).acts_within(15, 15) and not EMA(0.099).acts_within(15, 15)
     assert f"first {trials.STEPS_TRIED} steps" in table and f"norm 1 or {trials.LARGE_GRADIENT} " in table
 
 

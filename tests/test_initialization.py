@@ -224,6 +224,36 @@ def test_lsuv_leaves_weights_alone_whose_scale_makes_no_difference(capsys):
     assert output_of(network.head, network, torch.randn(64, 3, 32, 32) * 5).var().item() == pytest.approx(1, abs=0.2)
 
 
+class Idle(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.idle, self.head = nn.Conv2d(3, 8, 4, stride=4), nn.Linear(3, 3), nn.Linear(8, 10)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, images_NCHW):
+        x_NTC = self.stem(images_NCHW).flatten(2).transpose(1, 2)
+        return self.head(self.attention(x_NTC, x_NTC, x_NTC)[0].mean(1))
+
+
+def test_lsuv_leaves_layers_alone_that_are_not_called(capsys):
+    network, strategy, images_NCHW = Idle(), LSUV(), torch.randn(64, 3, 32, 32) * 5
+    strategy(network)
+    strategy.adapt(network, images_NCHW)
+    assert "LSUV: leaves idle and attention.out_proj alone" in capsys.readouterr().err
+    assert output_of(network.stem, network, images_NCHW).var().item() == pytest.approx(1, abs=0.011)
+
+
+def test_frozen_filters_are_frozen_before_they_are_set():
+    network, strategy = ConvNet(width=54), PatchWhitening(frozen=True)
+    strategy(network)
+    learning = {name for name, p in network.named_parameters() if p.requires_grad}
+    drawn = next(layer for _, layer, _ in weight_layers(network)).weight.clone()
+    strategy.adapt(network, torch.randn(50, 3, 32, 32))
+    first = next(layer for _, layer, _ in weight_layers(network))
+    assert not first.weight.requires_grad and not torch.equal(first.weight, drawn)
+    assert learning == {name for name, p in network.named_parameters() if p.requires_grad}
+
+
 def test_the_first_layer_whitens_patches_of_the_images():
     torch.manual_seed(0)
     smooth = nn.functional.interpolate(torch.randn(200, 3, 8, 8), 32, mode="bilinear")  # neighbours are alike

@@ -167,6 +167,24 @@ def test_tokens_are_left_alone_and_that_is_said(capsys):
     assert classifier(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
+class Attentive(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.patches, self.attention = nn.Conv2d(3, 16, 8, stride=8), nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, num_classes)
+
+    def forward(self, images_NCHW):
+        x_NTC = self.patches(images_NCHW).flatten(2).transpose(1, 2)
+        return self.head((x_NTC + self.attention(x_NTC, x_NTC, x_NTC)[0]).mean(1))
+
+
+@pytest.mark.parametrize("normalization", [BatchNormalization(), WeightNormalization()])
+def test_attention_is_left_as_it_is(normalization):
+    network = Classifier(Attentive, torch.optim.SGD, normalization=normalization).network
+    assert type(network.get_submodule("attention.out_proj")) is type(nn.MultiheadAttention(16, 2).out_proj)
+    assert network(torch.randn(4, 3, 32, 32)).shape == (4, 10)
+
+
 def test_what_finds_no_place_is_told(capsys):
     Classifier(MLP, SGD, normalization=InstanceNormalization())
     said = capsys.readouterr().err

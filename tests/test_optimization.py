@@ -181,6 +181,12 @@ def test_muon_takes_a_convolution_as_a_matrix_and_moves_the_rest_as_adam_does():
     torch.testing.assert_close(found, expected)
 
 
+def test_muon_moves_lengths_of_weight_normalization_as_adam_does():
+    lengths, directions = torch.nn.Parameter(torch.ones(4, 1, 1, 1)), torch.nn.Parameter(torch.ones(4, 3, 3, 3))
+    groups = Muon([lengths, directions, torch.nn.Parameter(torch.ones(2, 4))]).param_groups
+    assert [p for group in groups if group["orthogonal"] for p in group["params"]] == [directions]
+
+
 def test_orthogonalized_brings_singular_values_near_1_and_keeps_the_directions():
     matrix = gradients((12, 40), 1)[0]
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)

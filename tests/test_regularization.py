@@ -27,6 +27,7 @@ from project.regularization import (
     StochasticDepth,
     WeightDecay,
 )
+from project.support.errors import UserError
 from project.training.command_line import run
 
 
@@ -220,6 +221,17 @@ def test_swa_validates_the_weights_themselves_until_there_is_a_mean(tmp_path, mo
     assert rows[0][3]["val/loss"] != rows[1][3]["val/loss"]
 
 
+OWN_AVERAGE = '{"class_path": "project.support.weight_averaging.EpochAveraging", "init_args": {"first_epoch": 1}}'
+
+
+@pytest.mark.parametrize("second", ["--model.regularization+=SWA", f"--trainer.callbacks+={OWN_AVERAGE}"])
+def test_of_two_averages_only_one_can_be_evaluated(second, tmp_path):
+    settings = ["--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}", "--model.regularization+=EMA"]
+    with pytest.raises(UserError, match="only one average of the weights can be evaluated; leave one of EMA"):
+        run(["fit", *settings, second])
+    assert not any(tmp_path.iterdir())
+
+
 def test_early_stopping_stops(tmp_path, monkeypatch):
     stopping = '{"class_path": "project.regularization.EarlyStopping", "init_args": {"patience": 1}}'
     still = "--model.optimizer.lr=1e-30"  # the loss stays the same, to the last digit
@@ -233,7 +245,5 @@ def test_early_stopping_stops(tmp_path, monkeypatch):
     [lambda: L1(-1), lambda: Dropout(1.5), lambda: Mixup(0), lambda: SWA(0), lambda: EMA(2), lambda: EarlyStopping(0)],
 )
 def test_values_out_of_range_are_told(wrong):
-    from project.support.errors import UserError
-
     with pytest.raises(UserError, match="model.regularization"):
         wrong()

@@ -11,6 +11,11 @@ from project.augmentation import Augmentation, Placement
 from project.batches.base import Batches
 from project.datasets.source import Split
 from project.support.errors import UserError
+from project.support.seeds import IMAGE_BY_IMAGE, spread
+
+MOST = (
+    2.0  # of an image from 0 to 1: noise may carry it beyond 1, where it is cut off; what goes on to 255 is a mistake
+)
 
 
 class StreamedBatches(Batches):
@@ -61,32 +66,35 @@ class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
         numbers_N, seed, epoch = batch
         images_NHWC = self.split.images_NHWC[numbers_N]
         generator = torch.Generator().manual_seed(seed)
-        for augment in self.augmentation:
-            if isinstance(augment, Placement):
-                images_NHWC = augment(images_NHWC, generator, numbers_N, epoch)
-            elif isinstance(augment, Augmentation):
-                images_NHWC = augment(images_NHWC, generator)
-            else:
-                images_NHWC = each_image(augment, images_NHWC, seed)
+        with torch.random.fork_rng(devices=[]):
+            # torchvision draws from the global generator; one after the other, no two transforms draw the same.
+            torch.manual_seed(spread(seed, 0, IMAGE_BY_IMAGE))
+            for augment in self.augmentation:
+                if isinstance(augment, Placement):
+                    images_NHWC = augment(images_NHWC, generator, numbers_N, epoch)
+                elif isinstance(augment, Augmentation):
+                    images_NHWC = augment(images_NHWC, generator)
+                else:
+                    images_NHWC = each_image(augment, images_NHWC)
         return images_NHWC, self.split.labels_N[numbers_N]
 
 
-def each_image(transform: Callable[[Tensor], Tensor], images_NHWC: Tensor, seed: int) -> Tensor:
+def each_image(transform: Callable[[Tensor], Tensor], images_NHWC: Tensor) -> Tensor:
     """Call a transform with each image, (C, H, W); it may return floating-point numbers from 0 to 1 instead of uint8.
 
-    Raises UserError where it returns images of another shape.
+    Raises UserError where it returns images of another shape, or floating-point numbers that are far beyond 1.
     """
     images_NCHW = images_NHWC.permute(0, 3, 1, 2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # torchvision draws from the global generator
-        changed = [transform(image_CHW) for image_CHW in images_NCHW]
+    changed, name = [transform(image_CHW) for image_CHW in images_NCHW], type(transform).__name__
     for image_CHW in changed:
         if image_CHW.shape != images_NCHW.shape[1:]:
             c, h, w = images_NCHW.shape[1:]
             given = "x".join(map(str, image_CHW.shape))
-            name = type(transform).__name__
             raise UserError(f"data.augmentation: {name} makes images of {given}; they must stay {c}x{h}x{w}")
     changed_NCHW = torch.stack(changed)
     if changed_NCHW.is_floating_point():
+        if changed_NCHW.numel() and (most := changed_NCHW.max().item()) > MOST:
+            said = f"returns floating-point numbers up to {most:.4g}, which are from 0 to 1 here"
+            raise UserError(f"data.augmentation: {name} {said}; divide by 255, or return uint8")
         changed_NCHW = (changed_NCHW * 255).round_().clamp_(0, 255).to(torch.uint8)
     return changed_NCHW.permute(0, 2, 3, 1).contiguous()

@@ -1,7 +1,7 @@
 """Optimizers, schedules and changes of gradients tried out on their own: what each does to small problems."""
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,20 @@ LEAST_SHARE = 0.01  # of a network's weights, on which a schedule or weight deca
 ROUNDING = 2.0**-22  # of a weight, relative
 
 
-def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> bool:
-    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would, at whatever rate.
+class Step(NamedTuple):
+    """What an optimizer's step did to the weights of a small problem."""
 
-    They have as many dimensions as those of the network: some optimizers treat matrices or convolutions alone otherwise.
+    optimizer: Optimizer
+    weights: list[nn.Parameter]
+    before: list[Tensor]
+    gradients: tuple[Tensor, ...]
+
+
+def steps_tried(make: Callable[..., Optimizer], network: nn.Module, **settings: Any) -> Iterator[Step]:
+    """Steps of an optimizer on a small problem, always the same one.
+
+    Its weights have as many dimensions as those of the network: some optimizers treat matrices or convolutions alone
+    otherwise. `settings` are those of their parameter group.
     """
     dimensions = {p.ndim for p in network.parameters() if p.requires_grad}
     generator = torch.Generator().manual_seed(0)
@@ -38,22 +48,37 @@ def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> 
             value.backward()
         return value.item()
 
+    optimizer = make([{"params": weights} | settings])  # as a classifier gives them
+    # Without gradients, a step counts for nobody who counts the steps of a training.
+    optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
+    for _ in range(STEPS_TRIED):
+        before, gradients = [w.detach().clone() for w in weights], torch.autograd.grad(loss(), weights)
+        optimizer.step(closure)
+        yield Step(optimizer, weights, before, gradients)
+
+
+def steps_like_plain_sgd(make: Callable[..., Optimizer], network: nn.Module) -> bool:
+    """Whether an optimizer moves the weights of a small problem just as SGD without momentum would, at whatever rate."""
     taken: list[Tensor] = []
     try:
-        optimizer = make([{"params": weights}])  # as a classifier gives them
-        # Without gradients, a step counts for nobody who counts the steps of a training.
-        optimizer.register_step_post_hook(lambda *_: optimizer.zero_grad())
-        for _ in range(STEPS_TRIED):
-            before, rows = [w.detach().clone() for w in weights], list[Tensor]()
-            gradients = torch.autograd.grad(loss(), weights)
-            optimizer.step(closure)
-            for w, b, gradient in zip(weights, before, gradients):
-                rate = rate_of(w, optimizer)
+        for step in steps_tried(make, network):
+            rows = list[Tensor]()
+            for w, b, gradient in zip(step.weights, step.before, step.gradients):
+                rate = rate_of(w, step.optimizer)
                 rows.append(torch.stack([w.detach() - b, rate * gradient, rate * b, b]).flatten(1).double())
             taken.append(torch.cat(rows, 1))
     except Exception:  # what cannot be tried shows nothing
         return True
     return not torch.cat(taken, 1).isfinite().all() or are_plain_sgd(taken)  # nor does what explodes at once
+
+
+def reads_weight_decay(make: Callable[..., Optimizer], network: nn.Module) -> bool:
+    """Whether an optimizer moves the weights of a small problem otherwise where their group has weight decay."""
+    try:
+        (*_, without), (*_, decayed) = (steps_tried(make, network, weight_decay=decay) for decay in (0.0, 1.0))
+    except Exception:  # what cannot be tried shows nothing
+        return False
+    return any(not torch.equal(*pair) for pair in zip(without.weights, decayed.weights))
 
 
 def rate_of(weight: nn.Parameter, optimizer: Optimizer) -> float:

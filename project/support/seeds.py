@@ -7,6 +7,7 @@ import torch
 
 # Streams of an epoch: the network's draws (dropout), and the order of the images. Those of its batches follow, from 1.
 NETWORK, ORDER = -1, 0
+IMAGE_BY_IMAGE = 1  # of a batch's seed: what is drawn image by image, apart from what is drawn for the whole batch
 
 
 def spread(seed: int, epoch: int, stream: int) -> int:

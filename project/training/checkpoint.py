@@ -4,17 +4,21 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from project.classifier import Classifier
+from project.classifier import Classifier, accepted_arguments
 from project.support.errors import UserError
 from project.support.wording import did_you_mean
 from project.training.configuration import Settings
 
 NAMES = ("best", "last")  # in the folder of the run whose config.yaml is given
+
+SOME_STEPS = 100  # of a schedule that only has to tell its first rate
+HOW_FAST = {"fused", "foreach", "capturable", "differentiable"}  # settings that change no number
 
 
 def checkpoint_file(named: str | None, command: str, configs: Sequence[str]) -> str | None:
@@ -68,11 +72,29 @@ def check_fits(checkpoint: str, model: Classifier, to_train: bool) -> None:
             said = f"{name.removeprefix('network.')} is {there} in it, and {here} here"
             raise UserError(f"--ckpt_path {checkpoint}: from another network: {said}; {cure}")
     if to_train:
-        wanted = model.build_optimizer().state_dict()["param_groups"]
+        optimizer = model.build_optimizer()
+        with suppress(Exception):  # the training will say what is wrong with its schedule
+            model.build_scheduler(optimizer, SOME_STEPS)
+        wanted = optimizer.state_dict()["param_groups"]
         if [len(group["params"]) for group in wanted] != [len(group["params"]) for group in groups] or any(
             set(group) - set(other) for group, other in zip(wanted, groups)
         ):
             raise UserError(f"--ckpt_path {checkpoint}: from a training with another optimizer; {cure}")
+        for group, other in zip(wanted, groups):
+            for name, here in settings_of(group, model).items():
+                if (there := settings_of(other, model).get(name, here)) != here:
+                    said = f"its optimizer goes on with {name} {there}, and not with {here}"
+                    raise UserError(f"--ckpt_path {checkpoint}: {said}; ask for the same, or train anew without it")
+
+
+def settings_of(group: dict[str, Any], model: Classifier) -> dict[str, Any]:
+    """The settings of a parameter group that no step and no schedule changes, and of its rate the one that the schedule began with."""
+    cycled = {"lr", *(("momentum", "betas") if "max_momentum" in group else ())}
+    fixed = accepted_arguments(model.optimizer) - cycled - HOW_FAST
+    found = {name: value for name, value in group.items() if name in fixed and isinstance(value, int | float | tuple)}
+    of_schedule = group.get("max_lr", group.get("initial_lr"))
+    rate = group["lr"] if of_schedule is None and model.scheduler is None else of_schedule
+    return found | ({} if rate is None else {"lr": float(rate)})
 
 
 def size(weight: Any) -> str:

@@ -26,6 +26,14 @@ def test_a_stratified_split_has_the_size_asked_for(size):
     assert len(stratified_split(labels_N, size, seed=0)[1]) == size
 
 
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_a_class_of_several_is_on_both_sides_of_a_split_where_its_size_allows(share):
+    labels_N = torch.tensor([0] * 80 + [1, 1, 2, 2, 3, 3, 4])
+    rest, part = stratified_split(labels_N, round(share * len(labels_N)), seed=3)
+    assert {0, 1, 2, 3} <= set(labels_N[part].tolist()) and {0, 1, 2, 3} <= set(labels_N[rest].tolist())
+    assert len(part) == round(share * len(labels_N)) and len(rest) + len(part) == len(labels_N)
+
+
 def test_tensor_folder_gives_back_what_was_written(tmp_path):
     split = Split(torch.randint(0, 256, (5, 4, 4, 3), dtype=torch.uint8), torch.arange(5))
     TensorFolder.write(tmp_path, ["a", "b"], {"train": split, "test": (split.images_NHWC, None)})

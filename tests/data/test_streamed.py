@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from project.augmentation import AlternatingFlip, ColorJitter, RandomCrop
+from project.augmentation import AlternatingFlip, ColorJitter, RandomCrop, RandomHorizontalFlip
 from project.batches.in_memory import ResidentBatches
 from project.batches.worker_processes import StreamedBatches
 from project.data import ImageData
@@ -61,6 +61,28 @@ def test_an_epoch_goes_on_where_it_was_stopped(kind, augmentation):
 def test_copies_of_an_image_get_draws_of_their_own():
     images_NCHW, _ = made(StreamedBatches, CROPS, split(96, one_image=True), num_workers=2)
     assert len({image.numpy().tobytes() for image in images_NCHW}) > 60, "81 shifts, mirrored or not"
+
+
+@pytest.mark.parametrize("first", [v2.RandomHorizontalFlip(), RandomHorizontalFlip()])
+def test_transforms_draw_apart_from_each_other_and_from_those_of_a_batch(first):
+    flipped = [first, v2.RandomVerticalFlip()]
+    images_NCHW, _ = made(StreamedBatches, flipped, split(96, one_image=True), num_workers=0)
+    assert len({image.numpy().tobytes() for image in images_NCHW}) == 4, "mirrored or not, and turned over or not"
+
+
+def brightened(image):
+    return (image * 1.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def test_floats_that_go_beyond_1_are_told():
+    plain, noisy = (
+        made(StreamedBatches, [v2.Lambda(change)]) for change in (brightened, lambda image: image * 1.5 / 255)
+    )
+    assert torch.equal(plain[0], noisy[0]), "what is a little beyond is cut off"
+    with pytest.raises(
+        UserError, match="Lambda returns floating-point numbers up to .*; divide by 255, or return uint8"
+    ):
+        made(StreamedBatches, [v2.Lambda(lambda image: image.float())])
 
 
 def test_floating_point_images_are_normalised_like_all_others():

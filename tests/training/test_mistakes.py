@@ -12,8 +12,14 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 
 from main import main
+from project.classifier import Classifier
+from project.networks import MLP
+from project.optimization import Cosine, CosineRestarts, Cyclic, OneCycle, Plateau, Polynomial, WarmupCosine
+from project.training.checkpoint import settings_of
 from project.training.class_aliases import FULL_NAMES, MODULES
 from project.training.command_line import complete_config
 from project.training.parser_errors import PLACES
@@ -95,6 +101,12 @@ def test_a_file_that_is_no_checkpoint_is_told(command, trained, told, tmp_path):
             "from another network: stem.1.weight is missing in it",
         ),
         ("fit", ["--model.optimizer=AdamW", "--trainer.max_epochs=2"], "from a training with another optimizer"),
+        ("fit", ["--model.optimizer.lr=0.0625", "--trainer.max_epochs=2"], ", and not with 0.0625; ask for the same"),
+        (
+            "fit",
+            ["--model.optimizer.momentum=0.5", "--trainer.max_epochs=2"],
+            "goes on with momentum 0.0, and not with 0.5",
+        ),
         ("fit", [], "no epoch is left to train; give a higher trainer.max_epochs"),
     ],
 )
@@ -103,6 +115,24 @@ def test_a_checkpoint_of_another_run_is_told(command, change, expected, trained,
     checkpoint = str(trained / "checkpoints" / "last.ckpt")
     assert expected in told(command, *BASE, *change, f"--ckpt_path={checkpoint}")
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+
+
+OWN_SCHEDULES = (Cosine, CosineRestarts, WarmupCosine, OneCycle, Cyclic, Polynomial)
+SCHEDULES = [
+    functools.partial(kind, total_steps=20) for kind in (*OWN_SCHEDULES, functools.partial(OneCycleLR, max_lr=1))
+]
+
+
+@pytest.mark.parametrize("scheduler", [None, Plateau, functools.partial(ExponentialLR, gamma=0.5), *SCHEDULES], ids=str)
+def test_no_step_of_a_schedule_makes_its_settings_others(scheduler):
+    model = Classifier(MLP, functools.partial(SGD, lr=0.1, momentum=0.9), scheduler=scheduler)
+    optimizer = model.build_optimizer()
+    schedule = model.build_scheduler(optimizer, 20)
+    at_first = settings_of(copy.deepcopy(optimizer.param_groups[0]), model)
+    for _ in range(7 if schedule else 0):
+        optimizer.step()
+        schedule.step(*([1.0] if scheduler is Plateau else []))
+    assert settings_of(optimizer.param_groups[0], model) == at_first and at_first["weight_decay"] == 0
 
 
 def test_a_run_that_goes_on_does_so_in_its_own_folder_and_curves(trained, tmp_path, capsys):
