@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A terminal sees how far it is; a log stays short.
+BRIEF = $$([ -t 2 ] || echo --quiet) --disable-pip-version-check
 
 .PHONY: quickstart test clean
 
@@ -14,16 +16,16 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs Python's venv module: on Debian, apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs Python's venv module: on Debian, apt-get install python3-venv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV): some GB, some minutes ..."
-	$(BIN)/python -m pip install --quiet -e .
+	@$(BIN)/python -m pip install $(BRIEF) -e .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV): some GB, some minutes ..."
-	$(BIN)/python -m pip install --quiet -e .[dev,ray]
+	@$(BIN)/python -m pip install $(BRIEF) -e .[dev,ray]
 	@touch $@ $(VENV)/installed
 
 clean:

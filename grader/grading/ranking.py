@@ -38,6 +38,7 @@ class Entry(BaseModel):
     Attributes:
         rank: 1 is the best; equal accuracies have equal ranks. None for what has no accuracy, and of staff.
         rank_low, rank_high: The best and the worst rank among those whose intervals overlap with this one's.
+        tier: Whose code ran; empty where nothing did.
         accuracy: Of the median of the first trainings, as many for everybody, in [0, 1].
         accuracy_low, accuracy_high: Its 95 % Wilson interval.
         seeds: How many trainings that is the median of.
@@ -166,7 +167,8 @@ def place(ranked: list[Entry], best: int) -> None:
 
 def entry(graded: Graded, said: Verdict, rules: Rules, given: dict[str, Any] | None = None) -> Entry:
     """An entry without a rank. `given` are the points for its report and conclusion."""
-    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=graded.tier, digest=graded.digest)
+    tier = graded.tier if graded.measurements else ""  # it says whose code ran
+    made = Entry(student=graded.student, name=graded.name, verdict=said.name, tier=tier, digest=graded.digest)
     made.flags, made.reason, made.source = said.flags, said.publicly or said.reason, graded.source
     made.known_as, made.staff, made.points = graded.known_as, is_staff(graded, rules), given
     made.bonus = given["report"] + given["conclusion"] if given else 0.0

@@ -16,7 +16,7 @@ from grader.intake.blanking import blanked
 from grader.intake.grammar import CLASS_LISTS, VALUES, derive, shown
 from grader.intake.reports import DOCUMENTS, NOTEBOOK, documents, is_all_text, length, suffix
 from grader.intake.strict_yaml import StrictYamlError
-from grader.intake.submission import MAX_DOCUMENT_BYTES, Submission, identity, safe_id
+from grader.intake.submission import LONE_NOTEBOOK, MAX_DOCUMENT_BYTES, Submission, identity, safe_id
 from grader.intake.time_sources import BY_MARK
 from grader.rules import Rules
 from grader.safe_text import printable
@@ -96,6 +96,11 @@ def look(submission: Submission, max_epochs: int, texts: Mapping[str, str] | Non
     """All findings, whatever other rules make of them. `texts` are those of PDFs and DOCX, as far as they were read."""
     if submission.unusable:
         mend = "hand in a folder, zip or tar of plain files"
+        if submission.unusable == LONE_NOTEBOOK:
+            mend = (
+                "hand in the archive that its last cells pack; "
+                "of another, `python -m grader import NOTEBOOK` makes a folder to pack"
+            )
         yield Finding(printable(submission.source.name), submission.unusable, mend)
         return
     of_config = list(check_config(submission, max_epochs))

@@ -43,6 +43,8 @@ MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
 SINCE_1980 = 1980  # the year of what says no time in a zip
 NO_DATA = "hand in no weights and no data"
+NOT_PACKED = "neither a folder nor a zip or tar archive"
+LONE_NOTEBOOK = "a notebook alone, neither a folder nor a zip or tar archive"
 UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 UNREAD = (".7z", ".alz", ".egg", ".rar", ".bz2", ".gz", ".xz", ".zst", ".zipx")  # archives that are not opened here
@@ -293,9 +295,9 @@ def entries(source: Path) -> Entries:
         return with_documents(archive, beside) if archive else folder_entries(source)
     if not source.is_file() or not source.name.lower().endswith(ARCHIVES):
         unread = next((suffix for suffix in UNREAD if source.name.lower().endswith(suffix)), "")
-        raise Unusable(
-            f"a {unread} archive cannot be read here" if unread else "neither a folder nor a zip or tar archive"
-        )
+        if unread:
+            raise Unusable(f"a {unread} archive cannot be read here")
+        raise Unusable(LONE_NOTEBOOK if source.suffix.lower() == ".ipynb" else NOT_PACKED)
     if source.stat().st_size > MAX_ARCHIVE_BYTES:
         raise Unusable(f"larger than {MAX_ARCHIVE_BYTES // 10**6} MB; {NO_DATA}")
     return zip_entries(source) if source.name.lower().endswith(".zip") else tar_entries(source)

@@ -59,7 +59,7 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
         ]
     if entry.points:
         lines += ["", *bonus(entry.points, rules, label, language)]
-    lines += ["", texts["tiers"][entry.tier]] if entry.tier else []  # of nothing there is none
+    lines += ["", texts["tiers"][entry.tier]] if entry.tier else []
     lines += ["", label["name"].format(name=escaped(shown_name))]
     return "\n".join(lines) + "\n"
 

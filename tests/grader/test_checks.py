@@ -208,6 +208,14 @@ def test_an_output_that_cannot_be_written_is_one_line(arguments, write_submissio
     assert sorted(tmp_path.rglob("*")) == before and Path("pipe").is_fifo()
 
 
+def test_a_notebook_alone_is_told_what_makes_a_submission_of_it(tmp_path, rules):
+    notebook = tmp_path / "hanseo_12351_678920_hw4.ipynb"
+    notebook.write_bytes(b"{}")
+    (finding,) = check(take_in(notebook), rules)
+    assert "a notebook alone" in str(finding)
+    assert "its last cells pack" in finding.mend and "python -m grader import NOTEBOOK" in finding.mend
+
+
 def test_a_damaged_archive_is_named_without_what_a_terminal_or_a_file_could_not_hold(tmp_path, rules, capsys):
     archive = tmp_path / os.fsdecode(b"\xb1\xe8\x1b[2J\n.zip")
     archive.write_bytes(b"no zip")

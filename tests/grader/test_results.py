@@ -14,6 +14,7 @@ from grader.grading.verdicts import checks_by
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
+from grader.publish.feedback import feedback
 from grader.publish.leaderboard_files import HEADINGS, as_csv, as_markdown, as_table, write_leaderboard
 from grader.rules import Rules
 from grader.secret import BYTES, Secret
@@ -105,6 +106,14 @@ def test_texts_that_are_no_unicode_come_back_as_texts_that_can_be_published(ledg
     ledger.decisions.take("now", "k\udcffang", "points", "kim", {**GIVEN, "comment": "good\n\udcff"})
     (entry,) = standings(ledger, RULES)
     assert entry.reason == "? 김: x; y" and (entry.points["by"], entry.points["comment"]) == ("k?ang", "good\n?")
+
+
+def test_whose_code_ran_is_told_where_code_ran(ledger):
+    add(ledger, "kim")
+    add(ledger, "lee", passed(0.9))
+    told = {entry.student: (entry.tier, feedback(entry, RULES, 1, "x")) for entry in standings(ledger, RULES)}
+    assert told["kim"][0] == "" and "code that ran" not in told["kim"][1]
+    assert told["lee"][0] == "verified" and "All code that ran" in told["lee"][1]
 
 
 def test_a_student_s_newest_submission_counts(ledger):
