@@ -224,5 +224,9 @@ def left_out(entries: list[Entry], found: Matches) -> list[str]:
 
 
 def handed_in_nothing(names: list[str]) -> list[str]:
-    """A line about rows of whom nothing was handed in; none where there are none."""
-    return [f"handed in nothing, and stays as it is: {'; '.join(names)}"] if names else []
+    """A line about rows of whom nothing is here, and nobody knows any more whether they withdrew; none where there are none."""
+    return (
+        [f"nothing of theirs is here (not handed in, or withdrawn), and stays as it is: {'; '.join(names)}"]
+        if names
+        else []
+    )
