@@ -85,7 +85,7 @@ def test_who_withdrew_from_practice_is_passed_over_in_the_final_round(write_subm
         shutil.rmtree(folder / student)
     graded(folder, results, rules, engine, secret=new_secret(results, "final", None))
     told = capsys.readouterr()
-    assert trained == ["lee"] and "of students who have withdrawn" in told.err
+    assert trained == ["lee"] and "of a student who has withdrawn" in told.err
     assert "handed in to it counts in this round; with nothing handed in to this round: park\n" in told.out
 
 
