@@ -30,7 +30,6 @@ from project.assignment import RULES
 from project.support.arguments import ArgumentParser
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
-from project.support.progress import importing_torch
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
@@ -324,6 +323,8 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 
 
 def run(options: argparse.Namespace) -> None:
+    from project.support.progress import importing_torch
+
     importing_torch()
     from grader.grading.grade import grade
     from grader.grading.quotas import check_open
