@@ -21,6 +21,7 @@ from grader.intake.git_repositories import is_packed
 from grader.intake.grammar import texts_in
 from grader.intake.pull_request import changed_paths, own_folder
 from grader.intake.submission import Submission, take_in
+from grader.intake.whole_download import check_unpacked
 from grader.publish.told_korean import in_one_line, told, told_evidence, told_finding
 from grader.reading_commands import add_reading_commands
 from grader.rules import Column, Rules
@@ -258,7 +259,7 @@ def checked(options: argparse.Namespace) -> tuple[Submission, list[checks.Findin
 
     findings = checks.check(submission, rules)
     how = f"python -m grader check {shlex.quote(str(path))} --try says it without one."
-    when = [f"A training shows whether they are in effect; {how}"]
+    when = [f"A training shows whether the families are in effect; {how}"]
     if not submission.unusable and not any(f.where.startswith("config.yaml") for f in checks.rejections(findings)):
         findings = [*lacking(submission.config, rules.families), *findings]
         families = foreseen(submission.config)
@@ -323,6 +324,9 @@ def with_dataset(rules: Rules, images: Path | None) -> Rules:
 
 
 def run(options: argparse.Namespace) -> None:
+    from project.support.progress import importing_torch
+
+    importing_torch()
     from grader.grading.changed_rules import check_same_rules
     from grader.grading.grade import grade
     from grader.grading.quotas import check_open
@@ -333,7 +337,7 @@ def run(options: argparse.Namespace) -> None:
     from grader.publish.wandb_runs import mirror
     from grader.publish.withdrawal import erase_noted
 
-    existing(options.folder)
+    check_unpacked(existing(options.folder))
     if options.out is None and not options.dry_run:
         raise UserError("run: name the folder of results with --out RESULTS, or only look with --dry-run")
     if options.out and options.out.resolve().is_relative_to(options.folder.resolve()):
@@ -367,6 +371,7 @@ def run(options: argparse.Namespace) -> None:
     with open_results(out, options.wait, new=True, secret=secret) as opened:
         erase_noted(opened)  # before anything is taken in
         grade(options.folder, opened, rules, settings)
+        print("Writing the pages ...", flush=True)
         table, page = publish(opened), said_of_page(opened)
     if said := mirror(out, options.wandb, options.wandb_project):
         print(said)

@@ -19,6 +19,7 @@ from grader.grading.settings import Settings
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
+from grader.intake.checks import for_instructor
 from grader.intake.downloads import Download
 from grader.ledger.results_folder import LEDGER, OpenResults, open_results
 from grader.ledger.rounds import of_round
@@ -70,16 +71,15 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             trainings = len(pending_trainings(graded, rules)) if graded.student in trained else 0
             total += (minutes := trainings * seconds / 60)
             refused = verdict.name in ("rejected", "missing")
-            said = "; ".join([verdict.reason if refused else found_by_checks(graded), *graded.flags])
+            said = "; ".join([for_instructor(verdict.reason) if refused else found_by_checks(graded), *graded.flags])
             rows.append([*about(graded, by_student.get(graded.student)), said, str(trainings), f"{minutes:.1f}"])
     device = settings.engine.about(settings.device)["device"]
     listed = f"{counted(len(downloads), 'student')} handed in something"
-    if roster:
-        listed += f", {len(missing)} of {len(roster.students)} on the roster nothing"
-    lines = [
-        as_table(COLUMNS, rows),
-        f"{listed}; trainings take {how} {total:.0f} minutes of {device}. Nothing was trained or written.",
-    ]
+    listed += (
+        f"; of {len(roster.students)} on the roster, {len(missing)} did not" if roster else "; no roster was found"
+    )
+    takes = how.format(f"{counted(round(total), 'minute')} of {device}")
+    lines = [as_table(COLUMNS, rows), f"{listed}. {takes}. Nothing was trained or written."]
     if groups := said_of_groups(roster):
         lines.append(groups)
     return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
@@ -121,7 +121,8 @@ def linked(source: str, target: str) -> None:
 
 
 def seconds_a_training(opened: OpenResults, rules: Rules, on_gpu: bool) -> tuple[float, str]:
-    """How long a training takes, and how that is known: measured before, or what the quickstart took on Glyphs.
+    """How long a training takes, and a sentence that says how that is known: measured before, or what the quickstart took
+    on Glyphs.
 
     Where neither is known, the limit, which says no more than that.
     """
@@ -132,10 +133,10 @@ def seconds_a_training(opened: OpenResults, rules: Rules, on_gpu: bool) -> tuple
         if measurement.seconds and measurement.epochs
     ]
     if took:
-        return statistics.median(took) * rules.max_epochs, "about"
+        return statistics.median(took) * rules.max_epochs, "The trainings take about {}"
     if not on_gpu and rules.dataset == Rules().dataset:
-        return GLYPHS_EPOCH * rules.max_epochs, "very roughly, for none was measured yet,"
-    return 60 * rules.limits.minutes, "none was measured yet: at most"
+        return GLYPHS_EPOCH * rules.max_epochs, "The trainings take, very roughly, for none was measured yet, {}"
+    return 60 * rules.limits.minutes, "No training was measured yet; by their limit, they take at most {}"
 
 
 def about(graded: Graded, download: Download | None) -> list[str]:

@@ -8,7 +8,8 @@ from grader.grading.personal_rules import extended, held_to
 from grader.grading.ranking import Entry, band
 from grader.grading.readings import points_in, things_in
 from grader.grading.verdicts import Verdict
-from grader.intake.checks import NOT_THERE
+from grader.intake.checks import NOT_THERE, for_instructor
+from grader.intake.time_sources import BY_MARK
 from grader.ledger import decision_kinds as kinds
 from grader.ledger.decision_kinds import EXEMPT, LATE, POINTS, REPORTS, UNDO
 from grader.ledger.decisions import CLASS, Decision
@@ -28,10 +29,15 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
     if (decided := said.decided) and entry.accuracy is not None:
         by = f" by the median of {counted(said.decided_by, 'training')}, {decided.accuracy:.2%}"
         above = "above" if said.name == "passed" else "not above"
-        lines.append(("accuracy", f"{entry.accuracy:.2%}, the median of {counted(entry.seeds, 'training')}"))
+        of = (
+            "first training, which ranks"
+            if entry.seeds == 1
+            else f"median of the first {entry.seeds} trainings, which rank"
+        )
+        lines.append(("accuracy", f"{entry.accuracy:.2%}, the {of}"))
         place = "; staff has no rank" if entry.staff else f"; rank {band(entry)}"
         lines.append(("target", f"{above} {rules.target}{by}{place}"))
-    lines.append(("verdict", said.name + (f": {said.reason}" if said.reason else "")))
+    lines.append(("verdict", ": ".join(filter(None, [said.name, for_instructor(said.reason)]))))
     why = "whoever this was has withdrawn" if entry.verdict == "withdrawn" else "there is no accuracy that counts"
     none = [("total", f"none, as {why}")]
     return [*lines, *(made_of(entry, entry.grade, rules) if entry.grade else none)]
@@ -40,9 +46,10 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
 def time(graded: Graded, rules: Rules) -> Iterator[Line]:
     """When it was handed in, and when it was due."""
     if graded.digest:
-        when = at(graded.submitted) if graded.submitted else "nothing tells when"
-        by, mark = f", by {graded.time_by}" * bool(graded.time_by), ", marked as late" * graded.marked_late
-        yield "handed in", f"{graded.source or graded.digest[:12]}: {when}{by}{mark}"
+        when, by = (at(graded.submitted) if graded.submitted else ""), f"by {graded.time_by}" * bool(graded.time_by)
+        in_time = "marked as late" if graded.marked_late else "in time" * (not when and graded.time_by == BY_MARK)
+        known = [when or in_time or "nothing tells when", by, in_time * bool(when)]
+        yield "handed in", f"{graded.source or graded.digest[:12]}: {', '.join(filter(None, known))}"
     if rules.deadline:
         due, terms, free = extended(rules, graded.terms), graded.terms, rules.late_work.free_days
         own = f", extended to {at(due)}" if due else ""

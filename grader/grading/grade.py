@@ -66,7 +66,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
         handed_in, flags = opened.ledger.held(), opened.ledger.flags()
         for student in work:
             for flag in flags[student]:
-                print(f"{student}: {handed_in[student]} {flag}")
+                print(f"{student}: {handed_in[student]}: {flag}")
         if roster and (missing := note_missing(roster, folder, opened, rules)):
             listed = ", ".join(f"{student.name} ({student.student})" for student in missing)
             print(f"{len(missing)} of {len(roster.students)} on the roster handed in nothing: {listed}")
@@ -146,7 +146,8 @@ class Walk:
                 for job, measurement in train(self):
                     self.ended(job, measurement)
         if older:
-            print(f"{older} submissions were measured by an earlier version of the grader; --regrade makes them anew")
+            were = "submission was" if older == 1 else "submissions were"
+            print(f"{older} {were} measured by an earlier version of the grader; --regrade makes them anew")
         if self.open:
             print(f"--max-hours {self.settings.max_hours:g} are over; the same command goes on", flush=True)
         if self.lost:

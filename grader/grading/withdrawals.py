@@ -124,7 +124,8 @@ def without_withdrawn(
         if not has_withdrawn(each.student)
     ]
     if count := len(downloads) - len(left):
-        note(f"{count} of these downloads are of students who have withdrawn: passed over; delete them there, too")
+        said = "download is of a student who has" if count == 1 else "downloads are of students who have"
+        note(f"{count} {said} withdrawn: passed over; delete {'it' if count == 1 else 'them'} there, too")
     numbers = {each: number for number, each in withdrawn(opened.ledger).items() if each}
     # A group's hand-in by one who has withdrawn counts for the others under the number.
     for at, each in enumerate(left):

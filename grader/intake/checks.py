@@ -24,6 +24,7 @@ from project.support.wording import duration
 
 LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
 MOST_CHARACTERS = 40_000  # of either
+ASK = "ask your instructor"
 NOT_THERE = "is missing, and no notebook or document takes its place"
 EXPECTED = ("config.yaml", "student.yaml", "README.md")
 TAKEN_NAMES = {
@@ -117,9 +118,14 @@ def rejections(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "reject"]
 
 
+def for_instructor(reason: str) -> str:
+    """A reason, made of findings, without the advice to ask whoever reads it."""
+    return reason.replace(f"; {ASK}", "")
+
+
 def check_time(submitted: datetime | None, marked_late: bool, rules: Rules, time_by: str = "") -> Iterator[Finding]:
     """What is wrong with when it was handed in; nothing where that costs nothing."""
-    deadline, free_until, taken_until, mend = rules.deadline, rules.free_until, rules.taken_until, "ask your instructor"
+    deadline, free_until, taken_until, mend = rules.deadline, rules.free_until, rules.taken_until, ASK
     if deadline and free_until and taken_until and submitted and submitted > min(free_until, taken_until):
         what = f"came {duration(submitted - deadline)} after the deadline, {deadline.isoformat()}"
         yield Finding("time", what, mend, "reject" if rules.late == "reject" and submitted > taken_until else "warn")

@@ -5,12 +5,13 @@ macOS writes a name in Hangul in another normal form (NFD) than everything else 
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from grader.intake.file_dates import inside
 from grader.intake.git_repositories import FOLDER
 from grader.intake.hand_in_times import METADATA, SCORES, TIMES
-from grader.intake.submission import ARCHIVES, MAX_DEPTH, UNREAD, WRAPPER_MARK, named_by_folder
+from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder
 from grader.intake.system_names import may_be_student_s
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -23,7 +24,6 @@ MARKS = (WRAPPER_MARK, "student.yaml")
 TABLES = (METADATA, SCORES, TIMES)  # each beside the downloads that it tells of
 OF_A_WEEK = re.compile(r"(week|wk)[\W_]*\d+|\d{1,2}[\W_]*(주차?|차시|회차)", re.IGNORECASE)  # and nobody's name
 LEVELS = 3  # so deep lie students' folders: course/week/student
-MOST_LOOKED_AT = 10_000  # files and folders, to tell what a folder holds
 
 
 def holds_work(folder: Path, names: tuple[str, ...] = WORK_FILES, suffixes: tuple[str, ...] = WORK) -> bool:
@@ -31,18 +31,6 @@ def holds_work(folder: Path, names: tuple[str, ...] = WORK_FILES, suffixes: tupl
     return any(
         path.name in names or path.name.lower().endswith(suffixes) or path.name == ".git" for path in inside(folder)
     )
-
-
-def inside(folder: Path) -> Iterator[Path]:
-    """The files and folders in a folder, down to a submission's depth; links are not followed."""
-    left = MOST_LOOKED_AT
-    for parent, folders, names in os.walk(folder):
-        if len(Path(parent).relative_to(folder).parts) >= MAX_DEPTH:
-            folders.clear()
-        for name in sorted([*folders, *names]):
-            if not (left := left - 1):
-                return
-            yield Path(parent, name)
 
 
 def is_hidden(path: Path) -> bool:

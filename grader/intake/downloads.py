@@ -18,18 +18,17 @@ from grader.apart import Apart, Failed
 from grader.intake.class_repository import (
     holds_work,
     in_repository,
-    inside,
     is_hidden,
     students_folder,
     unreadable,
 )
+from grader.intake.file_dates import modified
 from grader.intake.git_repositories import FOLDER, has_files, is_packed
 from grader.intake.hand_in_times import Record, Records, account, read_records
 from grader.intake.roster import ROSTER, Roster, key
 from grader.intake.submission import (
     ARCHIVES,
     IGNORED,
-    SINCE_1980,
     UNREAD,
     WRAPPER_MARK,
     named_by_folder,
@@ -46,8 +45,6 @@ TWO_WAYS = "by its name it may be that of {}"
 NOT_AS_MOST = "its name is not {}'s, as most of these downloads' names are"
 LIKE_A_SYSTEM_S = "a name like a system's"
 SAME_ID = "another account has the same id"
-YEAR_1981 = datetime(SINCE_1980 + 1, 1, 1, tzinfo=UTC).timestamp()
-YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)
@@ -333,15 +330,3 @@ def recorded(download: Download, record: Record | None) -> Download:
     if record is None or record.submitted is None:
         return download
     return replace(download, submitted=record.submitted, late=record.late, time_by=record.by)
-
-
-def modified(path: Path) -> datetime:
-    """When a file was last modified, or the newest in a folder.
-
-    Files of 1980 in a folder, which a zip without dates leaves there, do not tell. A time that no calendar has becomes the
-    nearest one that every calendar has.
-    """
-    inner = inside(path) if path.is_dir() and not path.is_symlink() else ()
-    times = (each.lstat().st_mtime for each in inner if not each.is_dir())
-    newest = max((time for time in times if time >= YEAR_1981), default=path.lstat().st_mtime)
-    return datetime.fromtimestamp(min(max(newest, 0), YEAR_9999), UTC)

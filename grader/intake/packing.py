@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from grader.intake.checks import EXPECTED
-from grader.intake.downloads import modified
+from grader.intake.file_dates import modified
 from grader.intake.reports import DOCUMENTS, documents
 from grader.intake.submission import SINCE_1980, Submission
 from project.support.files import open_atomically

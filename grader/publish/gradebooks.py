@@ -224,5 +224,8 @@ def left_out(entries: list[Entry], found: Matches) -> list[str]:
 
 
 def handed_in_nothing(names: list[str]) -> list[str]:
-    """A line about rows of whom nothing was handed in; none where there are none."""
-    return [f"handed in nothing, and stays as it is: {'; '.join(names)}"] if names else []
+    """A line about rows of whom nothing is here; none where there are none. Of whom one is that withdrew, nothing tells."""
+    there = (
+        f"nothing of theirs is here (not handed in, or withdrawn), and their rows stay as they are: {'; '.join(names)}"
+    )
+    return [there] if names else []

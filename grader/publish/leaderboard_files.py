@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from grader.grading.boards import Place
 from grader.grading.ranking import Entry, band, decision
+from grader.intake.checks import for_instructor
 from grader.ledger.results_folder import OpenResults
 from grader.publish.practice_view import as_public
 from grader.publish.pseudonyms import called
@@ -63,7 +64,7 @@ def as_markdown(entries: list[Entry], graded_at: str, device: str, of_images: st
 
 def as_table(entries: list[Entry]) -> str:
     """The table for an instructor's terminal, where Korean and other wide characters take two columns."""
-    rows = [HEADINGS, *(cells(entry, entry.own_reason) for entry in entries)]
+    rows = [HEADINGS, *(cells(entry, for_instructor(entry.own_reason)) for entry in entries)]
     widths = [max(map(cell_len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join("  ".join(map(aligned, HEADINGS, row, widths)).rstrip() for row in rows)

@@ -199,7 +199,8 @@ class CommandLine(LightningCLI):
         print(
             f"{type(self.model.network).__name__}, {parameters:,} parameters, on {device}, {self.trainer.precision}; "
             f"{part}{counted(whole, 'training image')} an epoch, {data.described(device)}; "
-            f"{'going on in' if self.own else 'writing to'} {self.folder}"
+            f"{'going on in' if self.own else 'writing to'} {self.folder}",
+            flush=True,  # the first epoch may be long
         )
         if self.trainer.logger:
             with harmless():

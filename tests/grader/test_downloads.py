@@ -15,7 +15,8 @@ from benchmarks.hand_in_systems import HandIn, canvas, gradescope
 from grader.cli import main
 from grader.grading.hand_ins import ask_about_times, is_late
 from grader.grading.register_submissions import read_submission
-from grader.intake.downloads import find_downloads, modified
+from grader.intake.downloads import find_downloads
+from grader.intake.file_dates import modified
 from grader.intake.last_in_time import counted
 from grader.intake.loose_files import put_together
 from grader.intake.submission import take_in

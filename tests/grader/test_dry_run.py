@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+import zipfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from grader.grading.ranking import standings
 from grader.grading.settings import Settings
 from grader.grading.text_table import as_table
 from grader.intake.roster import kinds_of
+from grader.intake.whole_download import check_unpacked
 from grader.ledger.results_folder import open_results
 from grader.publish.export_files import write_export
 from grader.rules import Rules
@@ -61,7 +63,7 @@ def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
         "stranger-104": ("stranger", "Canvas's account", "is not on the roster"),
     }.items():
         assert all(word in rows[student] for word in words), rows[student]
-    assert "3 students handed in something, 1 of 3 on the roster nothing" in said
+    assert "3 students handed in something; of 3 on the roster, 1 did not. " in said
     assert "of CPU: made up. Nothing was trained or written." in said
 
 
@@ -105,8 +107,21 @@ def test_after_a_run_it_says_what_is_left_by_what_was_measured(course, rules, tm
     settings = Settings("cpu", False, engine=engine)
     for asked, minutes in ((rules, 0), (rules.but(seeds=2), 2 * rules.max_epochs)):
         said = dry_run(course, tmp_path / "results", asked, settings)
-        assert f"take about {minutes} minutes of CPU: made up" in said
+        assert f"The trainings take about {minutes} minutes of CPU: made up. " in said
     assert contents(tmp_path) == before
+
+
+def test_it_says_in_whole_sentences_that_nothing_was_measured_and_that_no_roster_is_there(
+    write_submission, rules, tmp_path
+):
+    write_submission()
+    settings = Settings("cpu", False, engine=MadeUp(lambda job: scored()))
+    said = dry_run(
+        tmp_path / "submissions", None, rules.but(dataset=Rules().dataset | {"class_path": "CIFAR10"}), settings
+    )
+    assert (
+        "1 student handed in something; no roster was found. No training was measured yet; by their limit, they" in said
+    )
 
 
 def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsys):
@@ -114,7 +129,7 @@ def test_everybody_on_the_roster_is_in_every_list(course, rules, tmp_path, capsy
     table = graded(course, results, rules, MadeUp(lambda job: scored()))
     said = capsys.readouterr().out
     assert "1 of 3 on the roster handed in nothing: 박구름 (20260003)" in said
-    assert "stranger-104: stranger_104_9003_w.zip is not on the roster" in said
+    assert "stranger-104: stranger_104_9003_w.zip: is not on the roster" in said
     everybody = {"002610024", "20260002", "20260003", "stranger-104"}
     with open(results / "leaderboard.csv", encoding="utf-8-sig", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
@@ -229,6 +244,29 @@ def test_odd_times_stop_a_run_and_are_told_by_a_dry_one(course, rules, tmp_path,
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "--accept-times" in said
     assert not (tmp_path / "results" / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["kim_101_9001_w.zip", "lee_LATE_102_9002_w.zip"],
+        ["김민지_101_assignsubmission_file_/w.zip", "이바다_102_assignsubmission_file_/w.zip"],
+        ["assignment_7_export/submission_101/config.yaml", "assignment_7_export/submission_102/config.yaml"],
+    ],
+    ids=["Canvas", "Moodle", "Gradescope"],
+)
+def test_a_system_s_zip_of_a_whole_class_is_to_be_unpacked(names, tmp_path, capsys):
+    def write(names):
+        with zipfile.ZipFile(tmp_path / "submissions.zip", "w") as archive:
+            for name in names:
+                archive.writestr(name, "x")
+
+    write(names)
+    assert main(["run", str(tmp_path / "submissions.zip"), "--dry-run"]) == 2
+    told = capsys.readouterr().err
+    assert "looks like a system's download of 2 students; unpack it into a folder" in told and told.count("\n") == 1
+    write([names[0], "config.yaml"])
+    check_unpacked(tmp_path / "submissions.zip")
 
 
 def test_what_is_missing_of_a_command_is_said(course, tmp_path, capsys):

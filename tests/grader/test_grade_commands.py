@@ -34,6 +34,7 @@ def results(tmp_path, rules):
 
 def test_an_extension_is_tried_taken_explained_and_taken_back(results, capsys):
     assert board(results)["lee"]["verdict"] == "rejected"
+    assert "after the deadline" in (why := said(capsys, "explain", results, "lee")) and "ask your instructor" not in why
     ledger = (results / "ledger.sqlite").read_bytes()
     shown = said(capsys, "extend", results, "lee", "--days", "2", "--try")
     assert "rejected -> passed" in shown and "Nothing was decided." in shown
@@ -44,6 +45,7 @@ def test_an_extension_is_tried_taken_explained_and_taken_back(results, capsys):
     assert shown.splitlines()[:2] == again.splitlines()[:2]
     assert board(results)["lee"]["verdict"] == "passed"
     why = said(capsys, "explain", results, "lee")
+    assert ", the first training, which ranks\n" in why
     assert (
         "extended to 2026-12-06" in why
         and "deadline extended to 2026-12-06" in why

@@ -750,6 +750,16 @@ def test_what_the_network_needs_and_nobody_wrote_down_is_said():
     assert any("the network needs classes, which the notebook does not define" in line for line in result.said)
 
 
+def test_images_that_are_no_table_are_quoted_with_what_to_write_for_them():
+    source = "from torchvision.datasets import ImageFolder\ntrain = ImageFolder('data/train', transform=t)\n"
+    result = submission_of(notebook([("code", source), ("code", SMALL)]), "a.ipynb")
+    (line,) = [line for line in result.said if line.startswith("data.source")]
+    assert line.startswith("data.source: ImageFolder('data/train', transform=t) (cell 1, line 2) is not taken: write")
+    assert "ImageArchive" in line and "{path: data}" in line
+    result = submission_of(notebook([("code", SMALL)]), "a.ipynb")
+    assert any("where the images come from is not found: write `class_path: " in line for line in result.said)
+
+
 def test_of_several_networks_the_trained_one_is_taken():
     other = "class Other(nn.Module):\n    def forward(self, x):\n        return x\n\n\nother = Other()\n"
     for network in (other + SMALL, SMALL + "\n" + other):

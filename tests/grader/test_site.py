@@ -20,6 +20,7 @@ from benchmarks.course import Student, students, write_course, write_results
 from grader.apart import Apart
 from grader.grading.ranking import UNRANKED, standings
 from grader.grading.verdicts import checks_by, median
+from grader.intake.reports import Part
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement
 from grader.ledger.results_folder import open_results
@@ -29,6 +30,7 @@ from grader.publish.pages.assets import STATIC, as_script
 from grader.publish.pages.languages import of_scripts
 from grader.publish.pages.pictures import drawn_name
 from grader.publish.pages.rendering import Pages
+from grader.publish.pages.texts import shown_texts
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
 from grader.rules import Rules
@@ -177,6 +179,19 @@ def test_a_page_tells_the_place_the_median_the_points_and_the_reader_s_words(tmp
         assert (f"{place} of 5" if language == "en" else f"5명 중 {place}위") in text
         assert ("4 of 5 report" if language == "en" else "보고서 4/5") in text
         assert ("Regularize" if language == "en" else "일반화 기법(regularization)을 쓰세요") in text
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("\n# Conclusion\n\nIt works.", "\nIt works."),
+        ("## 4. 결론\nIt works.", "It works."),
+        ("# Conclusion: what helped\nIt works.", "# Conclusion: what helped\nIt works."),
+        ("It works.", "It works."),
+    ],
+)
+def test_a_text_s_own_title_is_not_said_twice(markdown, shown):
+    assert shown_texts({"conclusion": Part(("CONCLUSION.md",), markdown)}) == {"Conclusion": rendered(shown)}
 
 
 def test_curves_are_there_for_what_failed(tmp_path, rules, monkeypatch):

@@ -97,7 +97,7 @@ def test_a_baseline_is_on_no_roster_and_is_not_told_to_be_missing_there(write_su
     (folder / "roster.csv").write_text("id,name\nkim,Kim\n", encoding="utf-8")
     graded(folder, tmp_path / "results", rules.but(staff=["baseline-*"]), MadeUp(lambda job: scored(0.9)))
     said = capsys.readouterr().out
-    assert "lee: lee is not on the roster" in said and "baseline-mlp is not on" not in said
+    assert "lee: lee: is not on the roster" in said and "baseline-mlp: is not on" not in said
     found = entries_of(tmp_path / "results")
     assert [name for name, each in found.items() if "is not on the roster" in each["flags"]] == ["lee"]
 
@@ -172,7 +172,7 @@ def test_of_two_members_hand_ins_the_later_counts_and_it_is_told(team, write_sub
     (team / "times.csv").write_text(f"file,submitted\n{times}")
     by_kim = lambda job: scored(0.9 if job.submission.student == "kim" else 0.8)  # noqa: E731
     graded(team, tmp_path / "results", rules, MadeUp(by_kim))
-    assert f"lee: kim {NOT_THEIR_OWN}" in capsys.readouterr().out
+    assert f"lee: kim: {NOT_THEIR_OWN}" in capsys.readouterr().out
     found = entries_of(tmp_path / "results")
     assert {found[name]["accuracy"] for name in ("kim", "lee", "park")} == {0.9}
     assert [name for name, each in found.items() if NOT_THEIR_OWN in each["flags"]] == ["lee"]

@@ -134,7 +134,7 @@ def test_later_runs_pass_over_who_withdrew_until_it_is_taken_back(write_submissi
     graded(folder, results, rules, engine)
     assert withdraw(results, "kim-minji") == 0
     table = graded(folder, results, rules, engine)
-    assert "1 of these downloads are of students who have withdrawn" in capsys.readouterr().err
+    assert "1 download is of a student who has withdrawn: passed over; delete it there, too" in capsys.readouterr().err
     assert "kim-minji" not in table and "withdrawn-1" in table and naming(results, "kim-minji", "Kim-Minji") == []
     (number,) = [line.split()[0] for line in said(results, capsys) if "withdraw " in line]
     assert main(["undo", str(results), number, "--by", "kang"]) == 0

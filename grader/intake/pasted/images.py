@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from grader.intake.pasted.finder import Finder, Settings
 from grader.intake.pasted.handles import label, last, root
 from grader.intake.pasted.plain_code import DEEPEST, Function, NotPlain, argument, arguments, number, own_nodes
+from grader.safe_text import printable
 
 OF_ALL = "each channel gets mean 0 and deviation 1, by the training images' own"
 STATISTICS = {
@@ -19,6 +20,19 @@ STATISTICS = {
     "amin": "other",
     "var": "other",
 }
+
+MOST_QUOTED = 80  # characters of a call
+OF_FOLDER = "`class_path: ImageArchive` with `init_args: {path: data}`, the folder that holds train/"
+DATASETS = {  # of torchvision, and what reads the same images here
+    "ImageFolder": OF_FOLDER,
+    "CIFAR10": "`class_path: CIFAR10`",
+    "MNIST": "`class_path: IDXImages` with `init_args: {path: MNIST/raw}`",
+    "FashionMNIST": "`class_path: FashionMNIST`",
+}
+
+
+def write(source: str) -> str:
+    return f"write {source} there, or another of docs/data.md"
 
 
 class Scaled(NamedTuple):
@@ -73,6 +87,16 @@ class Images(Finder):
                 except NotPlain:
                     continue
         return next((name for name in tables if "train" in name.lower()), tables[0] if tables else "")
+
+    def not_taken(self) -> str:
+        """A line about images that are no table: the call of a data set that gives them, and what to write for it."""
+        for node, _ in self.code.walk(self.network):
+            if isinstance(node, ast.Call) and last(node.func) in DATASETS:
+                called = printable(ast.unparse(node))[:MOST_QUOTED]
+                return (
+                    f"data.source: {called} ({self.code.where(node)}) is not taken: {write(DATASETS[last(node.func)])}"
+                )
+        return f"data.source: where the images come from is not found: {write(OF_FOLDER)}"
 
     def scaled(self) -> Scaled | Settings:
         """How the images that the network is trained on are scaled; settings where a transform says so."""

@@ -118,7 +118,9 @@ def submission_of(content: bytes, name: str) -> Imported:
     ]
     said += NotTaken(code, network.nodes, network.handles, training.functions_that_train()).find()
     said += code.skipped
-    said += [f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else NO_TABLE]
+    said += [
+        f"data.source: {printable(table)}, as the notebook calls it: set its path" if table else images.not_taken()
+    ]
     if len(content) > MAX_FILE_BYTES:
         said.append(
             f"the notebook is larger than {MAX_FILE_BYTES // 10**6} MB: clear its outputs before you hand it in"
@@ -131,6 +133,3 @@ def submission_of(content: bytes, name: str) -> Imported:
         name: content,
     }
     return Imported(files, said, table)
-
-
-NO_TABLE = "data.source: where the images come from is not found: set it"

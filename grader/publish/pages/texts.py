@@ -1,15 +1,19 @@
 """What a submission says in words, as HTML. It runs in another process (`grader.apart`), and imports no torch."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from grader.intake.notebooks import HEADING
 from grader.intake.reports import Part, read_reports
 from grader.intake.veil import people, veiled_html
 from grader.ledger.submission_store import kept
 from grader.publish.markdown import rendered, rendered_notebook
 
 NOTHING, DOCUMENT = "<p>Nothing was handed in.</p>", "<p>It is a document, which a person opens and reads.</p>"
+
+TITLES = {"report": ("report", "보고서", "리포트"), "conclusion": ("conclusion", "conclusions", "결론")}
 
 
 class Texts(TypedDict):
@@ -49,11 +53,19 @@ def scrolling(html: str) -> str:
     return html.replace("<table>", begin).replace("</table>", "</table></div>")
 
 
+def without_title(markdown: str, part: str) -> str:
+    """Markdown without a first heading that says no more than the part's title, under which it is shown."""
+    first, _, rest = markdown.lstrip().partition("\n")
+    heading = HEADING.match(first)
+    said = re.sub(r"[\W\d_]", "", heading[2]).casefold() if heading else ""
+    return rest if said in TITLES[part] else markdown
+
+
 def shown_texts(parts: dict[str, Part]) -> dict[str, str]:
     """HTML of report and conclusion by title. The name of a file is not shown: it may be the student's."""
     return {
         part.capitalize(): (DOCUMENT if found.files else NOTHING)
         if found.markdown is None
-        else rendered(found.markdown)
+        else rendered(without_title(found.markdown, part))
         for part, found in parts.items()
     }

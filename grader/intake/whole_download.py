@@ -1,0 +1,40 @@
+"""What a system gives of a whole class in one zip, which is to be unpacked, and is no student's submission."""
+
+import re
+import zipfile
+from itertools import islice
+from pathlib import Path
+
+from grader.intake.submission import DAMAGED
+from grader.intake.system_names import canvas_s, moodle_s
+from grader.safe_text import normal
+from project.support.errors import UserError
+
+GRADESCOPE = re.compile(r"submission_(\d+)")
+MOST_NAMES = 100_000  # that are looked at
+
+
+def check_unpacked(path: Path) -> None:
+    """Raises UserError for a zip of several students' hand-ins, named as Canvas, Moodle or Gradescope name them."""
+    if not path.is_file() or path.suffix.lower() != ".zip":
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except DAMAGED:  # as whoever takes it in will say
+        return
+    students = {number for name in islice(names, MOST_NAMES) if (number := student_in(name))}
+    if len(students) > 1:
+        raise UserError(
+            f"{path}: looks like a system's download of {len(students)} students; unpack it into a folder, and name that"
+        )
+
+
+def student_in(name: str) -> str:
+    """The number that a system gave the student whose file this is; empty where no such name is on its way."""
+    for part in normal(name).split("/")[:2]:
+        if found := canvas_s(part) or next(iter(moodle_s(part)), None):
+            return found["id"]
+        if found := GRADESCOPE.fullmatch(part):
+            return found[1]
+    return ""
