@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.intake.file_dates import inside
+from grader.intake.file_dates import MOST_LOOKED_AT, inside
 from grader.intake.git_repositories import FOLDER
 from grader.intake.hand_in_times import METADATA, SCORES, TIMES
 from grader.intake.submission import ARCHIVES, UNREAD, WRAPPER_MARK, named_by_folder
