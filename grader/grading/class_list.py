@@ -5,10 +5,12 @@ from types import MappingProxyType
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student
-from grader.intake.system_names import MOODLE, canvas_s
+from grader.intake.roster import Student, name_keys
+from grader.intake.system_names import MOODLE, canvas_ways
 from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
 from grader.ledger.submissions import NO_NAMES
+
+SHORTEST_PART = 2  # letters of a family or given name
 
 
 def class_list(
@@ -37,8 +39,8 @@ def stem(entry: Entry) -> str:
 
 def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = canvas_s(entry.source) or MOODLE.fullmatch(entry.source)
-    of_system, called = [number["id"]] if number else [], common.unless_common(stem(entry))
+    ways = canvas_ways(entry.source) or [*filter(None, [MOODLE.fullmatch(entry.source)])]
+    of_system, called = [way["id"] for way in ways], common.unless_common(stem(entry))
     if listed:
         return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))
     name = common.unless_common(entry.name) if is_file_s(entry.name, entry) else entry.name
@@ -73,9 +75,20 @@ def is_file_s(name: str, entry: Entry) -> bool:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    others = (values for kind, values in entry.known_as.items() if kind not in ("id", *NO_NAMES))
+    of_account = entry.known_as.get("name") or ([entry.name] if "canvas" in entry.known_as else [])
+    known += [each for name in of_account for each in orders(name)]
+    others = (values for kind, values in entry.known_as.items() if kind not in ("id", "name", *NO_NAMES))
     known += [each.partition("@")[0] for values in others for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]
     return [each for each in known if each]
+
+
+def orders(name: str) -> list[str]:
+    """An account's name with the family name first and last. Canvas writes it without spaces: `kimminji` is `minjikim`, too,
+    and where the one name ends, nothing tells."""
+    found = name_keys(name)
+    if len(found) == 1 and not WIDE.search(word := letters(name)):
+        found += [word[at:] + word[:at] for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1)]
+    return found
