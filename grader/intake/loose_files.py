@@ -65,9 +65,9 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
     return whole
 
 
-def whose(download: Download) -> str | Path:
+def whose(download: Download) -> str:
     """The student; of a file that is nobody's, the file itself, for two of these may be two people's."""
-    return download.student or download.source
+    return download.student or str(download.source)
 
 
 def are_one(some: Sequence[Download]) -> bool:
