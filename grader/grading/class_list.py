@@ -11,6 +11,7 @@ from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
 from grader.ledger.submissions import NO_NAMES
 
 SHORTEST_PART = 2  # letters of a family or given name
+SHORTEST_END = 3  # letters of what may be one, and is looked for by itself
 
 
 def class_list(
@@ -41,6 +42,7 @@ def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
     ways = canvas_ways(entry.source) or [*filter(None, [MOODLE.fullmatch(entry.source)])]
     of_system, called = [way["id"] for way in ways], common.unless_common(stem(entry))
+    of_system += [common.unless_common(part) for name in names_of_account(entry) for part in ends(name)]
     if listed:
         return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))
     name = common.unless_common(entry.name) if is_file_s(entry.name, entry) else entry.name
@@ -75,8 +77,7 @@ def is_file_s(name: str, entry: Entry) -> bool:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    of_account = entry.known_as.get("name") or ([entry.name] if "canvas" in entry.known_as else [])
-    known += [each for name in of_account for each in orders(name)]
+    known += [each for name in names_of_account(entry) for each in orders(name)]
     others = (values for kind, values in entry.known_as.items() if kind not in ("id", "name", *NO_NAMES))
     known += [each.partition("@")[0] for values in others for each in values]
     if listed:
@@ -85,10 +86,23 @@ def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     return [each for each in known if each]
 
 
+def names_of_account(entry: Entry) -> list[str]:
+    """What a system calls a student by name."""
+    return entry.known_as.get("name") or ([entry.name] if "canvas" in entry.known_as else [])
+
+
 def orders(name: str) -> list[str]:
-    """An account's name with the family name first and last. Canvas writes it without spaces: `kimminji` is `minjikim`, too,
-    and where the one name ends, nothing tells."""
-    found = name_keys(name)
-    if len(found) == 1 and not WIDE.search(word := letters(name)):
-        found += [word[at:] + word[:at] for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1)]
-    return found
+    """An account's name with the family name first and last."""
+    return [*name_keys(name), *(given + family for family, given in halves(name))]
+
+
+def ends(name: str) -> list[str]:
+    """What in an account's name may be the family or the given name, and is no mere syllable."""
+    found = [*name.split(), *(half for both in halves(name) for half in both)]
+    return [each for each in found if len(each) >= SHORTEST_END]
+
+
+def halves(name: str) -> list[tuple[str, str]]:
+    """How a name in Latin letters may fall into family and given name that has no spaces, as Canvas writes it: `kimminji`."""
+    word, places = letters(name), range(SHORTEST_PART, len(letters(name)) - SHORTEST_PART + 1)
+    return [] if len(name_keys(name)) > 1 or WIDE.search(word) else [(word[:at], word[at:]) for at in places]

@@ -22,7 +22,7 @@ from grader.grading.ranking import Entry
 from grader.intake import roster
 from grader.intake.downloads import Download
 from grader.intake.submission import safe_id
-from grader.intake.veil import VEILED, Person, letters, veiled, veiled_html
+from grader.intake.veil import NOBODY, VEILED, Person, letters, veiled, veiled_html
 from grader.ledger.results_folder import open_results
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
@@ -248,11 +248,11 @@ def test_what_a_system_calls_students_is_veiled_where_the_roster_has_their_names
     found = class_list(
         [entry_of(each) for each in hand_ins(folder, RULES, listed)], {each.student: each for each in listed.students}
     )
-    text = "Written by Kim Minji, or Minji Kim (7301013), with Lee Bada, Bada Lee and OH, Ann; bad and kim are words."
+    text = "Written by Kim Minji, or Minji Kim (7301013), with Lee Bada, Bada Lee and OH, Ann; bad and min are words."
     for author in found:
         others = [told for student, (_, told) in found.items() if student != author]
         said = veiled(text, found[author][0], others)
-        assert not re.search("Minji|7301013|Bada|Ann", said) and said.endswith("bad and kim are words."), said
+        assert not re.search("Minji|7301013|Bada|Ann", said) and said.endswith("bad and min are words."), said
 
 
 def test_on_the_own_page_all_numbers_in_a_name_of_canvas_s_are_veiled():
@@ -261,6 +261,25 @@ def test_on_the_own_page_all_numbers_in_a_name_of_canvas_s_are_veiled():
     for listed in ({}, {"eve": roster.Student("eve", "이브")}):
         found = class_list([eve], listed)
         assert veiled("I am 7302000, not 7301013.", found["eve"][0], []) == f"I am {VEILED}, not {VEILED}."
+
+
+def test_on_the_own_page_the_given_name_in_a_name_without_spaces_is_veiled():
+    kim = Entry(
+        student="kim",
+        name="김나단",
+        verdict="passed",
+        tier="verified",
+        source="x.zip",
+        known_as={"name": ["kimnathan"]},
+    )
+    (own, told), text = (
+        class_list([kim], {"kim": roster.Student("kim", "김나단")})["kim"],
+        "Kim, or Nathan, is better than before",
+    )
+    assert (
+        veiled(text, own, []) == f"{VEILED}, or {VEILED}, is better than before"
+        and veiled(text, NOBODY, [told]) == text
+    )
 
 
 def entry_of(download: Download) -> Entry:
