@@ -5,10 +5,13 @@ from types import MappingProxyType
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student
-from grader.intake.system_names import MOODLE, canvas_s
+from grader.intake.roster import Student, name_keys
+from grader.intake.system_names import MOODLE, canvas_ways
 from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
 from grader.ledger.submissions import NO_NAMES
+
+SHORTEST_PART = 2  # letters of a family or given name
+SHORTEST_END = 3  # letters of what may be one, and is looked for by itself
 
 
 def class_list(
@@ -37,8 +40,9 @@ def stem(entry: Entry) -> str:
 
 def person(entry: Entry, listed: Student | None, common: CommonWords) -> Person:
     """Who an entry is about, for its own page: by all that the student, the name of what was downloaded and the roster say."""
-    number = canvas_s(entry.source) or MOODLE.fullmatch(entry.source)
-    of_system, called = [number["id"]] if number else [], common.unless_common(stem(entry))
+    ways = canvas_ways(entry.source) or [*filter(None, [MOODLE.fullmatch(entry.source)])]
+    of_system, called = [way["id"] for way in ways], common.unless_common(stem(entry))
+    of_system += [common.unless_common(part) for name in names_of_account(entry) for part in ends(name)]
     if listed:
         return Person(entry.student, entry.name, (*of_system, *told_numbers(entry, listed), called))
     name = common.unless_common(entry.name) if is_file_s(entry.name, entry) else entry.name
@@ -73,9 +77,32 @@ def is_file_s(name: str, entry: Entry) -> bool:
 def told_numbers(entry: Entry, listed: Student | None) -> list[str]:
     """What account and roster call a student besides; of a mail address what is before the @."""
     known = [*entry.known_as.get("id", [])]
-    others = (values for kind, values in entry.known_as.items() if kind not in ("id", *NO_NAMES))
+    known += [each for name in names_of_account(entry) for each in orders(name)]
+    others = (values for kind, values in entry.known_as.items() if kind not in ("id", "name", *NO_NAMES))
     known += [each.partition("@")[0] for values in others for each in values]
     if listed:
         accounts = (*(login.partition("@")[0] for login in listed.logins), listed.github)
         known += [listed.name, listed.id, listed.number, *accounts]
     return [each for each in known if each]
+
+
+def names_of_account(entry: Entry) -> list[str]:
+    """What a system calls a student by name."""
+    return entry.known_as.get("name") or ([entry.name] if "canvas" in entry.known_as else [])
+
+
+def orders(name: str) -> list[str]:
+    """An account's name with the family name first and last."""
+    return [*name_keys(name), *(given + family for family, given in halves(name))]
+
+
+def ends(name: str) -> list[str]:
+    """What in an account's name may be the family or the given name, and is no mere syllable."""
+    found = [*name.split(), *(half for both in halves(name) for half in both)]
+    return [each for each in found if len(each) >= SHORTEST_END]
+
+
+def halves(name: str) -> list[tuple[str, str]]:
+    """How a name in Latin letters may fall into family and given name that has no spaces, as Canvas writes it: `kimminji`."""
+    word, places = letters(name), range(SHORTEST_PART, len(letters(name)) - SHORTEST_PART + 1)
+    return [] if len(name_keys(name)) > 1 or WIDE.search(word) else [(word[:at], word[at:]) for at in places]

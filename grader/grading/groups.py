@@ -107,7 +107,7 @@ def shared(chosen: Download, member: Student, own: Download | None, digests: Dig
         chosen,
         student=member.student,
         name=member.name,
-        known_as={**of_roster(member), HANDED_IN_BY: [chosen.student]},
+        known_as={**(own.known_as if own else {}), **of_roster(member), HANDED_IN_BY: [chosen.student]},
         whose_by=BY_GROUP,
         told=True,
         attempts=own.attempts + 1 if own else 0,

@@ -125,7 +125,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
             if by != WORDS["name"] and (kinds := differing(found, about)):
                 each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
-            each = replace(each, known_as={**of_account(each), **of_roster(found)})
+            each = replace(each, known_as={**of_account(each), **of_roster(found), **name_of_account(each)})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
             why = SAME_ID if by == "id" else SHARED if shared else NOT_LISTED
@@ -189,6 +189,12 @@ def of_account(download: Download) -> dict[str, list[str]]:
     about = {} if download.doubted else download.about
     kinds = (kind for kind in OF_ACCOUNTS if kind != "id" or SAME_ID not in download.flags)
     return {kind: [about[kind]] for kind in kinds if about.get(kind)}
+
+
+def name_of_account(download: Download) -> dict[str, list[str]]:
+    """What the system calls a student by name, whom the roster may have in another script."""
+    name = "" if download.doubted else printable(download.about.get("name", ""))
+    return {"name": [name]} if name else {}
 
 
 def of_roster(student: Student) -> dict[str, list[str]]:

@@ -43,11 +43,11 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
     loose: dict[str, list[Download]] = {}
     for each in downloads:
         if own_name(each.source):
-            loose.setdefault(each.student, []).append(each)
-    several = {student: some for student, some in loose.items() if len(some) > 1 and are_one(some)}
+            loose.setdefault(whose(each), []).append(each)
+    several = {owner: some for owner, some in loose.items() if len(some) > 1 and are_one(some)}
     whole = []
     for each in downloads:
-        some = several.get(each.student, [])
+        some = several.get(whose(each), [])
         if each not in some:
             whole.append(each)
         elif each is some[0]:
@@ -63,6 +63,11 @@ def put_together(downloads: Sequence[Download]) -> list[Download]:
                 )
             )
     return whole
+
+
+def whose(download: Download) -> str:
+    """The student; of a file that is nobody's, the file itself, for two of these may be two people's."""
+    return download.student or str(download.source)
 
 
 def are_one(some: Sequence[Download]) -> bool:

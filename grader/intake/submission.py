@@ -238,7 +238,7 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
             raise Unusable(f"{printable(name)!r}: a file's or folder's name of more than {MAX_PART} bytes in UTF-8")
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
-        if str(path).lower() in map(str.lower, files):
+        if alike(str(path)) in map(alike, files):
             raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")

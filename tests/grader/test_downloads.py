@@ -284,3 +284,13 @@ def test_the_table_of_times_may_name_any_of_a_student_s_loose_files(named, tmp_p
     (tmp_path / "times.csv").write_text(f"file,submitted\n{place},2026-12-04T00:00Z\n")
     (found,) = put_together(find_downloads(tmp_path))
     assert len(found.parts) == 3 and (found.submitted, found.late, found.time_by) == (at(4), False, BY_TABLE)
+
+
+def test_loose_files_that_are_nobody_s_are_not_put_together(tmp_path):
+    """A name that fits in several ways is nobody's; two such people are two."""
+    for name in ("kim_1_2_3_4_config.yaml", "lee_5_6_7_8_REPORT.md", "eve_2_9_student.yaml", "ann_6_9_student.yaml"):
+        download(tmp_path, name)
+    found = put_together(find_downloads(tmp_path))
+    assert sorted(each.student for each in found) == ["", "", "ann-6", "eve-2"] and not any(
+        each.parts for each in found
+    )

@@ -113,6 +113,7 @@ def test_a_change_changes_the_digest(write_submission):
         ({"/etc/config.yaml": "x"}, "points out"),
         ({"a/../../config.yaml": "x"}, "points out"),
         ({"config.yaml": "x", "CONFIG.YAML": "y"}, "there twice"),
+        ({"config.yaml": "x", "결론.md": "x", unicodedata.normalize("NFD", "결론.md"): "y"}, "there twice"),
         ({"a/b/c/d/e/f/g/config.yaml": "x"}, "deeper than"),
         ({f"{i}.txt": "x" for i in range(MAX_FILES + 1)}, "more than"),
         ({"config.yaml": "x", "weights.bin": "0" * 3_000_000}, "larger than 2 MB"),

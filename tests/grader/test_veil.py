@@ -14,12 +14,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.course import Student, write_course
+from benchmarks.hand_in_systems import HandIn, canvas, moodle, zipped
 from grader.grading.class_list import class_list
 from grader.grading.common_words import course_words, is_common
+from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import Entry
 from grader.intake import roster
+from grader.intake.downloads import Download
 from grader.intake.submission import safe_id
-from grader.intake.veil import VEILED, Person, letters, veiled, veiled_html
+from grader.intake.veil import NOBODY, VEILED, Person, letters, veiled, veiled_html
 from grader.ledger.results_folder import open_results
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
@@ -220,6 +223,68 @@ def test_uploads_of_common_names_take_no_word_out_of_anybody_s_text(tmp_path):
             in page
         )
         assert "Zofia" not in page and VEILED in page
+
+
+ACCOUNTS = [
+    HandIn("Minji Kim", 7301013, family="Kim"),
+    HandIn("Bada Lee", 7302000, family="Lee"),
+    HandIn("Ann Oh", 7303000),
+]
+
+
+@pytest.mark.parametrize("group", ["", "1조"])
+@pytest.mark.parametrize("system", ["canvas", "moodle"])
+def test_what_a_system_calls_students_is_veiled_where_the_roster_has_their_names_in_hangul(system, group, tmp_path):
+    """In either order, also where the system's name has no space in it; and of a group all members."""
+    accounts = [replace(each, files={"w.zip": zipped({"config.yaml": b"x: 1"})}) for each in ACCOUNTS]
+    folder = canvas(tmp_path / "in", accounts) if system == "canvas" else moodle(tmp_path / "in", accounts)
+    names = ("김민지", "이바다", "오안")
+    listed = roster.Roster(
+        [
+            roster.Student(f"id{at}", name, number=str(one.number), group=group)
+            for at, (one, name) in enumerate(zip(accounts, names))
+        ]
+    )
+    found = class_list(
+        [entry_of(each) for each in hand_ins(folder, RULES, listed)], {each.student: each for each in listed.students}
+    )
+    text = "Written by Kim Minji, or Minji Kim (7301013), with Lee Bada, Bada Lee and OH, Ann; bad and min are words."
+    for author in found:
+        others = [told for student, (_, told) in found.items() if student != author]
+        said = veiled(text, found[author][0], others)
+        assert not re.search("Minji|7301013|Bada|Ann", said) and said.endswith("bad and min are words."), said
+
+
+def test_on_the_own_page_all_numbers_in_a_name_of_canvas_s_are_veiled():
+    """A name that ends in a number may be read in two ways."""
+    eve = Entry(student="eve", name="이브", verdict="passed", tier="verified", source="eve_7301013_7302000_9001_w.zip")
+    for listed in ({}, {"eve": roster.Student("eve", "이브")}):
+        found = class_list([eve], listed)
+        assert veiled("I am 7302000, not 7301013.", found["eve"][0], []) == f"I am {VEILED}, not {VEILED}."
+
+
+def test_on_the_own_page_the_given_name_in_a_name_without_spaces_is_veiled():
+    kim = Entry(
+        student="kim",
+        name="김나단",
+        verdict="passed",
+        tier="verified",
+        source="x.zip",
+        known_as={"name": ["kimnathan"]},
+    )
+    (own, told), text = (
+        class_list([kim], {"kim": roster.Student("kim", "김나단")})["kim"],
+        "Kim, or Nathan, is better than before",
+    )
+    assert (
+        veiled(text, own, []) == f"{VEILED}, or {VEILED}, is better than before"
+        and veiled(text, NOBODY, [told]) == text
+    )
+
+
+def entry_of(download: Download) -> Entry:
+    known = {"source": download.source.name, "known_as": dict(download.known_as)}
+    return Entry(student=download.student, name=download.name, verdict="passed", tier="verified", **known)
 
 
 WORDS = "accuracy the rate training gradient overfitting softmax relu SGD lr learningrate learning-rate BatchSize 정확도 정확도그래프"
