@@ -118,6 +118,7 @@ class Kernels(TorchDispatchMode):
             self.calls.append((func, args, kwargs or {}))
         return func(*args, **(kwargs or {}))
 
+    @torch.no_grad()
     def __call__(self) -> None:
         for func, args, kwargs in self.calls:
             func(*args, **kwargs)

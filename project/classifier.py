@@ -355,8 +355,11 @@ class Classifier(LightningModule):
 
     def validations(self, epochs: int) -> int:
         """How often a run of so many epochs validates."""
-        trainer = self._trainer  # None before there is one
-        return epochs // ((trainer and trainer.check_val_every_n_epoch) or 1)
+        try:
+            every = self.trainer.check_val_every_n_epoch or 1
+        except RuntimeError:  # there is no trainer yet
+            every = 1
+        return epochs // every
 
     def _log(self, prefix: str, metrics: EpochMetrics) -> None:
         for name, value in metrics.compute().items():
