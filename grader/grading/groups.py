@@ -6,26 +6,13 @@ from pathlib import Path
 
 from grader.apart import Apart, Failed
 from grader.intake.downloads import Download, is_readable
-from grader.intake.identity import of_roster
+from grader.intake.identity import BY_ROSTER, OF_GROUP, of_roster
 from grader.intake.last_in_time import last_in_time
-from grader.intake.roster import Roster, Student, key, squeezed
+from grader.intake.roster import Roster, Student
+from grader.intake.roster_groups import groups_of
 from grader.ledger.submissions import HANDED_IN_BY
 from project.support.wording import counted
 
-BY_GROUP = "roster, by its group"
-NO_GROUP = {
-    "",
-    "0",
-    "na",
-    "none",
-    "null",
-    "nan",
-    "없음",
-    "무",
-    "해당없음",
-    "미정",
-    "개인",
-}  # letters and digits of what says so
 NOT_THEIR_OWN = "counts for the group, and not what this member handed in"
 
 
@@ -53,15 +40,6 @@ def for_groups(
                     counts = shared(chosen, each, counting.get(each.student), digests)
                     counting[each.student] = replace(counts, passed_over=passed_over)
     return sorted(counting.values(), key=lambda each: each.student)
-
-
-def groups_of(roster: Roster | None) -> dict[tuple[str, str], list[Student]]:
-    """The members of each group, by section and name: the groups of another section are others."""
-    groups: dict[tuple[str, str], list[Student]] = {}
-    for student in roster.students if roster else ():
-        if squeezed(student.group) not in NO_GROUP:
-            groups.setdefault((key(student.section), key(student.group)), []).append(student)
-    return groups
 
 
 def said_of_groups(roster: Roster | None) -> str:
@@ -108,7 +86,7 @@ def shared(chosen: Download, member: Student, own: Download | None, digests: Dig
         student=member.student,
         name=member.name,
         known_as={**(own.known_as if own else {}), **of_roster(member), HANDED_IN_BY: [chosen.student]},
-        whose_by=BY_GROUP,
+        whose_by=BY_ROSTER.format(OF_GROUP),
         told=True,
         attempts=own.attempts + 1 if own else 0,
         about={},

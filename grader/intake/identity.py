@@ -14,12 +14,14 @@ from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
 from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
+from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
 from grader.safe_text import normal, printable, storable
 
 BY_CLAIM, BY_PLACE = "student.yaml", "the file's or folder's name"
 BY_ROSTER = "roster, by its {}"
+OF_GROUP = "group"
 ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 OF_SEVERAL = ("group", "role")  # of what the roster says: not of the student alone
@@ -29,6 +31,7 @@ NAME_ALONE = "its student.yaml says {}, and its name alone is that of who has an
 IN_PART = "was found by its {}, and its {} is not that on the roster"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
+GROUP_ALONE = "its name tells the group, and not who of it handed it in"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
 DISAGREES = "its name is another's, and its student.yaml says {}"
@@ -106,6 +109,8 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         found, by = roster.match(about) if each.student else roster.match_text(stem_of(each.source))
         in_team = None if found else member(about, roster)
         found, by = (in_team, "name") if in_team else (found, by)
+        in_group = [] if found or each.student else group_in(stem_of(each.source), roster)
+        found, by = (in_group[0], OF_GROUP) if in_group else (found, by)
         if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
         own = any(roster.find(kind, about.get(kind, "")) for kind in ACCOUNT_S)
@@ -123,7 +128,9 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
             each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
-            if by != WORDS["name"] and (kinds := differing(found, about)):
+            if by == OF_GROUP:
+                each = replace(each, flags=(*each.flags, GROUP_ALONE))
+            elif by != WORDS["name"] and (kinds := differing(found, about)):
                 each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
             each = replace(each, known_as={**of_account(each), **of_roster(found), **name_of_account(each)})
         elif each.student:

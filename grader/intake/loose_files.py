@@ -20,6 +20,7 @@ from grader.intake.submission import (
     MAX_ARCHIVE_BYTES,
     MAX_FILES,
     NO_DATA,
+    ONE_NAME,
     UNREAD,
     WRAPPER_MARK,
     Unusable,
@@ -112,6 +113,6 @@ def as_folder(parts: Sequence[Path], scratch: Path) -> Path:
         if name in (".", ".."):
             raise Unusable(f"{printable(name)!r} points out of the submission")
         if (place / name).exists():
-            raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
+            raise Unusable(f"{printable(name)!r} is there twice ({ONE_NAME})")
         (place / name).write_bytes(content)
     return place

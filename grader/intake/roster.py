@@ -32,8 +32,11 @@ OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own numb
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
+BRACKETS = re.compile(r"[()\[\]（）/]")  # around a name in another script, or between two: `김민지 (Kim Minji)`
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
 FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
+MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
+SPOILED = re.compile(r"\d+([.,]\d+)?E[+-]?\d+|#+", re.IGNORECASE)  # what a spreadsheet makes of a long number
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -114,6 +117,8 @@ class Roster:
             expected = "id, name, number, login, github, section, group, role"
             raise UserError(f"{path}: has none of the columns {expected}; write their names into its first line")
         rows = [{text: unwrapped(cell) for text, cell in row.items()} for row in rows]
+        for text in (text for text, found in kinds.items() if {"id", "number"} & {*found}):
+            rows = whole(rows, text, path)
         for text in (text for text, found in kinds.items() if "number" in found):
             rows = numbered(rows, text)
         try:
@@ -159,8 +164,17 @@ class Roster:
         whole, by = self.match(dict.fromkeys(("id", "login", "github"), text))
         if whole:
             return whole, by
+        found, named = self.in_parts(text)
+        return next(iter(found.items())) if found and len(named) == 1 else (None, "")
+
+    def named_in(self, text: str) -> set[Student]:
+        """All whom the name of a folder or file may mean."""
+        return self.in_parts(text)[1]
+
+    def in_parts(self, text: str) -> tuple[dict[Student, str], set[Student]]:
+        """Whom a text names, and by what; and all whom it may mean."""
         text = normal(text)
-        parts = [part.span() for part in PARTS.finditer(text)]
+        parts = parts_of(text)
         called: dict[tuple[int, int], dict[Student, str]] = {}  # who is found in a run of parts, the short ones first
         doubtful: dict[tuple[int, int], set[Student]] = {}  # who may be meant by it
         for length in sorted({*range(1, min(len(parts), MOST_PARTS) + 1), len(parts)} - {0}):
@@ -183,8 +197,7 @@ class Roster:
         told = [run for run, who in called.items() if who]
         longest = [run for run in called if not any(other != run and lies_in(run, other) for other in told)]
         found = {student: kind for run in longest for student, kind in called[run].items()}
-        named = {*found} | {student for run in longest for student in doubtful[run]}
-        return next(iter(found.items())) if found and len(named) == 1 else (None, "")
+        return found, {*found} | {student for run in longest for student in doubtful[run]}
 
     def is_another_s(self, text: str, student: Student) -> bool:
         """Whether a text has what looks like an id, a number or a login of this class, and none of it is the student's."""
@@ -242,7 +255,17 @@ def shapes(texts: Iterable[str]) -> re.Pattern[str]:
         for text in texts
         if sum(map(str.isdecimal, text)) >= FEWEST_DIGITS
     }
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(alike)) or '(?!)'})(?![^\W_])")
+    narrow = rf"[^\W_{WIDE.pattern[1:]}"  # beside Hangul, Kana and Han it stands by itself
+    return re.compile(rf"(?<!{narrow})(?:{'|'.join(sorted(alike)) or '(?!)'})(?!{narrow})")
+
+
+def parts_of(text: str) -> list[tuple[int, int]]:
+    """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
+    runs = []
+    for part in PARTS.finditer(text):
+        cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
+        runs += zip([part.start(), *cuts], [*cuts, part.end()])
+    return runs
 
 
 def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:
@@ -279,7 +302,12 @@ def key(text: str) -> str:
 
 
 def name_keys(name: str) -> list[str]:
-    """The ways in which systems write a name, without spaces: in its order, and with the family name first or last."""
+    """The ways in which systems write a name, without spaces: in its order, and with the family name first or last; and each
+    of two that stand in one cell, `김민지 (Kim Minji)`, in other scripts."""
+    several = [part for part in BRACKETS.split(name) if squeezed(part)]
+    if len(several) > 1 and not set.intersection(*map(scripts, several)):
+        whole = squeezed(name)
+        return list(dict.fromkeys([whole, *(text for part in several for text in name_keys(part))]))
     family, comma, given = name.partition(",")
     words = [squeezed(word) for word in name.replace(",", " ").split()]
     orders = [words, [squeezed(given), squeezed(family)]] if comma else [words, [*words[-1:], *words[:-1]]]
@@ -308,6 +336,18 @@ def unwrapped(cell: str) -> str:
     """A cell without what keeps a spreadsheet from taking it for a number: `="002610024"`."""
     found = re.fullmatch(r'="(.*)"', cell)
     return found[1] if found else cell
+
+
+def whole(rows: Sequence[dict[str, str]], column: str, path: Path) -> list[dict[str, str]]:
+    """The rows without the `.0` that a spreadsheet puts behind whole numbers. Raises UserError where it took digits away."""
+    for number, row in enumerate(rows, 2):
+        if SPOILED.fullmatch(row[column]):
+            raise UserError(
+                f"{path}: row {number}: {printable(column)} is {row[column]}: a spreadsheet has taken its digits away; export the "
+                "table anew, or give this column the format Text before you write the number again"
+            )
+    of_numbers = all(re.fullmatch(r"\d+\.0", row[column]) for row in rows if row[column])
+    return [{**row, column: row[column].removesuffix(".0") if of_numbers else row[column]} for row in rows]
 
 
 def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, str]]:

@@ -43,6 +43,7 @@ MAX_HEADER = 4000  # bytes of an extended header in a tar
 MAX_HEADERS = 100_000  # bytes of all of them
 SINCE_1980 = 1980  # the year of what says no time in a zip
 NO_DATA = "hand in no weights and no data"
+ONE_NAME = "upper and lower case, and ways to compose letters, are not told apart"
 NOT_PACKED = "neither a folder nor a zip or tar archive"
 LONE_NOTEBOOK = "a notebook alone, neither a folder nor a zip or tar archive"
 UNUSUAL = "is packed in an unusual way; pack it anew, as a zip"
@@ -239,7 +240,7 @@ def read_all(source: Path) -> tuple[dict[str, bytes], tuple[str, ...], datetime 
         if len(path.parts) > MAX_DEPTH:
             raise Unusable(f"{printable(name)!r} lies deeper than {MAX_DEPTH} folders")
         if alike(str(path)) in map(alike, files):
-            raise Unusable(f"{printable(name)!r} is there twice (upper and lower case are not told apart)")
+            raise Unusable(f"{printable(name)!r} is there twice ({ONE_NAME})")
         if len(files) == MAX_FILES:
             raise Unusable(f"more than {MAX_FILES} files")
         document = suffix(name) in HOLD_PICTURES

@@ -5,6 +5,7 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 
+from grader.apart import Apart, Failed
 from grader.intake.submission import DAMAGED
 from grader.intake.system_names import canvas_s, moodle_s
 from grader.safe_text import normal
@@ -19,15 +20,24 @@ def check_unpacked(path: Path) -> None:
     if not path.is_file() or path.suffix.lower() != ".zip":
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except DAMAGED:  # as whoever takes it in will say
+        with Apart("grader.intake.whole_download") as apart:  # anybody may have packed it
+            number = int(apart.call("students_in", str(path.absolute())))
+    except Failed:  # as whoever takes it in will say
         return
-    students = {number for name in islice(names, MOST_NAMES) if (number := student_in(name))}
-    if len(students) > 1:
+    if number > 1:
         raise UserError(
-            f"{path}: looks like a system's download of {len(students)} students; unpack it into a folder, and name that"
+            f"{path}: looks like a system's download of {number} students; unpack it into a folder, and name that"
         )
+
+
+def students_in(zipped: str) -> int:
+    """Of how many students the names in a zip tell; 0 for one that cannot be read."""
+    try:
+        with zipfile.ZipFile(zipped) as archive:
+            names = archive.namelist()
+    except DAMAGED:
+        return 0
+    return len({number for name in islice(names, MOST_NAMES) if (number := student_in(name))})
 
 
 def student_in(name: str) -> str:

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 
 from grader.intake.roster import Roster, Student
+from grader.intake.roster_groups import group_in
 from grader.tables import read_table
 from project.support.errors import UserError
 
@@ -277,3 +278,91 @@ def test_marks_tell_names_apart():
     ):
         found, _ = roster.match_text(text)
         assert (found and found.student) == student, text
+
+
+@pytest.mark.parametrize(
+    "name", ["김민지(Kim Minji)", "김민지 (Minji Kim)", "Kim Minji (김민지)", "김민지 / Kim, Minji"]
+)
+def test_each_of_two_names_in_one_cell_is_the_student_s(name):
+    roster = Roster([Student("1001", name, "1001"), Student("1002", "Park Minji (Minho)", "1002")])
+    for text in ("김민지", "Kim Minji", "kim_minji_hw4", "과제_김민지", name):
+        found, _ = roster.match_text(text)
+        assert found and found.student == "1001", text
+    assert roster.match_text("Minho") == (None, "")  # a nickname in the same script is part of the name
+
+
+@pytest.mark.parametrize(
+    ("text", "student"),
+    [
+        ("이바다20260002", "20260002"),
+        ("20260002이바다", "20260002"),
+        ("20260002이바다_hw4", "20260002"),
+        ("이바다20260003", None),
+        ("이바다과제20260002", "20260002"),
+        ("김민지2", None),
+        ("김민지과제4", None),
+    ],
+)
+def test_an_id_may_stand_beside_hangul(text, student):
+    rows = [("20260002", "이바다"), ("20260003", "김민지"), ("4", "박준")]
+    found, _ = Roster([Student(own_id, name, own_id) for own_id, name in rows]).match_text(text)
+    assert (found and found.student) == student
+
+
+@pytest.mark.parametrize("spoiled", ["2.61E+06", "2,02601E+09", "2E+07", "########"])
+@pytest.mark.parametrize("column", ["id", "식별자"])
+def test_what_a_spreadsheet_has_spoiled_is_told_with_its_row(column, spoiled, tmp_path):
+    rows = [[column, "name"], ["20260001", "김민지"], [spoiled, "이바다"]]
+    with pytest.raises(UserError, match=r"roster.csv: row 3: .* a spreadsheet has taken its digits away; export"):
+        Roster.read(write(tmp_path / "roster.csv", rows, ";"))
+
+
+def test_whole_numbers_have_no_decimals(tmp_path):
+    rows = [["id", "name"], ["20260001.0", "김민지"], ["20260002.0", "이바다"], ["", "박준"]]
+    assert [each.id for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == [
+        "20260001",
+        "20260002",
+        "",
+    ]
+    rows = [["id", "name"], ["1.0", "김민지"], ["1.1", "이바다"]]
+    assert [each.id for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == ["1.0", "1.1"]
+
+
+GROUPED = Roster(
+    [
+        Student(student, name, student, group=group)
+        for student, name, group in [
+            ("1001", "김민지", "2조"),
+            ("1002", "이바다", "2조"),
+            ("1003", "박준", "1"),
+            ("1004", "최서연", "1"),
+            ("1005", "Kim Min", "Deep Divers"),
+            ("1006", "Lee Jun", "-"),
+        ]
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("2조", "2조"),
+        ("2조_과제4", "2조"),
+        ("hw4-2조", "2조"),
+        ("1조", "1"),
+        ("team1", "1"),
+        ("Team 1 hw4", "1"),
+        ("week 1", None),
+        ("deep_divers", "Deep Divers"),
+        ("김민지_이바다", "2조"),
+        ("이바다, 김민지 (hw4)", "2조"),
+        ("김민지_박준", None),  # of two groups
+        ("2조_박준", None),
+        ("1조 2조", None),
+        ("3조", None),
+        ("-", None),
+    ],
+)
+def test_a_name_may_be_a_group_s(text, group):
+    assert {each.group for each in group_in(text, GROUPED)} == ({group} if group else set())
+    assert len(group_in(text, GROUPED)) == (sum(each.group == group for each in GROUPED.students) if group else 0)

@@ -150,6 +150,20 @@ def test_one_hand_in_is_trained_once_and_counts_for_all_members(team, tmp_path, 
     assert {name: grades[name] for name in ("Kim", "Park", "Han")} == {"Kim": "90.00", "Park": "90.00", "Han": "80.00"}
 
 
+@pytest.mark.parametrize("called", ["group red", "hw4_red", "Lee_Park"])
+def test_what_names_the_group_alone_is_the_group_s(called, team, tmp_path, rules, capsys):
+    (team / "lee").rename(team / called)
+    trained = []
+    train = lambda job: trained.append(job.submission.student) or scored(0.9)  # noqa: E731
+    for _ in range(2):
+        graded(team, tmp_path / "results", rules, MadeUp(train))
+    found = entries_of(tmp_path / "results")
+    assert {name: each["accuracy"] for name, each in found.items()} == dict.fromkeys(("kim", "lee", "park", "han"), 0.9)
+    assert len(trained) == 2, "the group's once"
+    assert capsys.readouterr().out.count("tells the group, and not who of it handed it in") == 2
+    assert not [flag for each in found.values() for flag in each["flags"] if "another's id" in flag]
+
+
 def test_wandb_has_a_group_s_training_once_by_who_handed_it_in_and_its_regrade(team, tmp_path, rules, monkeypatch):
     results, engine = tmp_path / "results", MadeUp(lambda job: scored(0.9))
     graded(team, results, rules, engine)
