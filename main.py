@@ -1,4 +1,4 @@
-"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, study, gallery, completion. See README.md."""
+"""`python main.py fit --config configs/quickstart.yaml`, and validate, test, predict, look, study, compare, gallery, completion. See README.md."""
 
 import sys
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ def main(args: list[str]) -> int:
         from project.studies.gallery import main as draw_gallery
 
         return exit_status(draw_gallery, args[1:])
-    if args[0] == "study":
+    if args[0] in ("study", "compare"):
         from project.studies.study import main as study
 
-        return exit_status(study, args[1:])
+        return exit_status(partial(study, command=args[0]), args[1:])
     if args[0] == "fit" and FIND_LR not in args and any(word.partition("=")[0] == "--seeds" for word in args):
         from project.studies.study import main as study
 

@@ -45,8 +45,8 @@ ABOUT = (
     "is seen where every comparison that it makes holds with p < 0.01 (Student's t on differences paired by seeds); what is less sure "
     "is told as not seen here. In brackets is the 95 % interval of the difference. Where rates were tuned, it was on seeds from 100 "
     "on; the studies have those from 0 on, of which for most the first three to five had been looked at before the others were run; no "
-    "expectation was changed then. `python -m benchmarks lecture` makes the "
-    "tables anew.",
+    "expectation was changed then, but that there are eight was decided after that look, which p does not know. `python -m benchmarks "
+    "lecture` makes the tables anew.",
 )
 
 

@@ -23,10 +23,13 @@ def main(args: Sequence[str], command: str = "study") -> int:
     """Train what is not trained yet, and say what was found. Returns 0, or FAILED where an arm failed.
 
     Args:
-        command: `study`, whose first words may name runs that are there already; or `fit`, for a study of one arm.
+        command: `study`, whose first words may name runs that are there already; `compare`, whose first words do; or `fit`, for
+            a study of one arm.
     """
-    names = [*takewhile(lambda word: not word.startswith("-"), args)]
-    return compare(names, args[len(names) :]) if names and command == "study" else train_arms(args, command)
+    names = [*takewhile(lambda word: not word.startswith("-"), args)] if command != "fit" else []
+    if command == "compare" and not names:
+        raise UserError("compare: name runs that are there, such as runs/quickstart runs/quickstart-2")
+    return compare(names, args[len(names) :]) if names else train_arms(args, command)
 
 
 def train_arms(args: Sequence[str], command: str) -> int:

@@ -107,7 +107,7 @@ def draw_curves(axes: Any, study: StudyResult) -> None:
     axes.set_xlabel("epoch")
     axes.locator_params("x", integer=True)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=7, loc="lower right")
+    axes.legend(framealpha=0.9, edgecolor="none", fontsize=7, loc="best")
 
 
 def band_of(arm: ArmResult, curve: str) -> Any:

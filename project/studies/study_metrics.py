@@ -1,5 +1,6 @@
 """What a study compares: numbers of a run, and how they are told."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
@@ -7,6 +8,7 @@ from project.studies.metric_names import MetricName
 from project.studies.one_training import RunResult
 
 POINTS = ("point", "points")
+SHARE, LOSS = (0.0, 100.0), (0.0, math.inf)
 
 
 class Metric(NamedTuple):
@@ -21,6 +23,7 @@ class Metric(NamedTuple):
         of: A run's number, given the target accuracy; None where it has none.
         missing: Why a run may have none.
         step: In which a run's numbers are counted, in its unit; 0 where they are not.
+        limits: Between which all numbers lie, and so all means.
     """
 
     title: str
@@ -31,6 +34,17 @@ class Metric(NamedTuple):
     of: Callable[[RunResult, float], float | None]
     missing: str
     step: Callable[[RunResult], float] = lambda run: 0.0
+    limits: tuple[float, float] = (-math.inf, math.inf)
+
+    def possible(self, low: float, high: float) -> tuple[float, float]:
+        """Of an interval for a mean, what a mean can be."""
+        least, most = self.limits
+        return max(low, least), min(high, most)
+
+    def possible_difference(self, low: float, high: float) -> tuple[float, float]:
+        """The same of an interval for a difference between two means."""
+        most = self.limits[1] - self.limits[0]
+        return max(low, -most), min(high, most)
 
 
 def of_images(run: RunResult) -> float:
@@ -71,11 +85,14 @@ def measured(name: MetricName, title: str, digits: int, better: Literal[1, 0, -1
         lambda run, target: run.measured.get(name),
         "no number",
         of_images if of == POINTS else lambda run: 0.0,
+        SHARE if " in %" in title else (-math.inf, math.inf),
     )
 
 
 METRICS: dict[MetricName, Metric] = {
-    "accuracy": Metric("Validation accuracy in %", POINTS, 1, 1, (1, "one point"), points, "not measured", of_images),
+    "accuracy": Metric(
+        "Validation accuracy in %", POINTS, 1, 1, (1, "one point"), points, "not measured", of_images, SHARE
+    ),
     "loss": Metric(
         "Validation loss",
         ("", ""),
@@ -84,6 +101,7 @@ METRICS: dict[MetricName, Metric] = {
         (0.05, "0.05"),
         lambda run, target: run.loss,
         "not measured, or no number",
+        limits=LOSS,
     ),
     "gap": Metric(
         "Generalization gap: validation loss less training loss, both in evaluation mode on images as they come",
@@ -112,6 +130,7 @@ METRICS: dict[MetricName, Metric] = {
         (0.05, "0.05"),
         lambda run, target: run.train_loss,
         "not measured, or no number",
+        limits=LOSS,
     ),
     "signal": measured(
         "signal", "Signal at the last hidden layer: log10 of its deviation over the first's, at the start", 2

@@ -37,7 +37,8 @@ class Difference(Estimate):
             are compared.
         p: Corrected for the number of arms.
         told_apart: Whether it is more than noise.
-        seeds_needed: So many tell a difference that matters; null where a thousand do not.
+        seeds_needed: So many tell a difference as large as this, or the least that matters where that is larger; null where a
+            thousand do not.
     """
 
     paired: int
@@ -187,8 +188,9 @@ def found(arm: ArmResult, metric: Metric, target: float) -> Found:
         said = f"{arm.name}: {level(numbers[0], metric)}; one seed tells nothing about noise"
         return Found(values=values, words=said)
     estimate = estimates.interval(numbers, step_of(metric, runs))
-    said = f"{level(estimate.mean, metric)} ({INTERVAL} {span(estimate.low, estimate.high, metric)})"
-    return Found(values=values, estimate=Estimate(**estimate._asdict()), words=f"{arm.name}: {said}")
+    low, high = metric.possible(estimate.low, estimate.high)
+    said = f"{level(estimate.mean, metric)} ({INTERVAL} {span(low, high, metric)})"
+    return Found(values=values, estimate=Estimate(mean=estimate.mean, low=low, high=high), words=f"{arm.name}: {said}")
 
 
 def paired_differences(arm: ArmResult, first: ArmResult, metric: Metric, target: float) -> list[float]:
@@ -217,14 +219,15 @@ def compared(arm: ArmResult, first: ArmResult, name: MetricName, target: float, 
         told = estimates.difference([own[seed] for seed in common], [other[seed] for seed in common], arms, step)
     else:
         told = estimates.unpaired_difference([*own.values()], [*other.values()], arms, step)
+    low, high = metric.possible_difference(told.low, told.high)
     difference = Difference(
         mean=told.mean,
-        low=told.low,
-        high=told.high,
+        low=low,
+        high=high,
         paired=len(common) if len(common) > 1 else 0,
         p=told.p,
         told_apart=told.told_apart,
-        seeds_needed=estimates.seeds_needed(told.deviation, metric.effect[0], arms),
+        seeds_needed=estimates.seeds_needed(told.deviation, max(metric.effect[0], abs(told.mean)), arms),
     )
     remark = ""
     if not difference.paired:
@@ -247,8 +250,10 @@ def words_on(arm: str, first: str, difference: Difference, metric: Metric, seeds
     if difference.told_apart:
         return f"{arm}: {amount(difference.mean, metric)} ({where})" + (f", by {remark}" if remark else "")
     where = f"{where} {metric.units[1]}".rstrip()
-    said = f"{arm}: not told apart from {first} by {remark or counted(seeds, 'seed')} ({where})"
-    would = f"would show a difference of {metric.effect[1]}"
+    by = remark or counted(seeds, "seed")
+    said = f"{arm}: {amount(difference.mean, metric)}, not told apart from {first} by {by} ({where})"
+    as_seen = abs(difference.mean) > metric.effect[0]
+    would = f"would show {'one as large as this' if as_seen else f'a difference of {metric.effect[1]}'}"
     if difference.seeds_needed is None:
         return f"{said}; more than {estimates.MOST_SEEDS:,} seeds {would}"
     more = difference.seeds_needed - seeds

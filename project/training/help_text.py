@@ -16,7 +16,7 @@ usage: python main.py <command> [--config FILE ...] [--setting VALUE ...]
   predict    writes each test image's class and probabilities as CSV
   study      trains arms with several seeds each, and says what helped and whether it is more than noise:
              python main.py study --config configs/base.yaml --arm configs/initialization/he.yaml --seeds 5
-             or compares runs that are there:         python main.py study runs/quickstart runs/quickstart-2
+  compare    compares runs that are there:            python main.py compare runs/quickstart runs/quickstart-2
   gallery    draws the lecture's figures from real runs, in a few minutes
 
 Files and settings merge key by key, in the order in which they are given; a later one wins:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 COMMANDS = ("fit", "validate", "test", "predict")  # that take all settings
-OTHER_COMMANDS = ("look", "study", "gallery", "completion")  # main.py runs them
+OTHER_COMMANDS = ("look", "study", "compare", "gallery", "completion")  # main.py runs them
 FIND_LR = "--find-lr"  # has `fit` test a range of learning rates instead
 
 REPOSITORY = Path(__file__).resolve().parents[2]

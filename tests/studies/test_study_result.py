@@ -68,10 +68,29 @@ def test_a_difference_is_told_in_points_with_its_interval():
 def test_what_is_not_told_apart_says_how_many_seeds_would():
     study = study_of({"base": NOISY, "same": [0.71, 0.74, 0.73, 0.72, 0.72]})
     said = words(study)[1]
-    assert said.startswith("same: not told apart from base by 5 seeds (95 % interval -") and " points); about " in said
-    assert said.endswith(" more seeds would show a difference of one point")
+    assert said.startswith("same: +0.0 points, not told apart from base by 5 seeds (95 % interval -")
+    assert " points); about " in said and said.endswith(" more seeds would show a difference of one point")
     few = study_of({"base": NOISY[:2], "same": [0.71, 0.74]})
     assert words(few)[1].endswith(" would show a difference of one point, if they scatter as these 2 do")
+
+
+def test_a_large_difference_that_few_seeds_do_not_tell_is_said_and_what_it_would_take():
+    """Where 40 points are seen, nobody asks for the seeds that show one."""
+    few = study_of({"base": [0.15, 0.19], "up": [0.48, 0.68]})
+    base, up = words(few)
+    assert up.startswith("up: +41.0 points, not told apart from base by 2 seeds (95 % interval -")
+    needed = few.arms[1].found["accuracy"].difference.seeds_needed
+    assert f"about {needed - 2} more seed" in up and "would show one as large as this, if they scatter" in up
+    assert needed < 10
+
+
+def test_no_interval_leaves_what_is_possible():
+    study = study_of({"base": [0.01, 0.12], "up": [0.45, 0.99]})
+    for arm in study.arms:
+        found = arm.found["accuracy"]
+        for one, least in ((found.estimate, 0), (found.difference, -100)):
+            assert one is None or least <= one.low <= one.mean <= one.high <= 100
+    assert study.arms[0].found["accuracy"].estimate.low == 0 and study.arms[1].found["accuracy"].estimate.high == 100
 
 
 def test_networks_that_have_hardly_begun_to_learn_are_told():
@@ -228,7 +247,7 @@ def test_two_runs_an_epoch_or_an_image_apart_are_not_told_apart():
     assert "not told apart" not in words(study)[1], "nobody knows of how many images"
     for arm in study.arms:
         arm.runs[:] = [run.model_copy(update={"val_images": 500}) for run in arm.runs]
-    assert "up: not told apart from base by 2 seeds" in words(answer(study))[1]
+    assert "up: +0.2 points, not told apart from base by 2 seeds" in words(answer(study))[1]
 
     def late(accuracies):
         return {"val/accuracy": [*accuracies, 0.9]}
