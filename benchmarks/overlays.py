@@ -36,12 +36,12 @@ ABOUT = """\
 # Overlays
 
 What each overlay of `configs/` is worth on the embedded dataset. The columns: validation accuracy in % after the last epoch,
-mean ± standard deviation over seeds; how many points that is above the same without the overlay, paired seed by seed, with
-the 95 % interval of that; and the same for the gap, which is validation loss less training loss (both measured after the
-training, in evaluation mode and on images as they come). Bold is what is told apart from nothing; each interval holds by itself,
-so one in twenty of what does nothing is bold, too. The seeds, from {first}, took no part in choosing the images, `base.yaml` and
-`quickstart.yaml`. Made by `python -m benchmarks.overlays`; `python main.py study` asks the same of anything else
-([studies.md](studies.md)).
+mean ± standard deviation of single seeds, not the interval of the mean that [targets.md](targets.md) has; how many points that
+is above the same without the overlay, paired seed by seed, with the 95 % interval of that; and the same for the gap, which is
+validation loss less training loss (both measured after the training, in evaluation mode and on images as they come). Bold is
+what is told apart from nothing; each interval holds by itself, so one in twenty of what does nothing is bold, too. The seeds,
+from {first}, took no part in choosing the images, `base.yaml` and `quickstart.yaml`. Made by `python -m benchmarks.overlays`;
+`python main.py study` asks the same of anything else ([studies.md](studies.md)).
 
 ## The families
 
