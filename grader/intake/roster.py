@@ -261,7 +261,7 @@ def shapes(texts: Iterable[str]) -> re.Pattern[str]:
 
 def parts_of(text: str) -> list[tuple[int, int]]:
     """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
-    runs = []
+    runs: list[tuple[int, int]] = []
     for part in PARTS.finditer(text):
         cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
         runs += zip([part.start(), *cuts], [*cuts, part.end()])
