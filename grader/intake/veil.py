@@ -25,6 +25,7 @@ MOST_BETWEEN = 4  # characters that are no letters, between two letters of a nam
 SHORTEST_ACCOUNT = 4  # letters of another's id or account; a shorter one is a word of most texts
 SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
 FAMILY_OF_TWO = 4  # characters that a name must have for two of them to be the family's, as in Hwangbo or Ouyang
+MOST_TURNED = 8  # words of a name before which it may begin
 PARTICLES = "은는이가을를의와과도만"  # which Korean writes behind a word without a space
 MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,5}")
 WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
@@ -130,7 +131,7 @@ def terms_of(author: Person, others: Iterable[Person]) -> Terms:
 
 @lru_cache(maxsize=MOST_KEPT)  # everybody is looked for in everybody else's texts
 def whole(person: Person, shortest: int = 1) -> frozenset[str]:
-    """Id, name and numbers, and the name turned round; where it is written in two scripts, each.
+    """Id, name and numbers, and the name in other orders; where it is written in two scripts, each.
 
     `shortest` is how many letters an id, and what else it is known as, must have in a script with spaces.
     """
@@ -138,10 +139,16 @@ def whole(person: Person, shortest: int = 1) -> frozenset[str]:
     found = {text for text in known if len(text) >= shortest or WIDE.match(text)}
     for run in scripts(person.name):
         words = run.split()
-        found |= {letters(run), letters("".join(reversed(words)))}
+        found |= {letters("".join(order)) for order in orders(words)}
         if len(words) == 1 and WIDE.match(run):
             found |= {given + family for family, given in split(letters(run))}
     return frozenset(found - {""})
+
+
+def orders(words: Sequence[str]) -> list[Sequence[str]]:
+    """A name turned at each of its words, since nothing tells where the family's begins, and turned round."""
+    places = range(min(len(words), MOST_TURNED) or 1)
+    return [*([*words[at:], *words[:at]] for at in places), words[::-1]]
 
 
 def parts(person: Person) -> set[str]:

@@ -22,7 +22,7 @@ from grader.grading.ranking import Entry
 from grader.intake import roster
 from grader.intake.downloads import Download
 from grader.intake.submission import safe_id
-from grader.intake.veil import NOBODY, VEILED, Person, letters, veiled, veiled_html
+from grader.intake.veil import NOBODY, VEILED, Marked, Person, letters, terms_of, veiled, veiled_html, whole
 from grader.ledger.results_folder import open_results
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
@@ -151,6 +151,29 @@ def test_of_others_whole_names_are_veiled_and_words_stay():
     said = "Do we train on 김밥? An MLP with hyun layers; the kimono of Minjia; 120261001 weights"
     assert veiled(said, Person("x1", "X Y"), [AUTHOR, FRIEND]) == said
     assert veiled("with Do Hyun and 김민지와", Person("x1", "X Y"), [AUTHOR, FRIEND]) == f"with {VEILED} and {VEILED}와"
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        ("Smith, Mary Jane", "Mary Jane Smith; smith mary-jane; Smith, Mary Jane; MaryJane Smith"),
+        ("van der Berg, Jan", "Jan van der Berg; Berg, Jan van der; Van der Berg Jan; van der Berg, Jan"),
+        ("Ana María López García", "López García, Ana María; Ana Maria Lopez Garcia; García, Ana María López"),
+        ("O'Brien-Walsh, Siobhán Máire", "Siobhán Máire O'Brien-Walsh; obrien walsh siobhan maire"),
+        ("Nguyễn Văn An", "An Nguyễn Văn; Văn An Nguyễn; an van nguyen"),
+    ],
+)
+def test_a_name_of_several_words_is_veiled_wherever_it_is_turned(listed, written):
+    other = Person("x20261", listed)
+    shown = f"{VEILED}; " * written.count(";") + VEILED
+    assert veiled(written, Person("y", "Y"), [other]) == shown
+    gone = Person("", "", (), Marked.of(terms_of(NOBODY, [other]).words, "00"))
+    assert veiled(written, Person("y", "Y"), [gone]) == shown
+    assert veiled("Mary, Jane, Jan, Ana and an ana", Person("y", "Y"), [other]) == "Mary, Jane, Jan, Ana and an ana"
+
+
+def test_the_longest_of_names_is_soon_turned():
+    assert len(whole(Person("x", " ".join(f"n{at}" for at in range(50_000))))) < 100
 
 
 def test_a_name_of_one_character_is_veiled_as_a_word_and_not_within_words():
