@@ -10,9 +10,12 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape, unescape
+from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -31,6 +34,8 @@ MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,5}")
 WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 ENCODED = re.compile(r"[^\s%<>]{0,64}(?:%[0-9A-Fa-f]{2}[^\s%<>]{0,64})+")  # a word with escapes, as in an address
 TAG = re.compile(r"(<[^<>]*>)")
+# Between whose texts nothing parts them for a reader. In formulas, numbers are parted.
+INLINE = re.compile(r"</?(?:a|code|em|s|samp|strong|math|mi|mo|mrow|ms|mstyle|mtext)\b")
 
 
 class Marked(NamedTuple):
@@ -111,15 +116,46 @@ def veiled(text: str, author: Person, others: Iterable[Person]) -> str:
 
 
 def veiled_html(html: str, author: Person, others: Iterable[Person]) -> str:
-    """Clean HTML without names: in its text, and in its links, of which nothing is left then."""
+    """Clean HTML without names: in its text as a reader sees it, and in its links, of which nothing is left then."""
     terms = terms_of(author, others)
     parts = TAG.split(html)
+    shown, runs = as_shown(parts)
+    spans = hidden(shown, terms)
+    for at, begin, end in runs:
+        own = spans[bisect_right(spans, begin, key=itemgetter(1)) : bisect_left(spans, end, key=itemgetter(0))]
+        if own := [(max(first, begin) - begin, min(last, end) - begin) for first, last in own]:
+            parts[at] = escape(replaced(shown.text[begin:end], own, VEILED), quote=False)
     for at, part in enumerate(parts):
-        if not part.startswith("<"):
-            parts[at] = cut(part, terms)
-        elif "href=" in part and cut(address := decoded(part), terms) != address:
+        if part.startswith("<") and "href=" in part and hidden(Shown(decoded(unescape(part))), terms):
             parts[at] = re.sub(r'href="[^"]*"', 'href=""', part)
     return "".join(parts)
+
+
+class Shown(NamedTuple):
+    """A text as it is read, in NFC; before which characters markup begins or ends, and which of them are not in the text, but
+    part a cell, item or paragraph from the next."""
+
+    text: str
+    ends: frozenset[int] = frozenset()
+    blocks: frozenset[int] = frozenset()
+
+
+def as_shown(parts: Sequence[str]) -> tuple[Shown, list[tuple[int, int, int]]]:
+    """What a reader sees of tags and the text between them, and where in it each part that is text begins and ends."""
+    pieces, runs, blocks, length = list[str](), list[tuple[int, int, int]](), set[int](), 0
+    parted = True  # whether nothing has been shown since the last block
+    for at, part in enumerate(parts):
+        text = "" if part.startswith("<") else unicodedata.normalize("NFC", unescape(part))
+        if part.startswith("<") and not parted and not INLINE.match(part):
+            pieces.append(" ")
+            blocks.add(length)
+            parted = True
+            length += 1
+        elif text and not (parted and text.isspace()):
+            pieces.append(text)
+            parted = False
+            runs.append((at, length, length := length + len(text)))
+    return Shown("".join(pieces), frozenset(place for run in runs for place in run[1:]), frozenset(blocks)), runs
 
 
 def terms_of(author: Person, others: Iterable[Person]) -> Terms:
@@ -197,33 +233,63 @@ def folded(character: str) -> str:
 
 def cut(text: str, terms: Terms) -> str:
     """The text with each of these terms, and each mail address, replaced; also where it is written as in an address."""
-    text = MAIL.sub(VEILED, unicodedata.normalize("NFC", text))
-    text = ENCODED.sub(lambda word: word[0] if cut(plain := decoded(word[0]), terms) == plain else VEILED, text)
-    return covered(text, terms, VEILED)
+    text = unicodedata.normalize("NFC", text)
+    return replaced(text, hidden(Shown(text), terms), VEILED)
+
+
+def hidden(shown: Shown, terms: Terms) -> list[tuple[int, int]]:
+    """Where mail addresses, words with terms in their escapes, and terms begin and end, in their order."""
+    mails = [found.span() for found in MAIL.finditer(shown.text)]
+    shown = shown._replace(text=blank(shown.text, mails))
+    escaped = [found.span() for found in ENCODED.finditer(shown.text) if hidden(Shown(decoded(found[0])), terms)]
+    return sorted([*mails, *escaped, *places_of(terms, shown._replace(text=blank(shown.text, escaped)))])
+
+
+def blank(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text, as long as it was, with nothing to be found there."""
+    made, done = list[str](), 0
+    for begin, end in spans:
+        made += [text[done:begin], VEILED[0] * (end - begin)]
+        done = end
+    return "".join([*made, text[done:]])
+
+
+def replaced(text: str, spans: Sequence[tuple[int, int]], by: str) -> str:
+    """The text with something else in the place of what is to be read there."""
+    made, done = list[str](), 0
+    for begin, end in spans:
+        if any(map(folded, text[begin:end])):
+            made += [text[done:begin], by]
+            done = end
+    return "".join([*made, text[done:]])
 
 
 def covered(text: str, terms: Terms, by: str) -> str:
     """The text in NFC with something else in the place of each of these terms."""
     text = unicodedata.normalize("NFC", text)
-    places = [at for at, character in enumerate(text) for _ in folded(character)]
-    squeezed = "".join(map(folded, text))
-    made, done, at = [], 0, 0
+    return replaced(text, places_of(terms, Shown(text)), by)
+
+
+def places_of(terms: Terms, shown: Shown) -> list[tuple[int, int]]:
+    """Where each of these terms begins and ends, the longest first."""
+    places = [at for at, character in enumerate(shown.text) for _ in folded(character)]
+    squeezed = "".join(map(folded, shown.text))
+    found, at = list[tuple[int, int]](), 0
     while at < len(squeezed):
         length = next(
             (
                 n
                 for n in terms.lengths
                 if terms.may_be(squeezed[at : at + n])
-                and stands(text, places, at, n)
+                and stands(shown, places, at, n)
                 and terms.has(squeezed[at : at + n])
             ),
             0,
         )
         if length:
-            made += [text[done : places[at]], by]
-            done = places[at + length - 1] + 1
+            found.append((places[at], places[at + length - 1] + 1))
         at += length or 1
-    return "".join([*made, text[done:]])
+    return found
 
 
 def decoded(text: str) -> str:
@@ -231,16 +297,19 @@ def decoded(text: str) -> str:
     return unicodedata.normalize("NFC", unquote(text))
 
 
-def stands(text: str, places: list[int], at: int, length: int) -> bool:
+def stands(shown: Shown, places: list[int], at: int, length: int) -> bool:
     """Whether letters `at` and behind are a name there: near each other, and no part of another word or number."""
     if at + length > len(places):
         return False
-    inside = places[at : at + length]
+    text, inside = shown.text, places[at : at + length]
     if any(second - first > 1 + MOST_BETWEEN for first, second in zip(inside, inside[1:])):
         return False
-    before = text[inside[0] - 1] if inside[0] else " "
-    after = text[inside[-1] + 1 : inside[-1] + 2] or " "
-    if text[inside[0]].isdecimal() or not WIDE.match(text[inside[0]]):
+    before = text[inside[0] - 1] if inside[0] and inside[0] not in shown.ends else " "
+    after = text[inside[-1] + 1 : inside[-1] + 2] if inside[-1] + 1 not in shown.ends else ""
+    after, number = after or " ", text[inside[0]].isdecimal()
+    if shown.blocks and not shown.blocks.isdisjoint(range(inside[0], inside[-1])):
+        return not (number or before.isalnum() or after.isalnum())
+    if number or not WIDE.match(text[inside[0]]):
         return not (joined(before) or joined(after))
     if length > 1:  # Korean and Chinese write words without spaces
         return True

@@ -5,6 +5,7 @@ import random
 import re
 import unicodedata
 from dataclasses import replace
+from html import unescape
 from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from grader.intake.downloads import Download
 from grader.intake.submission import safe_id
 from grader.intake.veil import NOBODY, VEILED, Marked, Person, letters, terms_of, veiled, veiled_html, whole
 from grader.ledger.results_folder import open_results
+from grader.publish.markdown import rendered
 from grader.publish.pseudonyms import pseudonyms
 from grader.publish.publishing import publish
 from grader.rules import Rules
@@ -185,6 +187,62 @@ def test_markup_stays_whole():
     author = Person("code-1", "Code Strong", ())
     found = veiled_html('<p><code>Code</code> <a href="https://x.org/code-strong">x</a></p>', author, [])
     assert found == f'<p><code>{VEILED}</code> <a href="">x</a></p>'
+
+
+CLASS = [Person("20260021", "Quentin Vasquez"), Person("20260022", "김민지"), Person("90123", "Bo Ek")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Quentin *Vasquez*, **Quentin** Vasquez, ***Quentin*** *Vasquez*, Quen**tin** Vas*quez*",
+        "[Quentin](http://e.org/) Vasquez, Quentin [*Vasquez*](http://e.org/)",
+        "Quentin&nbsp;Vasquez, Quenti&#110;&#x20;Vasquez, &#81;**uentin**&nbsp;Vasquez, Quentin&shy;Vasquez",
+        "|Quentin|Vasquez|\n|-|-|\n|x|Quentin|\n|Vasquez|x|\n|Quentin **Vasquez**|김민지|",
+        "`Quentin` `Vasquez`, ~~Quentin~~ `Vasquez`, ![Quentin](a.png) ![Vasquez](b.png)",
+        "김**민**지, 김*민지*, 김`민지`, 김 _민_ 지, |김|민지|",
+        "2026**0021**, **2026** *0021*, `2026``0021`, 2026&nbsp;0021",
+        "## Quentin\n## Vasquez\n\n- Quentin\n- Vasquez\n\nQuentin\n\nVasquez\n\n> Quentin\n\nVasquez",
+        "$Quentin$ $Vasquez$, Quentin\\\nVasquez",
+        "`Quentin Vasquez`s and **Quentin Vasquez**x, 1*20260021*",
+        "q.vasquez@*example*.org, quentin%20**vasquez**",
+    ],
+)
+def test_a_name_is_veiled_as_a_reader_sees_it_whatever_markup_is_within(text):
+    found = veiled_html(rendered(text), Person("y1", "Y Z"), CLASS)
+    plain = re.sub(r"\W", "", unescape(re.sub("<[^>]*>", "", found))).casefold()
+    assert VEILED in found and not re.search("quentin|vasquez|민지|민|20260021|0021", plain), found
+    assert re.findall("<[^>]*>", found) == re.findall("<[^>]*>", rendered(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|90|123|\n|-|-|\n|90|123|\n|2026|0021|",
+        "- 90\n- 123\n\n90\n\n123",
+        "차이*김*\n\n민지역, 김\n\n- 민지도",
+        "$\\frac{90}{123}$ &lt;b&gt; 1 &amp; 2 &amp;amp; a < b",
+        "Quentin|**x**|Vasquez; 김**x**민지",
+    ],
+)
+def test_what_only_lies_beside_each_other_stays(text):
+    assert veiled_html(rendered(text), Person("y1", "Y Z"), CLASS) == rendered(text)
+
+
+def test_beside_a_veil_text_stays_text():
+    found = veiled_html(rendered("&lt;b&gt; & **Quentin** Vasquez &amp;lt;i&gt;"), Person("y1", "Y Z"), CLASS)
+    assert found == f"<p>&lt;b&gt; &amp; <strong>{VEILED}</strong> {VEILED} &amp;lt;i&gt;</p>\n".replace(
+        f" {VEILED} &amp;lt", f"{VEILED} &amp;lt"
+    )
+
+
+def test_a_text_of_markup_is_soon_done():
+    import time
+
+    for text in ("*a* " * 25_000, "<b>" * 30_000, "|a" * 50_000, "<b>Quentin</b> <b>Vasquez</b> " * 3_000):
+        began = time.process_time()
+        veiled_html(f"<p>{text}</p>", AUTHOR, [*CLASS, *(Person(f"s{at}", f"Ann{at} Lee") for at in range(500))])
+        assert time.process_time() - began < 10
 
 
 def test_nothing_is_veiled_for_two_thousand_students_in_long_texts_too_slowly():
