@@ -8,7 +8,7 @@ from grader.grading.ranking import Entry
 from grader.intake.roster import Student, name_keys
 from grader.intake.system_names import MOODLE, canvas_ways
 from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
-from grader.ledger.submissions import NO_NAMES
+from grader.ledger.submissions import CHOSEN, NO_NAMES
 
 SHORTEST_PART = 2  # letters of a family or given name
 SHORTEST_END = 3  # letters of what may be one, and is looked for by itself
@@ -59,7 +59,7 @@ def told_person(entry: Entry, listed: Student | None, common: CommonWords) -> Pe
         return Person(student, listed.name, known)
     # Whose name a GitHub account is, only the end of the repository's name tells.
     told = entry.known_as or entry.source.endswith(f"-{entry.student}")
-    by_account = {*entry.known_as} - {"id", *NO_NAMES}
+    by_account = {*entry.known_as} - {"id", CHOSEN, *NO_NAMES}
     name = entry.name if by_account or (entry.known_as and is_file_s(entry.name, entry)) else ""
     return Person(student if told else "", unless_short(common.unless_common(name)), known)
 

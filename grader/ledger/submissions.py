@@ -14,6 +14,7 @@ OFF_ROSTER = "is not on the roster any more"  # of whoever handed in nothing: on
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
 PASSED_OVER = "passed_over"  # in the ledger's `known_as`: that a hand-in did not count when it was noted
 LISTED_OVER = "listed_over"  # in `known_as`: marks of the folders whose rosters list whoever handed in nothing
+CHOSEN = "github"  # in `known_as`: what the student chose, and what tells nobody who it is
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
 NO_NAMES = (
     "group",
