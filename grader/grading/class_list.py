@@ -5,9 +5,10 @@ from types import MappingProxyType
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student, name_keys
+from grader.intake.names import WIDE
+from grader.intake.roster import Student, listed_keys, name_keys
 from grader.intake.system_names import MOODLE, canvas_ways
-from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
+from grader.intake.veil import SHORTEST_ACCOUNT, Marked, Person, letters
 from grader.ledger.submissions import CHOSEN, NO_NAMES
 
 SHORTEST_PART = 2  # letters of a family or given name
@@ -93,7 +94,7 @@ def names_of_account(entry: Entry) -> list[str]:
 
 def orders(name: str) -> list[str]:
     """An account's name with the family name first and last."""
-    return [*name_keys(name), *(given + family for family, given in halves(name))]
+    return [*listed_keys(name), *(given + family for family, given in halves(name))]
 
 
 def ends(name: str) -> list[str]:

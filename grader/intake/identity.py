@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
+from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
@@ -112,7 +112,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         found, by = (in_team, "name") if in_team else (found, by)
         in_group = [] if found or each.student else group_in(stem_of(each.source), roster)
         found, by = (in_group[0], OF_GROUP) if in_group else (found, by)
-        if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
+        if each.doubted and found and not {*listed_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
         own = any(roster.find(kind, about.get(kind, "")) for kind in ACCOUNT_S)
         sure = 2 if own else 1 if by == "id" else -1 if in_team else 0

@@ -19,6 +19,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from grader.intake.names import WIDE, names, runs
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import identity
 
@@ -27,12 +28,14 @@ MOST_KEPT = 20_000  # people of whom it is remembered what to look for
 MOST_BETWEEN = 4  # characters that are no letters, between two letters of a name
 SHORTEST_ACCOUNT = 4  # letters of another's id or account; a shorter one is a word of most texts
 SHORTEST_NUMBER = 4  # digits; less identifies nobody, and is in every text
+MOST_ZEROS = 8  # before a number, which a spreadsheet may have taken away on the roster
+SHORTEST_LEFT = 5  # digits of a number without the zeros before it: neither a year nor a week
 FAMILY_OF_TWO = 4  # characters that a name must have for two of them to be the family's, as in Hwangbo or Ouyang
 MOST_TURNED = 8  # words of a name before which it may begin
 PARTICLES = "은는이가을를의와과도만"  # which Korean writes behind a word without a space
 MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,5}")
-WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 ENCODED = re.compile(r"[^\s%<>]{0,64}(?:%[0-9A-Fa-f]{2}[^\s%<>]{0,64})+")  # a word with escapes, as in an address
+ZEROS = re.compile(rf"(?<![\d.,])0{{1,{MOST_ZEROS}}}\Z")  # not those of a fraction
 TAG = re.compile(r"(<[^<>]*>)")
 # Between whose texts nothing parts them for a reader. In formulas, numbers are parted.
 INLINE = re.compile(r"</?(?:a|code|em|s|samp|strong|math|mi|mo|mrow|ms|mstyle|mtext)\b")
@@ -167,17 +170,18 @@ def terms_of(author: Person, others: Iterable[Person]) -> Terms:
 
 @lru_cache(maxsize=MOST_KEPT)  # everybody is looked for in everybody else's texts
 def whole(person: Person, shortest: int = 1) -> frozenset[str]:
-    """Id, name and numbers, and the name in other orders; where it is written in two scripts, each.
+    """Id, name and numbers, and the name in other orders; where it is written in two scripts, each, and without remarks.
 
     `shortest` is how many letters an id, and what else it is known as, must have in a script with spaces.
     """
-    known = map(letters, (person.student, *person.known_as))
-    found = {text for text in known if len(text) >= shortest or WIDE.match(text)}
-    for run in scripts(person.name):
-        words = run.split()
-        found |= {letters("".join(order)) for order in orders(words)}
-        if len(words) == 1 and WIDE.match(run):
-            found |= {given + family for family, given in split(letters(run))}
+    known = [letters(text) for text in (person.student, *person.known_as)]
+    known += [left for text in known if text.isdecimal() and len(left := text.lstrip("0")) >= SHORTEST_LEFT]
+    found = {text for text in known if len(text) >= shortest or WIDE.match(text)} | {letters(person.name)}
+    for name in names(person.name):
+        words = words_of(name)
+        found |= {"".join(order) for order in orders(words)}
+        if len(words) == 1 and WIDE.match(words[0]):
+            found |= {given + family for family, given in split(words[0])}
     return frozenset(found - {""})
 
 
@@ -189,7 +193,7 @@ def orders(words: Sequence[str]) -> list[Sequence[str]]:
 
 def parts(person: Person) -> set[str]:
     """The words of a name, and of one in Korean or Chinese the given name, if that is no single character."""
-    found = {letters(word) for run in scripts(person.name) for word in run.split()}
+    found = {word for run in runs(person.name) for word in words_of(run)}
     found |= {given for word in found if WIDE.match(word) for _, given in split(word) if len(given) > 1}
     return {word for word in found if len(word) > 1}
 
@@ -200,17 +204,9 @@ def split(name: str) -> list[tuple[str, str]]:
     return [(name[:at], name[at:]) for at in places if at < len(name)]
 
 
-def scripts(name: str) -> list[str]:
-    """The runs of a name that are in one script: `Kim Minji 김민지` has two."""
-    found: list[list[str]] = []
-    wide: bool | None = None
-    for word in re.split(r"[\s,()_\[\]/]+", unicodedata.normalize("NFC", name)):
-        if word:
-            if bool(WIDE.match(word)) != wide:
-                wide = bool(WIDE.match(word))
-                found.append([])
-            found[-1].append(word)
-    return [" ".join(words) for words in found]
+def words_of(name: str) -> list[str]:
+    """The letters and digits of each word of a name in one script."""
+    return [*filter(None, map(letters, re.split(r"[\s,]+", name)))]
 
 
 def letters(text: str) -> str:
@@ -304,7 +300,9 @@ def stands(shown: Shown, places: list[int], at: int, length: int) -> bool:
     text, inside = shown.text, places[at : at + length]
     if any(second - first > 1 + MOST_BETWEEN for first, second in zip(inside, inside[1:])):
         return False
-    before = text[inside[0] - 1] if inside[0] and inside[0] not in shown.ends else " "
+    zeros = ZEROS.search(text, max(0, inside[0] - MOST_ZEROS - 2), inside[0]) if text[inside[0]].isdecimal() else None
+    begin = zeros.start() if zeros else inside[0]
+    before = text[begin - 1] if begin and begin not in shown.ends else " "
     after = text[inside[-1] + 1 : inside[-1] + 2] if inside[-1] + 1 not in shown.ends else ""
     after, number = after or " ", text[inside[0]].isdecimal()
     if shown.blocks and not shown.blocks.isdisjoint(range(inside[0], inside[-1])):

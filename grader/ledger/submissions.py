@@ -40,7 +40,7 @@ class Noted:
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
             `id`, `login`, and `name`, as the system has it of whom the roster knows. Nothing where only the student says who that
-            is. And what the roster says besides: `group`, `role`, and in `handed_in_by` who handed in what counts for the group;
+            is. And `github`, where the roster does not have it: the student chose it. And what the roster says besides: `group`, `role`, and in `handed_in_by` who handed in what counts for the group;
             of whoever handed in nothing, in `listed_over` marks of the folders of the runs whose rosters list the student.
     """
 

@@ -174,6 +174,48 @@ def test_a_name_of_several_words_is_veiled_wherever_it_is_turned(listed, written
     assert veiled("Mary, Jane, Jan, Ana and an ana", Person("y", "Y"), [other]) == "Mary, Jane, Jan, Ana and an ana"
 
 
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        ("김민지A", "김민지, 김 민지, 민지김, 김민지A"),
+        ("김민지2", "김민지"),
+        ("정우진(휴학)", "정우진, 정우진(휴학)"),
+        ("(휴학) 정우진", "정우진"),
+        ("[TA] 정우진", "정우진"),
+        ("정우진/휴학", "정우진"),
+        ("정우진 - 휴학", "정우진"),
+        ("이바다·Lee Bada", "이바다, Lee Bada, Bada Lee, LEE, BADA"),
+        ("최별-Choi Byeol", "최별, Choi Byeol, Byeol Choi"),
+        ("최별 - Choi Byeol", "최별, Choi Byeol, 최별 - Choi Byeol"),
+        ("강나루Kang Naru", "강나루, Kang Naru, 강나루Kang Naru"),
+        ("Kang Naru강나루", "강나루, Kang Naru"),
+        ("송이 Song, Yi-Seul", "송이, Yi-Seul Song"),
+        ("김민지(金旻志)", "김민지, 金旻志"),
+        ("Иван Петров (Ivan Petrov)", "Петров Иван, Ivan Petrov"),
+        ("Kim Minji (withdrawn)", "Kim Minji, Minji Kim"),
+        ("Park (Minji)", "Park Minji, Minji Park"),
+        ("마리아·로페스", "마리아 로페스, 로페스 마리아"),
+        ("山田はなこ", "山田はなこ, 山田 はなこ"),
+        ("한가람*", "한가람"),
+    ],
+)
+def test_of_a_name_in_two_scripts_or_with_a_remark_the_name_alone_is_veiled(listed, written):
+    found = veiled(written, Person("y", "Y"), [Person("x20261", listed)])
+    assert not re.search(r"[^\W▒]", found), found
+    said = "A park with 김밥, 휴학 중, TA, withdrawn, 민지도, 로페스, lee, 2, an A"
+    assert veiled(said, Person("y", "Y"), [Person("x20261", listed)]) == said
+
+
+@pytest.mark.parametrize("number", ["002610024", "2610024"])
+def test_a_number_is_veiled_with_the_zeros_before_it_and_without(number):
+    other = Person("x", "X Y", (number,))
+    found = veiled("by 002610024, 2610024, 002-610024.", NOBODY, [other])
+    assert re.fullmatch(f"by 0*{VEILED}, {VEILED}, 0*{VEILED}.", found), found
+    said = "0.0002610024, 12610024, 1002610024 and " + "0" * 100 + "2610024"
+    assert veiled(said, NOBODY, [other]) == said
+    assert veiled("in 2026", NOBODY, [Person("x", "X Y", ("0002026",))]) == "in 2026"
+
+
 def test_the_longest_of_names_is_soon_turned():
     assert len(whole(Person("x", " ".join(f"n{at}" for at in range(50_000))))) < 100
 
