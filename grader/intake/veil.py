@@ -3,7 +3,7 @@
 Of the author: id, names and each word of them, numbers. Of everybody else in the class: whole names, ids and numbers that
 others than the student tell, since "Do" or "An" alone is a word of most texts, and anybody can say to be called so. Spaces,
 marks and invisible characters between letters hide nothing, nor do accents, other forms of a letter that Unicode knows as such
-(circled, full-width), or the escapes of an address. Addresses of mail go whoever's they are.
+(circled, full-width), the escapes of an address, or in HTML its markup. Addresses of mail go whoever's they are.
 """
 
 import hashlib
@@ -53,9 +53,6 @@ class Marked(NamedTuple):
         known = sorted({*words})
         return cls(key, tuple(sorted({*map(len, known)})), tuple(sorted(mark_of(word, key) for word in known)))
 
-    def has(self, word: str) -> bool:
-        return len(word) in self.lengths and mark_of(word, self.key) in self.marks
-
 
 class Person(NamedTuple):
     """Somebody of the class: id, name as it is known, and whatever else tells who it is, such as a system's number; of whoever
@@ -76,20 +73,24 @@ class Terms:
 
     words: frozenset[str]
     lengths: tuple[int, ...]
-    marked: tuple[Marked, ...] = ()
+    marks: Mapping[str, frozenset[str]]  # by their keys
+    of_marks: frozenset[int]  # the lengths of marked words
 
     @classmethod
     def of(cls, words: Iterable[str], marked: Iterable[Marked] = ()) -> "Terms":
-        words, marked = frozenset(words), tuple(marked)
-        lengths = {*map(len, words), *(length for each in marked for length in each.lengths)}
-        return cls(words, tuple(sorted(lengths, reverse=True)), marked)
+        words, marks, of_marks = frozenset(words), dict[str, set[str]](), set[int]()
+        for each in marked:
+            marks.setdefault(each.key, set()).update(each.marks)
+            of_marks.update(each.lengths)
+        lengths = tuple(sorted({*map(len, words), *of_marks}, reverse=True))
+        return cls(words, lengths, {key: frozenset(found) for key, found in marks.items()}, frozenset(of_marks))
 
     def may_be(self, word: str) -> bool:
         """Whether a word may be one of them, which is quickly told."""
-        return word in self.words or any(len(word) in each.lengths for each in self.marked)
+        return word in self.words or len(word) in self.of_marks
 
     def has(self, word: str) -> bool:
-        return word in self.words or any(each.has(word) for each in self.marked)
+        return word in self.words or any(mark_of(word, key) in found for key, found in self.marks.items())
 
 
 def people(
