@@ -21,8 +21,7 @@ def names(cell: str) -> list[str]:
     """
     found: list[str] = []
     for separator, run in in_fields(cell):
-        own = scripts(run)
-        at = next((at for at, name in enumerate(found) if scripts(name) & own), None)
+        at = next((at for at, name in enumerate(found) if scripts(name) & scripts(run)), None)
         if at is None:
             found.append(run)
         elif not separator or not is_whole(found[at]):
