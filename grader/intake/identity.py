@@ -143,16 +143,24 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
 
 
 def told_of(downloads: Sequence[Download], roster: Roster) -> list[dict[str, str]]:
-    """What a system says of each, as the roster is asked. Moodle has numbers of its own for each assignment: they count where the
-    roster has one of them. Where it puts teams before the names, it does so for everybody."""
+    """What a system says of each, as the roster is asked, whose numbers are of one system. Moodle has numbers of its own for each
+    assignment: they count where the roster has one of them. Where it puts teams before the names, it does so for everybody."""
     of_moodle = [each.about for each in downloads if each.whose_by == MOODLE_S]
-    numbered = any(roster.find("number", about["moodle"]) for about in of_moodle)
+    numbered = any(
+        found.has_number_of("moodle") for about in of_moodle if (found := roster.find("number", about["moodle"]))
+    )
     in_teams = all(without_team(about.get("in_team", "")) for about in of_moodle)
     told = []
     for each in downloads:
         about = {kind: text for kind, text in each.about.items() if kind != "in_team" or in_teams}
         if numbered and each.whose_by == MOODLE_S:
             about["number"] = about["moodle"]
+        elif (
+            "canvas" in about
+            and (found := roster.find("number", about["canvas"]))
+            and not found.has_number_of("canvas")
+        ):
+            del about["number"]
         told.append(about)
     return told
 

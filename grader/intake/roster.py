@@ -28,6 +28,7 @@ COLUMNS = {  # what a heading says, as `heading` writes it
     "group": "group groupname team teamname 조 팀 모둠",
     "role": "role 역할",
 }
+SYSTEMS = {"id": "canvas", "canvasid": "canvas", "moodleid": "moodle", "identifier": "moodle", "식별자": "moodle"}
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
@@ -52,6 +53,7 @@ class Student:
         logins: Account names and mail addresses.
         group: Whose members hand in together.
         role: Such as student, or what staff are called.
+        system: Whose the number is, `canvas` or `moodle`, where the column's heading tells.
     """
 
     student: str
@@ -63,6 +65,11 @@ class Student:
     section: str = ""
     group: str = ""
     role: str = ""
+    system: str = ""
+
+    def has_number_of(self, system: str) -> bool:
+        """Whether the number may be one of this system's."""
+        return self.system in ("", system)
 
     def values(self, kind: str) -> Sequence[str]:
         """All that it is called in this way."""
@@ -372,4 +379,6 @@ def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | No
     if not student:
         return None
     logins, more = tuple(dict.fromkeys(said["login"])), (one["section"], one["group"], one["role"])
+    of_number = next((column for column, found in kinds.items() if "number" in found and printable(row[column])), "")
+    more = (*more, SYSTEMS.get(heading(of_number), ""))
     return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], *more)
