@@ -16,6 +16,7 @@ from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
 from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
 from grader.grading.settings import Settings
+from grader.grading.staff import is_staff, said_of_staff
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
@@ -82,6 +83,8 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     lines = [as_table(COLUMNS, rows), f"{listed}. {takes}. Nothing was trained or written."]
     if groups := said_of_groups(roster):
         lines.append(groups)
+    if staff := said_of_staff(graded.student for graded, _ in known if is_staff(graded, rules)):
+        lines.append(staff)
     return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.intake.roles import is_unknown
 from grader.intake.submission import named_by_folder, safe_id
 from grader.intake.system_names import OF_FILES
 from grader.intake.veil import WIDE
@@ -128,8 +129,13 @@ class Roster:
             rows = whole(rows, text, path)
         for text in (text for text, found in kinds.items() if "number" in found):
             rows = numbered(rows, text)
+        students = [student for row in rows if (student := made(row, kinds))]
+        if roles := [*dict.fromkeys(student.role for student in students if is_unknown(student.role))]:
+            note(
+                f"{path}: {printable(', '.join(roles), 200)}: no role that is known here, so whoever has it is a student"
+            )
         try:
-            return cls([student for row in rows if (student := made(row, kinds))])
+            return cls(students)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
