@@ -72,6 +72,7 @@ class Download:
         place: Where it lies, as the ledger calls it; empty where that is where it lies.
         ways: How else the name can be read, where it fits in several ways: all of them.
         passed_over: Others of this student, or of the group, that are late, and would count by a decision.
+        exact: Whether a system tells whose it is, or nothing but an id or name of the student's is in the name that does.
     """
 
     source: Path
@@ -92,6 +93,7 @@ class Download:
     place: str = ""
     passed_over: tuple["Download", ...] = ()
     ways: tuple["Download", ...] = ()
+    exact: bool = True
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:

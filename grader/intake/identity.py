@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
+from grader.intake.downloads import MOODLE_S, SAME_ID, Download, is_readable
+from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys, squeezed
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
@@ -32,12 +32,14 @@ IN_PART = "was found by its {}, and its {} is not that on the roster"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 GROUP_ALONE = "its name tells the group, and not who of it handed it in"
+SEVERAL = "several downloads have this student's id or name in theirs, and anybody can call one so"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
 DISAGREES = "its name is another's, and its student.yaml says {}"
 CALLED_ALIKE = "another download has this name, too, and its student.yaml says {}"
 
 NOBODY = Student("", "")
+COPY = re.compile(r"\s*\(\d{1,2}\)$")  # which a browser puts behind a name that is there
 
 Claims = Mapping[str, tuple[str, str]]  # id and name in student.yaml, by `place_of` the download
 
@@ -54,6 +56,7 @@ def identified(
     known = [replace(each, known_as=of_account(each)) if each.student else each for each in downloads]
     if roster:
         known, claims = in_agreement(by_roster(known, roster), claims, roster)
+        known = with_several(known)
     places = {place_of(each): named_by_source(each.source) for each in known if not each.student}
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
@@ -127,6 +130,8 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         else:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
+            if by_name_alone(each):
+                each = replace(each, exact=not rivals and is_exact(each.source, found))
             each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
             if by == OF_GROUP:
                 each = replace(each, flags=(*each.flags, GROUP_ALONE))
@@ -140,6 +145,32 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             each = replace(each, student=student, flags=tuple(dict.fromkeys((*each.flags, why))))
         known.append(each)
     return known
+
+
+def with_several(downloads: Sequence[Download]) -> list[Download]:
+    """The downloads, each with a flag that has but a name to say whose it is, where that student has another one, too."""
+    names: dict[str, set[str]] = {}
+    for each in downloads:
+        if each.student and is_readable(each.source):
+            names.setdefault(each.student, set()).add(normal(each.source.name))
+    several = {student for student, called in names.items() if len(called) > 1}
+    return [
+        replace(each, flags=(*each.flags, SEVERAL)) if each.student in several and by_name_alone(each) else each
+        for each in downloads
+    ]
+
+
+def by_name_alone(download: Download) -> bool:
+    """Whether nothing but a name that anybody can give tells whose it is."""
+    return download.doubted or not download.about
+
+
+def is_exact(source: Path, student: Student) -> bool:
+    """Whether a file or folder is called by the student's id or name, or two of these, and nothing else."""
+    accounts = (student.id, student.number, student.github, *student.logins)
+    own = {squeezed(text) for each in accounts for text in (each, each.partition("@")[0])} | {*name_keys(student.name)}
+    text = squeezed(stem_of(source) if source.is_dir() else COPY.sub("", stem_of(source)))
+    return any(text.startswith(each) and text[len(each) :] in (*own, "") for each in own if each)
 
 
 def told_of(downloads: Sequence[Download], roster: Roster) -> list[dict[str, str]]:

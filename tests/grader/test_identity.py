@@ -10,7 +10,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
-from grader.intake.identity import NOT_LISTED, KnownIds, place_of
+from grader.intake.identity import NOT_LISTED, SEVERAL, KnownIds, is_exact, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.ledger.results_folder import open_results
@@ -108,15 +108,25 @@ def test_a_name_and_a_student_yaml_that_are_two_students_replace_nobody_s_work(e
     assert not found["20260002.zip"].flags
 
 
-def test_of_a_student_s_own_attempts_the_last_counts(rules, tmp_path):
+def test_of_a_student_s_own_attempts_the_last_counts_that_no_word_is_added_to(rules, tmp_path):
     """Also where a student.yaml of all of them names another, or somebody who is on no roster."""
-    folder = named(tmp_path / "in", {"20260001.zip": ("20260003", 1), "20260001_final.zip": ("20260003", 3)})
-    named(folder, {"20260002.zip": ("20260002", 1), "20260002_2.zip": ("me", 2)})
+    names = {"20260001": ("20260003", 1), "20260001_final": ("20260003", 3), "20260002_old": ("20260002", 1)}
+    names |= {"20260002_2": ("me", 2), "20260003": ("", 1), "20260003 (1)": ("", 2)}
+    folder = named(tmp_path / "in", {f"{name}.zip": said for name, said in names.items()})
     found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, LISTED))}
-    assert {student: (each.source.name, each.attempts) for student, each in found.items()} == {
-        "20260001": ("20260001_final.zip", 1),
-        "20260002": ("20260002_2.zip", 1),
-    }
+    counts = {"20260001": "20260001", "20260002": "20260002_2", "20260003": "20260003 (1)"}
+    assert {student: each.source.stem for student, each in found.items()} == counts
+    assert all(each.attempts == 1 and SEVERAL in each.flags for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"), [("20260001_Kim Minji", True), ("Kim, Minji", True), ("Kim Minji_hw", False)]
+)
+def test_an_id_with_a_name_is_exact(name, exact, tmp_path):
+    kim = Student("20260001", "Kim Minji", "20260001")
+    assert is_exact(Path(f"{name}.zip"), kim) is is_exact(Path(f"{name} (2).zip"), kim) is exact
+    (tmp_path / f"{name} (2)").mkdir()
+    assert not is_exact(tmp_path / f"{name} (2)", kim)  # a browser makes no folder's copy
 
 
 def test_clones_tell_their_users_by_what_they_have_in_common(rules, tmp_path):
