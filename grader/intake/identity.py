@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download, is_readable
-from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys, squeezed
+from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys, squeezed, tight
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
@@ -301,14 +301,15 @@ class KnownIds:
 
     def note(self, student: str, called: Iterable[str]) -> None:
         for text in filter(None, map(key, called)):
-            self.whose.setdefault(text, set()).add(student)
+            for spelled in {text, tight(text)}:
+                self.whose.setdefault(spelled, set()).add(student)
             self.beside.setdefault(text.partition("@")[0], set()).add(student)
 
     def flags(self, download: Download, own_id: str) -> tuple[str, ...]:
         """What a person should look at where the student.yaml of a download whose student others tell has another's id."""
         if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
             return ()
-        meant = self.whose.get(key(own_id)) or self.beside.get(key(own_id), set())
+        meant = self.whose.get(key(own_id)) or self.whose.get(tight(key(own_id))) or self.beside.get(key(own_id), set())
         if meant:
             return () if meant & self.together[download.source] else (OF_ANOTHER.format(printable(own_id)),)
         by_name = download.whose_by == BY_ROSTER.format(WORDS["name"])

@@ -39,6 +39,7 @@ OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not c
 FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
 SPOILED = re.compile(r"\d+([.,]\d+)?E[+-]?\d+|#+", re.IGNORECASE)  # what a spreadsheet makes of a long number
+WHOLE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+(?=[.,]0))([.,]0)?")  # what one makes of a short one
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -90,12 +91,15 @@ class Roster:
         self.known: dict[tuple[str, str], Student] = {}
         names: dict[str, set[Student]] = {}
         local: dict[str, set[Student]] = {}
+        tight_ones: dict[str, set[Student]] = {}
         for number, student in enumerate(students, 2):  # rows, as a spreadsheet counts them
             for kind in (*SURE, "student"):
                 for text in student.values(kind):
                     other = self.known.setdefault((kind, key(text)), student)
                     if other is not student:
                         raise UserError(self.twice(kind, text, students.index(other) + 2, number))
+            if student.id:
+                tight_ones.setdefault(tight(key(student.id)), set()).add(student)
             for text in student.logins:
                 local.setdefault(key(text.partition("@")[0]), set()).add(student)
             for text in name_keys(student.name):
@@ -103,8 +107,12 @@ class Roster:
         for text, found in local.items():  # of a mail address, unless two have it at different places
             if len(found) == 1:
                 self.known.setdefault(("login", text), *found)
+        self.known |= {("tight", text): student for text, (student, *others) in lists(tight_ones) if not others}
         self.known |= {("name", text): student for text, (student, *others) in lists(names) if not others}
-        self.shapes = {kind: shapes(text for each in students for text in each.values(kind)) for kind in OF_NOBODY_ELSE}
+        self.shapes = {
+            kind: shapes(like for each in students for text in each.values(kind) for like in (text, tight(text)))
+            for kind in OF_NOBODY_ELSE
+        }
         self.shared = {text for text, found in names.items() if len(found) > 1}
 
     @staticmethod
@@ -142,6 +150,8 @@ class Roster:
     def find(self, kind: str, text: str) -> Student | None:
         """Who is called so in this way; nobody where several are."""
         keys = name_keys(text) if kind == "name" else [key(text)]
+        if kind == "id" and (kind, *keys) not in self.known:
+            kind, keys = "tight", [tight(*keys)]
         found = {self.known[kind, each] for each in keys if (kind, each) in self.known}
         return found.pop() if len(found) == 1 else None
 
@@ -258,7 +268,13 @@ def differing(student: Student, about: Mapping[str, str]) -> list[str]:
 
 def plain(text: str) -> str:
     """An id as it is compared where a spreadsheet may have taken its zeros."""
-    return key(text).lstrip("0")
+    return tight(key(text)).lstrip("0")
+
+
+def tight(text: str) -> str:
+    """An id without hyphens and spaces within: `2026-0001`. What is no id by its digits stays as it is."""
+    joined = re.sub(r"[-\s]", "", text)
+    return joined if joined.isascii() and joined.isalnum() and sum(map(str.isdigit, joined)) >= FEWEST_DIGITS else text
 
 
 def shapes(texts: Iterable[str]) -> re.Pattern[str]:
@@ -274,7 +290,7 @@ def shapes(texts: Iterable[str]) -> re.Pattern[str]:
 
 def parts_of(text: str) -> list[tuple[int, int]]:
     """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
-    runs = []
+    runs = list[tuple[int, int]]()
     for part in PARTS.finditer(text):
         cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
         runs += zip([part.start(), *cuts], [*cuts, part.end()])
@@ -352,15 +368,22 @@ def unwrapped(cell: str) -> str:
 
 
 def whole(rows: Sequence[dict[str, str]], column: str, path: Path) -> list[dict[str, str]]:
-    """The rows without the `.0` that a spreadsheet puts behind whole numbers. Raises UserError where it took digits away."""
+    """The rows without the `.0` that a spreadsheet puts behind whole numbers, and its commas between thousands. Raises UserError
+    where it took digits away."""
     for number, row in enumerate(rows, 2):
         if SPOILED.fullmatch(row[column]):
             raise UserError(
                 f"{path}: row {number}: {printable(column)} is {row[column]}: a spreadsheet has taken its digits away; export the "
                 "table anew, or give this column the format Text before you write the number again"
             )
-    of_numbers = all(re.fullmatch(r"\d+\.0", row[column]) for row in rows if row[column])
-    return [{**row, column: row[column].removesuffix(".0") if of_numbers else row[column]} for row in rows]
+    fractions = any(re.fullmatch(r"\d+[.,]\d+", row[column]) and not WHOLE.fullmatch(row[column]) for row in rows)
+    return [{**row, column: row[column] if fractions else mended(row[column])} for row in rows]
+
+
+def mended(cell: str) -> str:
+    """A whole number's digits alone; any other cell as it is."""
+    found = WHOLE.fullmatch(cell)
+    return re.sub(r"\D", "", found[1]) if found else cell
 
 
 def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, str]]:
@@ -384,7 +407,7 @@ def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | No
     student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")
     if not student:
         return None
-    logins, more = tuple(dict.fromkeys(said["login"])), (one["section"], one["group"], one["role"])
+    logins = tuple(dict.fromkeys(said["login"]))
     of_number = next((column for column, found in kinds.items() if "number" in found and printable(row[column])), "")
-    more = (*more, SYSTEMS.get(heading(of_number), ""))
+    more = (one["section"], one["group"], one["role"], SYSTEMS.get(heading(of_number), ""))
     return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], *more)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student, key
+from grader.intake.roster import Student, key, tight
 from grader.intake.submission import safe_id
 from grader.safe_text import as_written
 from grader.tables import separator_of
@@ -206,8 +206,8 @@ def in_row(row: list[str], number_at: int, ids_at: list[int]) -> Known:
 
 
 def spellings(names: Iterable[str]) -> set[str]:
-    """Names as they are compared: whatever their case, and as ids are written here."""
-    return {each for text in names for each in (key(text), safe_id(text)) if each}
+    """Names as they are compared: whatever their case, with or without an id's hyphens, and as ids are written here."""
+    return {each for text in names for each in (key(text), tight(key(text)), safe_id(text)) if each}
 
 
 def local(name: str) -> str:
