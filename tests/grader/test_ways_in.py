@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from benchmarks import hand_in_systems as systems
-from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
-from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
+from benchmarks.hand_in_systems import DOWNLOADED, HandIn, written, zipped
+from grader.grading.hand_ins import ask_about_times, hand_ins, is_late, read_roster
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
@@ -611,3 +611,35 @@ def test_two_sections_in_one_results_folder_keep_each_other_s_missing(files, rul
     told = capsys.readouterr().err
     assert "Kim (1001): handed in nothing, not on this roster; listed by that of a run over another folder" in told
     assert "Park (1003): handed in nothing, and is not on this roster; left out" in told
+
+
+def test_a_name_in_two_ways_takes_nobody_s_online_text_away(rules, tmp_path):
+    text = "_assignsubmission_onlinetext_onlinetext.html"
+    eves = "Eve Stone_11_assignsubmission_file_x_12_assignsubmission_file_y.zip"
+    for name in (eves, f"Kim Victim_12{text}", "Bob Ok_13_assignsubmission_file_a.zip", f"Bob Ok_13{text}"):
+        written(tmp_path / name, zipped({"config.yaml": b"a: 1\n"}))
+    (tmp_path / "roster.csv").write_text("name\nEve Stone\nKim Victim\nBob Ok\n")
+    found = {each.source.name: each.student for each in hand_ins(tmp_path, rules, read_roster(tmp_path, None))}
+    assert found[f"Kim Victim_12{text}"] == "kim-victim" and f"Bob Ok_13{text}" not in found and len(found) == 3
+
+
+def test_a_hidden_archive_is_told(rules, tmp_path, capsys):
+    for name in (".20260001.zip", "._20260002.zip", "20260002.zip"):
+        written(tmp_path / name, zipped({"config.yaml": b"a: 1\n"}))
+    assert len(hand_ins(tmp_path, rules)) == 1
+    assert capsys.readouterr().err == "note: .20260001.zip: begins with a dot, so that it is hidden; passed over\n"
+
+
+@pytest.mark.parametrize("beside", ["", "config.yaml"])
+@pytest.mark.parametrize("called", ["{}_{}_901_a.zip", "{}_{}_assignsubmission_file_/a.zip"])
+def test_sections_folders_of_a_system_s_downloads_are_a_question(called, beside, rules, tmp_path):
+    for section, name, number in (("분반1", "kim", 11), ("분반1", "lee", 12), ("분반2", "choi", 13)):
+        written(tmp_path / section / called.format(name, number), zipped({"config.yaml": b"a: 1\n"}))
+        (tmp_path / section / "roster.csv").write_text("name\nKim\n")
+        if beside:  # somebody's own, with whatever else is in it
+            written(tmp_path / section / beside, b"a: 1\n")
+    if beside:
+        assert len(hand_ins(tmp_path, rules)) == 2
+    else:
+        with pytest.raises(UserError, match="분반1 holds a system's downloads of 2 students; name that folder"):
+            hand_ins(tmp_path, rules)
