@@ -1,10 +1,12 @@
 """The roster: who is in the class, and by what the systems call them."""
 
+import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possi
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
 BRACKETS = re.compile(r"[()\[\]（）/]")  # around a name in another script, or between two: `김민지 (Kim Minji)`
+NOTHING = (
+    "",
+    "na",
+    "none",
+    "null",
+    "nan",
+    "없음",
+    "해당없음",
+    "미정",
+)  # letters and digits of what says that there is none
+SUM = re.compile(r"합계|총계|소계|총원|총인원|계|인원|total|totals|sum", re.IGNORECASE)  # in the first cell of a row
+OF_SUM = re.compile(r"(총|계)?\s*\d+\s*(명|people|students)?", re.IGNORECASE)  # in the others
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
 FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
@@ -125,7 +139,7 @@ class Roster:
     @classmethod
     def read(cls, path: Path) -> "Roster":
         """A roster from a CSV with any of its columns. Raises UserError."""
-        headings, rows = read_table(path)
+        headings, rows = read_table(path, lambda cell: bool(kinds_of(cell, ())))
         kinds = {text: kinds_of(text, headings) for text in headings}
         if unknown := [text for text, found in kinds.items() if text and not found]:
             note(f"{path}: {printable(', '.join(unknown))}: no column of a roster; passed over")
@@ -137,7 +151,10 @@ class Roster:
             rows = whole(rows, text, path)
         for text in (text for text, found in kinds.items() if "number" in found):
             rows = numbered(rows, text)
-        students = [student for row in rows if (student := made(row, kinds))]
+        if sums := [row for row in rows if is_sum(row)]:
+            told = "; ".join(" ".join(filter(None, row.values())) for row in sums)
+            note(f"{path}: {printable(told, 200)}: a sum, and no student; passed over")
+        students = told_apart([student for row in rows if not is_sum(row) and (student := made(row, kinds))])
         if roles := [*dict.fromkeys(student.role for student in students if is_unknown(student.role))]:
             note(
                 f"{path}: {printable(', '.join(roles), 200)}: no role that is known here, so whoever has it is a student"
@@ -393,12 +410,32 @@ def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, s
     return [{**row, column: match[2] if alike and (match := found.get(row[column])) else row[column]} for row in rows]
 
 
+def is_sum(row: Mapping[str, str]) -> bool:
+    """Whether a row is what a spreadsheet has below a list: `합계,4명`."""
+    first, *others = [*filter(None, row.values())] or [""]
+    return bool(SUM.fullmatch(first)) and all(map(OF_SUM.fullmatch, others))
+
+
+def told_apart(students: Sequence[Student]) -> list[Student]:
+    """The students, with an id of its own for each of those whom nothing but marks tells apart: `kim.min` and `kim-min`."""
+    alike = Counter(each.student for each in students)
+    apart = []
+    for each in students:
+        called = (each.id, *(login.partition("@")[0] for login in each.logins), each.github, each.number, each.name)
+        text = key(next(filter(None, called)))
+        if alike[each.student] > 1 and text != each.student:
+            each = replace(each, student=f"{each.student[:57]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}")
+        apart.append(each)
+    return apart
+
+
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:
     """The student in a row; None where it says nothing of any, or is one of Canvas's own."""
     said: dict[str, list[str]] = {kind: [] for kind in COLUMNS}
     for column, found in kinds.items():
         for kind in found:
-            said[kind] += filter(None, [printable(row[column])])
+            text = printable(row[column])
+            said[kind] += [text] if text and not (kind in SURE and squeezed(text) in NOTHING) else []
     one = {kind: next(iter(texts), "") for kind, texts in said.items()}
     name = one["name"] or " ".join(filter(None, (one["given"], one["family"])))
     if squeezed(name) in OF_NOBODY or not any((name, one["id"], one["number"], said["login"], one["github"])):

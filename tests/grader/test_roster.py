@@ -361,6 +361,47 @@ def test_two_ids_that_a_hyphen_alone_tells_apart_stay_two(tmp_path):
     assert roster.match_text("2026 0001")[0] is None
 
 
+@pytest.mark.parametrize("column", ["email", "github", "lms number"])
+@pytest.mark.parametrize("nothing", ["-", "없음", "N/A", "none"])
+def test_what_says_that_there_is_none_is_nobody_s(column, nothing, tmp_path):
+    rows = [["id", "name", column], ["1", "김민지", nothing], ["2", "이바다", nothing]]
+    for each in Roster.read(write(tmp_path / "roster.csv", rows)).students:
+        assert (each.logins, each.github, each.number) == ((), "", "")
+
+
+@pytest.mark.parametrize("title", [["딥러닝 2026 수강생 명단", "", ""], ["", "학생 명단", ""]])
+@pytest.mark.parametrize("below", [["합계", "2명", ""], ["Total", "2", ""], ["계", "", "2"]])
+def test_a_title_above_and_a_sum_below_are_no_student_s(title, below, tmp_path, capsys):
+    rows = [
+        title,
+        ["", "", ""],
+        ["분반", "학번", "이름"],
+        ["1", "20260001", "김민지"],
+        ["1", "20260002", "이바다"],
+        below,
+    ]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [(each.id, each.name) for each in roster.students] == [("20260001", "김민지"), ("20260002", "이바다")]
+    assert f"{' '.join(filter(None, below))}: a sum, and no student; passed over" in capsys.readouterr().err
+
+
+def test_ids_that_are_alike_but_for_their_marks_are_two(tmp_path):
+    ids = ["kim.min", "kim-min", "kim min"]
+    first, second, third = (
+        {
+            each.id: each.student
+            for each in Roster.read(write(tmp_path / "r.csv", [["id"], *([own] for own in some)])).students
+        }
+        for some in (ids, ids[::-1], ids[1:])
+    )
+    assert (
+        first == second
+        and len({*first.values()}) == 3
+        and first["kim-min"] == "kim-min"
+        and third.items() <= first.items()
+    )
+
+
 def test_whole_numbers_have_no_decimals(tmp_path):
     rows = [["id", "name"], ["20260001.0", "김민지"], ["20260002.0", "이바다"], ["", "박준"]]
     assert [each.id for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == [
