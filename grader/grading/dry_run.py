@@ -14,7 +14,7 @@ from grader.grading.groups import said_of_groups
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, without_moved
 from grader.grading.settings import Settings
 from grader.grading.staff import is_staff, said_of_staff
 from grader.grading.text_table import as_table
@@ -51,6 +51,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened)
         )
         downloads, roster = without_withdrawn(downloads, roster, opened)
+        downloads = without_moved(downloads, roster, folder, opened)
         odd = ""
         try:
             ask_about_times(downloads, rules, in_time_before(opened, rules), terms)

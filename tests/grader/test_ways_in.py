@@ -30,7 +30,7 @@ from grader.intake.time_sources import (
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
-from tests.grader.engines import TESTS
+from tests.grader.engines import TESTS, MadeUp, graded, scored
 
 KOREA = timezone(timedelta(hours=9))
 DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=KOREA)
@@ -643,3 +643,32 @@ def test_sections_folders_of_a_system_s_downloads_are_a_question(called, beside,
     else:
         with pytest.raises(UserError, match="분반1 holds a system's downloads of 2 students; name that folder"):
             hand_ins(tmp_path, rules)
+
+
+@pytest.mark.parametrize("called", ["kimminji_11_{}_a.zip", "Kim Minji_{}.zip"])
+def test_who_moves_to_another_section_is_not_split(called, write_submission, rules, tmp_path, capsys):
+    kim, lee = (f"100{at},{name},{at + 10}\n" for at, name in ((1, "Kim Minji"), (2, "Lee Bada")))
+    for section, number, name in (
+        (1, 901, called),
+        (1, 902, "leebada_12_{}_a.zip"),
+        (2, 911, called),
+        (2, 903, "choi_13_{}_a.zip"),
+    ):
+        file = tmp_path / f"s{section}" / name.format(number)
+        if section == 1 or name != called:
+            written(file, zipped({"config.yaml": f"a: {number}\n".encode()}))
+
+    def run(section: int, listed: str) -> dict[str, str]:
+        (tmp_path / f"s{section}" / "roster.csv").write_text(f"id,name,lms number\n{listed}")
+        graded(tmp_path / f"s{section}", tmp_path / "results", rules, MadeUp(lambda job: scored()))
+        with open_results(tmp_path / "results") as opened:
+            return {entry.student: entry.source for entry in standings(opened.ledger, rules) if entry.source}
+
+    run(1, kim + lee)
+    assert {*run(2, "1003,Choi,13\n")} == {"1001", "1002", "1003"}
+    written(tmp_path / "s2" / called.format(911), zipped({"config.yaml": b"a: 911\n"}))
+    run(2, "1003,Choi,13\n" + kim)
+    capsys.readouterr()
+    found = run(1, lee)
+    assert found == {"1001": called.format(911), "1002": "leebada_12_902_a.zip", "1003": "choi_13_903_a.zip"}
+    assert f"{called.format(901)}: is that of 1001, who handed in over another folder since" in capsys.readouterr().err
