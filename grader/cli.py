@@ -19,7 +19,7 @@ from grader.intake import checks, packing
 from grader.intake.families import OWN, foreseen, lacking, named
 from grader.intake.git_repositories import is_packed
 from grader.intake.grammar import texts_in
-from grader.intake.pull_request import changed_paths, own_folder
+from grader.intake.pull_request import changed_paths, check_new, own_folder
 from grader.intake.submission import Submission, take_in
 from grader.intake.whole_download import check_unpacked
 from grader.publish.told_korean import in_one_line, told, told_evidence, told_finding
@@ -207,9 +207,10 @@ def check(options: argparse.Namespace) -> int:
 def folder_of_pull_request(options: argparse.Namespace) -> Path:
     """The student's folder that a pull request changes. Raises UserError where it is not that alone, or is gone."""
     listed = existing(options.changed).read_bytes()
-    folder = own_folder(changed_paths(listed), Rules.load(options.rules).student_folders)
+    folder = own_folder(changed := changed_paths(listed), Rules.load(options.rules).student_folders)
     if not os.path.lexists(options.path / folder):
         raise UserError(f"the pull request leaves nothing in {printable(folder)}; put your files into it")
+    check_new(options.path, folder, changed)
     path: Path = options.path / folder
     return path
 

@@ -4,6 +4,7 @@ import csv
 import io
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +18,7 @@ from project.support.errors import UserError
 ENCODINGS = ["ascii", "utf_8", "utf_16", "cp949"]  # what systems and spreadsheets write, in Korea and elsewhere
 SEPARATORS = ",;\t"
 LANGUAGES = ["en", "ko"]  # of dates
+TITLES = 5  # lines among the first of which the headings are
 MOST_BYTES = 5_000_000  # a roster of 10,000 students has a tenth of that
 csv.field_size_limit(MOST_BYTES)  # a text that was written into Moodle is one cell
 MOST_CELLS = 1_000_000  # headings times rows; a gradebook of 2,000 students with 200 columns has 400,000
@@ -27,11 +29,14 @@ def heading(text: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def read_table(path: Path, is_known: Callable[[str], bool] = lambda _: True) -> tuple[list[str], list[dict[str, str]]]:
     """A CSV's headings, and its rows by them. All is text, in its normal form (NFC), without space around it.
 
     The encoding is told by charset-normalizer; the separator is the one that divides the headings most often. A row's
     surplus cells are left out, missing ones are empty, and rows without any text are no rows.
+
+    Args:
+        is_known: Whether a cell is a heading: a few lines before the first that has one are a title.
 
     Raises:
         UserError: It cannot be read, is too large, or two columns have one heading.
@@ -55,7 +60,8 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             raise ValueError("it is empty")
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({printable(str(error), 200)}); save it as CSV, in UTF-8") from None
-    headings, rows = lines[0], lines[1:]
+    begin = next((at for at, line in enumerate(lines[:TITLES]) if any(map(is_known, line))), 0)
+    headings, rows = lines[begin], lines[begin + 1 :]
     if len(headings) * len(rows) > MOST_CELLS:
         size = f"{len(headings):,} columns and {len(rows):,} rows"
         raise UserError(f"{path}: has {size}, which is more than a class's table; leave out what is not needed")

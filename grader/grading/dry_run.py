@@ -14,8 +14,9 @@ from grader.grading.groups import said_of_groups
 from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, note_run, register
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, without_moved
 from grader.grading.settings import Settings
+from grader.grading.staff import is_staff, said_of_staff
 from grader.grading.text_table import as_table
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
@@ -50,6 +51,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
             folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened)
         )
         downloads, roster = without_withdrawn(downloads, roster, opened)
+        downloads = without_moved(downloads, roster, folder, opened)
         odd = ""
         try:
             ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
@@ -82,6 +84,8 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     lines = [as_table(COLUMNS, rows), f"{listed}. {takes}. Nothing was trained or written."]
     if groups := said_of_groups(roster):
         lines.append(groups)
+    if staff := said_of_staff(graded.student for graded, _ in known if is_staff(graded, rules)):
+        lines.append(staff)
     return "\n\n".join([*lines, *others, *([f"A run stops here: {odd}"] if odd and not settings.accept_times else [])])
 
 

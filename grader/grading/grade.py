@@ -12,7 +12,7 @@ from grader.grading.hand_ins import ask_about_times, hand_ins, read_roster
 from grader.grading.personal_rules import held_to
 from grader.grading.presence import held, said_of_others
 from grader.grading.ranking import judged
-from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, renamed
+from grader.grading.register_submissions import in_time_before, note_missing, note_run, register, renamed, without_moved
 from grader.grading.settings import Settings, circumstances, needs
 from grader.grading.staff import is_staff
 from grader.grading.status import Status
@@ -53,6 +53,7 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
     terms = opened.ledger.terms()
     downloads = hand_ins(folder, rules, roster, held(opened.ledger.runs(), opened.ledger.held()), terms, veil(opened))
     downloads, roster = without_withdrawn(downloads, roster, opened)
+    downloads = without_moved(downloads, roster, folder, opened)
     if not settings.accept_times:
         ask_about_times(downloads, rules, in_time_before(opened, rules), terms)
     for line in rule_changes(opened.kept_rules, rules):

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import PurePath
 
 from grader.intake.identity import ALONE, refused_ids
+from grader.intake.roster import mended, plain
 from grader.safe_text import printable
 
 NO_MORE = "is no more among the downloads that it was in"
@@ -35,9 +36,10 @@ def presence(runs: Runs, noted: Noted | None = None, called: Called | None = Non
     A run over another folder, such as another part of the class, tells nothing of who was never in that folder. Where the
     download of one is another's now, that was a change of the id only if that one came from nowhere else, and if the earlier
     id is said by nobody, nor by others than its student: of a group, whoever is in another one now stays who it was. But
-    whom an account told, and now the roster, is one, for both call the account the same.
+    whom an account told, and now the roster, is one, for both call the account the same, and so is whose id on the roster was
+    mended, from `20260001.0` or `2026-0001`.
     """
-    known = called or {}
+    known = {student: {(kind, as_one(text)) for kind, text in names} for student, names in (called or {}).items()}
     stays = {student for student, flags in (noted or {}).items() if ALONE in flags}
     stays |= refused_ids(flag for flags in (noted or {}).values() for flag in flags)
     last, last_over = (
@@ -74,6 +76,11 @@ def presence(runs: Runs, noted: Noted | None = None, called: Called | None = Non
     return found
 
 
+def as_one(text: str) -> str:
+    """What somebody is called, whatever a spreadsheet or a hyphen made of it."""
+    return plain(mended(text))
+
+
 def since(number: int, those: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """Of numbers of runs, in their order, and ids those after a run, the last one first."""
     return takewhile(lambda one: one[0] > number, reversed(those))
@@ -108,7 +115,8 @@ def said_of_others(
     found, now = presence(runs, noted, called), runs[-1][1]
     for old, new in found.superseded.items():
         if new in now:
-            yield f"{old}: {printable(PurePath(now[new]).name)} came as {new} now, and {old} is on no list any more"
+            came = f"{printable(PurePath(now[new]).name)} came as {new} now, and {old} is on no list any more"
+            yield f"{old}: {came}; points and decisions of {old} are not {new}'s, unless you give them again"
     absent = sorted({*handed_in} - {*now} - {*found.superseded})
     if absent:
         yield f"in none of these downloads, with the results of an earlier run: {', '.join(absent)}"

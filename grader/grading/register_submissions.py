@@ -12,17 +12,17 @@ from grader.grading.attempts import NO_TIME, counting, of_the_same
 from grader.grading.document_reading import read_documents
 from grader.grading.examination import Examined, refused
 from grader.grading.git_to_tar import NoSandbox, exported
-from grader.grading.kept_roster import keep_roster
+from grader.grading.kept_roster import keep_roster, kept_roster
 from grader.grading.personal_rules import in_time
 from grader.grading.quotas import Runs, ids_by_place, quota, said_of_renamed, same_place, was_trained
 from grader.grading.ranking import judged
 from grader.grading.verdicts import checks_by
 from grader.grading.withdrawals import measured_for
 from grader.intake.downloads import Download
-from grader.intake.identity import BY_CLAIM, BY_PLACE, KnownIds, of_roster, place_of
+from grader.intake.identity import BY_CLAIM, BY_PLACE, NOT_LISTED, KnownIds, of_roster, place_of
 from grader.intake.loose_files import as_folder
 from grader.intake.roster import Roster, Student
-from grader.intake.submission import Submission, Unusable, take_in, unusable
+from grader.intake.submission import Submission, Unusable, stem_of, take_in, unusable
 from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import OpenResults
 from grader.ledger.submission_store import kept, place
@@ -160,6 +160,29 @@ def note_run(folder: Path, downloads: Iterable[Download], opened: OpenResults) -
     known = opened.ledger.ids()
     lie = {each.student: place_of(each) for each in downloads if each.student in known}
     opened.ledger.note_run(now(), folder_name(folder), lie)
+
+
+def without_moved(
+    downloads: Sequence[Download], roster: Roster | None, folder: Path, opened: OpenResults
+) -> list[Download]:
+    """The downloads without those of whoever is on no roster but another folder's now, such as another section's, and handed in
+    there last: here lies what they handed in before. Each is told."""
+    listed = {student.student for student in roster.students} if roster else set()
+    here, runs = folder_name(folder), opened.ledger.runs()
+    last = {student: where for where, lie in runs for student in lie}
+    before = {student for where, lie in runs if where == here for student in lie if last[student] != here}
+    rows = kept_roster(opened.folder).items() if roster else ()
+    others = [row for student, row in rows if student in before - listed]
+    elsewhere, left = Roster(others), []
+    for each in downloads:
+        by_account = each.about and not each.doubted
+        moved, _ = elsewhere.match(each.about) if by_account else elsewhere.match_text(stem_of(each.source))
+        if moved and NOT_LISTED in each.flags:
+            told = f"is that of {moved.student}, who handed in over another folder since, and is on its roster"
+            note(f"{printable(each.source.name)}: {told}; passed over")
+        else:
+            left.append(each)
+    return left
 
 
 def folder_name(folder: Path) -> str:

@@ -9,7 +9,7 @@ Classroom 50 (`dl-week4-minji` below `dl-week4_submissions_2026_12_10_T_09_00_00
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -35,7 +35,7 @@ from grader.intake.submission import (
     safe_id,
     stem_of,
 )
-from grader.intake.system_names import CLASSROOM, canvas_ways, moodle_s, without_team
+from grader.intake.system_names import CLASSROOM, canvas_ways, may_be_student_s, moodle_s, without_team
 from grader.intake.time_sources import BY_FILE, BY_MARK, BY_WORKSHEET
 from grader.safe_text import normal, printable
 from project.support.errors import UserError, note
@@ -44,6 +44,7 @@ CANVAS_S, MOODLE_S, GRADESCOPE_S = "Canvas's account", "Moodle's account", "Grad
 TWO_WAYS = "by its name it may be that of {}"
 NOT_AS_MOST = "its name is not {}'s, as most of these downloads' names are"
 LIKE_A_SYSTEM_S = "a name like a system's"
+MOST_IN_SECTION = 1000  # names in a folder among the downloads that are looked at
 SAME_ID = "another account has the same id"
 
 
@@ -72,6 +73,7 @@ class Download:
         place: Where it lies, as the ledger calls it; empty where that is where it lies.
         ways: How else the name can be read, where it fits in several ways: all of them.
         passed_over: Others of this student, or of the group, that are late, and would count by a decision.
+        exact: Not so is a folder that nothing but a name tells whose it is, with more in it than the student's id and name.
     """
 
     source: Path
@@ -92,6 +94,7 @@ class Download:
     place: str = ""
     passed_over: tuple["Download", ...] = ()
     ways: tuple["Download", ...] = ()
+    exact: bool = True
 
 
 def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = None) -> list[Download]:
@@ -124,12 +127,15 @@ def find_downloads(folder: Path, zone: tzinfo = UTC, roster: Roster | None = Non
     prefix = classroom["prefix"] + "-" if classroom else ""
     shared = prefix or records.shared_prefix(normal(entry.name) for entry in folder.iterdir() if entry.is_dir())
     ways_of = {entry: moodle_s(normal(entry.name)) for entry in folder.iterdir()}
-    of_files = {way["id"] for ways in ways_of.values() for way in ways if way["kind"] == "file"}
+    of_files = {way["id"] for way, *others in filter(None, ways_of.values()) if way["kind"] == "file" and not others}
+    check_sections(ways_of, roster)
     found = []
     for entry, ways in sorted(ways_of.items()):
         if is_hidden(entry) or entry.name in (ROSTER, *records.tables):
             if entry.name.startswith("__") and entry.name not in IGNORED:
                 note(f"{printable(entry.name)}: begins with __, as what systems add; passed over")
+            elif entry.name.startswith(".") and not entry.name.startswith("._") and is_packed_up(entry):
+                note(f"{printable(entry.name)}: begins with a dot, so that it is hidden; passed over")
             continue
         if ways and all(way["kind"] != "file" and way["id"] in of_files for way in ways):
             continue  # what the system has added to the files handed in; alone it is all that there is of a student
@@ -166,6 +172,28 @@ def dated_by_file(download: Download) -> Download:
     if download.time_by not in (BY_MARK, BY_WORKSHEET):
         return download
     return replace(download, submitted=modified(download.source), time_by=BY_FILE)
+
+
+def is_packed_up(entry: Path) -> bool:
+    """Whether something is an archive by its name, of those that can be read and others."""
+    return entry.name.lower().endswith((*ARCHIVES, *UNREAD, ".bundle")) and not entry.is_dir()
+
+
+def check_sections(entries: Iterable[Path], roster: Roster | None) -> None:
+    """Raises UserError where a folder among the downloads has nothing but a system's downloads of several students: it is a
+    section's, and would be taken for one student's."""
+    for entry in entries:
+        if not entry.is_dir() or entry.is_symlink() or is_hidden(entry) or may_be_student_s(entry.name):
+            continue
+        inner = [] if unreadable(entry) else [normal(each.name) for each in entry.iterdir() if not is_hidden(each)]
+        names = [name for name in inner if not name.lower().endswith((".csv", ".yml"))]  # but its tables
+        ways = [[*canvas_ways(name), *moodle_s(name)] for name in names[:MOST_IN_SECTION]]
+        numbers = {way[0]["id"] for way in ways if way}
+        if len(numbers) > 1 and all(ways) and not (roster and roster.match_text(entry.name)[0]):
+            told = f"{printable(entry.name)} holds a system's downloads of {len(numbers)} students"
+            raise UserError(
+                f"{entry.parent}: {told}; name that folder, and each other one in a run of its own, or move all into one"
+            )
 
 
 def is_readable(entry: Path) -> bool:

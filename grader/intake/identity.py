@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys
+from grader.intake.downloads import MOODLE_S, SAME_ID, Download, is_readable
+from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys, squeezed, tight
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
@@ -33,6 +33,7 @@ IN_PART = "was found by its {}, and its {} is not that on the roster"
 ALIKE = "other downloads are called like it, so that its name says nothing of whose it is"
 ALONE = "nothing but its student.yaml says whose it is"
 GROUP_ALONE = "its name tells the group, and not who of it handed it in"
+SEVERAL = "several downloads have this student's id or name in theirs, and anybody can call one so"
 NOT_LISTED = "is not on the roster"
 SHARED = "is not told from others of the same name"
 DISAGREES = "its name is another's, and its student.yaml says {}"
@@ -55,6 +56,7 @@ def identified(
     known = [replace(each, known_as=of_account(each)) if each.student else each for each in downloads]
     if roster:
         known, claims = in_agreement(by_roster(known, roster), claims, roster)
+        known = with_several(known)
     places = {place_of(each): named_by_source(each.source) for each in known if not each.student}
     said = {place: claimed(*claims[place], roster) for place in places if place in claims}
     accepted = counting(said, places, known, held or {})
@@ -128,6 +130,8 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         else:
             namesake = by == "name" and sum(map(len, rivals.values())) > 1
         if found and not namesake:
+            if by_name_alone(each) and each.source.is_dir():  # an archive was put there by whoever collects them
+                each = replace(each, exact=not rivals and is_exact(each.source, found))
             each = replace(each, student=found.student, name=found.name, whose_by=BY_ROSTER.format(by), told=True)
             if by == OF_GROUP:
                 each = replace(each, flags=(*each.flags, GROUP_ALONE))
@@ -145,17 +149,53 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
     return known
 
 
+def with_several(downloads: Sequence[Download]) -> list[Download]:
+    """The downloads, each with a flag that has but a name to say whose it is, where that student has another one, too."""
+    names: dict[str, set[str]] = {}
+    for each in downloads:
+        if each.student and is_readable(each.source):
+            names.setdefault(each.student, set()).add(normal(each.source.name))
+    several = {student for student, called in names.items() if len(called) > 1}
+    return [
+        replace(each, flags=(*each.flags, SEVERAL)) if each.student in several and by_name_alone(each) else each
+        for each in downloads
+    ]
+
+
+def by_name_alone(download: Download) -> bool:
+    """Whether nothing but a name that anybody can give tells whose it is."""
+    return download.doubted or not download.about
+
+
+def is_exact(source: Path, student: Student) -> bool:
+    """Whether a folder is called by the student's id or name, or two of these, and nothing else."""
+    accounts = (student.id, student.number, student.github, *student.logins)
+    own = {squeezed(text) for each in accounts for text in (each, each.partition("@")[0])} | {
+        *listed_keys(student.name)
+    }
+    text = squeezed(stem_of(source))
+    return any(text.startswith(each) and text[len(each) :] in (*own, "") for each in own if each)
+
+
 def told_of(downloads: Sequence[Download], roster: Roster) -> list[dict[str, str]]:
-    """What a system says of each, as the roster is asked. Moodle has numbers of its own for each assignment: they count where the
-    roster has one of them. Where it puts teams before the names, it does so for everybody."""
+    """What a system says of each, as the roster is asked, whose numbers are of one system. Moodle has numbers of its own for each
+    assignment: they count where the roster has one of them. Where it puts teams before the names, it does so for everybody."""
     of_moodle = [each.about for each in downloads if each.whose_by == MOODLE_S]
-    numbered = any(roster.find("number", about["moodle"]) for about in of_moodle)
+    numbered = any(
+        found.has_number_of("moodle") for about in of_moodle if (found := roster.find("number", about["moodle"]))
+    )
     in_teams = all(without_team(about.get("in_team", "")) for about in of_moodle)
     told = []
     for each in downloads:
         about = {kind: text for kind, text in each.about.items() if kind != "in_team" or in_teams}
         if numbered and each.whose_by == MOODLE_S:
             about["number"] = about["moodle"]
+        elif (
+            "canvas" in about
+            and (found := roster.find("number", about["canvas"]))
+            and not found.has_number_of("canvas")
+        ):
+            del about["number"]
         told.append(about)
     return told
 
@@ -271,14 +311,15 @@ class KnownIds:
 
     def note(self, student: str, called: Iterable[str]) -> None:
         for text in filter(None, map(key, called)):
-            self.whose.setdefault(text, set()).add(student)
+            for spelled in {text, tight(text)}:
+                self.whose.setdefault(spelled, set()).add(student)
             self.beside.setdefault(text.partition("@")[0], set()).add(student)
 
     def flags(self, download: Download, own_id: str) -> tuple[str, ...]:
         """What a person should look at where the student.yaml of a download whose student others tell has another's id."""
         if download.whose_by in (BY_CLAIM, BY_PLACE):  # `identified` has said what is to be said of its claim
             return ()
-        meant = self.whose.get(key(own_id)) or self.beside.get(key(own_id), set())
+        meant = self.whose.get(key(own_id)) or self.whose.get(tight(key(own_id))) or self.beside.get(key(own_id), set())
         if meant:
             return () if meant & self.together[download.source] else (OF_ANOTHER.format(printable(own_id)),)
         by_name = download.whose_by == BY_ROSTER.format(WORDS["name"])

@@ -1,14 +1,17 @@
 """The roster: who is in the class, and by what the systems call them."""
 
+import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grader.intake.names import WIDE, names, scripts
+from grader.intake.roles import is_unknown
 from grader.intake.submission import named_by_folder, safe_id
 from grader.intake.system_names import OF_FILES
 from grader.safe_text import normal, printable
@@ -28,14 +31,20 @@ COLUMNS = {  # what a heading says, as `heading` writes it
     "group": "group groupname team teamname 조 팀 모둠",
     "role": "role 역할",
 }
+SYSTEMS = {"id": "canvas", "canvasid": "canvas", "moodleid": "moodle", "identifier": "moodle", "식별자": "moodle"}
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
+# Letters and digits of what says that there is none.
+NOTHING = ("", "na", "none", "null", "nan", "없음", "해당없음", "미정")
+SUM = re.compile(r"합계|총계|소계|총원|총인원|계|인원|total|totals|sum", re.IGNORECASE)  # in the first cell of a row
+OF_SUM = re.compile(r"(총|계)?\s*\d+\s*(명|people|students)?", re.IGNORECASE)  # in the others
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
 FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
 SPOILED = re.compile(r"\d+([.,]\d+)?E[+-]?\d+|#+", re.IGNORECASE)  # what a spreadsheet makes of a long number
+WHOLE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+(?=[.,]0))([.,]0)?")  # what one makes of a short one
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
 
@@ -51,6 +60,7 @@ class Student:
         logins: Account names and mail addresses.
         group: Whose members hand in together.
         role: Such as student, or what staff are called.
+        system: Whose the number is, `canvas` or `moodle`, where the column's heading tells.
     """
 
     student: str
@@ -62,6 +72,11 @@ class Student:
     section: str = ""
     group: str = ""
     role: str = ""
+    system: str = ""
+
+    def has_number_of(self, system: str) -> bool:
+        """Whether the number may be one of this system's."""
+        return self.system in ("", system)
 
     def values(self, kind: str) -> Sequence[str]:
         """All that it is called in this way."""
@@ -81,12 +96,15 @@ class Roster:
         self.known: dict[tuple[str, str], Student] = {}
         called: dict[str, set[Student]] = {}
         local: dict[str, set[Student]] = {}
+        tight_ones: dict[str, set[Student]] = {}
         for number, student in enumerate(students, 2):  # rows, as a spreadsheet counts them
             for kind in (*SURE, "student"):
                 for text in student.values(kind):
                     other = self.known.setdefault((kind, key(text)), student)
                     if other is not student:
                         raise UserError(self.twice(kind, text, students.index(other) + 2, number))
+            if student.id:
+                tight_ones.setdefault(tight(key(student.id)), set()).add(student)
             for text in student.logins:
                 local.setdefault(key(text.partition("@")[0]), set()).add(student)
             for text in name_keys(student.name):
@@ -99,8 +117,12 @@ class Roster:
         for text, found in local.items():  # of a mail address, unless two have it at different places
             if len(found) == 1:
                 self.known.setdefault(("login", text), *found)
+        self.known |= {("tight", text): student for text, (student, *others) in lists(tight_ones) if not others}
         self.known |= {("name", text): student for text, (student, *others) in lists(called) if not others}
-        self.shapes = {kind: shapes(text for each in students for text in each.values(kind)) for kind in OF_NOBODY_ELSE}
+        self.shapes = {
+            kind: shapes(like for each in students for text in each.values(kind) for like in (text, tight(text)))
+            for kind in OF_NOBODY_ELSE
+        }
         self.shared = {text for text, found in called.items() if len(found) > 1}
 
     @staticmethod
@@ -113,7 +135,7 @@ class Roster:
     @classmethod
     def read(cls, path: Path) -> "Roster":
         """A roster from a CSV with any of its columns. Raises UserError."""
-        headings, rows = read_table(path)
+        headings, rows = read_table(path, lambda cell: bool(kinds_of(cell, ())))
         kinds = {text: kinds_of(text, headings) for text in headings}
         if unknown := [text for text, found in kinds.items() if text and not found]:
             note(f"{path}: {printable(', '.join(unknown))}: no column of a roster; passed over")
@@ -125,14 +147,24 @@ class Roster:
             rows = whole(rows, text, path)
         for text in (text for text, found in kinds.items() if "number" in found):
             rows = numbered(rows, text)
+        if sums := [row for row in rows if is_sum(row)]:
+            told = "; ".join(" ".join(filter(None, row.values())) for row in sums)
+            note(f"{path}: {printable(told, 200)}: a sum, and no student; passed over")
+        students = told_apart([student for row in rows if not is_sum(row) and (student := made(row, kinds))])
+        if roles := [*dict.fromkeys(student.role for student in students if is_unknown(student.role))]:
+            note(
+                f"{path}: {printable(', '.join(roles), 200)}: no role that is known here, so whoever has it is a student"
+            )
         try:
-            return cls([student for row in rows if (student := made(row, kinds))])
+            return cls(students)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
     def find(self, kind: str, text: str) -> Student | None:
         """Who is called so in this way; nobody where several are."""
         keys = name_keys(text) if kind == "name" else [key(text)]
+        if kind == "id" and (kind, *keys) not in self.known:
+            kind, keys = "tight", [tight(*keys)]
         found = {self.known[kind, each] for each in keys if (kind, each) in self.known}
         return found.pop() if len(found) == 1 else None
 
@@ -249,7 +281,13 @@ def differing(student: Student, about: Mapping[str, str]) -> list[str]:
 
 def plain(text: str) -> str:
     """An id as it is compared where a spreadsheet may have taken its zeros."""
-    return key(text).lstrip("0")
+    return tight(key(text)).lstrip("0")
+
+
+def tight(text: str) -> str:
+    """An id without hyphens and spaces within: `2026-0001`. What is no id by its digits stays as it is."""
+    joined = re.sub(r"[-\s]", "", text)
+    return joined if joined.isascii() and joined.isalnum() and sum(map(str.isdigit, joined)) >= FEWEST_DIGITS else text
 
 
 def shapes(texts: Iterable[str]) -> re.Pattern[str]:
@@ -347,15 +385,22 @@ def unwrapped(cell: str) -> str:
 
 
 def whole(rows: Sequence[dict[str, str]], column: str, path: Path) -> list[dict[str, str]]:
-    """The rows without the `.0` that a spreadsheet puts behind whole numbers. Raises UserError where it took digits away."""
+    """The rows without the `.0` that a spreadsheet puts behind whole numbers, and its commas between thousands. Raises UserError
+    where it took digits away."""
     for number, row in enumerate(rows, 2):
         if SPOILED.fullmatch(row[column]):
             raise UserError(
                 f"{path}: row {number}: {printable(column)} is {row[column]}: a spreadsheet has taken its digits away; export the "
                 "table anew, or give this column the format Text before you write the number again"
             )
-    of_numbers = all(re.fullmatch(r"\d+\.0", row[column]) for row in rows if row[column])
-    return [{**row, column: row[column].removesuffix(".0") if of_numbers else row[column]} for row in rows]
+    fractions = any(re.fullmatch(r"\d+[.,]\d+", row[column]) and not WHOLE.fullmatch(row[column]) for row in rows)
+    return [{**row, column: row[column] if fractions else mended(row[column])} for row in rows]
+
+
+def mended(cell: str) -> str:
+    """A whole number's digits alone; any other cell as it is."""
+    found = WHOLE.fullmatch(cell)
+    return re.sub(r"\D", "", found[1]) if found else cell
 
 
 def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, str]]:
@@ -365,12 +410,32 @@ def numbered(rows: Sequence[Mapping[str, str]], column: str) -> list[dict[str, s
     return [{**row, column: match[2] if alike and (match := found.get(row[column])) else row[column]} for row in rows]
 
 
+def is_sum(row: Mapping[str, str]) -> bool:
+    """Whether a row is what a spreadsheet has below a list: `합계,4명`."""
+    first, *others = [*filter(None, row.values())] or [""]
+    return bool(SUM.fullmatch(first)) and all(map(OF_SUM.fullmatch, others))
+
+
+def told_apart(students: Sequence[Student]) -> list[Student]:
+    """The students, with an id of its own for each of those whom nothing but marks tells apart: `kim.min` and `kim-min`."""
+    alike = Counter(each.student for each in students)
+    apart = []
+    for each in students:
+        called = (each.id, *(login.partition("@")[0] for login in each.logins), each.github, each.number, each.name)
+        text = key(next(filter(None, called)))
+        if alike[each.student] > 1 and text != each.student:
+            each = replace(each, student=f"{each.student[:57]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}")
+        apart.append(each)
+    return apart
+
+
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:
     """The student in a row; None where it says nothing of any, or is one of Canvas's own."""
     said: dict[str, list[str]] = {kind: [] for kind in COLUMNS}
     for column, found in kinds.items():
         for kind in found:
-            said[kind] += filter(None, [printable(row[column])])
+            text = printable(row[column])
+            said[kind] += [text] if text and not (kind in SURE and squeezed(text) in NOTHING) else []
     one = {kind: next(iter(texts), "") for kind, texts in said.items()}
     name = one["name"] or " ".join(filter(None, (one["given"], one["family"])))
     if squeezed(name) in OF_NOBODY or not any((name, one["id"], one["number"], said["login"], one["github"])):
@@ -379,5 +444,7 @@ def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | No
     student = next((text for each in called if each and (text := safe_id(each) or named_by_folder(each)[0])), "")
     if not student:
         return None
-    logins, more = tuple(dict.fromkeys(said["login"])), (one["section"], one["group"], one["role"])
+    logins = tuple(dict.fromkeys(said["login"]))
+    of_number = next((column for column, found in kinds.items() if "number" in found and printable(row[column])), "")
+    more = (one["section"], one["group"], one["role"], SYSTEMS.get(heading(of_number), ""))
     return Student(student, name or one["id"] or student, one["id"], one["number"], logins, one["github"], *more)

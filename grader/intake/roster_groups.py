@@ -1,20 +1,8 @@
 """The groups on a roster, whose members hand in together, and what names one of them."""
 
-from grader.intake.roster import Roster, Student, key, parts_of, squeezed
+from grader.intake.roster import NOTHING, Roster, Student, key, parts_of, squeezed
 
-NO_GROUP = (
-    "",
-    "0",
-    "na",
-    "none",
-    "null",
-    "nan",
-    "없음",
-    "무",
-    "해당없음",
-    "미정",
-    "개인",
-)  # letters and digits of what says so
+NO_GROUP = (*NOTHING, "0", "무", "개인")  # letters and digits of what says so
 WORDS = ("group", "team", "조", "팀", "모둠", "그룹")  # beside what would say too little by itself
 SHORT = 2  # letters and digits that do
 MOST_PARTS = 8  # of a group's name within that of a file

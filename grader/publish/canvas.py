@@ -40,9 +40,9 @@ def made_row(entry: Entry, listed: Student | None) -> list[str]:
     """A student's row under MADE and the assignment's column, of what the download's name and the roster tell."""
     if listed is None:
         return [entry.name, number(entry), "", entry.student, "", grade(entry)]
-    known = number(entry) or listed.number * (MOODLE.fullmatch(entry.source) is None)
+    of_roster = listed.number if listed.has_number_of("canvas") and not MOODLE.fullmatch(entry.source) else ""
     login = next(iter(listed.logins), "")
-    return [listed.name, known, listed.id, login or entry.student, listed.section, grade(entry)]
+    return [listed.name, number(entry) or of_roster, listed.id, login or entry.student, listed.section, grade(entry)]
 
 
 def gradebook(
@@ -80,7 +80,7 @@ def gradebook(
     book.check_maximum(maximum, full, most)
     people = [row for row in book.rows if POINTS_POSSIBLE not in row[0] and row[at["ID"]].strip()]
     ids = [at[name] for name in ("SIS User ID", "SIS Login ID") if name in at]
-    found, told = book.matched(people, entries, "canvas", at["ID"], ids)
+    found, told = book.matched(people, entries, "canvas", at["ID"], ids, listed or {})
     known = []
     for row, entry in found:
         if entry.verdict == MISSING:

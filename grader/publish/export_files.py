@@ -10,6 +10,7 @@ from typing import Any
 from grader.grading.grades import highest_total
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import Entry, for_students, standings
+from grader.grading.staff import said_of_staff
 from grader.ledger.results_folder import OpenResults
 from grader.publish import canvas, moodle
 from grader.publish.feedback import feedback
@@ -99,6 +100,8 @@ def write_export(
                 file.write(contents[target])
     except OSError as error:
         raise UserError(f"--out {target}: cannot be written ({error})") from None
+    if form in EXPORTS and (staff := said_of_staff(entry.student for entry in everybody if entry.staff)):
+        filled.told.append(staff)
     if form in EXPORTS and not is_released(opened):
         filled.told.append("results are not released (site.release: manual): keep this to yourself until `release`")
     return Written(target, filled.left_out, filled.told)

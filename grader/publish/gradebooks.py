@@ -4,13 +4,13 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from grader.grading.ranking import Entry
-from grader.intake.roster import key
+from grader.intake.roster import Student, key, tight
 from grader.intake.submission import safe_id
 from grader.safe_text import as_written
 from grader.tables import separator_of
@@ -106,24 +106,36 @@ class Gradebook:
         return as_written(([row[at] for at in kept] for row in [self.headings, *self.rows]), self.delimiter, bom)
 
     def matched(
-        self, rows: list[list[str]], entries: list[Entry], system: str, number_at: int, ids_at: list[int]
+        self,
+        rows: list[list[str]],
+        entries: list[Entry],
+        system: str,
+        number_at: int,
+        ids_at: list[int],
+        listed: Mapping[str, Student],
     ) -> tuple[Matches, list[str]]:
         """Rows of known students, one to one, and a line about each that is left empty because it is not told whose it is.
 
         Only what others than the student say counts: the number that the system gave, or the roster has; else an id or login
         as it is written; else the part before the @, where only one of the two has a mail address: two addresses are two
-        people's.
+        people's. Where the number leads to a row with an id or login that the roster has of another, the row is nobody's: a
+        roster may have the numbers of another course or assignment.
 
         Args:
             system: `canvas` or `moodle`, whose numbers stand at the end of the cells `number_at`.
             ids_at: Cells in which an id or a login may stand.
+            listed: The roster's students, by id.
         """
+        owners: dict[str, set[str]] = {}
+        for student, on_list in listed.items():
+            for text in spellings((on_list.id, *on_list.logins)):
+                owners.setdefault(text, set()).add(student)
         known_by: list[dict[Any, list[int]]] = [{} for _ in range(LEVELS)]  # the places of rows, by what fits them
         for at, row in enumerate(rows):
             for level, called in enumerate(in_row(row, number_at, ids_at)):
                 for each in called:
                     known_by[level].setdefault(each, []).append(at)
-        of = {entry.student: of_entry(entry, system) for entry in entries}
+        of = {entry.student: of_entry(entry, system, listed.get(entry.student)) for entry in entries}
         left, taken, found, told = list(entries), set[int](), Matches(), list[str]()
         for level, known in enumerate(known_by):
             fits = {
@@ -139,6 +151,11 @@ class Gradebook:
                     told.append(f"{entry.student}: fits {len(some)} rows, and none of them is filled in for it")
                 elif some and id(some[0]) in taken:
                     told.append(f"{entry.student}: fits a row that is another's for sure, and is left out")
+                elif some and (others := anothers(some[0], ids_at, owners, entry.student)):
+                    told.append(
+                        f"{entry.student}: has the number of a row that by its id or mail is that of {', '.join(others)}, and that "
+                        "stays as it is; mend the roster's numbers, or leave them out"
+                    )
                 elif some and claimed[id(some[0])] > 1:
                     told.append(f"{entry.student}: fits a row that others fit, too, and that stays as it is")
                 elif some:
@@ -158,16 +175,23 @@ class Gradebook:
         return UserError(f"--gradebook {self.path}: {what}")
 
 
+def anothers(row: list[str], ids_at: list[int], owners: Mapping[str, set[str]], student: str) -> list[str]:
+    """Whose ids and logins stand in a row, where none is this student's."""
+    found = {each for text in spellings(row[at] for at in ids_at) for each in owners.get(text, ())}
+    return [] if student in found else sorted(found)
+
+
 def is_known(entry: Entry, number: str, system: str) -> bool:
     """Whether a number in a download's name is the student's: by the system, or by the roster."""
     return number in (*entry.known_as.get(system, []), *entry.known_as.get("number", []))
 
 
-def of_entry(entry: Entry, system: str) -> Known:
+def of_entry(entry: Entry, system: str, on_list: Student | None = None) -> Known:
     """What a student is known as: numbers; ids and logins as they are written; their parts before the @, and whether one of
     them is a mail address."""
     known = entry.known_as
-    numbers = known.get(system, []) or known.get("number", [])
+    of_roster = known.get("number", []) if on_list is None or on_list.has_number_of(system) else []
+    numbers = known.get(system, []) or of_roster
     names = [*known.get("id", []), *known.get("login", [])]
     return [{*numbers}, spellings(names), {(text, has_mail(names)) for text in spellings(map(local, names))}]
 
@@ -182,8 +206,8 @@ def in_row(row: list[str], number_at: int, ids_at: list[int]) -> Known:
 
 
 def spellings(names: Iterable[str]) -> set[str]:
-    """Names as they are compared: whatever their case, and as ids are written here."""
-    return {each for text in names for each in (key(text), safe_id(text)) if each}
+    """Names as they are compared: whatever their case, with or without an id's hyphens, and as ids are written here."""
+    return {each for text in names for each in (key(text), tight(key(text)), safe_id(text)) if each}
 
 
 def local(name: str) -> str:

@@ -78,7 +78,9 @@ def worksheet(
             if not entry.known_as:
                 continue
             on_list = (listed or {}).get(entry.student)
-            place = number(entry) or (on_list.number if on_list and not canvas_s(entry.source) else "")
+            place = number(entry) or (
+                on_list.number if on_list and on_list.has_number_of("moodle") and not canvas_s(entry.source) else ""
+            )
             identifier = f"Participant {place}" if place else entry.student
             made.append(
                 [identifier, on_list.name if on_list else entry.name, grade(entry), "-", feedbacks[entry.student]]
@@ -100,7 +102,7 @@ def worksheet(
     maximum = min((each for each in maxima if each is not None), default=None)
     book.check_maximum(maximum, full, most)
     ids = [at for at in range(1, wanted) if is_of_one(book.headings[at], book.headings)]
-    found, told = book.matched(book.rows, entries, "moodle", 0, ids)
+    found, told = book.matched(book.rows, entries, "moodle", 0, ids, listed or {})
     known = []
     for row, entry in found:
         if entry.verdict == MISSING:

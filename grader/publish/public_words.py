@@ -112,6 +112,7 @@ FLAGS: dict[str, str | None] = {
     "its student.yaml says {any}, which is another's id or is said by others, too": "its student.yaml has another's id",
     "its student.yaml says {any}, which is another's id; whose it is was told without that": "its student.yaml has another's id",
     "nothing but its student.yaml says whose it is": None,
+    "several downloads have this student's id or name in theirs, and anybody can call one so": None,
     "is not on the roster": None,
     "is not told from others of the same name": None,
     "another account has the same id": None,

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.course import Student, write_course
 from grader.cli import main
 from grader.grading.ranking import Entry
+from grader.intake.identity import of_roster
+from grader.intake.roster import Roster
 from grader.publish import gradebooks
 from grader.publish.canvas import gradebook
 from grader.publish.moodle import worksheet
@@ -238,6 +240,36 @@ def test_each_student_and_each_row_of_a_gradebook_is_looked_at_once(students, tm
     logins = {f"s{at}": {"login": [f"s{at}"]} for at in range(students)}
     found, _ = filled_in(logins, [f"{name},{at},,{name}@x.kr" for at, name in enumerate(logins)], tmp_path)
     assert len(found) == students and len(asked) == 2 * students
+
+
+@pytest.mark.parametrize("system", ["moodle", "canvas"])
+@pytest.mark.parametrize("heading", ["식별자", "lms number"])
+def test_numbers_of_another_assignment_or_system_on_a_roster_fill_in_nobody_s_row(system, heading, tmp_path):
+    """Hand-ins came by mail; by the roster's numbers each would be another's row, which has that one's id and mail."""
+    people = [("20260001", "김민지", 11), ("20260002", "이바다", 12), ("20260003", "최별", 13)]
+    rows = [f"{own},{name},참가자 {number},s{number}@x.kr" for own, name, number in people]
+    (tmp_path / "roster.csv").write_text("\n".join([f"학번,이름,{heading},이메일", *rows]))
+    listed = {each.student: each for each in Roster.read(tmp_path / "roster.csv").students}
+    entries = [
+        Entry(student=own, name=name, verdict="passed", tier="verified", total=float(number), known_as=of_roster(listed[own]))
+        for own, name, number in people
+    ]  # fmt: skip
+    turned = [Person(number % 3 + 11, name, "", own, f"s{number}@x.kr", "") for own, name, number in people]
+    text = moodle_worksheet(turned) if system == "moodle" else canvas_export(turned)
+    (tmp_path / "in.csv").write_text(text, encoding="utf-8")
+    if system == "moodle":
+        filled = worksheet(entries, tmp_path / "in.csv", None, dict.fromkeys(listed, ""), 110, listed)
+        found = {row["ID number"]: row["Grade"] for row in csv.DictReader(io.StringIO(filled.text.removeprefix(BOM)))}
+    else:
+        filled = gradebook(entries, tmp_path / "in.csv", "Fifteen Epochs", 110, listed)
+        lines = csv.DictReader(io.StringIO(filled.text))
+        found = {row["SIS User ID"]: row["Fifteen Epochs (4711)"] for row in lines if row["SIS User ID"] in listed}
+    if heading == "식별자" and system == "canvas":  # of Moodle alone: the ids tell
+        assert found == {own: f"{number}.00" for own, _, number in people}
+        assert gradebook(entries, None, "HW", 110, listed).text.splitlines()[1].startswith("김민지,,20260001,")
+    else:
+        assert {*found.values()} == {""} and sorted(filled.left_out) == sorted(listed)
+        assert f"20260001: has the number of a row that by its id or mail is that of {turned[1].sis}" in filled.told[0]
 
 
 OWN_CELLS = ("-3.00", "-5 for copying", "=SUM(A1)", "+8210", "@lee")  # of the instructor and of the system

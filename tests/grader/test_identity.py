@@ -1,5 +1,6 @@
 """Two accounts are never one student, and what contradicts itself takes nobody's place."""
 
+import os
 from itertools import permutations
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from grader.grading.hand_ins import hand_ins
 from grader.grading.ranking import Entry, standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
-from grader.intake.identity import NOT_LISTED, KnownIds, place_of
+from grader.intake.identity import NOT_LISTED, SEVERAL, KnownIds, is_exact, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
 from grader.intake.veil import NOBODY, VEILED, veiled
@@ -110,15 +111,36 @@ def test_a_name_and_a_student_yaml_that_are_two_students_replace_nobody_s_work(e
     assert not found["20260002.zip"].flags
 
 
-def test_of_a_student_s_own_attempts_the_last_counts(rules, tmp_path):
+def test_of_a_student_s_own_archives_the_last_counts_and_all_are_flagged(rules, tmp_path):
     """Also where a student.yaml of all of them names another, or somebody who is on no roster."""
-    folder = named(tmp_path / "in", {"20260001.zip": ("20260003", 1), "20260001_final.zip": ("20260003", 3)})
-    named(folder, {"20260002.zip": ("20260002", 1), "20260002_2.zip": ("me", 2)})
+    names = {"20260001": ("20260003", 1), "20260001_final": ("20260003", 3), "20260002_old": ("20260002", 1)}
+    names |= {"20260002_2": ("me", 2), "20260003": ("", 1), "20260003 (1)": ("", 2)}
+    folder = named(tmp_path / "in", {f"{name}.zip": said for name, said in names.items()})
     found = {each.student: each for each in hand_ins(folder, rules, roster_of(tmp_path, LISTED))}
-    assert {student: (each.source.name, each.attempts) for student, each in found.items()} == {
-        "20260001": ("20260001_final.zip", 1),
-        "20260002": ("20260002_2.zip", 1),
-    }
+    counts = {"20260001": "20260001_final", "20260002": "20260002_2", "20260003": "20260003 (1)"}
+    assert {student: each.source.stem for student, each in found.items()} == counts
+    assert all(each.attempts == 1 and SEVERAL in each.flags for each in found.values())
+
+
+def test_of_folders_the_one_counts_whose_name_no_word_is_added_to(rules, tmp_path):
+    """In a class's repository anybody can add a folder with another's name in its name."""
+    for name, day in (("20260001", 1), ("20260001_final", 3)):
+        for file in ("config.yaml", "student.yaml"):
+            path = tmp_path / "in" / name / file
+            written(path, b"id: '20260001'\nname: x\n")
+            os.utime(path, (day * 86400, day * 86400))
+    (found,) = hand_ins(tmp_path / "in", rules, roster_of(tmp_path, LISTED))
+    assert found.source.name == "20260001" and found.attempts == 1 and SEVERAL in found.flags
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"), [("20260001_Kim Minji", True), ("Kim, Minji", True), ("Kim Minji_hw", False)]
+)
+def test_an_id_with_a_name_is_exact(name, exact, tmp_path):
+    kim = Student("20260001", "Kim Minji", "20260001")
+    for called, expected in ((name, exact), (f"{name} (2)", False)):
+        (tmp_path / called).mkdir()
+        assert is_exact(tmp_path / called, kim) is expected
 
 
 def test_clones_tell_their_users_by_what_they_have_in_common(rules, tmp_path):

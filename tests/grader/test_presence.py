@@ -171,6 +171,15 @@ def test_an_id_that_others_gave_goes_only_to_who_is_called_the_same():
     assert presence(runs, called=of_both).superseded == {"kim": "park"}
 
 
+@pytest.mark.parametrize("before", ["20260002.0", "2026-0002", "020260002", "20,260,002"])
+def test_an_id_that_was_mended_on_the_roster_is_the_same_student_s(before):
+    runs = [("/d", {"old": "/d/x"}), ("/d", {"20260002": "/d/x"})]
+    called = {"old": {("id", before)}, "20260002": {("id", "20260002")}}
+    assert presence(runs, called=called).superseded == {"old": "20260002"}
+    (said,) = said_of_others(runs, {"old": "x", "20260002": "x"}, {}, called)
+    assert "points and decisions of old are not 20260002's" in said
+
+
 def test_a_group_that_handed_in_together_stays_together():
     both = ("/d", {"kim": "/d/x", "lee": "/d/x"})
     assert presence([both, both]) == presence([both])

@@ -89,6 +89,7 @@ def test_every_flag_about_whose_it_is_is_on_the_list():
         identity.ALONE,
         identity.NOT_LISTED,
         identity.SHARED,
+        identity.SEVERAL,
     ]
     assert OTHER_FLAG not in {public_flag(flag.format("somebody")) for flag in said}
 

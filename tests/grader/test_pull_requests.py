@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks.hand_in_systems import git, written
 from grader.engines.ray_cluster import SHIPPED
-from grader.intake.pull_request import changed_paths, own_folder
+from grader.intake.pull_request import changed_paths, check_new, own_folder
 from grader.review.handed_out import HANDED_OUT
 from project.support.errors import UserError
 
@@ -47,6 +47,32 @@ def test_a_pull_request_is_one_student_s_folder(changed, pattern, folder):
         assert "lee" not in str(refused.value)
     else:
         assert own_folder(changed_paths(listed), pattern) == folder
+
+
+@pytest.mark.parametrize(
+    ("new", "there", "refused"),
+    [
+        ("김민지_최종", "김민지", True),
+        ("Kim Minji-2", "kim_minji", True),
+        ("김민지", "20260001_김민지", True),
+        ("김민지", "20260001 \u1100\u1175\u11b7\u1106\u1175\u11ab\u110c\u1175", True),  # NFD
+        ("김민지", "김민지아", False),
+        ("이바다_최종", "김민지", False),
+        ("김민지", "김민지", False),
+    ],
+)
+def test_a_new_folder_is_not_one_more_of_a_student_who_has_one(new, there, refused, tmp_path):
+    for name in (there, new):
+        written(tmp_path / "week4" / name / "a" / "config.yaml", b"")
+    changed = [f"week4/{new}/a/config.yaml"]
+    if refused:
+        with pytest.raises(UserError, match="adds the folder") as caught:
+            check_new(tmp_path, f"week4/{new}", changed)
+        assert "20260001" not in str(caught.value)
+    else:
+        check_new(tmp_path, f"week4/{new}", changed)
+    written(tmp_path / "week4" / new / "README.md", b"")  # which was there before
+    check_new(tmp_path, f"week4/{new}", changed)
 
 
 def pulled(folder: Path, changes: dict[str, bytes | None]) -> tuple[str, str]:

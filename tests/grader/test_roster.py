@@ -1,6 +1,7 @@
 """The roster: any columns, as any spreadsheet writes them, and who is meant by what a system says."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,7 @@ def write(path, rows, separator=",", encoding="utf-8"):
 def test_it_is_read_whatever_a_spreadsheet_made_of_it(headings, encoding, separator, tmp_path):
     roster = Roster.read(write(tmp_path / "roster.csv", [headings, *ROWS[1:]], separator, encoding))
     first = Student("002610024", "김민지", "002610024", "1234", ("minji@example.ac.kr",), "Minji-K", "1")
+    first = replace(first, system="moodle" if headings is KOREAN else "")
     assert roster.students[0] == first and [each.name for each in roster.students] == [row[1] for row in ROWS[1:]]
     assert Roster.from_json(roster.to_json()).students == roster.students
 
@@ -113,7 +115,7 @@ def test_canvas_s_own_gradebook_is_a_roster(tmp_path, capsys):
         ["Kim, Minji", "4711", "002610024", "minji", "DL 1", ""],
     ]
     (student,) = Roster.read(write(tmp_path / "gradebook.csv", rows)).students
-    assert student == Student("002610024", "Kim, Minji", "002610024", "4711", ("minji",), "", "DL 1")
+    assert student == Student("002610024", "Kim, Minji", "002610024", "4711", ("minji",), "", "DL 1", system="canvas")
     assert "Homework (123): no column of a roster; passed over" in capsys.readouterr().err
 
 
@@ -346,6 +348,89 @@ def test_what_a_spreadsheet_has_spoiled_is_told_with_its_row(column, spoiled, tm
     rows = [[column, "name"], ["20260001", "김민지"], [spoiled, "이바다"]]
     with pytest.raises(UserError, match=r"roster.csv: row 3: .* a spreadsheet has taken its digits away; export"):
         Roster.read(write(tmp_path / "roster.csv", rows, ";"))
+
+
+def test_what_a_spreadsheet_puts_into_some_whole_numbers_is_taken_out(tmp_path):
+    rows = [["id", "name"], ["20260001.0", "김민지"], ["20260002", "이바다"], ["20,260,003", "최별"], ["k-4", "한솔"]]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [each.id for each in roster.students] == ["20260001", "20260002", "20260003", "k-4"]
+    rows = [
+        ["id", "name"],
+        ["1.0", "김민지"],
+        ["1.1", "이바다"],
+        ["20260001.0", "최별"],
+    ]  # versions are no whole numbers
+    assert [each.id for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == [
+        "1.0",
+        "1.1",
+        "20260001.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listed", "text", "student"),
+    [
+        ("2026-0001", "20260001", "2026-0001"),
+        ("2026 0001", "20260001_hw", "2026-0001"),
+        ("20260001", "2026-0001_hw", "20260001"),
+        ("20260001", "hw 2026 0001", "20260001"),
+        ("2026-0001", "20260009_김민지", ""),
+        ("20260001", "2026-0001_이바다", ""),
+        ("12", "hw_1-2", ""),
+    ],
+)
+def test_an_id_is_found_with_and_without_a_hyphen_or_a_space(listed, text, student, tmp_path):
+    rows = [["id", "name"], [listed, "김민지"], ["20260002", "이바다"]]
+    found, _ = Roster.read(write(tmp_path / "roster.csv", rows)).match_text(text)
+    assert (found.student if found else "") == student
+
+
+def test_two_ids_that_a_hyphen_alone_tells_apart_stay_two(tmp_path):
+    rows = [["id", "name"], ["2026-0001", "김민지"], ["20260001", "이바다"]]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [roster.match_text(text)[0].name for text in ("2026-0001", "20260001")] == ["김민지", "이바다"]
+    assert roster.match_text("2026 0001")[0] is None
+
+
+@pytest.mark.parametrize("column", ["email", "github", "lms number"])
+@pytest.mark.parametrize("nothing", ["-", "없음", "N/A", "none"])
+def test_what_says_that_there_is_none_is_nobody_s(column, nothing, tmp_path):
+    rows = [["id", "name", column], ["1", "김민지", nothing], ["2", "이바다", nothing]]
+    for each in Roster.read(write(tmp_path / "roster.csv", rows)).students:
+        assert (each.logins, each.github, each.number) == ((), "", "")
+
+
+@pytest.mark.parametrize("title", [["딥러닝 2026 수강생 명단", "", ""], ["", "학생 명단", ""]])
+@pytest.mark.parametrize("below", [["합계", "2명", ""], ["Total", "2", ""], ["계", "", "2"]])
+def test_a_title_above_and_a_sum_below_are_no_student_s(title, below, tmp_path, capsys):
+    rows = [
+        title,
+        ["", "", ""],
+        ["분반", "학번", "이름"],
+        ["1", "20260001", "김민지"],
+        ["1", "20260002", "이바다"],
+        below,
+    ]
+    roster = Roster.read(write(tmp_path / "roster.csv", rows))
+    assert [(each.id, each.name) for each in roster.students] == [("20260001", "김민지"), ("20260002", "이바다")]
+    assert f"{' '.join(filter(None, below))}: a sum, and no student; passed over" in capsys.readouterr().err
+
+
+def test_ids_that_are_alike_but_for_their_marks_are_two(tmp_path):
+    ids = ["kim.min", "kim-min", "kim min"]
+    first, second, third = (
+        {
+            each.id: each.student
+            for each in Roster.read(write(tmp_path / "r.csv", [["id"], *([own] for own in some)])).students
+        }
+        for some in (ids, ids[::-1], ids[1:])
+    )
+    assert (
+        first == second
+        and len({*first.values()}) == 3
+        and first["kim-min"] == "kim-min"
+        and third.items() <= first.items()
+    )
 
 
 def test_whole_numbers_have_no_decimals(tmp_path):

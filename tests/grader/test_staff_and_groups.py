@@ -103,13 +103,20 @@ def test_a_baseline_is_on_no_roster_and_is_not_told_to_be_missing_there(write_su
 
 
 @pytest.mark.parametrize(
-    "role, staff", [("", False), ("Student", False), ("학생", False), ("TA", True), ("조교", True)]
+    "role, staff",
+    [("", False), ("Student", False), ("학생", False), ("TA", True), ("조교", True), ("Non-editing teacher", True)]
+    + [("조원", False), ("조장", False), ("청강생", False), ("Rapporteur", False), ("Student; TA", True)],
 )
-def test_the_roster_s_role_says_who_is_staff(role, staff, write_submission, tmp_path, rules):
+def test_the_roster_s_role_says_who_is_staff(role, staff, write_submission, tmp_path, rules, capsys):
     folder = write_submission("kim").parent
     (folder / "roster.csv").write_text(f"id,name,role\nkim,Kim,{role}\n", encoding="utf-8")
     graded(folder, tmp_path / "results", rules, MadeUp(lambda job: scored(0.9)))
     assert entries_of(tmp_path / "results")["kim"]["staff"] is staff
+    said = "".join(capsys.readouterr())
+    assert ("Rapporteur: no role that is known here" in said) is (role == "Rapporteur")
+    main(["export", str(tmp_path / "results"), "--format", "canvas"])
+    told = capsys.readouterr().out, dry_run(folder, None, rules, Settings("cpu", True, engine=MadeUp(TESTS)))
+    assert all(("without rank and grade: kim" in each) is staff for each in told)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from benchmarks import hand_in_systems as systems
-from benchmarks.hand_in_systems import DOWNLOADED, HandIn, zipped
-from grader.grading.hand_ins import ask_about_times, hand_ins, is_late
+from benchmarks.hand_in_systems import DOWNLOADED, HandIn, written, zipped
+from grader.grading.hand_ins import ask_about_times, hand_ins, is_late, read_roster
 from grader.grading.kept_roster import kept_roster
 from grader.grading.ranking import standings
 from grader.grading.register_submissions import note_missing, register
@@ -30,7 +30,7 @@ from grader.intake.time_sources import (
 from grader.ledger.results_folder import open_results
 from project.support.errors import UserError
 from tests.grader.conftest import needs_sandbox
-from tests.grader.engines import TESTS
+from tests.grader.engines import TESTS, MadeUp, graded, scored
 
 KOREA = timezone(timedelta(hours=9))
 DEADLINE = datetime(2026, 12, 4, 23, 59, tzinfo=KOREA)
@@ -611,3 +611,64 @@ def test_two_sections_in_one_results_folder_keep_each_other_s_missing(files, rul
     told = capsys.readouterr().err
     assert "Kim (1001): handed in nothing, not on this roster; listed by that of a run over another folder" in told
     assert "Park (1003): handed in nothing, and is not on this roster; left out" in told
+
+
+def test_a_name_in_two_ways_takes_nobody_s_online_text_away(rules, tmp_path):
+    text = "_assignsubmission_onlinetext_onlinetext.html"
+    eves = "Eve Stone_11_assignsubmission_file_x_12_assignsubmission_file_y.zip"
+    for name in (eves, f"Kim Victim_12{text}", "Bob Ok_13_assignsubmission_file_a.zip", f"Bob Ok_13{text}"):
+        written(tmp_path / name, zipped({"config.yaml": b"a: 1\n"}))
+    (tmp_path / "roster.csv").write_text("name\nEve Stone\nKim Victim\nBob Ok\n")
+    found = {each.source.name: each.student for each in hand_ins(tmp_path, rules, read_roster(tmp_path, None))}
+    assert found[f"Kim Victim_12{text}"] == "kim-victim" and f"Bob Ok_13{text}" not in found and len(found) == 3
+
+
+def test_a_hidden_archive_is_told(rules, tmp_path, capsys):
+    for name in (".20260001.zip", "._20260002.zip", "20260002.zip"):
+        written(tmp_path / name, zipped({"config.yaml": b"a: 1\n"}))
+    assert len(hand_ins(tmp_path, rules)) == 1
+    assert capsys.readouterr().err == "note: .20260001.zip: begins with a dot, so that it is hidden; passed over\n"
+
+
+@pytest.mark.parametrize("beside", ["", "config.yaml"])
+@pytest.mark.parametrize("called", ["{}_{}_901_a.zip", "{}_{}_assignsubmission_file_/a.zip"])
+def test_sections_folders_of_a_system_s_downloads_are_a_question(called, beside, rules, tmp_path):
+    for section, name, number in (("분반1", "kim", 11), ("분반1", "lee", 12), ("분반2", "choi", 13)):
+        written(tmp_path / section / called.format(name, number), zipped({"config.yaml": b"a: 1\n"}))
+        (tmp_path / section / "roster.csv").write_text("name\nKim\n")
+        if beside:  # somebody's own, with whatever else is in it
+            written(tmp_path / section / beside, b"a: 1\n")
+    if beside:
+        assert len(hand_ins(tmp_path, rules)) == 2
+    else:
+        with pytest.raises(UserError, match="분반1 holds a system's downloads of 2 students; name that folder"):
+            hand_ins(tmp_path, rules)
+
+
+@pytest.mark.parametrize("called", ["kimminji_11_{}_a.zip", "Kim Minji_{}.zip"])
+def test_who_moves_to_another_section_is_not_split(called, write_submission, rules, tmp_path, capsys):
+    kim, lee = (f"100{at},{name},{at + 10}\n" for at, name in ((1, "Kim Minji"), (2, "Lee Bada")))
+    for section, number, name in (
+        (1, 901, called),
+        (1, 902, "leebada_12_{}_a.zip"),
+        (2, 911, called),
+        (2, 903, "choi_13_{}_a.zip"),
+    ):
+        file = tmp_path / f"s{section}" / name.format(number)
+        if section == 1 or name != called:
+            written(file, zipped({"config.yaml": f"a: {number}\n".encode()}))
+
+    def run(section: int, listed: str) -> dict[str, str]:
+        (tmp_path / f"s{section}" / "roster.csv").write_text(f"id,name,lms number\n{listed}")
+        graded(tmp_path / f"s{section}", tmp_path / "results", rules, MadeUp(lambda job: scored()))
+        with open_results(tmp_path / "results") as opened:
+            return {entry.student: entry.source for entry in standings(opened.ledger, rules) if entry.source}
+
+    run(1, kim + lee)
+    assert {*run(2, "1003,Choi,13\n")} == {"1001", "1002", "1003"}
+    written(tmp_path / "s2" / called.format(911), zipped({"config.yaml": b"a: 911\n"}))
+    run(2, "1003,Choi,13\n" + kim)
+    capsys.readouterr()
+    found = run(1, lee)
+    assert found == {"1001": called.format(911), "1002": "leebada_12_902_a.zip", "1003": "choi_13_903_a.zip"}
+    assert f"{called.format(901)}: is that of 1001, who handed in over another folder since" in capsys.readouterr().err
