@@ -13,11 +13,13 @@ import torch
 import yaml
 
 from main import main
+from project.support.errors import UserError
 from project.training import parser_errors
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
 from project.training.known_settings import REPOSITORY
 from project.training.parser_errors import explain
+from project.training.run_folder import Run
 from project.training.summary import Record
 from tests.mistakes.settings import LINES, OTHER_FILES
 
@@ -100,6 +102,12 @@ def test_no_run_overwrites_another(tmp_path):
     settings = merged(read_arguments(["--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]).overlays)
     names = [made(settings, run_name="base").folder.name for _ in range(2)]
     assert names == ["base", "base-2"]
+
+
+def test_a_folder_of_runs_that_is_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "runs").symlink_to(tmp_path / "not_mounted")
+    with pytest.raises(UserError, match="run.folder: .*a link in it leads to nothing"):
+        Run(folder=str(tmp_path / "runs")).create_folder("base")
 
 
 @pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
