@@ -172,7 +172,7 @@ def arms_of_runs(runs: Sequence[KeptRun]) -> list[Gathered]:
             ),
             str(first.folder),
             images_of(first.config),
-            Assignment.load(first.config["run"]["rules"] or RULES).target_accuracy,
+            Assignment.load((first.config.get("run") or {}).get("rules") or RULES).target_accuracy,
         )
         for group in groups
         for first in group[:1]
