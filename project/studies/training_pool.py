@@ -154,8 +154,11 @@ def end_with_parent() -> None:
 
 
 def process_context() -> BaseContext:
-    """Forks processes from one that has imported everything; where there is no forking, each imports for itself."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Forks processes from one that has imported everything; where there is no forking, each imports for itself.
+
+    So it is on macOS: Apple's frameworks, which torch computes with, do not work in a process that is forked after they began.
+    """
+    if sys.platform == "darwin" or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])

@@ -182,6 +182,11 @@ def test_a_kept_folder_that_cannot_be_read_is_replaced(kept, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no forking")
+def test_no_training_is_forked_on_macos(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert training_pool.process_context().get_start_method() == "spawn"
+
+
 def test_ctrl_c_is_not_for_the_server_that_imports(monkeypatch):
     started = []
 
