@@ -48,7 +48,7 @@ def test_images_are_those_that_a_network_is_trained_on(data):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_a_network_is_measured_in_its_own_numbers(dtype, data):
-    network = ConvNet(width=4).to(dtype)
+    network = ConvNet(width=8).to(dtype)
     for name, measurement in MEASUREMENTS.items():
         found = measurement.of(copy.deepcopy(network).eval(), data)
         assert found.isfinite().all(), name
