@@ -25,6 +25,7 @@ from project.strategies import say_of_images
 from project.support.errors import UserError, note
 from project.support.logits import check_logits, in_words
 from project.support.own_code import defined, file_of, theirs
+from project.support.plain_lists import in_plain_lists
 from project.support.remembered import undisturbed
 from project.support.wording import listed
 
@@ -73,6 +74,8 @@ class FirstBatch(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
+        for said in in_plain_lists(pl_module.network):
+            note(f"{type(pl_module.network).__name__}: {said}")
         check_rates(trainer.optimizers, trainer.lr_scheduler_configs)
         self.lengths = lengths(trainer)  # before a checkpoint brings its own
         data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
@@ -83,7 +86,6 @@ class FirstBatch(Callback):
         ):
             check_augmentation(data)
             check_batch(pl_module, data)
-        check_lists(pl_module.network)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         check_lengths(trainer, self.lengths)
@@ -247,18 +249,6 @@ def unreached(network: nn.Module) -> Iterator[str]:
             for name, parameter in module.named_parameters(path, recurse=False):
                 if parameter.requires_grad and parameter.grad is None and parameter.ndim < 2:
                     yield name
-
-
-def check_lists(network: nn.Module) -> None:
-    """Say which modules lie in plain lists, where no optimizer finds their weights."""
-    known = {*network.modules()}
-    for path, module in network.named_modules():
-        for name, value in vars(module).items():
-            within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-            if name[0] != "_" and any(isinstance(each, nn.Module) and each not in known for each in within):
-                kind, place = type(value).__name__, f"{path}.{name}" if path else name
-                cure = f"write nn.Module{'Dict' if kind == 'dict' else 'List'}"
-                note(f"{type(network).__name__}: the layers in {place}, a plain {kind}, are not trained; {cure}")
 
 
 def finite(value: Any) -> bool:

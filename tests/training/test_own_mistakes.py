@@ -118,7 +118,7 @@ def test_a_loss_that_is_lost_is_told_with_the_optimizer_s_step(steps, said):
             net(
                 "self.conv = nn.Conv2d(in_channels, 4, 3, padding=1, stride=4)", "self.convs = [nn.Conv2d(3, 4, 4, 4)]"
             ).replace("self.conv(x)", "self.convs[0](x)"),
-            "the layers in convs, a plain list, are not trained; write nn.ModuleList",
+            "the layers in convs, a plain list, are not trained; write self.convs = nn.ModuleList([...])",
         ),
         (
             net("self.head =", "self.scale = nn.Parameter(torch.ones(1))\n        self.head ="),
