@@ -30,6 +30,7 @@ CLASSES = {
 }
 CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
 GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
+RESUMES = ("--resume", "--continue")  # as other programs have it
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -69,6 +70,11 @@ def read_arguments(args: Sequence[str]) -> Arguments:
             continue
         if not given and waiting and not waiting[0].startswith("--"):
             value = waiting.pop(0)
+        if name in RESUMES:
+            run = Path(value or "RUN")
+            run = run.parent.parent if run.suffix == ".ckpt" else run.parent if run.suffix == ".yaml" else run
+            files = f"--config {run / 'config.yaml'} --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
+            raise UserError(f"{name}: a run goes on by these two: python main.py fit {files}")
         if not value:
             raise UserError(f"{name}: needs a value, such as {name}=VALUE")
         if name in ("-c", "--config"):
