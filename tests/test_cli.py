@@ -419,6 +419,21 @@ def test_a_wrong_class_is_told_where_datasets_are_not_there(monkeypatch):
     assert "SGD" in parser_errors.allowed("typing.Callable[[X], torch.optim.optimizer.Optimizer]")
 
 
+def test_a_name_that_is_short_of_one_that_is_there_is_told_with_it(tmp_path, monkeypatch, capsys):
+    longer = "quickstart+max_epochs=3+optimizer=torch.optim.AdamW+weight_decay=0.001"
+    for file in (f"runs/{longer}/config.yaml", "submission/my_network.py"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("")
+    monkeypatch.chdir(tmp_path)
+    for args, meant in (
+        (["validate", "--config", "runs/quickstart/config.yaml"], f"runs/{longer}/config.yaml"),
+        (["study", "runs/quickstart"], longer),
+        (["fit", "--model.network", "submission.my_net.Small"], "submission.my_network.Small"),
+    ):
+        assert main(args) == 2
+        assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
 def test_elsewhere_it_says_where_its_commands_start_from(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--config", "configs/base.yaml"]) == 2

@@ -1,6 +1,7 @@
 """Mistakes of a command line that can be told before torch is imported, which takes seconds."""
 
 import importlib.util
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ def check(args: Sequence[str]) -> None:
         args: A command, then its options.
     """
     command, *rest = args
+    if command.startswith("-"):
+        raise UserError(f"{command}: expected a command first, such as python main.py fit {shlex.join(args)}")
     arguments = read_arguments(rest)
     if arguments.help:
         return
