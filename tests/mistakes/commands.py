@@ -20,7 +20,7 @@ NO_RESULTS = "no results there; `python -m grader run FOLDER --out"
 ABSENT_RULES = "absent.yaml: cannot be read (No such file or directory)"
 
 MAIN = {  # after `python main.py`
-    "fti": "expected one of fit, validate, test, predict, look, study, gallery, completion; did you mean fit?",
+    "fti": "expected one of fit, validate, test, predict, look, study, compare, gallery, completion; did you mean fit?",
     "--config configs/base.yaml": "--config: expected a command first, such as python main.py fit --config configs/base.yaml",
     "fit configs/base.yaml": "configs/base.yaml: expected an option; write --config configs/base.yaml",
     f"fit {BASE} configs/initialization/he.yaml": "write --config configs/initialization/he.yaml",

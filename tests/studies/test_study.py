@@ -324,7 +324,7 @@ def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
 
 def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_path, capsys):
     assert main(["fit", *TINY, "--seeds", "3", "--out", str(tmp_path)]) == 0
-    assert "base: 14.0 % (95 % interval -10.8 to 38.8)" in capsys.readouterr().out
+    assert "base: 14.0 % (95 % interval 0.0 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
 
