@@ -232,8 +232,7 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
             code = blanked(content)
             found = list(literals(where, code))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            mend = "save it as UTF-8, and try it: python -m py_compile"
-            yield Finding(where, f"does not parse: {printable(str(error))}", mend)
+            yield unparsed(where, error)
             continue
         said += [path.encode(), code]
         if large := next((node for node, length in found if length > LARGE_LITERAL), None):
@@ -244,6 +243,15 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
         yield Finding(
             "*.py", what, f"hand in what your configuration uses, at most {MOST_INFORMATION:,}; {from_training}"
         )
+
+
+def unparsed(where: str, error: Exception) -> Finding:
+    """Of a module that does not parse: its line, where that is known, and what Python says of it."""
+    said = printable(str(error.msg if isinstance(error, SyntaxError) else error))
+    if isinstance(error, UnicodeError) or "encoding" in said:
+        return Finding(where, f"does not parse: {said}", "save it as UTF-8")
+    line = f": line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    return Finding(where + line, f"does not parse: {said}", f"mend it, and try it: python -m py_compile {where}")
 
 
 def check_encoding(lines: list[bytes]) -> None:

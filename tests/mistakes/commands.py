@@ -233,7 +233,14 @@ SUBMISSIONS: dict[str, tuple[Change, str]] = {  # and a part of what `python -m 
     "no name": ({"student.yaml": "id: kim-minji"}, "student.yaml: name"),
     "a path for an id": ({"student.yaml": "id: ../../etc\nname: Kim"}, "student.yaml: id"),
     "nobody named": ({"student.yaml": None}, "student.yaml: is missing"),
-    "code that does not parse": ({"mine.py": "def broken(:"}, "mine.py: "),
+    "code that does not parse": (
+        {"mine.py": "x = 1\ndef broken(:"},
+        "mine.py: line 2: does not parse: invalid syntax; mend it, and try it: python -m py_compile mine.py",
+    ),
+    "code in another encoding": (
+        {"mine.py": "# coding: cp949\nx = 1"},
+        "mine.py: does not parse: its encoding is cp949; save",
+    ),
     "weights in code": ({"mine.py": f"WEIGHTS = '{'A' * 30_000}'"}, "mine.py: line 1"),
     "a module that cannot be imported": ({"my net.py": "x = 1\n"}, "my net.py: "),
 }
