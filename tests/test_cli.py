@@ -434,6 +434,16 @@ def test_a_name_that_is_short_of_one_that_is_there_is_told_with_it(tmp_path, mon
         assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
 
 
+@pytest.mark.parametrize("used", ["random", "my_network"])
+def test_a_file_that_the_grader_would_not_take_is_told_before_it_is_trained(used, tmp_path, monkeypatch, capsys):
+    (tmp_path / "submission").mkdir()
+    for name in ("random", "my_network"):
+        (tmp_path / "submission" / f"{name}.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--model.network", f"submission.{used}.Net"]) == 2
+    assert "submission/random.py: has the name of a library; give it" in capsys.readouterr().err
+
+
 def test_elsewhere_it_says_where_its_commands_start_from(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--config", "configs/base.yaml"]) == 2

@@ -2,7 +2,6 @@
 
 import ast
 import codecs
-import sys
 import tokenize
 import warnings
 import zlib
@@ -20,6 +19,7 @@ from grader.intake.submission import LONE_NOTEBOOK, MAX_DOCUMENT_BYTES, Submissi
 from grader.intake.time_sources import BY_MARK
 from grader.rules import Rules
 from grader.safe_text import printable
+from project.support.own_code import TAKEN_NAMES
 from project.support.wording import duration
 
 LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
@@ -27,12 +27,6 @@ MOST_CHARACTERS = 40_000  # of either
 ASK = "ask your instructor"
 NOT_THERE = "is missing, and no notebook or document takes its place"
 EXPECTED = ("config.yaml", "student.yaml", "README.md")
-TAKEN_NAMES = {
-    *sys.stdlib_module_names,
-    *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
-    *("numpy", "yaml", "wandb", "safetensors", "matplotlib", "PIL", "psutil", "project", "grader", "submission"),
-    *("main", "evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
-}
 # The time of Python's parser grows with the square of a line's length; within these bounds it is a second at most.
 MOST_CODE = 200_000  # bytes of a submission's modules
 LONGEST_LINE = 2_000  # bytes
