@@ -33,6 +33,7 @@ BASES = (Regularizer, Initialization, Normalization, Augmentation)
 MOST_IMAGES = 128  # of a batch, that go through before the first epoch
 LOOK_EVERY = 100  # steps between two looks at the losses: each has a GPU stop and answer
 SOON = 3  # steps: what is lost so soon, after a first batch that was not, is the first updates' doing
+LARGEST = 10.0  # rate, with which --find-lr ends: a tenth of one above it is hardly better
 GROWN = 2.0  # times its first value: a loss that did so before it was lost grew
 
 
@@ -298,7 +299,10 @@ class FiniteLoss(Callback):
         rate = max(group["lr"] for optimizer in optimizers for group in optimizer.param_groups)
         if 1 < step <= SOON or self.last > GROWN * self.first:
             grew = f", since it grew from {self.first:.3g} to {self.last:.3g} before" if self.last > self.first else ""
-            return f"likeliest is a learning rate that is too large{grew}: try --model.optimizer.lr {rate / 10:.2g}"
+            cure = f"try --model.optimizer.lr {rate / 10:.2g}"
+            if rate > LARGEST:
+                cure = f"{rate:.2g} is far above any that trains; fit --find-lr looks for one"
+            return f"likeliest is a learning rate that is too large{grew}: {cure}"
         if math.isnan(self.last):
             return "look at this batch's images, and in your own code for a log, a root or a division of zero"
         steady = f"it was {self.last:.3g} in the step before, so hardly the learning rate"
