@@ -19,12 +19,12 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs Python's venv module: on Debian, apt-get install python3-venv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml | $(BIN)/python
-	@echo "Installing into $(VENV): some GB, some minutes ..."
+	@echo "Installing into $(VENV): some GB, some minutes$$([ -t 2 ] || echo ", in which pip says nothing") ..."
 	@$(BIN)/python -m pip install $(BRIEF) -e .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
-	@echo "Installing into $(VENV): some GB, some minutes ..."
+	@echo "Installing into $(VENV): some GB, some minutes$$([ -t 2 ] || echo ", in which pip says nothing") ..."
 	@$(BIN)/python -m pip install $(BRIEF) -e .[dev,ray]
 	@touch $@ $(VENV)/installed
 

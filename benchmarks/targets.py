@@ -63,9 +63,12 @@ def main() -> None:
     )
     print("below what all of them reach together. Validation accuracy in % after 15 epochs: the mean over")
     print(
-        f"{options.seeds} seeds, and its 95 % interval. Batches of 32 on Glyphs and of 128 on the others. Fashion-MNIST is"
+        f"{options.seeds} seeds, ± half its 95 % interval (not the deviation of single seeds). Batches of 32 on Glyphs and"
     )
-    print("split as the table says (a fifth of Train.csv validates), CIFAR-10 as in the archive. Made by")
+    print(
+        "of 128 on the others. Fashion-MNIST is split as the table says (a fifth of Train.csv validates), CIFAR-10 as"
+    )
+    print("in the archive. Made by")
     print("`python -m benchmarks.targets`.\n")
     print("| source | " + " | ".join(CONFIGS) + " |")
     print("|---" * (len(CONFIGS) + 1) + "|")

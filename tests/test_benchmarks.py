@@ -110,6 +110,18 @@ def test_an_overlay_is_compared_to_the_command_in_its_comment_without_it():
     assert arms["`initialization/he`"].reference == [*overlays.BASE, "--trainer.max_epochs", "5"]
 
 
+def test_after_a_training_that_went_astray_the_table_has_no_difference_of_losses():
+    def runs(loss):
+        more = {"curves": {}, "remarks": [], "seconds": 1.0, "train_loss": 0.5, "loss": loss, "val_loss": loss}
+        return [RunResult(seed=seed, accuracy=0.1 if loss is None else 0.7, **more) for seed in range(3)]
+
+    arm = overlays.Arm("astray", ["--x"], [])
+    assert (
+        overlays.row(arm, runs(None), runs(1.0))
+        == "| astray | 10.0 ± 0.0 | **-60.0** (-60.0 to -60.0) | no number |  |"
+    )
+
+
 def test_the_table_of_overlays_tells_differences_from_noise(monkeypatch, capsys):
     def measured(arms, seeds, workers):
         def accuracy(options, seed):

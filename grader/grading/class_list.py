@@ -5,10 +5,11 @@ from types import MappingProxyType
 
 from grader.grading.common_words import CommonWords
 from grader.grading.ranking import Entry
-from grader.intake.roster import Student, name_keys
+from grader.intake.names import WIDE
+from grader.intake.roster import Student, listed_keys, name_keys
 from grader.intake.system_names import MOODLE, canvas_ways
-from grader.intake.veil import SHORTEST_ACCOUNT, WIDE, Marked, Person, letters
-from grader.ledger.submissions import NO_NAMES
+from grader.intake.veil import SHORTEST_ACCOUNT, Marked, Person, letters
+from grader.ledger.submissions import CHOSEN, NO_NAMES
 
 SHORTEST_PART = 2  # letters of a family or given name
 SHORTEST_END = 3  # letters of what may be one, and is looked for by itself
@@ -59,7 +60,7 @@ def told_person(entry: Entry, listed: Student | None, common: CommonWords) -> Pe
         return Person(student, listed.name, known)
     # Whose name a GitHub account is, only the end of the repository's name tells.
     told = entry.known_as or entry.source.endswith(f"-{entry.student}")
-    by_account = {*entry.known_as} - {"id", *NO_NAMES}
+    by_account = {*entry.known_as} - {"id", CHOSEN, *NO_NAMES}
     name = entry.name if by_account or (entry.known_as and is_file_s(entry.name, entry)) else ""
     return Person(student if told else "", unless_short(common.unless_common(name)), known)
 
@@ -93,7 +94,7 @@ def names_of_account(entry: Entry) -> list[str]:
 
 def orders(name: str) -> list[str]:
     """An account's name with the family name first and last."""
-    return [*name_keys(name), *(given + family for family, given in halves(name))]
+    return [*listed_keys(name), *(given + family for family, given in halves(name))]
 
 
 def ends(name: str) -> list[str]:

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from grader.intake.names import WIDE
 from grader.intake.system_names import OF_FILES
-from grader.intake.veil import SHORTEST_NUMBER, WIDE, letters
+from grader.intake.veil import SHORTEST_NUMBER, letters
 from grader.rerun.mounted_code import REPOSITORY
 from grader.safe_text import normal
 

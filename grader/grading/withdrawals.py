@@ -6,8 +6,9 @@ from contextlib import closing
 from dataclasses import replace
 
 from grader.intake.downloads import Download
+from grader.intake.names import WIDE
 from grader.intake.roster import Roster
-from grader.intake.veil import WIDE, Marked, letters
+from grader.intake.veil import Marked, letters
 from grader.ledger.decision_kinds import WITHDRAW
 from grader.ledger.ledger import Ledger
 from grader.ledger.results_folder import LEDGER, OpenResults

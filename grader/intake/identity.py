@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download
-from grader.intake.roster import WORDS, Roster, Student, differing, key, name_keys
+from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team
@@ -25,6 +25,7 @@ OF_GROUP = "group"
 ACCOUNT_S = ("number", "login", "github")  # what an account is known by, and no other
 OF_ACCOUNTS = ("canvas", "moodle", "id", "login")  # what the system, and not the student, calls an account
 OF_SEVERAL = ("group", "role")  # of what the roster says: not of the student alone
+CHOSEN = "github"  # by the student: veiled on pages, and never what tells who somebody is
 ANOTHERS = "its student.yaml says {}, which is another's id or is said by others, too"
 OF_ANOTHER = "its student.yaml says {}, which is another's id; whose it is was told without that"
 NAME_ALONE = "its student.yaml says {}, and its name alone is that of who has another id on the roster"
@@ -111,7 +112,7 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
         found, by = (in_team, "name") if in_team else (found, by)
         in_group = [] if found or each.student else group_in(stem_of(each.source), roster)
         found, by = (in_group[0], OF_GROUP) if in_group else (found, by)
-        if each.doubted and found and not {*name_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
+        if each.doubted and found and not {*listed_keys(found.name)} & {*name_keys(each.about.get("name", ""))}:
             found, by = None, ""  # a name with another's number in it
         own = any(roster.find(kind, about.get(kind, "")) for kind in ACCOUNT_S)
         sure = 2 if own else 1 if by == "id" else -1 if in_team else 0
@@ -133,6 +134,8 @@ def by_roster(downloads: Sequence[Download], roster: Roster) -> list[Download]:
             elif by != WORDS["name"] and (kinds := differing(found, about)):
                 each = replace(each, flags=(*each.flags, IN_PART.format(by, " and ".join(kinds))))
             each = replace(each, known_as={**of_account(each), **of_roster(found), **name_of_account(each)})
+            if chosen := chosen_name(each, found):
+                each = replace(each, known_as={**each.known_as, CHOSEN: [chosen]})
         elif each.student:
             shared = namesake or roster.shared & {*name_keys(each.about.get("name", ""))}
             why = SAME_ID if by == "id" else SHARED if shared else NOT_LISTED
@@ -204,6 +207,12 @@ def name_of_account(download: Download) -> dict[str, list[str]]:
     return {"name": [name]} if name else {}
 
 
+def chosen_name(download: Download, student: Student) -> str:
+    """The account's GitHub name, where the roster has another or none: who the account is was told without it."""
+    chosen = "" if download.doubted else printable(download.about.get(CHOSEN, ""))
+    return "" if key(chosen) == key(student.github) else chosen
+
+
 def of_roster(student: Student) -> dict[str, list[str]]:
     """What the roster says of a student."""
     kinds = ("id", "number", "login", "group", "role")
@@ -211,8 +220,8 @@ def of_roster(student: Student) -> dict[str, list[str]]:
 
 
 def names_in(known_as: Mapping[str, list[str]]) -> Iterator[str]:
-    """What others call a student alone: neither the group's name nor the role's."""
-    return (text for kind, texts in known_as.items() if kind not in OF_SEVERAL for text in texts)
+    """What others call a student alone: neither the group's name nor the role's, nor what the student chose."""
+    return (text for kind, texts in known_as.items() if kind not in (*OF_SEVERAL, CHOSEN) for text in texts)
 
 
 def claimed(own_id: str, own_name: str, roster: Roster | None) -> Student:

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.intake.names import WIDE, names, scripts
 from grader.intake.submission import named_by_folder, safe_id
 from grader.intake.system_names import OF_FILES
-from grader.intake.veil import WIDE
 from grader.safe_text import normal, printable
 from grader.tables import heading, read_table
 from project.support.errors import UserError, note
@@ -32,7 +32,6 @@ OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own numb
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
 PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
-BRACKETS = re.compile(r"[()\[\]（）/]")  # around a name in another script, or between two: `김민지 (Kim Minji)`
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
 FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
 MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
@@ -80,7 +79,7 @@ class Roster:
         self.students = tuple(students)
         self.places = {student: place for place, student in enumerate(students)}
         self.known: dict[tuple[str, str], Student] = {}
-        names: dict[str, set[Student]] = {}
+        called: dict[str, set[Student]] = {}
         local: dict[str, set[Student]] = {}
         for number, student in enumerate(students, 2):  # rows, as a spreadsheet counts them
             for kind in (*SURE, "student"):
@@ -91,13 +90,18 @@ class Roster:
             for text in student.logins:
                 local.setdefault(key(text.partition("@")[0]), set()).add(student)
             for text in name_keys(student.name):
-                names.setdefault(text, set()).add(student)
+                called.setdefault(text, set()).add(student)
+        remarked: dict[str, set[Student]] = {}  # by names without the remark behind, unless somebody has none
+        for student in students:
+            for text in {*listed_keys(student.name)} - called.keys():
+                remarked.setdefault(text, set()).add(student)
+        called |= remarked
         for text, found in local.items():  # of a mail address, unless two have it at different places
             if len(found) == 1:
                 self.known.setdefault(("login", text), *found)
-        self.known |= {("name", text): student for text, (student, *others) in lists(names) if not others}
+        self.known |= {("name", text): student for text, (student, *others) in lists(called) if not others}
         self.shapes = {kind: shapes(text for each in students for text in each.values(kind)) for kind in OF_NOBODY_ELSE}
-        self.shared = {text for text, found in names.items() if len(found) > 1}
+        self.shared = {text for text, found in called.items() if len(found) > 1}
 
     @staticmethod
     def twice(kind: str, text: str, first: int, second: int) -> str:
@@ -153,7 +157,7 @@ class Roster:
         student, name = self.match(about)[0], about.get("name", "")
         if not student or not scripts(student.name) & scripts(name):
             return student is not None
-        return bool({*name_keys(student.name)} & {*name_keys(name)})
+        return bool({*listed_keys(student.name)} & {*name_keys(name)})
 
     def match_text(self, text: str) -> tuple[Student | None, str]:
         """The same for the name of a folder or file: `김민지`, `20261234_김민지_과제`.
@@ -261,7 +265,7 @@ def shapes(texts: Iterable[str]) -> re.Pattern[str]:
 
 def parts_of(text: str) -> list[tuple[int, int]]:
     """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
-    runs = []
+    runs: list[tuple[int, int]] = []
     for part in PARTS.finditer(text):
         cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
         runs += zip([part.start(), *cuts], [*cuts, part.end()])
@@ -304,24 +308,28 @@ def key(text: str) -> str:
 def name_keys(name: str) -> list[str]:
     """The ways in which systems write a name, without spaces: in its order, and with the family name first or last; and each
     of two that stand in one cell, `김민지 (Kim Minji)`, in other scripts."""
-    several = [part for part in BRACKETS.split(name) if squeezed(part)]
-    if len(several) > 1 and not set.intersection(*map(scripts, several)):
-        whole = squeezed(name)
-        return list(dict.fromkeys([whole, *(text for part in several for text in name_keys(part))]))
+    several = names(name)
+    several = several if sum(map(len, map(squeezed, several))) == len(squeezed(name)) else []  # all of it
+    return list(dict.fromkeys(text for each in (name, *several) for text in turned(each)))
+
+
+def listed_keys(name: str) -> list[str]:
+    """The same of a name as a list has it, which may have a remark behind it: `김민지A` is who others call `김민지`."""
+    return list(dict.fromkeys([*name_keys(name), *(text for each in names(name) for text in turned(each))]))
+
+
+def turned(name: str) -> list[str]:
+    """A name, without spaces, in its order, and with the family name first or last."""
     family, comma, given = name.partition(",")
     words = [squeezed(word) for word in name.replace(",", " ").split()]
     orders = [words, [squeezed(given), squeezed(family)]] if comma else [words, [*words[-1:], *words[:-1]]]
-    return list(dict.fromkeys(filter(None, map("".join, orders))))
+    return [*filter(None, map("".join, orders))]
 
 
 def squeezed(text: str) -> str:
     """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
-
-
-def scripts(text: str) -> set[str]:
-    return {unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()}
 
 
 def kinds_of(text: str, headings: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from grader.ledger.measurement import Measurement
 from grader.ledger.row_forms import check_rows
 from grader.ledger.schema import PUT_BACK, has_all_columns, prepare
 from grader.ledger.submissions import (
+    CHOSEN,
     NO_NAMES,
     PASSED_OVER,
     Attempt,
@@ -303,12 +304,14 @@ class Ledger:
         return {row["student"]: json.loads(row["flags"]) for row in self.database.execute(NEWEST)}
 
     def called(self) -> dict[str, set[tuple[str, str]]]:
-        """By student, what others ever called the student, each with its kind; nobody of whom only claim or place told."""
+        """By student, what others ever called the student, each with its kind; nobody of whom only claim or place told.
+        What the student chose is not among it."""
         found: dict[str, set[tuple[str, str]]] = {}
+        left_out = (*NO_NAMES, CHOSEN)
         for student, known_as in self.database.execute("SELECT DISTINCT student, known_as FROM submissions"):
             known = json.loads(known_as)
             if {*known} - {PASSED_OVER}:
-                names = ((kind, text) for kind, texts in known.items() if kind not in NO_NAMES for text in texts)
+                names = ((kind, text) for kind, texts in known.items() if kind not in left_out for text in texts)
                 found.setdefault(student, set()).update(names)
         return found
 

@@ -14,6 +14,7 @@ OFF_ROSTER = "is not on the roster any more"  # of whoever handed in nothing: on
 HANDED_IN_BY = "handed_in_by"  # in `known_as`: who of a group handed in what counts for all of it
 PASSED_OVER = "passed_over"  # in the ledger's `known_as`: that a hand-in did not count when it was noted
 LISTED_OVER = "listed_over"  # in `known_as`: marks of the folders whose rosters list whoever handed in nothing
+CHOSEN = "github"  # in `known_as`: what the student chose, and what tells nobody who it is
 NUMBERED = "withdrawn-"  # before the number that takes the place of whoever withdrew
 NO_NAMES = (
     "group",
@@ -39,7 +40,7 @@ class Noted:
         flags: What a person should look at, about whose it is.
         known_as: What others than the student call the student, by kind: `canvas` and `moodle` (their numbers), `number`,
             `id`, `login`, and `name`, as the system has it of whom the roster knows. Nothing where only the student says who that
-            is. And what the roster says besides: `group`, `role`, and in `handed_in_by` who handed in what counts for the group;
+            is. And `github`, where the roster does not have it: the student chose it. And what the roster says besides: `group`, `role`, and in `handed_in_by` who handed in what counts for the group;
             of whoever handed in nothing, in `listed_over` marks of the folders of the runs whose rosters list the student.
     """
 

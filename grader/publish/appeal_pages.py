@@ -6,23 +6,28 @@ from typing import Any
 
 import yaml
 
+from grader.publish.feedback import verdict_word
+from grader.publish.public_korean import in_language, told_reason
+from grader.publish.told_korean import Kind, told, told_line
 from grader.safe_text import escaped, table_row
 
 TEXTS = yaml.safe_load(Path(__file__).with_name("appeal_texts.yaml").read_text(encoding="utf-8"))  # by language
+FINDING: dict[str, Kind] = {"severity": "check", "where": "where", "what": "what", "mend": "mend"}  # kinds of its parts
 
 
 def as_markdown(found: dict[str, Any], language: str) -> str:
-    """What `grader.publish.appeal.record` gives, for a person to read."""
+    """What `grader.publish.appeal.record` gives, for a person to read. Logs, outcomes and decisions are as they were noted."""
     texts = TEXTS[language]
     result, trainings = found["result"], found["trainings"]
     lines = [f"# {texts['title']}: {escaped(found['name'])} ({escaped(found['student'])})", "", texts["about"], ""]
+    reason = told_reason(result["reason"], result["verdict"], language)
     lines += [
-        f"- {texts['verdict']}: {result['verdict']}" + (f" ({escaped(result['reason'])})" if result["reason"] else "")
+        f"- {texts['verdict']}: {verdict_word(result['verdict'], language)}" + (f" ({escaped(reason)})" * bool(reason))
     ]
     lines += [f"- {texts['accuracy']}: {percent(result['accuracy']) or texts['no_number']}"]
     lines += [f"- {texts['total']}: {number(result['total']) or texts['no_number']}"]
-    lines += [f"- {texts['flag']}: {escaped(flag)}" for flag in result["flags"]]
-    lines += [f"- {texts['warning']}: {escaped(warning)}" for warning in result["warnings"]]
+    lines += [f"- {texts['flag']}: {escaped(in_language(flag, language))}" for flag in result["flags"]]
+    lines += [f"- {texts['warning']}: {escaped(told_line(warning, language))}" for warning in result["warnings"]]
     if points := result["points"]:
         lines += [f"- {texts['points']}: {escaped(plain(points))}"]
     lines += section(
@@ -36,12 +41,18 @@ def as_markdown(found: dict[str, Any], language: str) -> str:
     lines += section(
         texts["findings"],
         texts["columns_findings"],
-        ([each["severity"], each["where"], each["what"], each["mend"]] for each in found["findings"]),
+        ([told(each[part], kind, language) for part, kind in FINDING.items()] for each in found["findings"]),
     )
-    lines += section(texts["trainings"], texts["columns_trainings"], map(training, trainings))
+    lines += section(texts["trainings"], texts["columns_trainings"], (training(each, language) for each in trainings))
     if len(found["rounds"]) > 1:
         rows = (
-            [str(each["round"]), each["verdict"], percent(each["accuracy"]), each["reason"]] for each in found["rounds"]
+            [
+                str(each["round"]),
+                verdict_word(each["verdict"], language),
+                percent(each["accuracy"]),
+                told_reason(each["reason"], each["verdict"], language),
+            ]
+            for each in found["rounds"]
         )
         lines += section(texts["rounds"], texts["columns_rounds"], rows)
     limits = ", ".join(f"{name} {value:g}" for name, value in found["rules"]["limits"].items())
@@ -62,7 +73,7 @@ def as_markdown(found: dict[str, Any], language: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def training(each: dict[str, Any]) -> list[str]:
+def training(each: dict[str, Any], language: str) -> list[str]:
     """A row about a training."""
     measured = each["measurement"]
     memory = measured["peak_memory"]
@@ -76,7 +87,7 @@ def training(each: dict[str, Any]) -> list[str]:
         number(measured["seconds"]),
         f"{memory / 1e9:.2f} GB" if memory else "",
         plain(measured["limits"]),
-        measured["said"],
+        told_reason(measured["said"], "failed", language),
     ]
 
 

@@ -26,7 +26,7 @@ def feedback(entry: Entry, rules: Rules, ranked: int, shown_name: str, language:
     """
     texts = TEXTS[language]
     label = texts["labels"]
-    verdict = f"**{label['verdict']}: {verdict_word(entry, language)}.** {texts['verdicts'][entry.verdict]}"
+    verdict = f"**{label['verdict']}: {verdict_word(entry.verdict, language)}.** {texts['verdicts'][entry.verdict]}"
     lines = [f"# {label['title']}", "", verdict, ""]
     if entry.own_reason:
         lines.append(f"- {label['reason']}: {escaped(told_reason(entry.own_reason, entry.verdict, language))}")
@@ -71,9 +71,9 @@ def advice(entry: Entry, language: str = "en") -> str:
     return str(texts["mend_the_line"] if part == "crashed" and entry.frames else texts["advice"].get(part, ""))
 
 
-def verdict_word(entry: Entry, language: str) -> str:
+def verdict_word(verdict: str, language: str) -> str:
     """The verdict's name; in English as the leaderboard's files have it."""
-    return entry.verdict if language == "en" else translated(entry.verdict.replace("_", " "), language)
+    return verdict if language == "en" else translated(verdict.replace("_", " "), language)
 
 
 def numbers(entry: Entry, ranked: int, label: dict[str, str]) -> list[str]:

@@ -96,7 +96,9 @@ FLAGS: dict[str, str | None] = {
     "could not predict before its training": None,
     "logged {number} while it trained, but scores {number}": None,
     "took {number} optimizer steps where {number} are expected": None,
-    "took {number} passes backward where {number} are enough; so does SAM with a penalty that takes a gradient": None,
+    "took {number} passes backward where {number} are enough; honest code may, too, with SAM and a penalty that takes a gradient": None,
+    # As it was said before.
+    "took {number} passes backward where {number} are enough; so does SAM with a penalty that takes a gradient": "took {number} passes backward where {number} are enough; honest code may, too, with SAM and a penalty that takes a gradient",
     "learnt from images {number} times where {number} times are enough": None,
     "learnt from {number} images at once where a batch has {number}": None,
     "made its batches of other images than it was given to train on": None,

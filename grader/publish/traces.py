@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from grader.grading.withdrawals import veiled_path
-from grader.intake.veil import MOST_BETWEEN, SHORTEST_NUMBER, WIDE, Person, Terms, covered, letters, whole
+from grader.intake.names import WIDE
+from grader.intake.veil import MOST_BETWEEN, SHORTEST_NUMBER, Person, Terms, covered, letters, whole
 from grader.ledger.measurement import Measurement
 from grader.publish import public_words, told_korean
 from grader.publish.sentences import SLOT

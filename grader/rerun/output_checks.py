@@ -59,7 +59,7 @@ def suspicions(
         found.append(f"took {seen.steps} optimizer steps where {budget.steps} are expected")
     if seen.passes > budget.passes:
         passes = f"took {seen.passes} passes backward where {budget.passes} are enough"
-        found.append(f"{passes}; so does SAM with a penalty that takes a gradient")
+        found.append(f"{passes}; honest code may, too, with SAM and a penalty that takes a gradient")
     if seen.images > budget.images:
         found.append(f"learnt from images {seen.images} times where {budget.images} times are enough")
     if seen.batch > budget.batch:

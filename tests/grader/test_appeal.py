@@ -205,6 +205,14 @@ def test_everybody_can_appeal_again_and_again_and_nothing_else_is_written_over(c
     assert [*read(own)] == ["thesis.txt"] and not (course / "appeals" / "nobody").exists()
 
 
+def test_verdicts_and_reasons_are_in_korean_too(course):
+    for student in ("kim-201", "rex-203"):
+        assert main(["appeal", str(course), student, "--language", "ko"]) == 0
+    kim, rex = ((course / "appeals" / name / "appeal.md").read_text() for name in ("kim-201", "rex-203"))
+    assert "- 판정: 통과\n" in kim and "| 목표 미달 |" in kim and "목표 80%를 넘지 못했습니다" in kim
+    assert "- 판정: 반려 " in rex and "| 반려 |" in rex
+
+
 def test_both_languages_have_the_same_texts():
     assert TEXTS["en"].keys() == TEXTS["ko"].keys()
     assert all(len(TEXTS["en"][name]) == len(TEXTS["ko"][name]) for name in TEXTS["en"] if name.startswith("columns"))

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hand_in_systems import HandIn, canvas, moodle, written, zipped
+from benchmarks.hand_in_systems import HandIn, canvas, classroom50, moodle, written, zipped
+from grader.grading.class_list import class_list
 from grader.grading.hand_ins import hand_ins
-from grader.grading.ranking import standings
+from grader.grading.ranking import Entry, standings
 from grader.grading.register_submissions import register
 from grader.intake.downloads import SAME_ID
 from grader.intake.identity import NOT_LISTED, KnownIds, place_of
 from grader.intake.roster import Roster, Student
 from grader.intake.time_sources import BY_SCORES
+from grader.intake.veil import NOBODY, VEILED, veiled
 from grader.ledger.results_folder import open_results
 from tests.grader.engines import TESTS
 
@@ -309,3 +311,44 @@ def test_a_file_that_begins_with_a_number_is_who_canvas_says(rules, tmp_path):
     assert {each.student for each in hand_ins(folder, rules)} == {"kim-71", "bada-73"}
     found = hand_ins(folder, rules, roster_of(tmp_path, NUMBERED.format("김")))
     assert {each.student for each in found} == {"1001", "1003"} and not any(each.flags for each in found)
+
+
+@pytest.mark.parametrize("kims_github", ["octopus77x", "20260002"])
+def test_a_github_name_that_no_roster_has_is_kept_for_the_veil_and_tells_nobody_who_it_is(kims_github, rules, tmp_path):
+    """Whoever is called on GitHub as another's id is not the other, who alone may say so, also on the pages of a later run."""
+    accounts = [
+        HandIn("Kim Min", 11, {"config.yaml": b"a: 1"}, email="m@x.kr", github=kims_github),
+        HandIn("Lee Bada", 12, {"config.yaml": b"b: 1"}, email="b@x.kr", github="seahorse55y"),
+    ]
+    folder = classroom50(tmp_path, accounts)
+    roster = roster_of(folder, "id,name,email\n20260001,Kim Min,m@x.kr\n20260002,Lee Bada,b@x.kr\n")
+    kim, lee = hand_ins(folder, rules, roster)
+    assert (kim.student, lee.student) == ("20260001", "20260002") and kim.known_as["github"] == [kims_github]
+    ids = KnownIds([kim, lee], roster)
+    assert bool(ids.flags(kim, "20260002")) and not ids.flags(lee, "20260002")
+    assert not ids.flags(lee, "octopus77x")
+    entries = [
+        Entry(
+            student=each.student,
+            name=each.name,
+            verdict="passed",
+            tier="verified",
+            source=each.source.name,
+            known_as=dict(each.known_as),
+        )
+        for each in (kim, lee)
+    ]
+    people = class_list(entries, {each.student: each for each in roster.students})
+    said = f"I thank {kims_github} and seahorse55y"
+    assert veiled(said, people["20260001"][0], [people["20260002"][1]]) == f"I thank {VEILED} and {VEILED}"
+    assert veiled(said, people["20260002"][0], [people["20260001"][1]]) == f"I thank {VEILED} and {VEILED}"
+
+
+def test_a_github_name_that_is_a_word_of_the_course_takes_it_out_of_no_text(rules, tmp_path):
+    accounts = [HandIn("Kim Min", 11, {"config.yaml": b"a: 1"}, email="m@x.kr", github="accuracy")]
+    folder = classroom50(tmp_path, accounts)
+    (kim,) = hand_ins(folder, rules, roster := roster_of(folder, "id,name,email\n20260001,Kim Min,m@x.kr\n"))
+    known = {"source": kim.source.name, "known_as": dict(kim.known_as)}
+    entry = Entry(student=kim.student, name=kim.name, verdict="passed", tier="verified", **known)
+    told = class_list([entry], {each.student: each for each in roster.students})["20260001"][1]
+    assert veiled("The accuracy grew.", NOBODY, [told]) == "The accuracy grew."

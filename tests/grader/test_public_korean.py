@@ -137,7 +137,7 @@ def test_feedback_and_gradescope_s_results_are_in_korean_too(course):
         "it quotes the file"
     )
     assert "판정: 반려." in told["r0"] and "판정: 목표 미달." in told["low"]
-    assert "정확도 10.00%: 기준 80%를 넘지 못했습니다\n" in told["low"]
+    assert "정확도 10.00%: 목표 80%를 넘지 못했습니다\n" in told["low"]
     found = json.loads((course / "gradescope" / "low" / "results.json").read_text())
     assert {test["name"] for test in found["tests"]} >= {"규칙과 형식", "정확도 80% 초과", "15 에포크 이하"}
     assert not ENGLISH.search(json.dumps([test["name"] for test in found["tests"]], ensure_ascii=False))

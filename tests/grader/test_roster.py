@@ -292,6 +292,37 @@ def test_each_of_two_names_in_one_cell_is_the_student_s(name):
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["김민지A", "김민지(휴학)", "김민지·Kim Minji", "김민지-Kim Minji", "김민지Kim Minji", "김민지 - Kim, Minji"],
+)
+def test_a_name_with_a_remark_or_glued_to_one_in_another_script_is_the_student_s(name):
+    roster = Roster(
+        [Student("1001", name, "1001"), Student("1002", "이바다A", "1002"), Student("1003", "이바다B", "1003")]
+    )
+    for text in ("김민지", "과제_김민지", name):
+        assert roster.match({"name": text})[0] or text.startswith("과제")
+        found, _ = roster.match_text(text)
+        assert found and found.student == "1001", text
+    for text, student in {
+        "이바다": None,
+        "이바다A": "1002",
+        "이바다_B": "1003",
+        "A": None,
+        "Kim": None,
+        "휴학": None,
+    }.items():
+        for found, _ in (roster.match_text(text), roster.match({"name": text})):
+            assert (found and found.student) == student, text
+
+
+def test_who_is_called_so_without_a_remark_comes_before_who_has_one():
+    roster = Roster([Student("1001", "김민지A", "1001"), Student("1002", "김민지", "1002")])
+    for text, student in {"김민지A": "1001", "김민지": "1002", "김민지B": None, "김민지(이바다)": None}.items():
+        found, _ = roster.match({"name": text})
+        assert (found and found.student) == student, text
+
+
+@pytest.mark.parametrize(
     ("text", "student"),
     [
         ("이바다20260002", "20260002"),

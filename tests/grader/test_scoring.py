@@ -62,7 +62,7 @@ def test_evidence_that_is_none_is_told(name, number, tmp_path):
         ({"steps": 6}, "took 6 optimizer steps where 5 are expected"),
         (
             {"passes": 11},
-            "took 11 passes backward where 10 are enough; so does SAM with a penalty that takes a gradient",
+            "took 11 passes backward where 10 are enough; honest code may, too, with SAM and a penalty that takes a gradient",
         ),
         ({"images": 41}, "learnt from images 41 times where 40 times are enough"),
         ({"batch": 5}, "learnt from 5 images at once where a batch has 4"),

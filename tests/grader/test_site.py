@@ -178,7 +178,7 @@ def test_a_page_tells_the_place_the_median_the_points_and_the_reader_s_words(tmp
         place = 1 + sum(each > everyone[0].accuracy for each in scored)
         assert (f"{place} of 5" if language == "en" else f"5명 중 {place}위") in text
         assert ("4 of 5 report" if language == "en" else "보고서 4/5") in text
-        assert ("Regularize" if language == "en" else "일반화 기법(regularization)을 쓰세요") in text
+        assert ("Regularize" if language == "en" else "정규화 기법(regularization)을 쓰세요") in text
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_check_speaks_korean_when_it_is_asked_to(write_submission, capsys, tmp_p
     good, bad = write_submission("good"), write_submission("bad", spoiled)
     assert main(["check", str(good), "--language", "ko"]) == 0
     said = capsys.readouterr().out
-    assert "갈래      optimization: " in said and "제출할 준비가 되었습니다(등급 verified)" in said
+    assert "갈래      optimization: " in said and "제출할 준비가 되었습니다(구분 verified)" in said
     assert main(["check", str(bad), "--language", "ko", "--summary", str(tmp_path / "summary.md")]) == 1
     said = capsys.readouterr().out
     assert (

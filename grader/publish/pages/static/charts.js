@@ -28,7 +28,7 @@ function whenCharts(then) {
     script.addEventListener("load", then);
     document.head.append(script);
   };
-  addEventListener("load", () => ("requestIdleCallback" in window ? requestIdleCallback(load) : setTimeout(load)));
+  addEventListener("load", () => ("requestIdleCallback" in window ? requestIdleCallback(load, { timeout: 1000 }) : setTimeout(load)));
 }
 
 // Plotly would read a name's "<" as markup.
