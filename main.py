@@ -6,7 +6,7 @@ from functools import partial
 
 try:
     from project import __version__
-    from project.support.errors import exit_status
+    from project.support.errors import UserError, exit_status
     from project.support.progress import importing_torch
     from project.training.completion import main as complete
     from project.training.configuration import read_arguments
@@ -37,7 +37,7 @@ def main(args: list[str]) -> int:
         from project.studies.study import main as study
 
         return exit_status(partial(study, command=args[0]), args[1:])
-    if args[0] == "fit" and FIND_LR not in args and any(word.partition("=")[0] == "--seeds" for word in args):
+    if args[0] == "fit" and FIND_LR not in args and seeds_of(args):
         from project.studies.study import main as study
 
         return exit_status(partial(study, command="fit"), args[1:])
@@ -46,12 +46,21 @@ def main(args: list[str]) -> int:
     return exit_status(checked, args)
 
 
+def seeds_of(args: Sequence[str]) -> bool:
+    """Whether several seeds are asked for."""
+    return any(word.partition("=")[0] == "--seeds" for word in args)
+
+
 def checked(args: Sequence[str]) -> int:
     """Run a command on a configuration, if nothing is wrong with it at first sight."""
     from project.training.early_mistakes import check
 
     find_lr = args[0] == "fit" and FIND_LR in args
     args = [word for word in args if word != FIND_LR] if find_lr else args
+    if find_lr and seeds_of(args):
+        raise UserError(
+            f"{FIND_LR}: tests rates in one training, and does not go with --seeds; leave one of the two out"
+        )
     if args[0] in COMMANDS and read_arguments(args[1:]).help in (["-h"], ["--help"]):
         print(settings_page(args[0]))  # without torch, too
         return 0

@@ -30,6 +30,7 @@ from project.assignment import RULES
 from project.support.arguments import ArgumentParser
 from project.support.errors import STOPPED, UserError, exit_status
 from project.support.files import output
+from project.support.wording import did_you_mean
 
 if TYPE_CHECKING:  # with it comes torch, which nobody who checks a submission should have to wait for
     from grader.engines.engine import Engine
@@ -545,5 +546,7 @@ def positive(text: str) -> int:
 def existing(path: Path) -> Path:
     """The path. Raises UserError where there is nothing."""
     if not os.path.exists(path):
-        raise UserError(f"{path}: no such file or folder")
+        beside = [each.name for each in path.parent.glob("*")]
+        hint = did_you_mean(path.name, beside, "" if path.parent == Path() else f"{path.parent}/")
+        raise UserError(f"{path}: no such file or folder{hint}")
     return path

@@ -22,6 +22,7 @@ from project.support.compilation import Compilation
 from project.support.errors import UserError, blamed_on, note
 from project.support.fresh_weights import Weights, fresh_weights
 from project.support.metrics import EpochMetrics
+from project.support.plain_lists import in_plain_lists
 from project.support.remembered import Generator, set_state, state_of, torch_generators, undisturbed
 from project.support.seeds import NETWORK, seed_kept, spread
 
@@ -323,7 +324,7 @@ class Classifier(LightningModule):
             decays = [decay for decay in wanted if decay is not None]
             groups.setdefault(sum(decays) if decays else None, []).append(parameter)
         if not groups:
-            cure = "make its layers in __init__, and leave requires_grad alone"
+            cure = next(in_plain_lists(self.network), "make its layers in __init__, and leave requires_grad alone")
             raise UserError(f"model.network: {type(self.network).__name__} has no weights to train; {cure}")
         settings = [
             {"params": parameters} | ({} if decay is None else {"weight_decay": decay})

@@ -13,11 +13,13 @@ import torch
 import yaml
 
 from main import main
+from project.support.errors import UserError
 from project.training import parser_errors
 from project.training.command_line import complete_config, default_run_name, made, run
 from project.training.configuration import merged, read_arguments
 from project.training.known_settings import REPOSITORY
 from project.training.parser_errors import explain
+from project.training.run_folder import Run
 from project.training.summary import Record
 from tests.mistakes.settings import LINES, OTHER_FILES
 
@@ -100,6 +102,12 @@ def test_no_run_overwrites_another(tmp_path):
     settings = merged(read_arguments(["--config", "configs/base.yaml", *TINY, f"--run.folder={tmp_path}"]).overlays)
     names = [made(settings, run_name="base").folder.name for _ in range(2)]
     assert names == ["base", "base-2"]
+
+
+def test_a_folder_of_runs_that_is_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "runs").symlink_to(tmp_path / "not_mounted")
+    with pytest.raises(UserError, match="run.folder: .*a link in it leads to nothing"):
+        Run(folder=str(tmp_path / "runs")).create_folder("base")
 
 
 @pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
@@ -409,6 +417,31 @@ def test_a_wrong_class_is_told_where_datasets_are_not_there(monkeypatch):
     missing = {"Gone": "project.datasets.no_such_module.Gone", "Lost": "project.datasets.Lost"}
     monkeypatch.setattr(parser_errors, "FULL_NAMES", {**parser_errors.FULL_NAMES, **missing})
     assert "SGD" in parser_errors.allowed("typing.Callable[[X], torch.optim.optimizer.Optimizer]")
+
+
+def test_a_name_that_is_short_of_one_that_is_there_is_told_with_it(tmp_path, monkeypatch, capsys):
+    longer = "quickstart+max_epochs=3+optimizer=torch.optim.AdamW+weight_decay=0.001"
+    for file in (f"runs/{longer}/config.yaml", "submission/my_network.py"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("")
+    monkeypatch.chdir(tmp_path)
+    for args, meant in (
+        (["validate", "--config", "runs/quickstart/config.yaml"], f"runs/{longer}/config.yaml"),
+        (["study", "runs/quickstart"], longer),
+        (["fit", "--model.network", "submission.my_net.Small"], "submission.my_network.Small"),
+    ):
+        assert main(args) == 2
+        assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize("used", ["random", "my_network"])
+def test_a_file_that_the_grader_would_not_take_is_told_before_it_is_trained(used, tmp_path, monkeypatch, capsys):
+    (tmp_path / "submission").mkdir()
+    for name in ("random", "my_network"):
+        (tmp_path / "submission" / f"{name}.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--model.network", f"submission.{used}.Net"]) == 2
+    assert "submission/random.py: has the name of a library; give it" in capsys.readouterr().err
 
 
 def test_elsewhere_it_says_where_its_commands_start_from(tmp_path, monkeypatch, capsys):

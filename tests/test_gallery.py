@@ -1,6 +1,7 @@
 """The gallery: every figure is drawn, from what the code really does."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,6 +63,17 @@ def test_the_regularizers_figure_marks_those_that_lower_the_validation_loss(tmp_
     lines = [[*line.get_xdata()] for line in gains.lines]
     assert [told.low, told.high] in lines and told.high < 0, "the bold one's interval, on which the verdict rests"
     assert gains.get_yticklabels()[1].get_fontweight() == "bold"
+
+
+def test_the_regularizers_figure_is_drawn_where_it_is_asked_for(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(gallery_regularizers, "planned", lambda folder: SimpleNamespace(folder=folder))
+    monkeypatch.setattr(gallery_regularizers, "run", lambda plan: plan)
+    monkeypatch.setattr(gallery_regularizers, "answer", lambda study: study)
+    monkeypatch.setattr(gallery_regularizers, "draw", lambda study, path: drawn.append((study.folder, path)))
+    monkeypatch.chdir(tmp_path)
+    gallery_regularizers.regularizers(Path("regularizers.png"))
+    assert drawn == [(tmp_path / "studies", tmp_path / "regularizers.png")]
 
 
 @pytest.mark.slow

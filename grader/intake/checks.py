@@ -2,7 +2,6 @@
 
 import ast
 import codecs
-import sys
 import tokenize
 import warnings
 import zlib
@@ -20,6 +19,7 @@ from grader.intake.submission import LONE_NOTEBOOK, MAX_DOCUMENT_BYTES, Submissi
 from grader.intake.time_sources import BY_MARK
 from grader.rules import Rules
 from grader.safe_text import printable
+from project.support.own_code import TAKEN_NAMES
 from project.support.wording import duration
 
 LEAST_CHARACTERS = {"report": 600, "conclusion": 300}  # as `length` counts them
@@ -27,12 +27,6 @@ MOST_CHARACTERS = 40_000  # of either
 ASK = "ask your instructor"
 NOT_THERE = "is missing, and no notebook or document takes its place"
 EXPECTED = ("config.yaml", "student.yaml", "README.md")
-TAKEN_NAMES = {
-    *sys.stdlib_module_names,
-    *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
-    *("numpy", "yaml", "wandb", "safetensors", "matplotlib", "PIL", "psutil", "project", "grader", "submission"),
-    *("main", "evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
-}
 # The time of Python's parser grows with the square of a line's length; within these bounds it is a second at most.
 MOST_CODE = 200_000  # bytes of a submission's modules
 LONGEST_LINE = 2_000  # bytes
@@ -232,8 +226,7 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
             code = blanked(content)
             found = list(literals(where, code))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            mend = "save it as UTF-8, and try it: python -m py_compile"
-            yield Finding(where, f"does not parse: {printable(str(error))}", mend)
+            yield unparsed(where, error)
             continue
         said += [path.encode(), code]
         if large := next((node for node, length in found if length > LARGE_LITERAL), None):
@@ -244,6 +237,15 @@ def check_code(modules: dict[str, bytes]) -> Iterator[Finding]:
         yield Finding(
             "*.py", what, f"hand in what your configuration uses, at most {MOST_INFORMATION:,}; {from_training}"
         )
+
+
+def unparsed(where: str, error: Exception) -> Finding:
+    """Of a module that does not parse: its line, where that is known, and what Python says of it."""
+    said = printable(str(error.msg if isinstance(error, SyntaxError) else error))
+    if isinstance(error, UnicodeError) or "encoding" in said:
+        return Finding(where, f"does not parse: {said}", "save it as UTF-8")
+    line = f": line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    return Finding(where + line, f"does not parse: {said}", f"mend it, and try it: python -m py_compile {where}")
 
 
 def check_encoding(lines: list[bytes]) -> None:

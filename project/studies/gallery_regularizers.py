@@ -22,8 +22,9 @@ MATTERS, _ = METRICS["loss"].effect
 
 def regularizers(path: Path) -> None:
     """Train what is not trained yet of the study, in a folder beside the figure, and draw it."""
+    path = path.resolve()
     with contextlib.chdir(CONFIGS.parent):  # the study names its files from there
-        plan = planned(path.resolve().parent / "studies")
+        plan = planned(path.parent / "studies")
         (plan.folder / RUNS).mkdir(parents=True, exist_ok=True)
         study = answer(run(plan))
     draw(study, path)

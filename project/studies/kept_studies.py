@@ -104,7 +104,7 @@ def folder_of(given: str, studies: Path) -> Path:
             return folder
     known = [path.name for parent in (RUN_FOLDERS, studies) for path in parent.glob("*") if path.is_dir()]
     looked = f"here, in {RUN_FOLDERS} or in {studies}"
-    raise UserError(f"study {given}: there is no such run or study {looked}{did_you_mean(given, known)}")
+    raise UserError(f"study {given}: there is no such run or study {looked}{did_you_mean(Path(given).name, known)}")
 
 
 def runs_in(folder: Path) -> list[KeptRun]:
@@ -172,7 +172,7 @@ def arms_of_runs(runs: Sequence[KeptRun]) -> list[Gathered]:
             ),
             str(first.folder),
             images_of(first.config),
-            Assignment.load(first.config["run"]["rules"] or RULES).target_accuracy,
+            Assignment.load((first.config.get("run") or {}).get("rules") or RULES).target_accuracy,
         )
         for group in groups
         for first in group[:1]

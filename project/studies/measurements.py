@@ -46,10 +46,10 @@ def some(network: nn.Module, data: ImageData, split: str = "train", count: int =
     """Images (N, C, H, W) as a network gets them, not augmented, and labels (N,); always the same."""
     images_NHWC, labels_N = data.split(split)
     chosen_N = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(0))[:count]
-    device = next(network.parameters()).device
+    like = next(filter(torch.is_floating_point, network.parameters()))
     mean_C, std_C = torch.tensor(data.mean), torch.tensor(data.std)
     images_NCHW = ((images_NHWC[chosen_N].float() / 255 - mean_C) / std_C).permute(0, 3, 1, 2)
-    return images_NCHW.to(device), labels_N[chosen_N].to(device)
+    return images_NCHW.to(like.device, like.dtype), labels_N[chosen_N].to(like.device)
 
 
 @contextmanager

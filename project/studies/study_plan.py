@@ -61,7 +61,7 @@ class Plan(NamedTuple):
         seeds: How many of each arm, >= 2.
         first_seed: The least of them.
         folder: Of all studies.
-        jobs: Trainings at once; None for as many as there are cores.
+        jobs: Trainings at once; None for as many as the machine takes.
         wandb: How W&B gets the runs; None where it does not.
     """
 
@@ -190,7 +190,11 @@ def read_options(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--metric", metavar="NAME", help=f"{', '.join(METRIC_NAMES)} (accuracy); or one of {', '.join(MORE_METRICS)}")
     add("--name", help="of the study's folder; by default made from the file or the arms")
     add("--out", type=Path, default=Path("studies"), help="folder of all studies (%(default)s)")
-    add("--jobs", metavar="N", help="trainings at once, one thread each (as many as there are cores)")
+    add(
+        "--jobs",
+        metavar="N",
+        help="trainings at once, one thread each (as many as there are cores; on a GPU one for each 4 GB of it that are free)",
+    )
     add("--wandb", choices=("offline", "online"), help="write the runs to W&B, too, as a group with the epoch as axis")
     return parser.parse_known_args(args)
 

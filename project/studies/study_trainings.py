@@ -9,7 +9,7 @@ from project.studies.one_training import RunResult
 from project.studies.study_arms import BASE
 from project.studies.study_plan import RUNS, Plan
 from project.studies.study_result import ArmResult, GridAxis, Judged, StudyResult
-from project.studies.training_pool import Failure, Job, complete_of, cores, count_kept, jobs_for, trained
+from project.studies.training_pool import Failure, Job, at_once, complete_of, count_kept, jobs_for, trained
 from project.support.errors import UserError, note
 from project.support.progress import fraction_shown
 from project.support.wording import counted
@@ -33,7 +33,7 @@ def run(plan: Plan) -> StudyResult:
     def left_out(job: Job) -> bool:
         return by_digest[job.digest].name in failed
 
-    workers = min(plan.jobs or cores(), len(jobs))
+    workers = min(plan.jobs or at_once(each["trainer"]["accelerator"] for each in complete.values()), len(jobs))
     kept = count_kept(jobs, plan.folder / RUNS)
     label = f"{plan.name}: {counted(len(jobs), 'training')}, {workers} at once"
     label += f"; {kept} of them {'is' if kept == 1 else 'are'} kept already" if kept else ""

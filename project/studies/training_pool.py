@@ -6,6 +6,7 @@ is there only once its training has ended well.
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -36,6 +37,8 @@ from project.training.command_line import completed
 from project.training.configuration import Settings
 
 KILLED = -9  # exit code; Windows, which has no signals, knows no name for it
+GPU_MEMORY = 4 * 1024**3  # bytes that a training is given: its network and images, and CUDA's own
+NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED", re.IGNORECASE)
 RESULT, ERROR, LOG = "result.json", "error.txt", "log.txt"
 
 
@@ -154,8 +157,11 @@ def end_with_parent() -> None:
 
 
 def process_context() -> BaseContext:
-    """Forks processes from one that has imported everything; where there is no forking, each imports for itself."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Forks processes from one that has imported everything; where there is no forking, each imports for itself.
+
+    So it is on macOS: Apple's frameworks, which torch computes with, do not work in a process that is forked after they began.
+    """
+    if sys.platform == "darwin" or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -183,6 +189,8 @@ def outcome(process: BaseProcess, place: Path, kept: Path) -> RunResult | Failur
     said = error.read_text(encoding="utf-8") if error.exists() else f"its process ended with {process.exitcode}"
     if process.exitcode == KILLED:
         said = "its process was killed, perhaps for want of memory; try --jobs 1"
+    elif NO_MEMORY.search(said):
+        said += "; try --jobs 1"
     shutil.rmtree(place)
     return Failure(said)
 
@@ -220,6 +228,20 @@ def train(settings: Settings, seed: int, place: Path, measure: tuple[MetricName,
         (place / ERROR).write_text(" ".join(said.split()), encoding="utf-8")
         sys.stdout.flush()
         raise SystemExit(1) from None
+
+
+def at_once(accelerators: Iterable[Any]) -> int:
+    """How many trainings there are at once, unless it is said: one a core, and on a GPU as many as its free memory takes.
+
+    Args:
+        accelerators: The trainings' `trainer.accelerator`.
+    """
+    if all(accelerator == "cpu" for accelerator in accelerators) or not torch.accelerator.is_available():
+        return cores()
+    if not torch.cuda.is_available():
+        return 1  # its memory is the machine's, and nothing says how much of that it may take
+    free, _ = torch.cuda.mem_get_info()
+    return max(1, min(cores(), free // GPU_MEMORY))
 
 
 def cores() -> int:

@@ -17,6 +17,12 @@ from project.support.cures import cure, words
 HERE = Path(__file__).resolve().parents[2]
 NOT_THEIRS = [HERE / "project", HERE / "grader", HERE / "main.py", Path(sysconfig.get_path("stdlib"))]
 INSTALLED = {"site-packages", "dist-packages"}  # names of folders
+TAKEN_NAMES = {  # that a module of theirs may not have: a grading would import one for the other
+    *sys.stdlib_module_names,
+    *("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning", "lightning_utilities", "jsonargparse"),
+    *("numpy", "yaml", "wandb", "safetensors", "matplotlib", "PIL", "psutil", "project", "grader", "submission"),
+    *("main", "evidence", "trainee", "predictor", "sitecustomize", "usercustomize", "conftest", "pytest"),
+}
 OF_A_WORKER = "Original Traceback (most recent call last)"  # what a DataLoader passes on of an exception is a text
 WRITTEN_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
 LONGEST_CHAIN = 20  # of exceptions that others caused

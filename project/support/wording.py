@@ -31,7 +31,13 @@ def duration(time: timedelta) -> str:
     return " and ".join(said[:2])
 
 
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean X?` where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=1)
-    return f"; did you mean {prefix}{close[0]}?" if close else ""
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "", suffix: str = "") -> str:
+    """`; did you mean X?` where something known is close to `word`, else nothing.
+
+    First the same letters in another order; then a run's name that goes on with what was changed (`word+lr=1`).
+    """
+    names = sorted(set(known))
+    close = [name for name in names if sorted(name.lower()) == sorted(word.lower())]
+    close += [name for name in names if name.startswith(f"{word}+")]
+    close += difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {prefix}{close[0]}{suffix}?" if close else ""

@@ -5,10 +5,12 @@ import re
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from project.classifier import Classifier, accepted_arguments
 from project.support.errors import UserError
@@ -52,6 +54,29 @@ def own_folder(checkpoint: str | None, settings: Settings) -> Path | None:
     name = (settings.get("run") or {}).get("name") or folder.name
     same = re.fullmatch(rf"{re.escape(str(name))}(-\d+)?", folder.name)
     return folder if same and (folder / "config.yaml").is_file() else None
+
+
+class WhereItLies(Callback):
+    """Has a run that goes on in its own folder know its checkpoints there, though the folder was moved.
+
+    Lightning looks for the best one by its whole path, and without it takes the next epoch for the best so far.
+    """
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        for keeper in trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(keeper.state_key)
+            if state and isinstance(keeper, ModelCheckpoint) and keeper.dirpath not in (None, state["dirpath"]):
+                state["dirpath"] = str(keeper.dirpath)
+                for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[name] = moved(state[name], keeper.dirpath)
+                state["best_k_models"] = {
+                    moved(path, keeper.dirpath): score for path, score in state["best_k_models"].items()
+                }
+
+
+def moved(path: str, folder: str | Path) -> str:
+    """The file of the same name in a folder; nothing for no path. It may be another system's."""
+    return str(Path(folder, PureWindowsPath(path).name)) if path else ""
 
 
 def check_fits(checkpoint: str, model: Classifier, to_train: bool) -> None:

@@ -29,7 +29,7 @@ from project.support.allocator import keep_freed_memory
 from project.support.errors import UserError, in_one_line, note
 from project.support.own_code import own_error
 from project.support.wording import counted, did_you_mean
-from project.training.checkpoint import check_fits, checkpoint_file, own_folder
+from project.training.checkpoint import WhereItLies, check_fits, checkpoint_file, own_folder
 from project.training.configuration import Settings, class_paths, merged, overruled, read_arguments
 from project.training.diagnostics import Diagnostics
 from project.training.epoch_display import training_progress
@@ -172,6 +172,7 @@ class CommandLine(LightningCLI):
             # Not the first one's save_last, which is written only where there is a new best.
             last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
             callbacks.append(last)
+            callbacks += [WhereItLies()] if self.own else []
         kwargs["logger"] = False if chosen.logger in (None, True) else chosen.logger
         try:
             trainer = super().instantiate_trainer(callbacks=callbacks, default_root_dir=str(self.folder), **kwargs)

@@ -30,6 +30,8 @@ CLASSES = {
 }
 CLASS_LISTS = {("model", "regularization"), ("data", "augmentation"), ("trainer", "callbacks")}
 GROUPS = {("trainer",), ("model",), ("data",), ("run",)}
+EXAMPLES = ", such as --config FILE or --trainer.max_epochs 5"
+RESUMES = ("--resume", "--continue")  # as other programs have it
 OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -57,7 +59,8 @@ def read_arguments(args: Sequence[str]) -> Arguments:
     while waiting:
         name, given, value = waiting.pop(0).partition("=")
         if not name.startswith("-"):
-            raise UserError(f"{name}: expected an option, such as --config FILE or --trainer.max_epochs 5")
+            example = f"; write --config {name}" if name.endswith((".yaml", ".yml")) else EXAMPLES
+            raise UserError(f"{name}: expected an option{example}")
         if not name.startswith("--") and name not in ("-h", "-c"):
             raise UserError(f"{name}: write -{name}, with two dashes")
         if name in ("-h", "--help") or name.endswith(".help"):
@@ -69,6 +72,11 @@ def read_arguments(args: Sequence[str]) -> Arguments:
             continue
         if not given and waiting and not waiting[0].startswith("--"):
             value = waiting.pop(0)
+        if name in RESUMES:
+            run = Path(value or "RUN")
+            run = run.parent.parent if run.suffix == ".ckpt" else run.parent if run.suffix == ".yaml" else run
+            both = f"--config {run / 'config.yaml'} --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
+            raise UserError(f"{name}: there is no such option; a run goes on by python main.py fit {both}")
         if not value:
             raise UserError(f"{name}: needs a value, such as {name}=VALUE")
         if name in ("-c", "--config"):
@@ -89,8 +97,8 @@ def read_overlay(path: str | Path) -> Settings:
     if not os.path.isfile(path):
         known = {str(each): each.stem for each in Path("configs").rglob("*.yaml")}
         named = [name for name, stem in known.items() if stem == str(path)]
-        hint = f"; did you mean {named[0]}?" if named else did_you_mean(str(path), known)
-        elsewhere = "" if known else f"; these commands start from {REPOSITORY}"
+        hint = f"; did you mean {named[0]}?" if named else run_s_file(Path(path)) or did_you_mean(str(path), known)
+        elsewhere = "" if known or hint else f"; these commands start from {REPOSITORY}"
         raise UserError(f"--config {path}: no such file{hint}{elsewhere}")
     try:
         settings = read_yaml(Path(path).read_bytes())
@@ -103,6 +111,12 @@ def read_overlay(path: str | Path) -> Settings:
     if "config" in settings:
         raise UserError(f"--config {path}: config: a file names no other file; give each with a --config of its own")
     return settings
+
+
+def run_s_file(path: Path) -> str:
+    """`; did you mean runs/x/config.yaml?` for the config.yaml of a run that is not there, else nothing."""
+    runs = [str(each.parent) for each in Path("runs").glob("*/config.yaml")]
+    return did_you_mean(str(path.parent), runs, suffix="/config.yaml") if path.name == "config.yaml" else ""
 
 
 def as_overlay(option: str, text: str) -> Settings:

@@ -1,10 +1,13 @@
 """Mistakes of a command line that can be told before torch is imported, which takes seconds."""
 
 import importlib.util
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from project.support.errors import UserError
+from project.support.own_code import TAKEN_NAMES
 from project.support.wording import did_you_mean
 from project.training.class_aliases import FULL_NAMES
 from project.training.configuration import class_paths, merged, not_finite, read_arguments
@@ -17,12 +20,14 @@ OF_THE_DATA = {"model.num_classes", "model.image_shape"}
 
 def check(args: Sequence[str]) -> None:
     """Raise UserError for a file that cannot be read, a section that is not there, no data to look at, an endless number, or
-    a module that is not there.
+    a module that is not there, or that the grader would not take.
 
     Args:
         args: A command, then its options.
     """
     command, *rest = args
+    if command.startswith("-"):
+        raise UserError(f"{command}: expected a command first, such as python main.py fit {shlex.join(args)}")
     arguments = read_arguments(rest)
     if arguments.help:
         return
@@ -37,6 +42,10 @@ def check(args: Sequence[str]) -> None:
     if command == "look" and not settings.get("data"):
         said = "no data named; give --config configs/quickstart.yaml, or --data.source ImageTable with its path"
         raise UserError(said)
+    if command == "fit" and any(path.startswith("submission.") for _, path in class_paths(settings)):
+        for file in sorted(Path("submission").glob("*.py")):
+            if file.stem in TAKEN_NAMES:  # which the grader would reject
+                raise UserError(f"{file}: has the name of a library; give it a name of its own")
     for said in not_finite(settings):
         raise UserError(said)
     for key, path in class_paths(settings):

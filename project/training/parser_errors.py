@@ -5,6 +5,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from project.support.errors import UserError, in_one_line
@@ -162,7 +163,11 @@ def without_file(path: str) -> str:
     _, *modules, name = path.split(".")
     if not modules:
         return f"{path} names no file; give submission.FILE.{name} for a class in submission/FILE.py"
-    return f"there is no file submission/{'/'.join(modules)}.py; put yours into the folder submission/ beside main.py"
+    *folders, module = modules
+    there = [each.stem for each in Path("submission", *folders).glob("*.py")]
+    hint = did_you_mean(module, there, ".".join(["submission", *folders, ""]), f".{name}")
+    cure = hint or "; put yours into the folder submission/ beside main.py"
+    return f"there is no file submission/{'/'.join(modules)}.py{cure}"
 
 
 def allowed(types: str) -> str:

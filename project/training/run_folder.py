@@ -63,6 +63,9 @@ class Run:
                 path.mkdir(parents=True)
                 return path
             except FileExistsError:
+                if not path.parent.is_dir():
+                    said = "a link in it leads to nothing; name another folder"
+                    raise UserError(f"run.folder: cannot make {path}: {said}") from None
                 number += 1
             except OSError as error:
                 raise UserError(f"run.folder: cannot make {path}: {error.strerror}") from None

@@ -25,6 +25,7 @@ from project.strategies import say_of_images
 from project.support.errors import UserError, note
 from project.support.logits import check_logits, in_words
 from project.support.own_code import defined, file_of, theirs
+from project.support.plain_lists import in_plain_lists
 from project.support.remembered import undisturbed
 from project.support.wording import listed
 
@@ -32,6 +33,7 @@ BASES = (Regularizer, Initialization, Normalization, Augmentation)
 MOST_IMAGES = 128  # of a batch, that go through before the first epoch
 LOOK_EVERY = 100  # steps between two looks at the losses: each has a GPU stop and answer
 SOON = 3  # steps: what is lost so soon, after a first batch that was not, is the first updates' doing
+LARGEST = 10.0  # rate, with which --find-lr ends: a tenth of one above it is hardly better
 GROWN = 2.0  # times its first value: a loss that did so before it was lost grew
 
 
@@ -73,6 +75,8 @@ class FirstBatch(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
+        for said in in_plain_lists(pl_module.network):
+            note(f"{type(pl_module.network).__name__}: {said}")
         check_rates(trainer.optimizers, trainer.lr_scheduler_configs)
         self.lengths = lengths(trainer)  # before a checkpoint brings its own
         data: ImageData = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
@@ -83,7 +87,6 @@ class FirstBatch(Callback):
         ):
             check_augmentation(data)
             check_batch(pl_module, data)
-        check_lists(pl_module.network)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         check_lengths(trainer, self.lengths)
@@ -249,18 +252,6 @@ def unreached(network: nn.Module) -> Iterator[str]:
                     yield name
 
 
-def check_lists(network: nn.Module) -> None:
-    """Say which modules lie in plain lists, where no optimizer finds their weights."""
-    known = {*network.modules()}
-    for path, module in network.named_modules():
-        for name, value in vars(module).items():
-            within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-            if name[0] != "_" and any(isinstance(each, nn.Module) and each not in known for each in within):
-                kind, place = type(value).__name__, f"{path}.{name}" if path else name
-                cure = f"write nn.Module{'Dict' if kind == 'dict' else 'List'}"
-                note(f"{type(network).__name__}: the layers in {place}, a plain {kind}, are not trained; {cure}")
-
-
 def finite(value: Any) -> bool:
     """False for a tensor that holds infinity or NaN."""
     return not isinstance(value, Tensor) or bool(value.isfinite().all())
@@ -308,7 +299,10 @@ class FiniteLoss(Callback):
         rate = max(group["lr"] for optimizer in optimizers for group in optimizer.param_groups)
         if 1 < step <= SOON or self.last > GROWN * self.first:
             grew = f", since it grew from {self.first:.3g} to {self.last:.3g} before" if self.last > self.first else ""
-            return f"likeliest is a learning rate that is too large{grew}: try --model.optimizer.lr {rate / 10:.2g}"
+            cure = f"try --model.optimizer.lr {rate / 10:.2g}"
+            if rate > LARGEST:
+                cure = f"{rate:.2g} is far above any that trains; fit --find-lr looks for one"
+            return f"likeliest is a learning rate that is too large{grew}: {cure}"
         if math.isnan(self.last):
             return "look at this batch's images, and in your own code for a log, a root or a division of zero"
         steady = f"it was {self.last:.3g} in the step before, so hardly the learning rate"

@@ -88,7 +88,7 @@ def test_a_broken_rule_is_rejected_with_its_place(path, value, write_submission,
         ({"config.yaml": "trainer: {max_epochs: 15, max_epochs: 16}"}, "config.yaml"),
         ({"config.yaml": "!!python/object/apply:os.system [id]"}, "config.yaml"),
         ({"config.yaml": "[" * 5000}, "config.yaml"),
-        ({"mine_py": "def broken(:"}, "mine.py"),
+        ({"mine_py": "def broken(:"}, "mine.py: line 1"),
         ({"mine_py": f"WEIGHTS = '{'A' * 30_000}'"}, "mine.py: line 1"),
         ({"mine_py": "\nWEIGHTS = (\n" + f"'{'A' * 900}'\n" * 30 + ")"}, "mine.py: line 3"),
         ({"mine_py": "\nTABLE = [\n" + "1, 2, 3, 4,\n" * 2000 + "]"}, "mine.py: line 2"),
@@ -123,7 +123,7 @@ def test_a_broken_file_is_rejected_with_its_place(files, where, write_submission
 )
 def test_a_module_that_could_keep_the_grader_busy_is_rejected(module, where, what):
     (finding,) = check_code({"mine.py": module.encode()})
-    assert finding.where == where and what in finding.what and finding.severity == "reject"
+    assert finding.where.startswith(where) and what in finding.what and finding.severity == "reject"
 
 
 @pytest.mark.parametrize(

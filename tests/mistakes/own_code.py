@@ -235,6 +235,12 @@ REFUSED = {  # what no line of theirs raises: one line, which has its cure
         net("\n    def forward", "        self.requires_grad_(False)\n\n    def forward"),
         "Net has no weights to train",
     ),
+    "layers in a plain list": (
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.layers = [nn.Flatten(), nn.LazyLinear(10)]\n\n"
+        "    def forward(self, x):\n        return self.layers[1](self.layers[0](x))",
+        "Net has no weights to train; the layers in layers, a plain list, are not trained; write self.layers = nn.ModuleList([...]), or nn.Sequential",
+    ),
     "no weights": ("class Net(nn.Module):\n    def forward(self, x):\n        return x", "Net has no weights to train"),
     "a required argument": (
         net("self, num", "self, hidden: int, num"),

@@ -41,6 +41,13 @@ def compared(*folders):
     return {arm.name: arm for arm in study.arms}
 
 
+def test_a_run_whose_configuration_says_nothing_of_a_folder_is_read(write_run, tmp_path):
+    run = write_run("a", 0, 0.5)
+    config = tmp_path / "a" / "config.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"run": None}))
+    assert [*compared(run)] == ["a"]
+
+
 def words(*folders):
     return {name: arm.found["accuracy"].words for name, arm in compared(*folders).items()}
 

@@ -46,6 +46,14 @@ def test_images_are_those_that_a_network_is_trained_on(data):
     assert labels_N.bincount(minlength=10).tolist() == [6] * 10
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_network_is_measured_in_its_own_numbers(dtype, data):
+    network = ConvNet(width=8).to(dtype)
+    for name, measurement in MEASUREMENTS.items():
+        found = measurement.of(copy.deepcopy(network).eval(), data)
+        assert found.isfinite().all(), name
+
+
 def test_a_signal_dies_with_small_weights_and_arrives_with_he_s(data):
     signal = functools.partial(measured, "signal", data=data)
     assert signal(network_of(Normal(0.01))) < -3 < -0.7 < signal(network_of(He()))

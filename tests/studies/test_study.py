@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import jsonschema
 import pytest
+import torch
 
 from main import main
 from project.studies import training_pool
@@ -182,6 +183,33 @@ def test_a_kept_folder_that_cannot_be_read_is_replaced(kept, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no forking")
+@pytest.mark.parametrize(
+    ("accelerators", "free", "expected"),
+    [(["cpu"], 80, 16), (["cpu", "auto"], 80, 16), (["auto"], 15, 3), (["gpu"], 3, 1), (["auto"], None, 1)],
+)
+def test_a_gpu_takes_as_many_trainings_as_its_free_memory_does(accelerators, free, expected, monkeypatch):
+    monkeypatch.setattr(training_pool, "cores", lambda: 16)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: free is not None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int((free or 0) * 1024**3), 80 * 1024**3))
+    assert training_pool.at_once(accelerators) == expected
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert training_pool.at_once(accelerators) == 16
+
+
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried to allocate 2 GiB", "CUBLAS_STATUS_ALLOC_FAILED"])
+def test_a_training_that_finds_no_memory_may_find_it_alone(said, tmp_path):
+    (tmp_path / ".a").mkdir()
+    (tmp_path / ".a" / "error.txt").write_text(said)
+    found = training_pool.outcome(SimpleNamespace(exitcode=1), tmp_path / ".a", tmp_path / "a")
+    assert found == Failure(f"{said}; try --jobs 1")
+
+
+def test_no_training_is_forked_on_macos(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert training_pool.process_context().get_start_method() == "spawn"
+
+
 def test_ctrl_c_is_not_for_the_server_that_imports(monkeypatch):
     started = []
 
@@ -296,7 +324,7 @@ def test_a_grid_is_told_by_its_cells_and_drawn(made_up, tmp_path, capsys):
 
 def test_fit_with_several_seeds_tells_the_mean_and_its_interval(made_up, tmp_path, capsys):
     assert main(["fit", *TINY, "--seeds", "3", "--out", str(tmp_path)]) == 0
-    assert "base: 14.0 % (95 % interval -10.8 to 38.8)" in capsys.readouterr().out
+    assert "base: 14.0 % (95 % interval 0.0 to 38.8)" in capsys.readouterr().out
     study = json.loads((tmp_path / "base" / "study.json").read_text())
     assert len(study["arms"]) == 1 and len(study["arms"][0]["runs"]) == 3
 

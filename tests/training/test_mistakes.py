@@ -155,6 +155,24 @@ def test_a_run_that_goes_on_does_so_in_its_own_folder_and_curves(trained, tmp_pa
     assert yaml.safe_load((runs / "parts" / "config.yaml").read_text())["trainer"]["max_epochs"] == 3
 
 
+def test_a_run_whose_folder_was_moved_keeps_its_best_epoch(trained, tmp_path):
+    runs = tmp_path / "runs"
+    options = ["--model.network.width=4", "--model.optimizer.lr=0.001", f"--run.folder={runs}", "--run.name=run"]
+    assert main(["fit", *BASE, *options, "--trainer.max_epochs=1"]) == 0
+    elsewhere = runs.rename(tmp_path / "elsewhere") / "run"
+    last = elsewhere / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    (best,) = [state for state in content["callbacks"].values() if state.get("monitor") == "val/accuracy"]
+    best["best_model_score"] = best["kth_value"] = torch.tensor(2.0)  # which no epoch surpasses
+    best["best_k_models"] = dict.fromkeys(best["best_k_models"], torch.tensor(2.0))
+    torch.save(content, last)
+    before = (elsewhere / "checkpoints" / "best.ckpt").read_bytes()
+    config = str(elsewhere / "config.yaml")
+    assert main(["fit", "--config", config, "--ckpt_path", "last", "--trainer.max_epochs=2"]) == 0
+    assert {path.name for path in last.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (elsewhere / "checkpoints" / "best.ckpt").read_bytes() == before and not runs.exists()
+
+
 def measured(folder):
     """The rows of a run's metrics.csv, without their seconds."""
     head, *rows = (line.split(",") for line in (folder / "metrics.csv").read_text().splitlines())

@@ -80,7 +80,14 @@ def test_a_rate_that_is_too_large_is_named_as_the_likeliest_cause(fit):
     status, lines = fit(NET, "--model.optimizer.lr=1e30")
     assert status == 2 and len(lines) == 1
     assert re.search(r"the loss became .* in step \d, in epoch 1; likeliest is a learning rate", lines[0]), lines
-    assert lines[0].endswith("try --model.optimizer.lr 1e+29")
+    assert lines[0].endswith(": 1e+30 is far above any that trains; fit --find-lr looks for one")
+
+
+@pytest.mark.parametrize(
+    ("rate", "cure"), [(8.0, ": try --model.optimizer.lr 0.8"), (1e9, "fit --find-lr looks for one")]
+)
+def test_a_smaller_rate_is_named_where_it_is_not_far_too_large(rate, cure):
+    assert FiniteLoss().likeliest(2, [SimpleNamespace(param_groups=[{"lr": rate}])]).endswith(cure)
 
 
 def test_a_loss_that_is_lost_later_leaves_the_epochs_before_it(fit, tmp_path):
@@ -118,7 +125,7 @@ def test_a_loss_that_is_lost_is_told_with_the_optimizer_s_step(steps, said):
             net(
                 "self.conv = nn.Conv2d(in_channels, 4, 3, padding=1, stride=4)", "self.convs = [nn.Conv2d(3, 4, 4, 4)]"
             ).replace("self.conv(x)", "self.convs[0](x)"),
-            "the layers in convs, a plain list, are not trained; write nn.ModuleList",
+            "the layers in convs, a plain list, are not trained; write self.convs = nn.ModuleList([...])",
         ),
         (
             net("self.head =", "self.scale = nn.Parameter(torch.ones(1))\n        self.head ="),

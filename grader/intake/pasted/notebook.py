@@ -44,7 +44,7 @@ def import_notebook(notebook: Path, folder: Path) -> Imported:
         UserError: The notebook cannot be read, or holds no network; the folder is there already or cannot be written.
     """
     if os.path.lexists(folder):
-        raise UserError(f"--out {folder}: is there already; name a folder that is not")
+        raise UserError(f"{folder}: is there already; name another folder with --out FOLDER")
     if notebook.suffix != ".ipynb":
         raise UserError(f"{notebook}: is no Jupyter notebook; name a file that ends in .ipynb")
     try:
@@ -65,7 +65,7 @@ def import_notebook(notebook: Path, folder: Path) -> Imported:
             for name, each in imported.files.items():
                 (whole / name).write_bytes(each)
             if os.path.lexists(folder):
-                raise UserError(f"--out {folder}: is there already; name a folder that is not")
+                raise UserError(f"{folder}: is there already; name another folder with --out FOLDER")
             shutil.move(whole, folder)
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
