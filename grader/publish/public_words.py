@@ -62,6 +62,7 @@ REASONS: dict[str, str | None] = {
     "{file} {any}": "{file} cannot be read",
     "the sandbox failed": None,
     "others held {number} of the GPU's memory": None,
+    "the GPU failed": None,
     "failed {number} times through faults that others did not meet meanwhile{any}": "a person has to look at it",
     "{setting}: its code raised {exception}": None,
     "{setting}: it ended in {exception}": None,
