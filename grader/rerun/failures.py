@@ -13,6 +13,7 @@ from grader.rerun.crash_report import Crash, read_crash
 from grader.rerun.gpu_faults import lacked_memory, machine_failed
 from grader.rerun.job import Job
 from grader.safe_text import printable
+from grader.sandbox.gpu_devices import smi_name
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable
 
@@ -68,7 +69,7 @@ def check_end(
         stage: `trainee`, or one of the predictor's.
         seconds: That it had, where not the rules' minutes.
         free: Share of the GPU's memory that was free when it began: what others held is no student's fault.
-        gpu: The one that it ran on, where it did, as nvidia-smi numbers it.
+        gpu: Number of the device file of the one that it ran on, where it did.
     """
     limits, doing = job.rules.limits, "training" if stage == "trainee" else "predicting"
     minutes = limits.minutes if seconds is None else seconds / 60
@@ -134,7 +135,12 @@ def gpu_free(gpu: int, enough: float) -> float | None:
 
     Waits up to SECONDS_TO_LET_GO for `enough` of it: the driver frees a killed process's memory some time later.
     """
-    command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    command = [
+        "nvidia-smi",
+        f"--id={smi_name(gpu)}",
+        "--query-gpu=memory.free,memory.total",
+        "--format=csv,noheader,nounits",
+    ]
     deadline = time.monotonic() + SECONDS_TO_LET_GO
     while True:
         try:

@@ -7,6 +7,8 @@ The names and texts are NVIDIA's: cudaGetErrorString of the CUDA runtime 13.0 (d
 import re
 import subprocess
 
+from grader.sandbox.gpu_devices import smi_name
+
 OF_CUDA = re.compile(
     r"\bCUDA (driver )?error\b|\bcuDNN error\b|\b(CUBLAS|CUBLASLT|CUDNN|CUSOLVER|CUSPARSE|CUFFT|CURAND|NCCL)_"
 )
@@ -50,7 +52,7 @@ def machine_failed(said: str, only_ours: bool, gpu: int | None) -> bool:
 
     Args:
         only_ours: No student's code ran in it, so that it is believed. Of any other, the machine itself has to bear it out.
-        gpu: The one that it ran on, as nvidia-smi numbers it.
+        gpu: Number of the device file of the one that it ran on.
     """
     if only_ours:
         return bool(OF_CUDA.search(said)) and not any(text in said for text in NO_MEMORY)
@@ -62,7 +64,10 @@ def is_unwell(gpu: int) -> bool:
     asked = "--query-gpu=ecc.errors.uncorrected.volatile.total,compute_mode"
     try:
         told = subprocess.run(
-            ["nvidia-smi", f"--id={gpu}", asked, "--format=csv,noheader"], capture_output=True, text=True, timeout=30
+            ["nvidia-smi", f"--id={smi_name(gpu)}", asked, "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
     except FileNotFoundError:
         return False
