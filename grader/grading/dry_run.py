@@ -21,7 +21,7 @@ from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.checks import for_instructor
 from grader.intake.downloads import Download
-from grader.ledger.results_folder import LEDGER, OpenResults, open_results
+from grader.ledger.results_folder import LEDGER, OpenResults, mendable, open_results
 from grader.ledger.rounds import of_round
 from grader.ledger.submissions import Graded
 from grader.rules import Rules
@@ -105,7 +105,11 @@ def copy_state(results: Path, copy: Path) -> None:
     if not (results / LEDGER).is_file():
         return
     copy.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(results / LEDGER)) as old, closing(sqlite3.connect(copy / LEDGER)) as new:
+    with (
+        mendable(results),
+        closing(sqlite3.connect(results / LEDGER)) as old,
+        closing(sqlite3.connect(copy / LEDGER)) as new,
+    ):
         old.backup(new)
     for file in STATE[1:]:
         if (results / file).is_file():

@@ -115,7 +115,7 @@ def crashed(doing: str, status: int | None, crash: Crash | None, words: str) -> 
 
 
 def last_said(job: Job, left: Path, stage: str = "trainee") -> str:
-    """What a program that failed said last."""
+    """The last words of a program that failed."""
     crash = crash_of(job, left)
     return crash.message if crash else last_words(job.folder / f"{stage}.log")
 
