@@ -317,3 +317,28 @@ def test_rules_that_nobody_named_do_not_replace_those_that_results_were_graded_b
     assert (results / "assignment.json").read_bytes() == kept
     if look:
         assert main([*command, "--rules", str(results / "assignment.json")]) == 0
+
+
+def test_what_can_never_show_a_family_is_rejected_untrained_until_nobody_asks_for_it(write_submission, rules, tmp_path):
+    """As `check` says it; and where the rules, or a decision, ask for the family no more, the next run trains it."""
+    trained = []
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    folder = write_submission("lee", lambda config: config["model"].update(normalization=None)).parent
+    write_submission("kim")
+    results, settings = tmp_path / "results", Settings("cpu", False, engine=engine)
+    said = dry_run(folder, None, rules, settings)
+    (row,) = (line for line in said.splitlines() if line.startswith("lee"))
+    assert "uses no strategy of normalization" in row and row.split()[-2:] == ["0", "0.0"]
+    table = graded(folder, results, rules, engine)
+    assert trained == ["kim"] and "rejected" in table
+    with open_results(results) as opened:
+        (lee,) = (entry for entry in standings(opened.ledger, rules) if entry.student == "lee")
+    assert (lee.verdict, lee.own_reason) == ("rejected", "uses no strategy of normalization")
+    assert main(["exempt", str(results), "lee", "--from", "normalization", "--reason", "agreed"]) == 0
+    assert "lee" in dry_run(folder, results, rules, settings)
+    graded(folder, results, rules, engine)
+    assert trained == ["kim", "lee"]
+    fewer = rules.but(families=["optimization", "regularization", "initialization"])
+    trained.clear()
+    graded(folder, tmp_path / "others", fewer, engine)
+    assert sorted(trained) == ["kim", "lee"]
