@@ -78,7 +78,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     listed += (
         f"; of {len(roster.students)} on the roster, {len(missing)} did not" if roster else "; no roster was found"
     )
-    takes = how.format(f"{counted(round(total), 'minute')} of {device}")
+    takes = how.format(f"{counted(round(total), 'minute')} {on(device)}")
     lines = [as_table(COLUMNS, rows), f"{listed}. {takes}. Nothing was trained or written."]
     if groups := said_of_groups(roster):
         lines.append(groups)
@@ -143,6 +143,12 @@ def seconds_a_training(opened: OpenResults, rules: Rules, on_gpu: bool) -> tuple
     return 60 * rules.limits.minutes, "No training was measured yet; by their limit, they take at most {}"
 
 
+def on(device: str) -> str:
+    """Where that is, by what is recorded of a device: `CPU: cpu (1 thread)` is one whose name nobody knows."""
+    kind, _, name = device.partition(": ")
+    return f"on this {kind} ({name.removeprefix('cpu (')}" if name.startswith("cpu (") else f"on {name}"
+
+
 def about(graded: Graded, download: Download | None) -> list[str]:
     """Who, what, when, by what, and by what that is known whose it is."""
     if download is None:
@@ -158,5 +164,5 @@ def about(graded: Graded, download: Download | None) -> list[str]:
 
 def found_by_checks(graded: Graded) -> str:
     """What the checks say of one that is not rejected."""
-    warnings = sum(finding["severity"] != "reject" for finding in graded.findings or [])
-    return counted(warnings, "warning") if warnings else "ok"
+    warned = [finding["where"] for finding in graded.findings or [] if finding["severity"] != "reject"]
+    return f"{counted(len(warned), 'warning')}: {', '.join(dict.fromkeys(warned))}" if warned else "ok"
