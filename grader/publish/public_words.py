@@ -163,6 +163,7 @@ def public(entry: Entry) -> Entry:
             "flags": [*dict.fromkeys(map(public_flag, entry.flags))],
             "strategies": {f: [public_name(n) for n in names] for f, names in entry.strategies.items()},
             "remarks": entry.remarks if entry.tier == "verified" else [],
+            "bonus": 0.0 if entry.total is None else entry.bonus,  # points that wait are nobody else's
             "said": "",
             "frames": [],
             "warnings": [],

@@ -1,6 +1,7 @@
 """Results that the rules hold back: drafts until somebody releases them, and drafts again where that is taken back."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,28 @@ def test_nothing_is_logged_to_wandb_that_is_not_public(held_back, course):
 def test_an_export_for_a_system_that_others_did_not_hand_in_by_says_so(course, capsys):
     assert main(["export", str(course), "--format", "canvas-feedback"]) == 1
     assert "canvas-feedback.zip: nothing in it for kim, lee, whose hand-ins are not called" in capsys.readouterr().err
+
+
+def test_points_that_wait_for_an_accuracy_are_on_no_board_and_explained(course, capsys):
+    with open_results(course) as opened:
+        rules = opened.rules
+    store_rules(course, rules.but(site=rules.site.but(release="at_once")))
+    assert main(["bonus", str(course), "lee", "--report", "2"]) == 0
+    data = (course / "site" / "index.html").read_text()
+    (lee,) = (
+        row
+        for row in json.loads(re.search('id="data">(.*?)</script>', data)[1])["entries"]
+        if row["verdict"] == "rejected"
+    )
+    assert not lee["bonus"] and "by the rank alone: bands may overlap" in data
+    capsys.readouterr()
+    assert main(["explain", str(course), "lee"]) == 0
+    assert "2 for report and conclusion wait" in capsys.readouterr().out
+
+
+def test_all_unknown_students_of_a_table_are_named_with_their_lines(course, tmp_path, capsys):
+    (tmp_path / "points.csv").write_text("student,report\nkim,1\nkin,1\nlea,2\n")
+    assert main(["bonus", str(course), "--csv", str(tmp_path / "points.csv")]) == 2
+    told = capsys.readouterr().err
+    assert "points.csv, line 3: kin; " in told and "points.csv, line 4: lea: the ledger knows no such student" in told
+    assert "none of the points were taken" in told
