@@ -81,7 +81,7 @@ def withdraw(options: argparse.Namespace) -> None:
         raise UserError(f"{'; '.join(failed)}{done}; mend that, and call `withdraw` again")
     if not left:
         raise unknown[-1]
-    print("\nThe downloads, and what was published or exported, are yours to delete.")
+    print("\nThe downloads, backups, and what was published, uploaded or exported, are yours to delete.")
 
 
 def note_down_in(place: Path, options: argparse.Namespace) -> None:
@@ -99,10 +99,10 @@ def erase_in(place: Path, options: argparse.Namespace) -> None:
     from grader.ledger.decision_kinds import WITHDRAW
     from grader.ledger.results_folder import open_results
     from grader.publish.publishing import publish
-    from grader.publish.withdrawal import erase_noted, mentioning, number_of
+    from grader.publish.withdrawal import erase_noted, exports_of, mentioning, number_of
 
     with open_results(place, options.wait, alone=True) as opened:
-        before = state(opened.ledger, opened.rules)
+        before, exported = state(opened.ledger, opened.rules), exports_of(place)
         erased = erase_noted(opened)
         traces = erased.pop(options.student, None)
         publish(opened)
@@ -121,3 +121,5 @@ def erase_in(place: Path, options: argparse.Namespace) -> None:
         )
         if told := [str(path) for path in mentioning(place, traces)]:
             print(f"note    still told in {', '.join(told)}")
+        if exported:
+            print(f"note    the whole class's {', '.join(exported)} went with it: export again")

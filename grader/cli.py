@@ -375,8 +375,8 @@ def run(options: argparse.Namespace) -> None:
         grade(options.folder, opened, rules, settings)
         print("Writing the pages ...", flush=True)
         table, page = publish(opened), said_of_page(opened)
-    if said := mirror(out, options.wandb, options.wandb_project):
-        print(said)
+        if said := mirror(out, options.wandb, options.wandb_project):  # while nobody can be erased
+            print(said)
     print(f"\n{table}\n\n{page}")
 
 
@@ -510,6 +510,12 @@ def export(options: argparse.Namespace) -> int:
     print(written.place)
     if written.left_out:
         what = f"{options.gradebook or written.place}: no row for {', '.join(written.left_out)}"
+        if options.format.endswith("-feedback"):
+            system = options.format.partition("-")[0].title()
+            whom = (
+                f"nothing in it for {', '.join(written.left_out)}, whose hand-ins are not called as {system} calls them"
+            )
+            what = f"{written.place}: {whom}; `--format feedback` has theirs, too"
         print(f"error: {what}", file=sys.stderr)
     return int(bool(written.left_out))
 
@@ -517,11 +523,15 @@ def export(options: argparse.Namespace) -> int:
 def gradescope(options: argparse.Namespace) -> None:
     from contextlib import ExitStack
 
-    from grader.ledger.results_folder import open_results
+    from grader.grading.changed_rules import rule_changes
+    from grader.ledger.results_folder import RULES_FILE, open_results
     from grader.publish.export_files import write_autograder
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_results(options.results)) if options.results else None
+        if opened and (changes := rule_changes(opened.rules, Rules.load(options.rules))):
+            said = f"is graded by other rules than {options.rules}: {changes[0].split(None, 1)[1]}"
+            raise UserError(f"--results {options.results}: {said}; --rules {opened.folder / RULES_FILE} takes its own")
         write_autograder(options.rules, opened, options.out, options.language)
     print(f"{options.out} is to be uploaded as the assignment's autograder.")
 

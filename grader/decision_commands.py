@@ -85,13 +85,14 @@ def undo(options: argparse.Namespace) -> None:
         finally:  # also where it was taken back, and whoever did so was stopped before the pages
             publish(opened)
         print(in_words(before, state(opened.ledger, opened.rules)))
-        kept = kept_by_practice(opened)
-    print(f"\nTaken back: {line(taken)}")
-    if taken.kind == WITHDRAW:
-        print("note    nothing that was erased comes back; the next run takes in what is among its downloads")
-        if kept:
-            there = options.results / PRACTICE
-            print(f"note    practice has withdrawals of its own, which keep students out, too: see `history {there}`")
+        print(f"\nTaken back: {line(taken)}")
+        if taken.kind == WITHDRAW:
+            print("note    nothing that was erased comes back; the next run takes in what is among its downloads")
+            if kept_by_practice(opened):
+                there = options.results / PRACTICE
+                print(
+                    f"note    practice has withdrawals of its own, which keep students out, too: see `history {there}`"
+                )
 
 
 def line(decision: "Decision") -> str:

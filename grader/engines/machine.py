@@ -9,6 +9,7 @@ import subprocess
 from importlib import metadata
 from typing import Any
 
+from grader.sandbox.gpu_devices import minors
 from project.support.errors import UserError
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
@@ -40,16 +41,16 @@ def gpus() -> list[int]:
     """
     import torch
 
-    visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
-    if not visible:
-        return list(range(torch.cuda.device_count()))
     listed = said_by("nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader")
-    uuids = {uuid: number for number, _, uuid in (line.partition(", ") for line in listed.splitlines())}
-    named = [next((uuids[uuid] for uuid in uuids if uuid.startswith(each)), each) for each in visible]
-    numbers = named[: torch.cuda.device_count()]
+    uuids = {number: uuid for number, _, uuid in (line.partition(", ") for line in listed.splitlines())}
+    visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    count = torch.cuda.device_count()
+    named = visible or [*uuids] or [str(number) for number in range(count)]
+    numbers = [next((n for n, uuid in uuids.items() if uuid.startswith(each)), each) for each in named[:count]]
     if not all(number.isdigit() for number in numbers):
         raise UserError(f"CUDA_VISIBLE_DEVICES={','.join(visible)}: nvidia-smi does not tell which devices these are")
-    return [int(number) for number in numbers]
+    files = minors()
+    return [files.get(uuids.get(number, ""), int(number)) for number in numbers]
 
 
 def about(device: str) -> dict[str, Any]:

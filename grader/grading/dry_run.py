@@ -22,7 +22,7 @@ from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import veil, without_withdrawn
 from grader.intake.checks import for_instructor
 from grader.intake.downloads import Download
-from grader.ledger.results_folder import LEDGER, OpenResults, open_results
+from grader.ledger.results_folder import LEDGER, OpenResults, mendable, open_results
 from grader.ledger.rounds import of_round
 from grader.ledger.submissions import Graded
 from grader.rules import Rules
@@ -80,7 +80,7 @@ def dry_run(folder: Path, results: Path | None, rules: Rules, settings: Settings
     listed += (
         f"; of {len(roster.students)} on the roster, {len(missing)} did not" if roster else "; no roster was found"
     )
-    takes = how.format(f"{counted(round(total), 'minute')} of {device}")
+    takes = how.format(f"{counted(round(total), 'minute')} {on(device)}")
     lines = [as_table(COLUMNS, rows), f"{listed}. {takes}. Nothing was trained or written."]
     if groups := said_of_groups(roster):
         lines.append(groups)
@@ -109,7 +109,11 @@ def copy_state(results: Path, copy: Path) -> None:
     if not (results / LEDGER).is_file():
         return
     copy.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(results / LEDGER)) as old, closing(sqlite3.connect(copy / LEDGER)) as new:
+    with (
+        mendable(results),
+        closing(sqlite3.connect(results / LEDGER)) as old,
+        closing(sqlite3.connect(copy / LEDGER)) as new,
+    ):
         old.backup(new)
     for file in STATE[1:]:
         if (results / file).is_file():
@@ -143,6 +147,12 @@ def seconds_a_training(opened: OpenResults, rules: Rules, on_gpu: bool) -> tuple
     return 60 * rules.limits.minutes, "No training was measured yet; by their limit, they take at most {}"
 
 
+def on(device: str) -> str:
+    """Where that is, by what is recorded of a device: `CPU: cpu (1 thread)` is one whose name nobody knows."""
+    kind, _, name = device.partition(": ")
+    return f"on this {kind} ({name.removeprefix('cpu (')}" if name.startswith("cpu (") else f"on {name}"
+
+
 def about(graded: Graded, download: Download | None) -> list[str]:
     """Who, what, when, by what, and by what that is known whose it is."""
     if download is None:
@@ -158,5 +168,5 @@ def about(graded: Graded, download: Download | None) -> list[str]:
 
 def found_by_checks(graded: Graded) -> str:
     """What the checks say of one that is not rejected."""
-    warnings = sum(finding["severity"] != "reject" for finding in graded.findings or [])
-    return counted(warnings, "warning") if warnings else "ok"
+    warned = [finding["where"] for finding in graded.findings or [] if finding["severity"] != "reject"]
+    return f"{counted(len(warned), 'warning')}: {', '.join(dict.fromkeys(warned))}" if warned else "ok"

@@ -11,13 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 from grader.apart import OurFault
 from grader.intake.blanking import blanked_modules
-from grader.intake.checks import Finding, look
+from grader.intake.checks import Finding, look, rejections
+from grader.intake.families import lacking
 from grader.intake.reports import PAGED, suffix
 from grader.intake.strict_yaml import StrictYamlError
 from grader.intake.submission import Submission, identity, take_in, unusable
 from grader.intake.time_estimate import estimated_work
 from grader.ledger.submission_store import document_texts, keep, keep_code
 from grader.safe_text import printable, storable
+from project.assignment import FAMILIES
 
 OF_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOENT, errno.ENOTDIR)  # what no folder takes
 
@@ -105,11 +107,13 @@ def examined(submission: Submission, results: Path, max_epochs: int, texts: dict
     wanted = [] if submission.unusable else paged(submission)
     if texts is None and wanted and (texts := document_texts(results, digest)) is None:
         return found.model_copy(update={"documents": wanted})
+    seen = list(look(submission, max_epochs, texts or {}))
+    if not submission.unusable and not any(each.where.startswith("config.yaml") for each in rejections(seen)):
+        seen += lacking(submission.config, FAMILIES)  # whichever of them the rules ask for by then
     findings = [
-        {key: storable(text) for key, text in asdict(finding).items()}
-        for finding in look(submission, max_epochs, texts or {})
+        {key: storable(text) for key, text in asdict(finding).items() if key != "family" or text} for finding in seen
     ]
-    if submission.modules and not any(finding["severity"] == "reject" for finding in findings):
+    if submission.modules and not rejections([each for each in seen if not each.family]):
         findings += [asdict(finding) for finding in code_kept(submission, results)]
     return found.model_copy(update={"findings": findings, "work": estimated_work(submission)})
 

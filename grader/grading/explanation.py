@@ -40,6 +40,10 @@ def explained(graded: Graded, said: Verdict, entry: Entry, rules: Rules, secret:
     lines.append(("verdict", ": ".join(filter(None, [said.name, for_instructor(said.reason)]))))
     why = "whoever this was has withdrawn" if entry.verdict == "withdrawn" else "there is no accuracy that counts"
     none = [("total", f"none, as {why}")]
+    if entry.bonus:
+        none += [
+            ("points", f"{entry.bonus:g} for report and conclusion wait, and are shown to nobody, until there is one")
+        ]
     return [*lines, *(made_of(entry, entry.grade, rules) if entry.grade else none)]
 
 

@@ -20,7 +20,7 @@ from grader.grading.training_queue import Schedule, Task
 from grader.grading.verdicts import pending_trainings
 from grader.grading.withdrawals import rounds_of, veil, without_withdrawn
 from grader.intake.submission import Submission
-from grader.ledger.ledger import now
+from grader.ledger.ledger import Ledger, now
 from grader.ledger.measurement import COMPUTATION, Measurement
 from grader.ledger.results_folder import OpenResults, store_rules
 from grader.ledger.submission_store import kept_for_training
@@ -94,9 +94,12 @@ def grade(folder: Path, opened: OpenResults, rules: Rules, settings: Settings) -
 
 def said_of_practice(opened: OpenResults, rules: Rules) -> Iterator[str]:
     """A line where practice was before this round: that it counts no more, and who has handed in nothing since."""
-    for _, ledger, own in rounds_of(opened):
+
+    def students(ledger: Ledger) -> set[str]:
+        return {each.student for each, _ in judged(ledger, rules) if each.digest and not is_staff(each, rules)}
+
+    for _, practised, own in rounds_of(opened, students):
         if not own:
-            practised = {each.student for each, _ in judged(ledger, rules) if each.digest and not is_staff(each, rules)}
             left = ", ".join(sorted(practised - opened.ledger.students()))
             more = f"; with nothing handed in to this round: {left}" if left else ""
             yield f"practice is over, and nothing that was handed in to it counts in this round{more}"

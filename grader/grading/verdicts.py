@@ -75,7 +75,7 @@ def judged_by_checks_and_trainings(
     if not graded.digest:
         return Verdict("missing", NOTHING)
     flags = [*(each.what for each in late if each.severity != "reject"), *graded.flags]  # those are the reason
-    if found := rejections([*late, *noted]):
+    if found := rejections([*late, *(each for each in noted if not each.family)]):
         reason = str(found[0]) + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
         return Verdict("rejected", reason, flags=flags)
     counting = first_ones(graded, max(rules.seeds, rules.seeds_near_target), rules)  # of others were asked for once
@@ -83,6 +83,8 @@ def judged_by_checks_and_trainings(
     for measurement in counting:
         if ended := end(measurement, rules):
             return replace(ended, flags=flags)
+    if not counting and (never := [family for family in rules.families if family in {each.family for each in noted}]):
+        return Verdict("rejected", f"uses no strategy of {in_words(never)}", flags=flags)  # nobody has to train that
     first = first_ones(graded, rules.seeds, rules)
     if graded.infrastructure and needs_a_person(graded):
         said = f"failed {graded.faults_alone} times through faults that others did not meet meanwhile"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 from grader.intake.downloads import Download
 from grader.intake.names import WIDE
@@ -11,14 +12,15 @@ from grader.intake.roster import Roster
 from grader.intake.veil import Marked, letters
 from grader.ledger.decision_kinds import WITHDRAW
 from grader.ledger.ledger import Ledger
-from grader.ledger.results_folder import LEDGER, OpenResults
-from grader.ledger.rounds import of_round
+from grader.ledger.results_folder import LEDGER, OpenResults, mendable
+from grader.ledger.rounds import of_round, read_practice_secret
 from grader.ledger.submissions import HANDED_IN_BY, carrier
-from grader.secret import Secret, read_secret
+from grader.secret import Secret
 from project.support.errors import note
 
 # A word of a file's name, or, in scripts that write words without spaces, what may be a part of one.
 IN_NAMES = re.compile(rf"[^\W_{WIDE.pattern[1:-1]}]+|{WIDE.pattern}")
+T = TypeVar("T")
 MOST_WORDS = 8  # of such, in what a student is called
 
 
@@ -61,7 +63,7 @@ def mark(student: str, secret: Secret) -> str:
 
 def veil(opened: OpenResults) -> Callable[[str], str]:
     """What the ledger calls a path: numbers, or marks, take the place of those who have withdrawn."""
-    known = [(secret, called_by(ledger), own) for secret, ledger, own in rounds_of(opened)]
+    known = [*rounds_of(opened, called_by)]
 
     def number_of(words: str) -> str:
         for secret, numbers, own in known:
@@ -93,7 +95,7 @@ def veiled_path(path: str, number_of: Callable[[str], str]) -> str:
 
 def kept_by_practice(opened: OpenResults) -> bool:
     """Whether practice before this round has withdrawals in force, by which this round, too, passes hand-ins over."""
-    return any(any(withdrawn(ledger).values()) for _, ledger, own in rounds_of(opened) if not own)
+    return any(any(gone.values()) for _, gone, own in rounds_of(opened, withdrawn) if not own)
 
 
 def back_again(opened: OpenResults) -> str | None:
@@ -114,7 +116,7 @@ def without_withdrawn(
     downloads: Sequence[Download], roster: Roster | None, opened: OpenResults
 ) -> tuple[list[Download], Roster | None]:
     """The downloads and the roster without those who have withdrawn, with a note where something of theirs lies there."""
-    marked = [(secret, {*withdrawn(ledger).values()} - {""}) for secret, ledger, _ in rounds_of(opened)]
+    marked = [(secret, {*gone.values()} - {""}) for secret, gone, _ in rounds_of(opened, withdrawn)]
 
     def has_withdrawn(student: str) -> bool:
         return any(mark(student, secret) in marks for secret, marks in marked)
@@ -143,10 +145,15 @@ def handed_in_by(download: Download) -> str:
     return carrier(download.student, download.known_as)
 
 
-def rounds_of(opened: OpenResults) -> Iterator[tuple[Secret, Ledger, bool]]:
-    """The secrets and ledgers of this round, and of practice before it, and whether it is this one."""
-    yield opened.secret, opened.ledger, True
+def rounds_of(opened: OpenResults, read: Callable[[Ledger], T]) -> Iterator[tuple[Secret, T, bool]]:
+    """The secrets of this round, and of practice before it, what is read of their ledgers, and whether it is this one.
+
+    Raises UserError where practice's are gone or damaged.
+    """
+    yield opened.secret, read(opened.ledger), True
     practice = of_round(opened.folder, "practice")
     if opened.secret.part == "final" and (practice / LEDGER).is_file():
-        with closing(Ledger(practice / LEDGER)) as ledger:
-            yield read_secret((practice / "secret.json").read_bytes()), ledger, False
+        secret = read_practice_secret(practice)
+        with mendable(practice), closing(Ledger(practice / LEDGER)) as ledger:
+            found = read(ledger)
+        yield secret, found, False

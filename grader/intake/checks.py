@@ -61,12 +61,14 @@ class Finding:
 
     Attributes:
         severity: `reject`, `warn`, or `bonus` for what costs points, which `by_rules` makes one of the others.
+        family: Which the configuration can never show: it rejects where the rules ask for that family.
     """
 
     where: str
     what: str
     mend: str
     severity: Literal["reject", "warn", "bonus"] = "reject"
+    family: str = ""
 
     def by_rules(self, rules: Rules) -> "Finding":
         """The finding as bad as these rules take it."""

@@ -4,6 +4,7 @@ The census of a training decides. Here is said what is known before: what librar
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from grader.intake.checks import Finding
@@ -27,6 +28,7 @@ STRENGTHS = (
     "degrees",
 )  # of project's classes
 SHOWN = (*STRENGTHS, "lr", "max_lr", "momentum", "gamma", "step_size", "T_max", "max_norm", "alpha", "patience")
+MEND = "train with --config configs/{}/default.yaml, for one"
 DOES = {"regularization": "regularizes", "initialization": "draws its weights anew", "normalization": "normalizes"}
 
 
@@ -69,12 +71,12 @@ def foreseen(config: Any) -> list[Foreseen]:
     return found
 
 
-def lacking(config: Any, families: list[Family]) -> list[Finding]:
+def lacking(config: Any, families: Iterable[Family]) -> list[Finding]:
     """A finding for each family that the rules ask for and that this configuration can never show."""
     where = "config.yaml: {}"
     what = "no strategy is chosen, and none of its classes brings one"
     return [
-        Finding(where.format(each.family), what, f"train with --config configs/{each.family}/default.yaml, for one")
+        Finding(where.format(each.family), what, MEND.format(each.family), family=each.family)
         for each in foreseen(config)
         if each.state == "missing" and each.family in families
     ]

@@ -30,9 +30,14 @@ def new_secret(results: Path, which: Round, salt: int | None) -> Secret:
         return replace(drawn, part="practice")
     if not place.exists() and not place.with_name(LEDGER).exists():
         return drawn
+    return replace(drawn, part="final", practice_key=read_practice_secret(place.parent).key)
+
+
+def read_practice_secret(practice: Path) -> Secret:
+    """The key of practice. Raises UserError where it is gone or damaged."""
+    place = practice / "secret.json"
     try:
-        return replace(drawn, part="final", practice_key=read_secret(place.read_bytes()).key)
+        return read_secret(place.read_bytes())
     except (OSError, ValueError):
-        raise UserError(
-            f"{place}: is gone or damaged; put a copy in its place, or images of practice would score"
-        ) from None
+        said = "is gone or damaged; put a copy in its place, or images of practice would score"
+        raise UserError(f"{place}: {said}") from None

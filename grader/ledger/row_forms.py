@@ -60,6 +60,7 @@ class Said(Row):
     where: str
     what: str
     mend: str
+    family: str = ""
 
 
 class Circumstances(Row):

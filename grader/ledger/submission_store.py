@@ -53,8 +53,11 @@ def keep_code(results: Path, digest: str, code: Mapping[str, bytes]) -> None:
 
 
 def kept_for_training(results: Path, digest: str) -> dict[str, bytes]:
-    """All files of a submission, with its modules as a training sees them. Raises UserError where these were not kept."""
+    """All files of a submission, with its modules as a training sees them. Raises UserError where any of that is gone."""
     files, path = kept(results, digest), place(results, digest, "code.json")
+    if not files:
+        archive = place(results, digest)
+        raise UserError(f"{archive}: is missing or damaged; a run over the submission writes it anew")
     modules = {name for name in files if name.endswith(".py")}
     if not modules:
         return files

@@ -23,7 +23,7 @@ NO_NAMES = (
     PASSED_OVER,
     LISTED_OVER,
 )  # in `known_as`: what is not said of the student alone
-FINDING = ("severity", "where", "what", "mend")  # what the checks say of one thing
+FINDING = ("severity", "where", "what", "mend", "family")  # what the checks say of one thing
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def read_notes(row: sqlite3.Row) -> dict[str, Any]:
         "submitted": row["submitted"] and datetime.fromisoformat(row["submitted"]),
         "marked_late": bool(row["marked_late"]),
         "findings": row["findings"]
-        and [{name: each[name] for name in FINDING} for each in json.loads(row["findings"])],
+        and [{name: each[name] for name in FINDING if name in each} for each in json.loads(row["findings"])],
         "flags": json.loads(row["flags"]),
         "known_as": {kind: texts for kind, texts in json.loads(row["known_as"]).items() if kind != PASSED_OVER},
     }

@@ -112,7 +112,11 @@ def record(opened: OpenResults, entry: Entry, entries: list[Entry]) -> tuple[dic
         "rules": rules.model_dump(mode="json", exclude=PRIVATE),
         "result": result(entry, of_student, of_staff, of_reason),
         "handed_in": [hidden(each, of_student, "source") for each in handed_in],
-        "findings": [hidden(each, of_student, *each) for each in graded.findings or []],
+        "findings": [
+            hidden(each, of_student, *each)
+            for each in graded.findings or []
+            if each.get("family", "") in ("", *rules.families)
+        ],
         "rounds": rounds(graded, ledger.round(graded.carrier), past, rules, of_reason),
         "trainings": [training(each, shown, names.get(each.id, ""), of_student) for each in past],
         "decisions": decisions(ledger, entry.student, graded.carrier, of_staff),

@@ -62,6 +62,7 @@ REASONS: dict[str, str | None] = {
     "{file} {any}": "{file} cannot be read",
     "the sandbox failed": None,
     "others held {number} of the GPU's memory": None,
+    "the GPU failed": None,
     "failed {number} times through faults that others did not meet meanwhile{any}": "a person has to look at it",
     "{setting}: its code raised {exception}": None,
     "{setting}: it ended in {exception}": None,
@@ -165,6 +166,7 @@ def public(entry: Entry) -> Entry:
             "flags": [*dict.fromkeys(map(public_flag, entry.flags))],
             "strategies": {f: [public_name(n) for n in names] for f, names in entry.strategies.items()},
             "remarks": entry.remarks if entry.tier == "verified" else [],
+            "bonus": 0.0 if entry.total is None else entry.bonus,  # points that wait are nobody else's
             "said": "",
             "frames": [],
             "warnings": [],

@@ -20,10 +20,12 @@ from grader.grading.ranking import judged, standings
 from grader.grading.verdicts import Verdict, accuracy
 from grader.ledger.ledger import Ledger
 from grader.ledger.measurement import Measurement, drawing
-from grader.ledger.results_folder import LEDGER, RULES_FILE, stored_secret
+from grader.ledger.results_folder import LEDGER, RULES_FILE, OpenResults, stored_secret
 from grader.ledger.submissions import Graded
+from grader.publish.practice_view import in_full
 from grader.publish.pseudonyms import called
 from grader.publish.public_words import OWN, public, public_name, public_reason
+from grader.publish.release import is_released
 from grader.rules import Rules
 from grader.secret import Secret
 from project.support.wording import counted
@@ -57,7 +59,8 @@ def mirror(results: Path, mode: str, project: str = PROJECT) -> str:
 
 
 def log_all(results: Path, mode: Literal["online", "offline"], project: str = PROJECT) -> str:
-    """Log every rerun that is not logged in this mode yet, then the leaderboard. Returns a line that says so."""
+    """Log every rerun that is not logged in this mode yet, then the leaderboard, once both are public. Returns a line that
+    says so."""
     folder = results / "wandb"
     prefix = "run" if mode == "online" else "offline-run"
     logged = {path.name.rpartition("-")[2] for path in folder.glob(f"{prefix}-*")}
@@ -70,8 +73,10 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
             for index, measurement in graded.measurements.items():
                 if measurement.folder and (own := run_id(measurement)) not in logged:
                     new.setdefault(own, (graded, verdict, index, measurement, ledger.round(graded.carrier)))
-    if not new:
-        return ""
+        opened = OpenResults(results, ledger, secret)
+        held_back = held_back_by(opened) if new else ""
+    if not new or held_back:
+        return held_back
     import wandb
 
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
@@ -84,6 +89,15 @@ def log_all(results: Path, mode: Literal["online", "offline"], project: str = PR
         run.log({"leaderboard": wandb.Table(columns=[*COLUMNS], data=rows)})
     where = f"`wandb sync {folder}/offline-run-*` uploads them" if mode == "offline" else "uploaded"
     return f"W&B: {counted(len(new), 'run')} and the leaderboard, {where}"
+
+
+def held_back_by(opened: OpenResults) -> str:
+    """Why nothing may be logged now, in a line; empty where it may. What is logged, whoever has the project can read."""
+    if not is_released(opened):
+        return "W&B: no runs are logged before `release`; the first run after it logs them"
+    if not in_full(opened):
+        return f"W&B: no runs are logged of practice, where practice.public is {opened.rules.practice.public}"
+    return ""
 
 
 def run_id(measurement: Measurement) -> str:

@@ -162,6 +162,11 @@ def erase_files(opened: OpenResults, student: str, number: str) -> None:
         remove(path)
 
 
+def exports_of(results: Path) -> list[str]:
+    """What was exported of the whole class, and a withdrawal erases: nobody makes it anew but by `export`."""
+    return [name for name in EXPORTS.values() if any((results / place / name).exists() for place in ("", DRAFT))]
+
+
 def list_runs(results: Path, ledger: Ledger, student: str) -> list[Path]:
     """What W&B logged of a student's trainings, and its leaderboards, in which everybody is."""
     rows = ledger.database.execute("SELECT measurement FROM measurements WHERE student != ?", [student])

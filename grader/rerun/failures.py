@@ -10,8 +10,10 @@ from pathlib import Path
 from grader.ledger.measurement import Ended, LimitName, Measurement
 from grader.rerun.census import read_census, without_families
 from grader.rerun.crash_report import Crash, read_crash
+from grader.rerun.gpu_faults import lacked_memory, machine_failed
 from grader.rerun.job import Job
 from grader.safe_text import printable
+from grader.sandbox.gpu_devices import smi_name
 from grader.sandbox.supervision import Outcome
 from grader.sandbox.untrusted_files import Unreadable
 
@@ -25,8 +27,10 @@ SETTING = re.compile(  # that can name a student's class
 )
 
 
-def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None = None) -> None:
-    """Raises Ended where the training failed."""
+def check_training(
+    job: Job, outcome: Outcome, trained: Path, free: float | None = None, gpu: int | None = None
+) -> None:
+    """Raises Ended where the training failed; `free` and `gpu` as for `check_end`."""
     if outcome.ending == "exited" and outcome.status == MISSING_FAMILY:
         with suppress(Unreadable):
             seen = without_families(Measurement(outcome="scored", **read_census(trained / "census.json")), job.rules)
@@ -34,7 +38,7 @@ def check_training(job: Job, outcome: Outcome, trained: Path, free: float | None
                 raise Ended(seen)
     if outcome.ending == "exited" and outcome.status == 2:
         raise Ended(refusal(job, last_words(job.folder / "trainee.log"), crash_of(job, trained)))
-    check_end(job, outcome, trained, free=free)
+    check_end(job, outcome, trained, free=free, gpu=gpu)
 
 
 def refusal(job: Job, error: str, crash: Crash | None) -> Measurement:
@@ -56,6 +60,7 @@ def check_end(
     stage: str = "trainee",
     seconds: float | None = None,
     free: float | None = None,
+    gpu: int | None = None,
 ) -> None:
     """Raises Ended where a program failed: the sandbox's failure is our fault, any other is the submission's.
 
@@ -64,6 +69,7 @@ def check_end(
         stage: `trainee`, or one of the predictor's.
         seconds: That it had, where not the rules' minutes.
         free: Share of the GPU's memory that was free when it began: what others held is no student's fault.
+        gpu: Number of the device file of the one that it ran on, where it did.
     """
     limits, doing = job.rules.limits, "training" if stage == "trainee" else "predicting"
     minutes = limits.minutes if seconds is None else seconds / 60
@@ -82,10 +88,15 @@ def check_end(
         raise Ended(Measurement(outcome="limit", said=f"{doing} {said}", limits=stopped_by))
     if outcome.status != 0:
         crash, words = crash_of(job, left), last_words(job.folder / f"{stage}.log")
-        if free is not None and out_of_gpu_memory(job, left, stage):
-            if free < MOSTLY_FREE:
-                held = f"others held {1 - free:.0%} of the GPU's memory"
-                raise Ended(Measurement(outcome="infrastructure", said=held))
+        only_ours = job.submission.tier == "verified"
+        said = last_said(job, left, stage)
+        lacked = lacked_memory(said)
+        if lacked and free is not None and free < MOSTLY_FREE:
+            raise Ended(Measurement(outcome="infrastructure", said=f"others held {1 - free:.0%} of the GPU's memory"))
+        if job.device == "cuda" and machine_failed(said, only_ours, gpu):
+            said = f"the GPU failed: {printable(said, 200)}"
+            raise Ended(Measurement(outcome="infrastructure", said=said, publicly="the GPU failed"))
+        if lacked and free is not None:
             frames = crash.frames if crash else []
             raise Ended(Measurement(outcome="crashed", said=f"{doing} ran out of the GPU's memory", frames=frames))
         raise Ended(crashed(doing, outcome.status, crash, words))
@@ -103,10 +114,10 @@ def crashed(doing: str, status: int | None, crash: Crash | None, words: str) -> 
     return Measurement(outcome="crashed", said=said, publicly=publicly, frames=crash.frames if crash else [])
 
 
-def out_of_gpu_memory(job: Job, left: Path, stage: str = "trainee") -> bool:
-    """Whether a program that failed says so. It is not believed for that: see `Rerun.train`."""
+def last_said(job: Job, left: Path, stage: str = "trainee") -> str:
+    """The last words of a program that failed."""
     crash = crash_of(job, left)
-    return "CUDA out of memory" in (crash.message if crash else last_words(job.folder / f"{stage}.log"))
+    return crash.message if crash else last_words(job.folder / f"{stage}.log")
 
 
 def crash_of(job: Job, left: Path) -> Crash | None:
@@ -124,7 +135,12 @@ def gpu_free(gpu: int, enough: float) -> float | None:
 
     Waits up to SECONDS_TO_LET_GO for `enough` of it: the driver frees a killed process's memory some time later.
     """
-    command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    command = [
+        "nvidia-smi",
+        f"--id={smi_name(gpu)}",
+        "--query-gpu=memory.free,memory.total",
+        "--format=csv,noheader,nounits",
+    ]
     deadline = time.monotonic() + SECONDS_TO_LET_GO
     while True:
         try:

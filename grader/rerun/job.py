@@ -44,7 +44,7 @@ class Slot:
     """Where an engine has a job run.
 
     Attributes:
-        gpu: Number of the GPU, where the job's device is one.
+        gpu: Number of the GPU's device file, where the job's device is one.
         threads: Threads of the processor that compute.
         preparing: What the training program must hold from its start to its end.
         turn: What it must hold besides while it trains; on a CPU until the predictions are made.

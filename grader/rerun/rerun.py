@@ -23,7 +23,8 @@ from grader.ledger.measurement import Ended, Measurement
 from grader.rerun.census import read_census
 from grader.rerun.configuration import rerun_config
 from grader.rerun.drawing import drawing
-from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free, out_of_gpu_memory
+from grader.rerun.failures import MOSTLY_FREE, PREPARES, READY, check_end, check_training, gpu_free, last_said
+from grader.rerun.gpu_faults import lacked_memory
 from grader.rerun.job import Job, Slot
 from grader.rerun.output_checks import (
     keep,
@@ -114,7 +115,7 @@ class Rerun:
             keep(trained / left, job.folder / Path(left).name)
         curves = read_curves(trained / "run" / "metrics.csv")[: config["trainer"]["max_epochs"]]
         self.write_drawing({"curves": curves})  # also of a training that comes to nothing
-        check_training(job, outcome, trained, self.free)
+        check_training(job, outcome, trained, self.free, self.slot.gpu)
         content = read_output(trained / "weights.safetensors", MAX_WEIGHT_BYTES)
         summary = read_summary(trained / "run" / "summary.json", job.rules, config["trainer"]["max_epochs"])
 
@@ -172,7 +173,7 @@ class Rerun:
         return outcome, trained
 
     def lacked_memory(self, outcome: Outcome, trained: Path) -> bool:
-        return outcome.ending == "exited" and outcome.status != 0 and out_of_gpu_memory(self.job, trained)
+        return outcome.ending == "exited" and outcome.status != 0 and lacked_memory(last_said(self.job, trained))
 
     def write_drawing(self, to_draw: dict[str, Any]) -> None:
         """Leave what pages draw of this training."""
@@ -182,7 +183,7 @@ class Rerun:
         """What a training would use, without the training. Raises Ended or Unreadable where none would be scored."""
         config = rerun_config(self.job, self.job.data.training)
         outcome, seen = self.launch("trainee", config, self.job.data.training)
-        check_training(self.job, outcome, seen)
+        check_training(self.job, outcome, seen, gpu=self.slot.gpu)
         fresh = read_output(seen / "weights.safetensors", MAX_WEIGHT_BYTES)
         check_size(fresh, read_json(seen / "census.json", parameters_of))
         try:
@@ -243,7 +244,7 @@ class Rerun:
         with Questions(given, looks, len(data.classes), self.random(stage)) as questions:
             outcome, left = self.launch(stage, config, empty, seconds, folder)
         questions.check()  # first, since a wrong answer may have ended the program
-        check_end(self.job, outcome, left, stage, seconds)
+        check_end(self.job, outcome, left, stage, seconds, gpu=self.slot.gpu)
         remove(folder)  # before the next one writes as much
         return questions.logits()
 

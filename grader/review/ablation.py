@@ -14,7 +14,7 @@ from grader.intake.strict_yaml import load
 from grader.intake.submission import Submission
 from grader.ledger.ledger import now
 from grader.ledger.results_folder import OpenResults
-from grader.ledger.submission_store import kept, kept_for_training
+from grader.ledger.submission_store import kept_for_training
 from grader.ledger.submissions import Graded
 from grader.rerun.grading_data import images_key, prepare
 from grader.rerun.job import Job
@@ -41,8 +41,7 @@ def ablate(opened: OpenResults, student: str, seeds: int | None, settings: Setti
     if student not in opened.ledger.students():
         raise UserError(f"{student}: the ledger knows no such student; the ids are on the leaderboard")
     graded, verdict = next(judged(opened.ledger, rules, student))
-    files = kept(opened.folder, graded.digest)
-    if verdict.ranked is None or not files:
+    if verdict.ranked is None:
         raise UserError(f"{student}: has no accuracy to explain; only what was trained and scored can be taken apart")
     if images_key(rules, opened.secret) != graded.images:
         raise UserError(f"{student}: was graded on other images than the rules name now; grade it again first")

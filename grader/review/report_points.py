@@ -25,6 +25,7 @@ class Given:
         read: By part, the digest of the hand-in that was read, of those parts too whose points are left. Empty where only
             the points are known: then it is the one that counts.
         unfinished: Whether the reader stopped before the end.
+        line: Where it stands, to be said before what is wrong with it.
     """
 
     student: str
@@ -34,6 +35,7 @@ class Given:
     criteria: Mapping[str, float] = field(default_factory=dict)
     read: Mapping[str, str] = field(default_factory=dict, compare=False)
     unfinished: bool = field(default=False, compare=False)
+    line: str = field(default="", compare=False)
 
     @property
     def parts(self) -> list[str]:
@@ -68,7 +70,11 @@ def read_points(table: Path) -> list[Given]:
         parts = {part: points.pop(part) for part in PARTS if part in points}
         comment = row.get("comment") or None
         student = (row["student"] or "").strip()
-        given.append(Given(student, parts.get("report"), parts.get("conclusion"), comment, points))
+        given.append(
+            Given(
+                student, parts.get("report"), parts.get("conclusion"), comment, points, line=f"{table}, line {line}: "
+            )
+        )
     return given
 
 
@@ -105,9 +111,11 @@ def give(ledger: Ledger, rules: Rules, given: list[Given], by: str, when: str, w
     """
     with ledger.all_or_nothing():
         known = ledger.students()
+        if unknown := [f"{each.line}{printable(each.student)}" for each in given if each.student not in known]:
+            said = "the ledger knows no such student; the ids are in leaderboard.csv"
+            none = "; mend that, since none of the points were taken" if len(given) > 1 else ""
+            raise UserError(f"{'; '.join(unknown)}: {said}{none}")
         for each in given:
-            if each.student not in known:
-                raise UserError(f"{each.student}: the ledger knows no such student; the ids are in leaderboard.csv")
             check(each, rules)
         decided = ledger.decided()  # no points change what counts
         for each in given:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from grader.sandbox.control_group import ControlGroup
 from grader.sandbox.disk import FOLDER, PRIVATE, Disk, size_for
+from grader.sandbox.gpu_devices import device_files
 from grader.sandbox.resource_limits import ResourceLimits
 from grader.sandbox.sandboxed_program import ENVIRONMENT, PYTHON_OPTIONS, TELL_AND_WAIT, Process, Program
 from grader.sandbox.seccomp import open_filter
@@ -83,8 +84,8 @@ def isolation(gpu: int | None) -> list[str]:
     for prefix in prefixes():  # after /tmp, where a virtual environment may lie
         arguments += ["--ro-bind", prefix, prefix]
     if gpu is not None:
-        for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", f"nvidia{gpu}"):
-            arguments += ["--dev-bind-try", f"/dev/{node}", f"/dev/{node}"]
+        for file in map(str, device_files(gpu)):
+            arguments += ["--dev-bind-try", file, file]
         arguments += ["--ro-bind", "/sys", "/sys"]
     return arguments
 

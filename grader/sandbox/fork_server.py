@@ -39,7 +39,7 @@ class ForkServer:
         code: What all programs see, read-only: path inside -> path on this machine.
         preload: Path inside of a script that imports what programs will need.
         folders: From which programs may have inputs, in addition to `scratch`.
-        gpu: Number of the NVIDIA GPU that programs may use; None for none.
+        gpu: Number of the device file of the NVIDIA GPU that programs may use; None for none.
         threads: Number of threads for a program's arithmetic.
 
     Attributes:

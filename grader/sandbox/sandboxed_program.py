@@ -53,7 +53,7 @@ class Program:
         argument: Its single argument: a path as seen inside.
         inputs: Read-only files and folders: path inside -> path on this machine.
         output: The folder that it may write, seen as /out. In a sandbox it is the disk's, and copied here at the end.
-        gpu: Number of the NVIDIA GPU that it may use; None for none.
+        gpu: Number of the device file of the NVIDIA GPU that it may use; None for none.
         environment: Variables in addition to ENVIRONMENT.
         turn: What it must hold while it works. It is started before that, so that it can prepare, and told to begin by
             a line on its standard input.

@@ -67,7 +67,7 @@ def test_no_cluster_is_one_line(options, said, write_submission, tmp_path, capsy
 
 @pytest.mark.parametrize(
     ("visible", "numbers"),
-    [("", [0, 1]), ("3,5", [3, 5]), ("GPU-bb,GPU-aa", [7, 2]), ("1,-1,2", [1])],
+    [("", [2, 7]), ("3,5", [3, 5]), ("GPU-bb,GPU-aa", [7, 2]), ("1,-1,2", [1])],
 )
 def test_gpus_go_by_the_numbers_of_their_devices(visible, numbers, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from benchmarks import hand_in_systems as systems
 from benchmarks.hand_in_systems import HandIn, zipped
 from grader.cli import main
-from grader.grading.dry_run import COLUMNS, dry_run
+from grader.grading.dry_run import COLUMNS, dry_run, on
 from grader.grading.ranking import standings
 from grader.grading.settings import Settings
 from grader.grading.text_table import as_table
@@ -64,7 +64,7 @@ def test_it_says_what_a_run_would_do_and_does_nothing(course, rules, tmp_path):
     }.items():
         assert all(word in rows[student] for word in words), rows[student]
     assert "3 students handed in something; of 3 on the roster, 1 did not. " in said
-    assert "of CPU: made up. Nothing was trained or written." in said
+    assert "minutes on made up. Nothing was trained or written." in said
 
 
 @pytest.mark.parametrize("width", [100, 80])
@@ -107,7 +107,7 @@ def test_after_a_run_it_says_what_is_left_by_what_was_measured(course, rules, tm
     settings = Settings("cpu", False, engine=engine)
     for asked, minutes in ((rules, 0), (rules.but(seeds=2), 2 * rules.max_epochs)):
         said = dry_run(course, tmp_path / "results", asked, settings)
-        assert f"The trainings take about {minutes} minutes of CPU: made up. " in said
+        assert f"The trainings take about {minutes} minutes on made up. " in said
     assert contents(tmp_path) == before
 
 
@@ -317,3 +317,41 @@ def test_rules_that_nobody_named_do_not_replace_those_that_results_were_graded_b
     assert (results / "assignment.json").read_bytes() == kept
     if look:
         assert main([*command, "--rules", str(results / "assignment.json")]) == 0
+
+
+def test_what_can_never_show_a_family_is_rejected_untrained_until_nobody_asks_for_it(write_submission, rules, tmp_path):
+    """As `check` says it; and where the rules, or a decision, ask for the family no more, the next run trains it."""
+    trained = []
+    engine = MadeUp(lambda job: trained.append(job.submission.student) or scored(0.9))
+    folder = write_submission("lee", lambda config: config["model"].update(normalization=None)).parent
+    write_submission("kim")
+    results, settings = tmp_path / "results", Settings("cpu", False, engine=engine)
+    said = dry_run(folder, None, rules, settings)
+    (row,) = (line for line in said.splitlines() if line.startswith("lee"))
+    assert "uses no strategy of normalization" in row and row.split()[-2:] == ["0", "0.0"]
+    table = graded(folder, results, rules, engine)
+    assert trained == ["kim"] and "rejected" in table
+    with open_results(results) as opened:
+        (lee,) = (entry for entry in standings(opened.ledger, rules) if entry.student == "lee")
+    assert (lee.verdict, lee.own_reason) == ("rejected", "uses no strategy of normalization")
+    assert main(["exempt", str(results), "lee", "--from", "normalization", "--reason", "agreed"]) == 0
+    assert "lee" in dry_run(folder, results, rules, settings)
+    graded(folder, results, rules, engine)
+    assert trained == ["kim", "lee"]
+    fewer = rules.but(families=["optimization", "regularization", "initialization"])
+    trained.clear()
+    graded(folder, tmp_path / "others", fewer, engine)
+    assert sorted(trained) == ["kim", "lee"]
+
+
+@pytest.mark.parametrize(
+    ("device", "said"), [("CPU: cpu (1 thread)", "on this CPU (1 thread)"), ("GPU: H200", "on H200")]
+)
+def test_where_it_takes_its_time_reads_as_a_sentence(device, said):
+    assert on(device) == said
+
+
+def test_it_says_which_warnings_there_are(write_submission, rules):
+    folder = write_submission(**{"REPORT.md": None}).parent
+    said = dry_run(folder, None, rules, Settings("cpu", False, engine=MadeUp(lambda job: scored())))
+    assert "1 warning: REPORT.md" in said

@@ -197,7 +197,14 @@ def test_final_results_are_handed_out(container, write_submission, tmp_path, nam
                 opened.ledger.database.execute(f"UPDATE {table} SET digest = ? WHERE student = 'kim'", [digest])
             known = json.dumps({"login": ["M@x.org"]})
             opened.ledger.database.execute("UPDATE submissions SET known_as = ? WHERE student = 'kim'", [known])
-    here = container("--results", str(tmp_path / "results"), "--language", "ko")
+    here = container(
+        "--rules",
+        str(tmp_path / "results" / "assignment.json"),
+        "--results",
+        str(tmp_path / "results"),
+        "--language",
+        "ko",
+    )
     results = run(here, files)
     assert results["score"] == 91.0 and "정확도" in results["output"] and results["leaderboard"][0]["value"] == 91.0
     assert named or run(here, files, mail="bob@x.org")["score"] == 0, "files are no proof of whose they are"
@@ -211,7 +218,7 @@ def test_a_group_s_upload_has_the_result_of_all_its_members(container, write_sub
     write_course(tmp_path / "results", members + apart, rules)
     with open_results(tmp_path / "results") as opened:
         opened.ledger.decisions.take("now", "kang", "points", "dee", {"report": 1.0, "conclusion": 1.0})
-    here = container("--results", str(tmp_path / "results"))
+    here = container("--rules", str(tmp_path / "results" / "assignment.json"), "--results", str(tmp_path / "results"))
     said = capsys.readouterr().err
     assert "submission_8: its members cal, dee have different points" in said and "submission_7" not in said
     files = contents(write_submission())

@@ -308,6 +308,19 @@ def test_code_is_kept_as_a_training_sees_it_and_nobody_parses_it_again(write_sub
         kept_for_training(tmp_path / "results", digest)
 
 
+@pytest.mark.parametrize("content", [None, b"PK"])
+def test_a_submission_whose_archive_is_gone_or_damaged_is_not_trained_as_an_empty_one(
+    content, write_submission, tmp_path, rules
+):
+    folder = write_submission()
+    graded(folder.parent, tmp_path / "results", rules, MadeUp(lambda job: scored()))
+    digest = take_in(folder).digest
+    archive = tmp_path / "results" / "submissions" / f"{digest}.zip"
+    archive.unlink() if content is None else archive.write_bytes(content)
+    with pytest.raises(UserError, match="zip: is missing or damaged; a run over the submission writes it anew"):
+        kept_for_training(tmp_path / "results", digest)
+
+
 @pytest.mark.parametrize("error", [RecursionError("too deep"), SyntaxError("no"), ValueError("\0")])
 def test_code_that_cannot_be_prepared_is_the_submission_s_verdict(error, write_submission, tmp_path, monkeypatch):
     def fails(modules):

@@ -109,6 +109,36 @@ def test_a_withdrawal_that_is_taken_back_in_one_round_names_the_other_one(write_
     assert "practice has withdrawals" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("secret.json", None), ("secret.json", b"{"), ("ledger.sqlite", b"no database" * 99)]
+)
+def test_what_is_lost_of_practice_is_one_line_that_names_it(name, content, write_submission, tmp_path, rules, capsys):
+    folder, results = write_submission("kim").parent, tmp_path / "results"
+    for where, part in ((results / "practice", "practice"), (results, "final")):
+        graded(folder, where, rules, MadeUp(lambda job: scored(0.9)), secret=new_secret(results, part, None))
+    assert main(["withdraw", str(results), "kim", "--yes"]) == 0
+    lost = results / "practice" / name
+    lost.unlink() if content is None else lost.write_bytes(content)
+    capsys.readouterr()
+    kept = ["--rules", str(results / "assignment.json")]
+    run = ["run", str(folder), "--out", str(results), "--device", "cpu", *kept]
+    for command in (["undo", str(results), "1"], run, [*run, "--dry-run"]):
+        assert main(command) == 2
+        told = capsys.readouterr()
+        assert f"{lost}: is " in told.err and told.err.strip().count("\n") == 0, told.err
+        assert ("Taken back: 1" in told.out) == (command[0] == "undo")
+
+
+def test_a_damaged_ledger_is_one_line_of_a_dry_run(write_submission, tmp_path, capsys):
+    begun(tmp_path / "results", "final")
+    (tmp_path / "results" / "ledger.sqlite").write_bytes(b"no database" * 99)
+    (tmp_path / "results" / "assignment.json").write_text("{}")
+    folder = write_submission().parent
+    kept = ["--rules", str(Path("configs/assignment.yaml"))]
+    assert main(["run", str(folder), "--out", str(tmp_path / "results"), "--device", "cpu", "--dry-run", *kept]) == 2
+    assert "ledger.sqlite: is damaged" in capsys.readouterr().err
+
+
 def test_without_practice_a_results_folder_is_what_it_was(tmp_path):
     assert begun(tmp_path, "final").part == "all"
     assert json.loads((tmp_path / "secret.json").read_text()).keys() == {"key", "salt"}

@@ -81,7 +81,10 @@ def test_no_byte_of_the_results_names_who_withdrew_and_the_number_has_what_was_m
     with open_results(course) as opened:
         before = {entry.student: (entry.accuracy, entry.total) for entry in standings(opened.ledger, opened.rules)}
     assert withdraw(course) == 0
-    assert naming(course, ID, NAME) == [] and "still told" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert naming(course, ID, NAME) == [] and "still told" not in told
+    assert "the whole class's canvas.csv, gradescope, feedback went with it: export again" in told
+    assert "backups" in told.splitlines()[-1]
     with open_results(course) as opened:
         entries = standings(opened.ledger, opened.rules)
         measured = opened.ledger.database.execute(

@@ -18,10 +18,12 @@ from grader.grading.training_queue import MOST_ATTEMPTS
 from grader.intake.submission import take_in
 from grader.ledger.measurement import Ended, Measurement
 from grader.ledger.results_folder import locked
-from grader.rerun.failures import PREPARES
+from grader.rerun.failures import PREPARES, check_end
+from grader.rerun.gpu_faults import is_unwell
 from grader.rerun.job import Job, Slot
 from grader.rerun.rerun import run_job
 from grader.sandbox.sandboxed_program import Process
+from grader.sandbox.supervision import Outcome
 from project.assignment import FAMILIES
 from project.support.errors import UserError
 from tests.grader.engines import LOST, MadeUp, graded, scored
@@ -153,9 +155,6 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(submissions, tmp_pa
 
 
 def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submissions, monkeypatch):
-    from grader.rerun.failures import check_end
-    from grader.sandbox.supervision import Outcome
-
     folder = tmp_path / "attempt"
     folder.mkdir()
     (folder / "trainee.log").write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n")
@@ -165,6 +164,64 @@ def test_out_of_gpu_memory_counts_as_ours_where_others_held_it(tmp_path, submiss
             check_end(job, Outcome("exited", 1, 1.0, 0), folder, free=free)
         measurement = ended.value.measurement
         assert measurement.outcome == outcome and "GPU" in measurement.said
+
+
+@pytest.mark.parametrize(
+    ("said", "verified", "neighboured", "audited", "unwell"),
+    [  # what an error is of a verified submission, of one beside others, and of an audited one, alone; and on a sick GPU
+        ("CUDA out of memory. Tried to allocate 2 GiB", "crashed", "infrastructure", "crashed", "crashed"),
+        ("CUDA error: out of memory", "crashed", "infrastructure", "crashed", "crashed"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", "crashed", "infrastructure", "crashed", "crashed"),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "crashed", "infrastructure", "crashed", "crashed"),
+        ("CUDNN_STATUS_NOT_INITIALIZED", "infrastructure", "infrastructure", "crashed", "infrastructure"),
+        ("CUDA error: uncorrectable ECC error encountered", "infrastructure", "crashed", "crashed", "infrastructure"),
+        ("CUDA-capable device(s) is/are busy or unavailable", "crashed", "crashed", "crashed", "infrastructure"),
+        (
+            "CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+            "infrastructure",
+            "crashed",
+            "crashed",
+            "infrastructure",
+        ),
+        ("CUDA error: an illegal memory access was encountered", "infrastructure", "crashed", "crashed", "crashed"),
+        ("mat1 and mat2 shapes cannot be multiplied", "crashed", "crashed", "crashed", "crashed"),
+    ],
+)
+def test_whose_fault_a_gpu_s_error_is(said, verified, neighboured, audited, unwell, tmp_path, monkeypatch):
+    """No code of a student's is believed that it was the GPU: the machine has to bear it out."""
+    (tmp_path / "trainee.log").write_text("")
+    (tmp_path / "crash.json").write_text(
+        json.dumps({"exception": "RuntimeError", "message": said, "frames": [], "inside": []})
+    )
+
+    def came_to(tier: str, free: float = 0.99, sick: bool = False) -> str:
+        monkeypatch.setattr("grader.rerun.gpu_faults.is_unwell", lambda gpu: sick)
+        job = SimpleNamespace(
+            rules=RULES, folder=tmp_path, device="cuda", submission=SimpleNamespace(modules={}, tier=tier)
+        )
+        with pytest.raises(Ended) as ended:
+            check_end(job, Outcome("exited", 1, 1.0, 0), tmp_path, free=free, gpu=0)
+        return ended.value.measurement.outcome
+
+    found = came_to("verified"), came_to("audited", 0.3), came_to("audited"), came_to("audited", sick=True)
+    assert found == (verified, neighboured, audited, unwell)
+
+
+@pytest.mark.parametrize(
+    ("said", "unwell"),
+    [
+        ("echo '0, Default'", False),
+        ("echo '[N/A], Default'", False),
+        ("echo '3, Default'", True),
+        ("echo '0, Exclusive_Process'", True),
+        ("echo 'Unable to determine the device handle'; exit 15", True),
+    ],
+)
+def test_a_gpu_is_unwell_where_nvidia_smi_says_so(said, unwell, tmp_path, monkeypatch):
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{said}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert is_unwell(0) == unwell
 
 
 def trained_by(code: str, submissions: Path, folder: Path) -> Measurement:
