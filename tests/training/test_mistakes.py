@@ -57,7 +57,7 @@ def test_a_wrong_file_is_one_line(text, told, tmp_path):
 
 
 def test_a_command_that_is_not_there_is_told_with_those_that_are(told):
-    assert "look, study, gallery, completion; did you mean gallery?" in told("galery")
+    assert "look, study, compare, gallery, completion; did you mean gallery?" in told("galery")
 
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
