@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from grader.intake.downloads import MOODLE_S, SAME_ID, Download, is_readable
-from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys, squeezed, tight
+from grader.intake.names import squeezed
+from grader.intake.roster import WORDS, Roster, Student, differing, key, listed_keys, name_keys, tight
 from grader.intake.roster_groups import group_in
 from grader.intake.submission import named_by_folder, named_by_source, safe_id, stem_of
 from grader.intake.system_names import without_team

@@ -1,9 +1,12 @@
-"""What a list has where a student's name belongs: a name, or one in each of several scripts, and remarks."""
+"""Names as lists and files have them: their parts, and in a cell a name, or one in each of several scripts, and remarks."""
 
 import re
 import unicodedata
 
 WIDE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")  # Hangul, Kana and Han
+PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
+FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
+MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
 BEGINS = "([（"  # what stands behind, in brackets, is not where the name begins
 FIELDS = re.compile(r"([()\[\]（）/]|\s[-–—]\s)")
 DOTS = re.compile("[_·・‧•]")  # between words of a name
@@ -58,3 +61,18 @@ def is_whole(name: str) -> bool:
 
 def is_long(name: str) -> bool:
     return sum(map(str.isalpha, name)) >= (SHORTEST_WIDE if WIDE.search(name) else SHORTEST)
+
+
+def parts_of(text: str) -> list[tuple[int, int]]:
+    """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
+    runs: list[tuple[int, int]] = []
+    for part in PARTS.finditer(text):
+        cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
+        runs += zip([part.start(), *cuts], [*cuts, part.end()])
+    return runs
+
+
+def squeezed(text: str) -> str:
+    """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))

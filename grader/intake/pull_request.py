@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from grader.intake.file_dates import inside
-from grader.intake.roster import parts_of, squeezed
+from grader.intake.names import parts_of, squeezed
 from grader.safe_text import normal, printable
 from project.support.errors import UserError
 from project.support.wording import counted

@@ -3,14 +3,13 @@
 import hashlib
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grader.intake.names import WIDE, names, scripts
+from grader.intake.names import FEWEST_DIGITS, PARTS, WIDE, names, parts_of, scripts, squeezed
 from grader.intake.roles import is_unknown
 from grader.intake.submission import named_by_folder, safe_id
 from grader.intake.system_names import OF_FILES
@@ -35,14 +34,11 @@ SYSTEMS = {"id": "canvas", "canvasid": "canvas", "moodleid": "moodle", "identifi
 OF_CANVAS = ("sisuserid", "sisloginid")  # beside these, ID is Canvas's own number
 OF_NOBODY = ("pointspossible", "studenttest")  # rows of Canvas's: `Points Possible` and `Student, Test`
 SURE = ("id", "number", "login", "github")  # what nobody shares
-PARTS = re.compile(r"[^\s_.,()\[\]-]+")  # of the name of a file, or of a student
 # Letters and digits of what says that there is none.
 NOTHING = ("", "na", "none", "null", "nan", "없음", "해당없음", "미정")
 SUM = re.compile(r"합계|총계|소계|총원|총인원|계|인원|total|totals|sum", re.IGNORECASE)  # in the first cell of a row
 OF_SUM = re.compile(r"(총|계)?\s*\d+\s*(명|people|students)?", re.IGNORECASE)  # in the others
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
-FEWEST_DIGITS = 5  # of what is taken for one by its shape alone: neither a year nor a week
-MEETS_AN_ID = re.compile(rf"(?<={WIDE.pattern})(?=\d{{{FEWEST_DIGITS}}})|(?<=\d{{{FEWEST_DIGITS}}})(?={WIDE.pattern})")
 SPOILED = re.compile(r"\d+([.,]\d+)?E[+-]?\d+|#+", re.IGNORECASE)  # what a spreadsheet makes of a long number
 WHOLE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+(?=[.,]0))([.,]0)?")  # what one makes of a short one
 MOST_PARTS = 8  # of an id or a name within that of a file
@@ -301,15 +297,6 @@ def shapes(texts: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!{narrow})(?:{'|'.join(sorted(alike)) or '(?!)'})(?!{narrow})")
 
 
-def parts_of(text: str) -> list[tuple[int, int]]:
-    """Where the parts of a text begin and end; where Hangul, Kana or Han meet an id, a part ends, too: `이바다20260002`."""
-    runs: list[tuple[int, int]] = []
-    for part in PARTS.finditer(text):
-        cuts = [found.start() for found in MEETS_AN_ID.finditer(text, *part.span())]
-        runs += zip([part.start(), *cuts], [*cuts, part.end()])
-    return runs
-
-
 def lists(sets: Mapping[str, set[Student]]) -> Iterator[tuple[str, list[Student]]]:
     return ((text, [*found]) for text, found in sets.items())
 
@@ -362,12 +349,6 @@ def turned(name: str) -> list[str]:
     words = [squeezed(word) for word in name.replace(",", " ").split()]
     orders = [words, [squeezed(given), squeezed(family)]] if comma else [words, [*words[-1:], *words[:-1]]]
     return [*filter(None, map("".join, orders))]
-
-
-def squeezed(text: str) -> str:
-    """Letters, digits and marks alone; in Thai or Hindi, vowels are marks."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return "".join(letter for letter in folded if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
 
 
 def kinds_of(text: str, headings: Sequence[str]) -> list[str]:

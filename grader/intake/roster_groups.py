@@ -1,6 +1,7 @@
 """The groups on a roster, whose members hand in together, and what names one of them."""
 
-from grader.intake.roster import NOTHING, Roster, Student, key, parts_of, squeezed
+from grader.intake.names import parts_of, squeezed
+from grader.intake.roster import NOTHING, Roster, Student, key
 
 NO_GROUP = (*NOTHING, "0", "무", "개인")  # letters and digits of what says so
 WORDS = ("group", "team", "조", "팀", "모둠", "그룹")  # beside what would say too little by itself
