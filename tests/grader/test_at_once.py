@@ -1,6 +1,5 @@
 """Several at work in a results folder at the same time, as processes of their own: nothing is lost, and none fails."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 
 from benchmarks.course import Student, write_course
 from grader.cli import main
-from grader.ledger.ledger import Ledger
+from grader.grading.ranking import standings
+from grader.ledger.ledger import Ledger, now
 from grader.ledger.results_folder import open_results
 from grader.publish.publishing import publish
 from project.support.errors import UserError
@@ -58,9 +58,9 @@ def asks(reader: subprocess.Popen[str]) -> str:
 
 
 def bonuses(results: Path) -> dict[str, float]:
-    return {
-        each["student"]: each["bonus"] for each in json.loads((results / "leaderboard.json").read_text())["entries"]
-    }
+    """Also points that wait for an accuracy, which no board shows."""
+    with open_results(results) as opened:
+        return {each.student: each.bonus for each in standings(opened.ledger, opened.rules)}
 
 
 def test_two_who_give_points_beside_a_grader_lose_none_and_publish_whole_files(course):
@@ -72,7 +72,7 @@ def test_two_who_give_points_beside_a_grader_lose_none_and_publish_whole_files(c
             each.stdin.write("go\n")
             each.stdin.flush()
         for number in range(20):  # who came in meanwhile is on the pages that others write, or is not
-            grader.ledger.note("now", noted(f"new-{number}"))
+            grader.ledger.note(now(), noted(f"new-{number}"))
             if number % 10 == 0:
                 publish(grader)
         for each in both:
