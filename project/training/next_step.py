@@ -9,7 +9,7 @@ from project.assignment import Assignment
 from project.training.obstacles import HELPS, Obstacle, Row, foremost, obstacles
 
 # What another seed changes on Glyphs, as a standard deviation of the accuracy (docs/overlays.md: base.yaml, quickstart.yaml).
-BELOW_TARGET, ABOVE_TARGET = 0.012, 0.007
+BELOW_TARGET, ABOVE_TARGET = 0.013, 0.007
 SEEDS = 5  # as many as these were taken with
 TAKEN_OUT = {  # by family, the setting that says whether it is there, and the options without it
     "normalization": (("model", "normalization"), "--model.normalization null"),

@@ -371,7 +371,7 @@ def test_a_reader_predicts_then_looks_with_the_keyboard_alone(browser):
     page.keyboard.press("ArrowDown")  # the second choice
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert "You expected that" in idea.locator(".verdict").inner_text()
+    assert "As you expected" in idea.locator(".verdict").inner_text()
     assert page.evaluate("document.activeElement.className") == "verdict right"
     before = idea.locator("p[aria-live]").inner_text()
     idea.locator("input[type=range]").focus()

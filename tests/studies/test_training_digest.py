@@ -1,5 +1,7 @@
 """What decides a training changes its digest, and nothing else does."""
 
+import sys
+
 import pytest
 
 from project.studies import training_digest
@@ -18,6 +20,8 @@ def complete(network="project.networks.MLP", source="project.datasets.tables.Tab
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("own_net", "own_package", "half", "layers", "deeper"):  # other tests have modules of these names
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
