@@ -1,11 +1,9 @@
 """The roster: who is in the class, and by what the systems call them."""
 
-import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +37,9 @@ NOTHING = ("", "na", "none", "null", "nan", "없음", "해당없음", "미정")
 SUM = re.compile(r"합계|총계|소계|총원|총인원|계|인원|total|totals|sum", re.IGNORECASE)  # in the first cell of a row
 OF_SUM = re.compile(r"(총|계)?\s*\d+\s*(명|people|students)?", re.IGNORECASE)  # in the others
 OF_NOBODY_ELSE = ("id", "number", "login")  # what is a student's own, and not chosen by the student
-SPOILED = re.compile(r"\d+([.,]\d+)?E[+-]?\d+|#+", re.IGNORECASE)  # what a spreadsheet makes of a long number
+# What a spreadsheet makes of a long number; `21E1234` may be an id.
+SPOILED = re.compile(r"\d+[.,]\d+E[+-]?\d+|\d+E[+-]\d+|#+", re.IGNORECASE)
+DATE = re.compile(r"(19|20)\d\d[-\s]\d\d?[-\s]\d\d?")  # in a file's name, and nobody's id for its digits
 WHOLE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+(?=[.,]0))([.,]0)?")  # what one makes of a short one
 MOST_PARTS = 8  # of an id or a name within that of a file
 WORDS = {"id": "id", "number": "number", "login": "login", "github": "GitHub name", "name": "name"}
@@ -146,7 +146,7 @@ class Roster:
         if sums := [row for row in rows if is_sum(row)]:
             told = "; ".join(" ".join(filter(None, row.values())) for row in sums)
             note(f"{path}: {printable(told, 200)}: a sum, and no student; passed over")
-        students = told_apart([student for row in rows if not is_sum(row) and (student := made(row, kinds))])
+        students = [student for row in rows if not is_sum(row) and (student := made(row, kinds))]
         if roles := [*dict.fromkeys(student.role for student in students if is_unknown(student.role))]:
             note(
                 f"{path}: {printable(', '.join(roles), 200)}: no role that is known here, so whoever has it is a student"
@@ -159,7 +159,7 @@ class Roster:
     def find(self, kind: str, text: str) -> Student | None:
         """Who is called so in this way; nobody where several are."""
         keys = name_keys(text) if kind == "name" else [key(text)]
-        if kind == "id" and (kind, *keys) not in self.known:
+        if kind == "id" and (kind, *keys) not in self.known and not DATE.fullmatch(keys[0]):
             kind, keys = "tight", [tight(*keys)]
         found = {self.known[kind, each] for each in keys if (kind, each) in self.known}
         return found.pop() if len(found) == 1 else None
@@ -395,19 +395,6 @@ def is_sum(row: Mapping[str, str]) -> bool:
     """Whether a row is what a spreadsheet has below a list: `합계,4명`."""
     first, *others = [*filter(None, row.values())] or [""]
     return bool(SUM.fullmatch(first)) and all(map(OF_SUM.fullmatch, others))
-
-
-def told_apart(students: Sequence[Student]) -> list[Student]:
-    """The students, with an id of its own for each of those whom nothing but marks tells apart: `kim.min` and `kim-min`."""
-    alike = Counter(each.student for each in students)
-    apart = []
-    for each in students:
-        called = (each.id, *(login.partition("@")[0] for login in each.logins), each.github, each.number, each.name)
-        text = key(next(filter(None, called)))
-        if alike[each.student] > 1 and text != each.student:
-            each = replace(each, student=f"{each.student[:57]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}")
-        apart.append(each)
-    return apart
 
 
 def made(row: Mapping[str, str], kinds: Mapping[str, list[str]]) -> Student | None:

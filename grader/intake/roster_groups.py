@@ -5,7 +5,7 @@ from grader.intake.roster import NOTHING, Roster, Student, key
 
 NO_GROUP = (*NOTHING, "0", "무", "개인")  # letters and digits of what says so
 WORDS = ("group", "team", "조", "팀", "모둠", "그룹")  # beside what would say too little by itself
-SHORT = 2  # letters and digits that do
+SHORT = 2  # Latin letters and digits that do, as `A` and `DL`
 MOST_PARTS = 8  # of a group's name within that of a file
 
 
@@ -39,4 +39,4 @@ def called(group: str) -> set[str]:
     """How the name of a file has a group's. What is short needs a word beside it: `2`, `A`."""
     name = squeezed(group)
     beside = {text for word in WORDS for text in (word + name, name + word)}
-    return beside if name.isdecimal() or len(name) < SHORT else {name, *beside}
+    return beside if len(name) <= SHORT and name.isascii() or name.isdecimal() else {name, *beside}

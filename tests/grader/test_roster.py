@@ -342,7 +342,7 @@ def test_an_id_may_stand_beside_hangul(text, student):
     assert (found and found.student) == student
 
 
-@pytest.mark.parametrize("spoiled", ["2.61E+06", "2,02601E+09", "2E+07", "########"])
+@pytest.mark.parametrize("spoiled", ["2.61E+06", "2,02601E+09", "2E+07", "2.0E+07", "########"])
 @pytest.mark.parametrize("column", ["id", "식별자"])
 def test_what_a_spreadsheet_has_spoiled_is_told_with_its_row(column, spoiled, tmp_path):
     rows = [[column, "name"], ["20260001", "김민지"], [spoiled, "이바다"]]
@@ -416,21 +416,10 @@ def test_a_title_above_and_a_sum_below_are_no_student_s(title, below, tmp_path, 
     assert f"{' '.join(filter(None, below))}: a sum, and no student; passed over" in capsys.readouterr().err
 
 
-def test_ids_that_are_alike_but_for_their_marks_are_two(tmp_path):
-    ids = ["kim.min", "kim-min", "kim min"]
-    first, second, third = (
-        {
-            each.id: each.student
-            for each in Roster.read(write(tmp_path / "r.csv", [["id"], *([own] for own in some)])).students
-        }
-        for some in (ids, ids[::-1], ids[1:])
-    )
-    assert (
-        first == second
-        and len({*first.values()}) == 3
-        and first["kim-min"] == "kim-min"
-        and third.items() <= first.items()
-    )
+def test_ids_that_are_alike_but_for_their_marks_are_refused(tmp_path):
+    """The one that is listed later would get the other's place in the results of before."""
+    with pytest.raises(UserError, match=r"rows 2 and 3: nothing tells them apart \(kim-min\)"):
+        Roster.read(write(tmp_path / "r.csv", [["id"], ["kim.min"], ["kim-min"]]))
 
 
 def test_whole_numbers_have_no_decimals(tmp_path):
@@ -482,3 +471,25 @@ GROUPED = Roster(
 def test_a_name_may_be_a_group_s(text, group):
     assert {each.group for each in group_in(text, GROUPED)} == ({group} if group else set())
     assert len(group_in(text, GROUPED)) == (sum(each.group == group for each in GROUPED.students) if group else 0)
+
+
+def test_a_date_in_a_file_s_name_is_nobody_s_id():
+    roster = Roster([Student("20261204", "Lee Bada", "20261204"), Student("20260002", "Kim Minji", "20260002")])
+    for text, student in (
+        ("2026-12-04_hw4", None),
+        ("Kim Minji_2026-12-04", "20260002"),
+        ("20261204_hw4", "20261204"),
+        ("2026-0002", "20260002"),
+    ):
+        found, _ = roster.match_text(text)
+        assert (found and found.student) == student, text
+
+
+def test_an_id_with_an_e_is_none_that_a_spreadsheet_spoiled(tmp_path):
+    rows = [["id", "name"], ["21E1234", "Kim"], ["21A0001", "Lee"]]
+    assert [each.id for each in Roster.read(write(tmp_path / "roster.csv", rows)).students] == ["21E1234", "21A0001"]
+
+
+def test_a_group_of_two_latin_letters_needs_a_word_beside_it():
+    roster = Roster([Student(own, own, own, group="DL") for own in ("1001", "1002")])
+    assert not group_in("dl_week4_park", roster) and len(group_in("team DL", roster)) == 2
